@@ -1,0 +1,37 @@
+VENV ?= .venv
+PYTHON := $(VENV)/bin/python
+DEMO := datasets/support_tickets/experiment.yaml
+
+.DEFAULT_GOAL := help
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 8
+
+setup: $(VENV)/.ready  ## Make the virtual environment
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	test -x $(PYTHON) || python3 -m venv $(VENV)
+	$(PYTHON) -m pip install -q --disable-pip-version-check uv
+	$(VENV)/bin/uv pip install -q --python $(PYTHON) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: setup  ## Run a real grid on the offline model: no key, no network
+	$(PYTHON) -m promptlab run $(DEMO)
+
+test: setup  ## Run all tests
+	$(PYTHON) -m pytest -q
+
+check: setup  ## Format, lint, check types and spelling, then test
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/codespell
+	$(PYTHON) -m pytest -q
+
+bench: setup  ## Measure against a bare client and a hand-written loop
+	$(PYTHON) -m benchmarks
+
+lab: setup  ## Open the notebooks in JupyterLab
+	$(VENV)/bin/jupyter lab notebooks
+
+.PHONY: help setup demo test check bench lab

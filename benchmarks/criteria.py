@@ -1,0 +1,338 @@
+"""The criteria: what must hold, what we aim at, and the work that each is judged by.
+
+A scenario lists its work and judges what came of it. Work that two scenarios list alike
+is done once.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from operator import eq, ge, le
+from statistics import median
+
+from benchmarks.server import Settings
+from benchmarks.sitting import Command, Work
+
+FAULTY = Settings(share_429=0.02, share_500=0.01, share_dropped=0.005)
+SIGNS = {"≥": ge, "≤": le, "=": eq}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How many trials the scenarios have; multiples of 72."""
+
+    cold: int = 2_016
+    warm: int = 100_008
+    planning: tuple[int, ...] = (10_008, 200_016)
+    """The first is what later ones are compared with."""
+
+
+QUICK = Sizes(cold=288, warm=7_200, planning=(1_008, 20_016))
+FULL = Sizes(planning=(10_008, 200_016, 1_000_008))
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One side that a value has to stay on, such as `≥ 0.55`."""
+
+    sign: str
+    limit: float
+
+    def holds(self, value: float) -> bool:
+        return SIGNS[self.sign](value, self.limit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Criterion:
+    """A measured value, beside what it must be and what we aim at."""
+
+    scenario: str
+    name: str
+    values: Sequence[float]
+    """One for each repetition, or the worst of all of them alone."""
+    unit: str = ""
+    must: Bound | None = None
+    aim: Bound | None = None
+    bare: float | None = None
+    """What the bare client reaches in this sitting, where that says what can be."""
+
+    @property
+    def value(self) -> float:
+        return median(self.values)
+
+    @property
+    def verdict(self) -> str:
+        """`pass`: the aim is reached, `near`: only what must hold, `fail`: not even."""
+        if self.must and not self.must.holds(self.value):
+            return "fail"
+        return "near" if self.aim and not self.aim.holds(self.value) else "pass"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The measurements that were taken: for each piece of work, one a repetition."""
+
+    measurements: dict[Work | Command, list[dict]]
+
+    def of(self, work: Work | Command, *path: str) -> list[float]:
+        """A number of each repetition, by its name, such as `"server", "calls"`."""
+        found = self.measurements[work]
+        for name in path:
+            found = [numbers[name] for numbers in found]
+        return found
+
+    def ratios(self, above: Work, below: Work, name: str) -> list[float]:
+        """A number's ratio in each repetition, between neighbours in time."""
+        pairs = zip(self.of(above, name), self.of(below, name), strict=True)
+        return [one / other for one, other in pairs]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Some work, and the criteria that it is judged by."""
+
+    name: str
+    work: tuple[Work | Command, ...]
+    judge: Callable[[Taken], list[Criterion]]
+
+
+def scenarios(sizes: Sizes) -> list[Scenario]:
+    """All of them, in the order in which they are measured."""
+    return [
+        cold(sizes.cold),
+        faults(sizes.cold),
+        warm(sizes.warm),
+        planning(*sizes.planning),
+        imports(),
+    ]
+
+
+def cold(trials: int) -> Scenario:
+    """A grid of which nothing is in the cache."""
+    bare, hand, ours = (
+        Work(peer=peer, trials=trials) for peer in ("bare", "hand", "promptlab")
+    )
+    bare_256, ours_256 = replace(bare, concurrency=256), replace(ours, concurrency=256)
+
+    def shares_in_flight(taken: Taken, work: Work) -> list[float]:
+        means = taken.of(work, "server", "in_flight_mean")
+        return [mean / work.concurrency for mean in means]
+
+    def judge(taken: Taken) -> list[Criterion]:
+        bare_speedup = median(taken.ratios(bare, bare_256, "wall_s"))
+        return [
+            Criterion(
+                scenario="cold",
+                name="speed ÷ bare client's",
+                values=taken.ratios(bare, ours, "wall_s"),
+                unit="x",
+                must=Bound("≥", 0.55),
+                aim=Bound("≥", 0.85),
+            ),
+            Criterion(
+                scenario="cold",
+                name="speed ÷ hand-written loop's",
+                values=taken.ratios(hand, ours, "wall_s"),
+                unit="x",
+                must=Bound("≥", 2.2),
+                aim=Bound("≥", 3.5),
+                bare=median(taken.ratios(hand, bare, "wall_s")),
+            ),
+            Criterion(
+                scenario="cold",
+                name="CPU of the grid ÷ hand-written loop's",
+                values=taken.ratios(ours, hand, "cpu_s"),
+                unit="x",
+                must=Bound("≤", 0.40),
+                aim=Bound("≤", 0.12),
+                bare=median(taken.ratios(bare, hand, "cpu_s")),
+            ),
+            Criterion(
+                scenario="cold",
+                name="speed at 256 ÷ at 64",
+                values=taken.ratios(ours, ours_256, "wall_s"),
+                unit="x",
+                must=Bound("≥", 1.0),
+                aim=Bound("≥", bare_speedup),
+                bare=bare_speedup,
+            ),
+            *(
+                Criterion(
+                    scenario="cold",
+                    name=f"most in flight at {work.concurrency}",
+                    values=[max(taken.of(work, "server", "in_flight_max"))],
+                    must=Bound("≤", work.concurrency),
+                )
+                for work in (ours, ours_256)
+            ),
+            Criterion(
+                scenario="cold",
+                name="mean in flight ÷ the limit of 64",
+                values=shares_in_flight(taken, ours),
+                unit="x",
+                must=Bound("≥", 0.6),
+                aim=Bound("≥", 0.85),
+                bare=median(shares_in_flight(taken, bare)),
+            ),
+            Criterion(
+                scenario="cold",
+                name="calls beyond one a trial",
+                values=[max(taken.of(ours, "server", "calls")) - trials],
+                must=Bound("=", 0),
+            ),
+        ]
+
+    return Scenario("cold", (bare, hand, ours, bare_256, ours_256), judge)
+
+
+def faults(trials: int) -> Scenario:
+    """The same grid, with calls that fail."""
+    calm = Work(peer="promptlab", trials=trials)
+    faulty = replace(calm, settings=FAULTY)
+
+    def judge(taken: Taken) -> list[Criterion]:
+        needless = [
+            abs(server["calls"] - server["distinct"] - server["faults"])
+            for server in taken.of(faulty, "server")
+        ]
+        return [
+            Criterion(
+                scenario="faults",
+                name="trials without an answer",
+                values=[trials - min(taken.of(faulty, "distinct_answers"))],
+                must=Bound("=", 0),
+            ),
+            Criterion(
+                scenario="faults",
+                name="calls beyond the distinct ones and the injected faults",
+                values=[max(needless)],
+                must=Bound("=", 0),
+            ),
+            Criterion(
+                scenario="faults",
+                name="most in flight at 64",
+                values=[max(taken.of(faulty, "server", "in_flight_max"))],
+                must=Bound("≤", faulty.concurrency),
+            ),
+            Criterion(
+                scenario="faults",
+                name="time ÷ without faults",
+                values=taken.ratios(faulty, calm, "wall_s"),
+                unit="x",
+                aim=Bound("≤", 1.3),
+            ),
+        ]
+
+    return Scenario("faults", (calm, faulty), judge)
+
+
+def warm(trials: int) -> Scenario:
+    """A grid of which everything is in the cache."""
+    hand, ours = (
+        Work(peer=peer, trials=trials, filled=True) for peer in ("hand", "promptlab")
+    )
+
+    def judge(taken: Taken) -> list[Criterion]:
+        return [
+            Criterion(
+                scenario="warm",
+                name="calls",
+                values=[max(taken.of(ours, "server", "calls"))],
+                must=Bound("=", 0),
+            ),
+            Criterion(
+                scenario="warm",
+                name="CPU of the grid ÷ hand-written loop's",
+                values=taken.ratios(ours, hand, "cpu_s"),
+                unit="x",
+                must=Bound("≤", 0.4),
+                aim=Bound("≤", 0.2),
+            ),
+            Criterion(
+                scenario="warm",
+                name="memory growth per trial",
+                values=[
+                    growth / trials / 1000
+                    for growth in taken.of(ours, "rss_growth_bytes")
+                ],
+                unit="KB",
+                must=Bound("≤", 5),
+                aim=Bound("≤", 2.5),
+            ),
+        ]
+
+    return Scenario("warm", (hand, ours), judge)
+
+
+def planning(first: int, *larger: int) -> Scenario:
+    """What a run would do, without doing it: the slope beyond the first trials."""
+    base, *grown = (
+        Work(peer="promptlab", task="plan", trials=trials)
+        for trials in (first, *larger)
+    )
+
+    def slopes(taken: Taken, work: Work, name: str, scale: float) -> list[float]:
+        pairs = zip(taken.of(work, name), taken.of(base, name), strict=True)
+        return [
+            (large - small) / (work.trials - first) * scale for large, small in pairs
+        ]
+
+    def judge(taken: Taken) -> list[Criterion]:
+        return [
+            criterion
+            for work in grown
+            for criterion in (
+                Criterion(
+                    scenario="planning",
+                    name=f"CPU per trial beyond {first:,}, of {work.trials:,}",
+                    values=slopes(taken, work, "cpu_s", 1e6),
+                    unit="µs",
+                    must=Bound("≤", 40),
+                ),
+                Criterion(
+                    scenario="planning",
+                    name=f"memory per trial beyond {first:,}, of {work.trials:,}",
+                    values=slopes(taken, work, "rss_growth_bytes", 1e-3),
+                    unit="KB",
+                    must=Bound("≤", 1),
+                ),
+            )
+        ]
+
+    return Scenario("planning", (base, *grown), judge)
+
+
+def imports() -> Scenario:
+    """What a notebook waits for before it can begin."""
+    pandas, ours, help_page = (
+        Command(peer="promptlab", arguments=arguments)
+        for arguments in (
+            ("-c", "import pandas"),
+            ("-c", "import promptlab"),
+            ("-X", "importtime", "-m", "promptlab", "--help"),
+        )
+    )
+
+    def judge(taken: Taken) -> list[Criterion]:
+        pairs = zip(
+            taken.of(ours, "process_cpu_s"),
+            taken.of(pandas, "process_cpu_s"),
+            strict=True,
+        )
+        heavy = {"pandas", "openai"}.intersection(*taken.of(help_page, "imported"))
+        return [
+            Criterion(
+                scenario="import",
+                name="CPU of import promptlab - of import pandas",
+                values=[one - other for one, other in pairs],
+                unit="s",
+                must=Bound("≤", 0.3),
+            ),
+            Criterion(
+                scenario="import",
+                name="of pandas and openai, imported by --help",
+                values=[len(heavy)],
+                must=Bound("=", 0),
+            ),
+        ]
+
+    return Scenario("import", (pandas, ours, help_page), judge)

@@ -1,0 +1,198 @@
+"""A sitting: takes measurements alternately, each in a process of its own.
+
+All peers are measured in one sitting, against one server, so that their ratios hold
+even where their seconds do not.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Timer
+
+from benchmarks.measure import children_cost
+from benchmarks.server import CALM, MockServer, Settings
+
+ROOT = Path(__file__).parent.parent
+FILL_TASKS = {"hand": "fill"}
+"""How a peer fills its cache, where not by asking the whole grid at 0 ms."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A piece of work for one peer, after a warm-up."""
+
+    peer: str
+    task: str = "grid"
+    trials: int
+    concurrency: int = 64
+    settings: Settings = CALM
+    filled: bool = False
+    """Whether the peer's cache has all the answers beforehand."""
+
+    def __str__(self) -> str:
+        notes = [
+            "plan" if self.task == "plan" else "",
+            f"{self.trials:,} trials",
+            f"at {self.concurrency}" if self.task == "grid" and not self.filled else "",
+            "with faults" if self.settings.injects_faults else "",
+            "cached" if self.filled else "",
+        ]
+        return " ".join(filter(None, notes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A whole Python process, from its start to its end."""
+
+    peer: str
+    arguments: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"python {' '.join(self.arguments)}"
+
+
+class WorkFailedError(Exception):
+    """A peer did not do its work: it crashed, took too long, or left trials out."""
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """One server, one directory, and the caches in it that peers have filled."""
+
+    server: MockServer
+    directory: Path
+    filled: dict[tuple[str, int], Path] = field(default_factory=dict)
+
+    def measure(self, work: Work | Command) -> dict:
+        """What one measurement gave: numbers, by name. Raises `WorkFailedError`."""
+        if isinstance(work, Command):
+            return self._run(work)
+        if work.filled:
+            return self._take(work, self._filled_cache(work))
+        with tempfile.TemporaryDirectory(dir=self.directory) as cache:
+            return self._take(work, Path(cache))
+
+    def _filled_cache(self, work: Work) -> Path:
+        owner = (work.peer, work.trials)
+        if owner not in self.filled:
+            cache = Path(tempfile.mkdtemp(dir=self.directory))
+            filling = replace(
+                work,
+                task=FILL_TASKS.get(work.peer, "grid"),
+                concurrency=256,
+                settings=Settings(latency_s=0),
+                filled=False,
+            )
+            self._take(filling, cache)
+            self.filled[owner] = cache
+        return self.filled[owner]
+
+    def _take(self, work: Work, cache: Path) -> dict:
+        self.server.reset(Settings(latency_s=0))
+        with children_cost() as totals, self._child(work, cache) as child:
+            child.stdout.readline()
+            self.server.reset(work.settings)
+            child.stdin.write("go\n")
+            child.stdin.flush()
+            report = child.stdout.readline()
+        numbers = json.loads(report) | totals | {"server": self.server.stats()}
+        _check(work, numbers)
+        return numbers
+
+    @contextmanager
+    def _child(self, work: Work, cache: Path) -> Iterator[subprocess.Popen]:
+        """The work's child process; it has ended well when the block ends."""
+        with (
+            tempfile.TemporaryDirectory(dir=self.directory) as home,
+            tempfile.TemporaryDirectory(dir=self.directory) as warm_up_cache,
+            tempfile.TemporaryFile("w+", dir=self.directory) as complaints,
+        ):
+            order = {
+                "peer": work.peer,
+                "task": work.task,
+                "trials": work.trials,
+                "site": {
+                    "base_url": self.server.base_url,
+                    "concurrency": work.concurrency,
+                    "cache": str(cache),
+                },
+                "warm_up_cache": warm_up_cache,
+            }
+            child = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.child", json.dumps(order)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                text=True,
+                start_new_session=True,  # Ctrl-C is for this process, which kills it
+                cwd=ROOT,
+                env=_environment(home),
+            )
+            limit = Timer(120 + work.trials / 100, child.kill)
+            limit.start()
+            try:
+                with suppress(BrokenPipeError):  # a child that crashed: see below
+                    yield child
+                child.wait()
+            finally:
+                limit.cancel()
+                child.kill()
+                child.communicate()
+            if child.returncode != 0:
+                complaints.seek(0)
+                raise WorkFailedError(_last_words(complaints.read()))
+
+    def _run(self, command: Command) -> dict:
+        with (
+            tempfile.TemporaryDirectory(dir=self.directory) as home,
+            children_cost() as totals,
+        ):
+            process = subprocess.run(
+                [sys.executable, *command.arguments],
+                capture_output=True,
+                text=True,
+                start_new_session=True,
+                cwd=ROOT,
+                env=_environment(home),
+            )
+        if process.returncode != 0:
+            raise WorkFailedError(_last_words(process.stderr))
+        return totals | {"imported": _imported(process.stderr)}
+
+
+def _environment(home: str) -> dict[str, str]:
+    """A child's: no proxy on the way to the server, nothing left by another child."""
+    return os.environ | {"PROMPTLAB_HOME": home, "NO_PROXY": "127.0.0.1"}
+
+
+def _check(work: Work, numbers: dict) -> None:
+    """Refuses a measurement of a grid that was not done, unless it was made to fail."""
+    if work.task != "grid":
+        return
+    expected = {
+        "rows": work.trials,
+        "answered": work.trials,
+        "distinct_answers": work.trials,
+    }
+    found = {name: numbers[name] for name in expected}
+    if work.settings.injects_faults:
+        expected, found = {"rows": work.trials}, {"rows": numbers["rows"]}
+    if found != expected:
+        raise WorkFailedError(f"found {found}, expected {expected}")
+
+
+def _imported(stderr: str) -> list[str]:
+    """The packages that `python -X importtime` says were imported."""
+    names = re.findall(r"^import time:.*\| +(\w+)", stderr, flags=re.MULTILINE)
+    return sorted(set(names))
+
+
+def _last_words(stderr: str) -> str:
+    return "\n".join(stderr.strip().splitlines()[-5:]) or "no word on stderr"

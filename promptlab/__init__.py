@@ -1,0 +1,117 @@
+"""promptlab: prompt experiments for people who live in notebooks.
+
+    promptlab/
+    ├── errors.py      what we raise, drawn as a tree
+    ├── spec/          WHAT TO RUN       prompts, datasets, grids, requests, their keys
+    ├── results/       WHAT CAME BACK    records, the table, exports
+    ├── execution/     DOING IT          client, cache, limits, retries, runner
+    ├── offline/       A STAND-IN MODEL  a server on this machine, to try without a key
+    ├── files.py       the user's files: config.yaml, prompts, datasets
+    └── cli/           python -m promptlab ...
+
+Imports point one way: errors ← spec ← results ← execution ← cli, and errors, spec,
+results ← files ← cli. `offline` imports nothing of ours. Names are loaded when they are
+first used, so that importing the package does nothing and takes no time.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from promptlab.errors import PromptlabError, PromptlabWarning, SpecError
+    from promptlab.execution.cache import ResponseCache
+    from promptlab.execution.client import Client, OpenAIClient, SDKClient
+    from promptlab.execution.plan import Plan
+    from promptlab.execution.records import find_run, recorded_runs
+    from promptlab.execution.runner import arun, run, start
+    from promptlab.files import load_experiment
+    from promptlab.offline import OfflineServer
+    from promptlab.results.exports import read_results
+    from promptlab.results.record import Failure, Record, Response, Usage
+    from promptlab.results.results import Results
+    from promptlab.spec.dataset import Case, Dataset
+    from promptlab.spec.experiment import Experiment, Trial
+    from promptlab.spec.grid import Grid, Variant
+    from promptlab.spec.prompt import Prompt
+    from promptlab.spec.request import Request
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Case": "spec.dataset",
+    "Client": "execution.client",
+    "Dataset": "spec.dataset",
+    "Experiment": "spec.experiment",
+    "Failure": "results.record",
+    "Grid": "spec.grid",
+    "OfflineServer": "offline",
+    "OpenAIClient": "execution.client",
+    "Plan": "execution.plan",
+    "Prompt": "spec.prompt",
+    "PromptlabError": "errors",
+    "PromptlabWarning": "errors",
+    "Record": "results.record",
+    "Request": "spec.request",
+    "Response": "results.record",
+    "ResponseCache": "execution.cache",
+    "Results": "results.results",
+    "SDKClient": "execution.client",
+    "SpecError": "errors",
+    "Trial": "spec.experiment",
+    "Usage": "results.record",
+    "Variant": "spec.grid",
+    "arun": "execution.runner",
+    "find_run": "execution.records",
+    "load_experiment": "files",
+    "read_results": "results.exports",
+    "recorded_runs": "execution.records",
+    "run": "execution.runner",
+    "start": "execution.runner",
+}
+
+__all__ = [
+    "Case",
+    "Client",
+    "Dataset",
+    "Experiment",
+    "Failure",
+    "Grid",
+    "OfflineServer",
+    "OpenAIClient",
+    "Plan",
+    "Prompt",
+    "PromptlabError",
+    "PromptlabWarning",
+    "Record",
+    "Request",
+    "Response",
+    "ResponseCache",
+    "Results",
+    "SDKClient",
+    "SpecError",
+    "Trial",
+    "Usage",
+    "Variant",
+    "__version__",
+    "arun",
+    "find_run",
+    "load_experiment",
+    "read_results",
+    "recorded_runs",
+    "run",
+    "start",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

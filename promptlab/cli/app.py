@@ -1,0 +1,87 @@
+"""The application: its commands, and how errors end it."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from promptlab.cli import cached, experiments, runs
+from promptlab.cli.experiments import INTERRUPTED
+from promptlab.cli.printing import complain, say, show_warning
+from promptlab.errors import PromptlabError
+
+Command = Callable[..., None]
+
+app = typer.Typer(
+    help="Prompt experiments: grids, caching, comparison.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+COMMANDS: tuple[Command, ...] = (
+    experiments.run,
+    experiments.validate,
+    experiments.init,
+    runs.show,
+    runs.export,
+    experiments.schema,
+)
+for command in COMMANDS:
+    app.command()(command)
+app.command("serve-offline")(experiments.serve_offline)
+
+cache_app = typer.Typer(
+    help="Look at, share and tidy the answers on disk.", no_args_is_help=True
+)
+CACHE_COMMANDS: tuple[Command, ...] = (
+    cached.stats,
+    cached.explain,
+    cached.prune,
+    cached.clear,
+    cached.export,
+)
+for command in CACHE_COMMANDS:
+    cache_app.command()(command)
+cache_app.command("list")(cached.list_)
+cache_app.command("import")(cached.import_)
+app.add_typer(cache_app, name="cache")
+
+
+def main() -> None:
+    """Runs the command line, and turns our errors into one line and an exit code."""
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    warnings.showwarning = show_warning
+    try:
+        app(args=arguments, prog_name="promptlab")
+    except PromptlabError as error:
+        if debug:
+            raise
+        complain(str(error))
+    except KeyboardInterrupt:
+        say("interrupted")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        sys.stderr.close()
+        sys.exit(0)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error comes from.")
+    ] = False,
+) -> None:
+    if version:
+        from promptlab import __version__
+
+        print(f"promptlab {__version__}")
+        raise typer.Exit

@@ -1,0 +1,266 @@
+"""Commands on experiments: run, validate, init, schema, serve-offline."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from promptlab.cli.options import (
+    BaseUrl,
+    ConfigFile,
+    EnvFile,
+    Json,
+    Limit,
+    NoCache,
+    Offline,
+    Only,
+    Output,
+    Refresh,
+    Repeats,
+    Var,
+)
+from promptlab.cli.printing import (
+    WRONG,
+    complain,
+    print_json,
+    print_plan,
+    print_results,
+    result_plain,
+    say,
+)
+from promptlab.cli.selection import check_targets, load_config, options_of, selected
+
+if TYPE_CHECKING:
+    from promptlab.results.results import Results
+    from promptlab.spec.experiment import Experiment
+
+
+STARTER = Path(__file__).parents[1] / "starter.yaml"
+"""The config file that `init` writes."""
+
+FAILED, INTERRUPTED = 3, 130
+"""Exit codes: some trials failed; interrupted by the user."""
+
+
+def run(
+    config: ConfigFile,
+    output: Output = None,
+    max_concurrency: Annotated[
+        int | None,
+        typer.Option(
+            "-j",
+            "--max-concurrency",
+            min=1,
+            envvar="PROMPTLAB_MAX_CONCURRENCY",
+            help="The most calls in flight at once.",
+        ),
+    ] = None,
+    repeats: Repeats = None,
+    limit: Limit = None,
+    only: Only = None,
+    var: Var = None,
+    no_cache: NoCache = False,
+    refresh: Refresh = False,
+    offline: Offline = False,
+    retry_errors: Annotated[
+        bool,
+        typer.Option(
+            "--retry-errors",
+            envvar="PROMPTLAB_RETRY_ERRORS",
+            help="Ask only what failed in the last run of this experiment.",
+        ),
+    ] = False,
+    env_file: EnvFile = None,
+    base_url: BaseUrl = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            envvar="PROMPTLAB_DRY_RUN",
+            help="Say what would be done, and do nothing.",
+        ),
+    ] = False,
+    json: Json = False,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "-q", "--quiet", envvar="PROMPTLAB_QUIET", help="Print errors only."
+        ),
+    ] = False,
+) -> None:
+    """Run an experiment. What is cached is not asked again."""
+    loaded = load_config(config)
+    experiment = selected(loaded.experiment, repeats, limit, only, var)
+    options = options_of(
+        loaded,
+        max_concurrency=max_concurrency,
+        base_url=base_url,
+        env_file=env_file,
+        use_cache=False if no_cache else None,
+        refresh=refresh or None,
+        offline=offline or None,
+    )
+    targets = [*loaded.output, *(output or [])]
+    check_targets(targets)
+    if dry_run:
+        print_plan(experiment.plan(**options), json=json)
+        return
+    results = _run(experiment, options, retry_errors=retry_errors, quiet=quiet or json)
+    for target in targets:
+        results.to(target)
+    if json:
+        print_json(result_plain(results, targets))
+    elif not quiet:
+        print_results(results, targets)
+    sys.exit(_exit_code(results))
+
+
+def validate(
+    config: ConfigFile,
+    repeats: Repeats = None,
+    limit: Limit = None,
+    only: Only = None,
+    var: Var = None,
+    base_url: BaseUrl = None,
+    env_file: EnvFile = None,
+    json: Json = False,
+) -> None:
+    """Check a config file and say what a run would do. No key is needed."""
+    loaded = load_config(config)
+    experiment = selected(loaded.experiment, repeats, limit, only, var)
+    check_targets(loaded.output)
+    options = options_of(loaded, base_url=base_url, env_file=env_file)
+    print_plan(experiment.plan(**options), json=json)
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path(
+        "experiment.yaml"
+    ),
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", envvar="PROMPTLAB_FORCE", help="Replace a file that is there."
+        ),
+    ] = False,
+) -> None:
+    """Write a commented config file to start from; it runs as it is."""
+    if path.exists() and not force:
+        complain(f"{path} is there already; choose another name, or pass --force")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(STARTER.read_bytes())
+    except OSError as error:
+        complain(f"{path} cannot be written: {error.strerror or error}")
+    print(f"wrote {path}; run it with: python -m promptlab run {path}")
+
+
+def schema() -> None:
+    """Print the JSON Schema of config files, for editors."""
+    from promptlab.files import config_schema
+
+    print_json(config_schema())
+
+
+def serve_offline(
+    port: Annotated[
+        int,
+        typer.Option(
+            envvar="PROMPTLAB_PORT", min=0, max=65535, help="0: any free one."
+        ),
+    ] = 8000,
+    latency_s: Annotated[
+        float,
+        typer.Option(
+            envvar="PROMPTLAB_LATENCY_S", min=0, help="Delay of every answer."
+        ),
+    ] = 0.0,
+    requests_per_minute: Annotated[
+        int | None,
+        typer.Option(
+            envvar="PROMPTLAB_REQUESTS_PER_MINUTE", min=1, help="A real limit."
+        ),
+    ] = None,
+    server_errors: Annotated[
+        float,
+        typer.Option(
+            envvar="PROMPTLAB_SERVER_ERRORS", min=0, max=1, help="Share of 500s."
+        ),
+    ] = 0.0,
+) -> None:
+    """Serve the offline model on this machine, for any OpenAI client."""
+    from promptlab.offline import Faults, OfflineServer
+
+    faults = Faults(
+        latency_s=latency_s,
+        requests_per_minute=requests_per_minute,
+        server_errors=server_errors,
+    )
+
+    async def serve() -> None:
+        try:
+            server = OfflineServer(faults=faults, port=port)
+            await server.start()
+        except OSError as error:
+            complain(f"port {port} cannot be used: {error.strerror or error}")
+        print(
+            f"serving offline/small and offline/large on {server.base_url}", flush=True
+        )
+        print("stop with Ctrl-C", flush=True)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await server.stop()
+
+    asyncio.run(serve())
+
+
+def _run(
+    experiment: Experiment,
+    options: Mapping[str, Any],
+    *,
+    retry_errors: bool,
+    quiet: bool,
+) -> Results:
+    from promptlab.execution.runner import start
+
+    wanted = _failed_before(experiment) if retry_errors else None
+    if not quiet:
+        say(f"{experiment.name}: {experiment.size}")
+    handle = start(experiment, wanted=wanted, progress=not quiet, **options)
+    signal.signal(signal.SIGTERM, lambda *_: handle.cancel())
+    while True:
+        try:
+            return handle.result()
+        except KeyboardInterrupt:
+            handle.cancel()  # what is in flight may arrive; a second time, not
+
+
+def _failed_before(experiment: Experiment) -> frozenset[int]:
+    from promptlab.execution.records import last_run_of
+
+    record = last_run_of(experiment)
+    if record is None:
+        complain("--retry-errors: no run of just this experiment is recorded")
+    return record.failed
+
+
+def _exit_code(results: Results) -> int:
+    if results.status == "interrupted":
+        return INTERRUPTED
+    if not results.totals.answered:
+        say(f"nothing could run: {results.reason or _first_failure(results)}")
+        return WRONG
+    if results.status == "stopped":
+        say(f"stopped: {results.reason}")
+    return FAILED if results.totals.failed or results.totals.missing else 0
+
+
+def _first_failure(results: Results) -> str:
+    return next((f.summary for f in results.failures.values()), "no trial was asked")

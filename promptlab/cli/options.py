@@ -1,0 +1,116 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigFile = Annotated[Path, typer.Argument(help="The experiment: a YAML file.")]
+Limit = Annotated[
+    str | None,
+    typer.Option(
+        "--limit",
+        metavar="N|A-B",
+        envvar="PROMPTLAB_LIMIT",
+        help="Only the first N cases, or the A-th to the B-th.",
+    ),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="NAME=VALUE",
+        envvar="PROMPTLAB_ONLY",
+        help="Only this value of a parameter; may be given again.",
+    ),
+]
+Var = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--var",
+        metavar="FIELD=VALUE",
+        envvar="PROMPTLAB_VAR",
+        help="Set an input in every case; may be given again.",
+    ),
+]
+Repeats = Annotated[
+    int | None,
+    typer.Option(
+        "--repeats",
+        min=1,
+        envvar="PROMPTLAB_REPEATS",
+        help="How often each variant is asked about each case.",
+    ),
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--base-url",
+        metavar="URL",
+        envvar="PROMPTLAB_BASE_URL",
+        help="Where requests are sent.",
+    ),
+]
+EnvFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--env-file",
+        metavar="FILE",
+        envvar="PROMPTLAB_ENV_FILE",
+        help="Read environment variables from this file instead of .env.",
+    ),
+]
+NoCache = Annotated[
+    bool,
+    typer.Option(
+        "--no-cache",
+        envvar="PROMPTLAB_NO_CACHE",
+        help="Read nothing from the cache and store nothing in it.",
+    ),
+]
+Refresh = Annotated[
+    bool,
+    typer.Option(
+        "--refresh",
+        envvar="PROMPTLAB_REFRESH",
+        help="Ask everything anew, and store the new answers.",
+    ),
+]
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        envvar="PROMPTLAB_OFFLINE",
+        help="Make no call: what is not cached fails.",
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json", envvar="PROMPTLAB_JSON", help="Print one JSON object instead of text."
+    ),
+]
+Output = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        envvar="PROMPTLAB_OUTPUT",
+        help="Write the table: .csv .xlsx .jsonl .parquet; may be given again.",
+    ),
+]
+Yes = Annotated[
+    bool, typer.Option("--yes", "-y", envvar="PROMPTLAB_YES", help="Do not ask first.")
+]
+PaidBy = Annotated[
+    str | None,
+    typer.Option(
+        "--experiment",
+        metavar="NAME",
+        envvar="PROMPTLAB_EXPERIMENT",
+        help="Only the answers that this experiment paid for.",
+    ),
+]

@@ -1,0 +1,203 @@
+"""Printing: results on standard output as tables or JSON, messages on the other."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from promptlab.execution.plan import Plan
+    from promptlab.execution.records import RunRecord
+    from promptlab.results.results import Results
+
+WRONG = 1
+"""The exit code of a wrong config, or when nothing could run."""
+
+
+def print_plan(plan: Plan, *, json: bool) -> None:
+    """What a run would do."""
+    experiment = plan.experiment
+    if json:
+        print_json(
+            {
+                "name": experiment.name,
+                "variants": len(experiment.questions),
+                "cases": len(experiment.dataset),
+                "repeats": experiment.repeats,
+                "trials": len(experiment),
+                **{s: plan.counts[s] for s in ("cached", "new", "duplicate")},
+                "calls": plan.calls,
+                "warnings": list(experiment.warnings),
+            }
+        )
+        return
+    print(f"{experiment.name}: {experiment.size}")
+    rows = [
+        [
+            name,
+            str(len(experiment.grid.levels(name))),
+            ", ".join(brief(level.label) for level in experiment.grid.levels(name)),
+        ]
+        for name in experiment.grid.parameters
+    ]
+    print_table(["parameter", "values", ""], rows)
+    print(f"dataset {experiment.dataset.name}: {', '.join(experiment.dataset.fields)}")
+    print(f"a run now: {plan.headline}")
+
+
+def print_results(results: Results, targets: Sequence[Path]) -> None:
+    """What a run gave, and where it was written."""
+    print(results.headline)
+    _print_frame(results.summary())
+    if results.failures:
+        _print_failures(results)
+    for target in targets:
+        print(f"wrote {target}")
+    if results.run:
+        print(f"recorded as {results.run}")
+
+
+def _print_failures(results: Results) -> None:
+    groups: dict[str, list[int]] = {}
+    for trial, failure in sorted(results.failures.items()):
+        groups.setdefault(failure.summary, []).append(trial)
+    print("failed:")
+    for summary, trials in list(groups.items())[:5]:
+        shown = ", ".join(map(str, trials[:5])) + (", …" if len(trials) > 5 else "")
+        print(f"  {len(trials):,} × {summary} (trial {shown})")
+    if len(groups) > 5:
+        print(f"  and {len(groups) - 5} other kinds")
+
+
+def result_plain(results: Results, targets: Sequence[Path]) -> dict[str, Any]:
+    """The totals and the first failures, for JSON."""
+    return {
+        "name": results.experiment.name,
+        "status": results.status,
+        "reason": results.reason,
+        **asdict(results.totals),
+        "run": results.run,
+        "output": [str(target) for target in targets],
+        "errors": [
+            {"trial": trial, "error": failure.summary}
+            for trial, failure in sorted(results.failures.items())[:100]
+        ],
+    }
+
+
+def print_runs(records: Sequence[RunRecord], *, json: bool) -> None:
+    """A line for each run."""
+    if json:
+        print_json(
+            [
+                {
+                    "run": r.name,
+                    "experiment": r.experiment_name,
+                    "status": r.status,
+                    "started_s": r.started_s,
+                    **r.totals,
+                }
+                for r in records
+            ]
+        )
+        return
+    if not records:
+        print("no run is recorded")
+        return
+    print_table(
+        ["run", "status", "trials", "answered", "failed", "calls"],
+        [
+            [
+                r.name,
+                r.status if r.status != "running" else "ended early",
+                *(
+                    f"{r.totals.get(n, 0):,}"
+                    for n in ("trials", "answered", "failed", "calls")
+                ),
+            ]
+            for r in records
+        ],
+    )
+
+
+def _print_frame(frame: Any) -> None:
+    table = frame.reset_index()
+    heads = [str(column).replace("mean_", "mean ") for column in table]
+    rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
+    print_table(heads, rows)
+
+
+def _cell(value: Any) -> str:
+    if value is None or value != value or type(value).__name__ == "NAType":
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return brief(value) if isinstance(value, str) else f"{value}"
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table; columns of numbers are set to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for number, head in enumerate(heads):
+        numeric = rows and all(_numeric(row[number]) for row in rows)
+        table.add_column(head, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    width = None if sys.stdout.isatty() else 120
+    Console(width=width, highlight=False).print(table)
+
+
+def _numeric(cell: str) -> bool:
+    return cell.replace(",", "").replace(".", "").replace("–", "0").isdigit()
+
+
+def print_json(plain: Any) -> None:
+    """One JSON value, indented."""
+    import orjson
+
+    sys.stdout.write(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def size(count: float) -> str:
+    """A number of bytes in words: `23.0 KB`."""
+    for unit in ("B", "KB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def day(moment_s: float) -> str:
+    """A time since 1970 in words, in local time."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment_s))
+
+
+def brief(value: object) -> str:
+    """A value in one line of at most 40 characters."""
+    text = " ".join(str(value).split())
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def say(text: str) -> None:
+    """A line on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def complain(text: str) -> NoReturn:
+    """One line on standard error, and exit code 1."""
+    say(f"promptlab: {text}")
+    sys.exit(WRONG)
+
+
+def show_warning(message: Any, *_: Any, **__: Any) -> None:
+    """A warning in one line, without the code that gave it."""
+    say(f"note: {message}")

@@ -1,0 +1,63 @@
+"""Commands on recorded runs: show, export."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from promptlab.cli.options import Json, Output
+from promptlab.cli.printing import (
+    complain,
+    print_json,
+    print_results,
+    print_runs,
+    result_plain,
+)
+from promptlab.cli.selection import check_targets
+
+
+def show(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="The run, or the beginning of its name; else the latest."),
+    ] = None,
+    list_: Annotated[
+        bool,
+        typer.Option("--list", "-l", envvar="PROMPTLAB_LIST", help="List all runs."),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show a recorded run: its totals, a summary, its failures."""
+    from promptlab.execution.records import find_run, recorded_runs
+
+    if list_:
+        print_runs(recorded_runs(), json=json)
+        return
+    record = find_run(name)
+    results = record.load_results()
+    if json:
+        print_json(result_plain(results, []))
+        return
+    started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.started_s))
+    print(f"{record.name}, started {started}")
+    print_results(results, [])
+
+
+def export(
+    output: Output,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="The run, or the beginning of its name; else the latest."),
+    ] = None,
+) -> None:
+    """Write the table of a recorded run to files."""
+    from promptlab.execution.records import find_run
+
+    if not output:
+        complain("name a file to write with -o, such as -o results.csv")
+    check_targets(output)
+    results = find_run(name).load_results()
+    for target in output:
+        print(f"wrote {results.to(target)}")

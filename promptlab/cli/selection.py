@@ -1,0 +1,93 @@
+"""Selection: the experiment of a config file, as the options narrow it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from promptlab.files import Config
+    from promptlab.spec.experiment import Experiment
+
+
+def load_config(path: Path) -> Config:
+    """A config file; raises `ConfigError`."""
+    from promptlab import files
+
+    return files.load_config(path)
+
+
+def selected(
+    experiment: Experiment,
+    repeats: int | None,
+    limit: str | None,
+    only: list[str] | None,
+    var: list[str] | None,
+) -> Experiment:
+    """The experiment, with what the options leave of it."""
+    if var:
+        experiment = experiment.with_inputs(**dict(_pair("--var", v) for v in var))
+    if only:
+        wanted: dict[str, list[Any]] = {}
+        for entry in only:
+            name, text = _pair("--only", entry)
+            wanted.setdefault(name, []).append(_label(experiment, name, text))
+        experiment = experiment.only(**wanted)
+    if limit:
+        experiment = experiment.limit(_cases(limit))
+    if repeats:
+        experiment = experiment.with_repeats(repeats)
+    return experiment
+
+
+def _pair(option: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise typer.BadParameter(f"{option} takes NAME=VALUE, not {text!r}")
+    return name, value
+
+
+def _label(experiment: Experiment, name: str, text: str) -> Any:
+    """The value of a parameter that a text on the command line stands for."""
+    if name not in experiment.grid.parameters:
+        return text  # `only` says what there is
+    for level in experiment.grid.levels(name):
+        if text in (
+            str(level.label),
+            f"{level.label:g}" if _number(level.label) else "",
+        ):
+            return level.label
+    return text
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _cases(limit: str) -> slice:
+    first, dash, last = limit.partition("-")
+    try:
+        start, end = (int(first), int(last)) if dash else (1, int(first))
+    except ValueError:
+        start = end = 0
+    if not 1 <= start <= end:
+        raise typer.BadParameter(
+            f"--limit takes N or A-B, such as 10 or 11-20, not {limit!r}"
+        )
+    return slice(start - 1, end)
+
+
+def options_of(config: Config, **given: Any) -> dict[str, Any]:
+    """The options of the file, and over them those given on the command line."""
+    return {**config.options, **{n: v for n, v in given.items() if v is not None}}
+
+
+def check_targets(targets: Sequence[Path]) -> None:
+    """Raises `ExportError` when a table cannot be written to one of the files."""
+    from promptlab.results.exports import check_ending
+
+    for target in targets:
+        check_ending(target)

@@ -1,0 +1,375 @@
+"""The response cache: answers already paid for, kept on disk as JSON text.
+
+diskcache keeps them in one SQLite file that processes may share. It is used with
+three precautions. Nothing is ever evicted, as its default silently is beyond 1 GB. Only
+our own JSON is stored and read: diskcache unpickles what it reads, its JSONDisk too
+(CVE-2025-69872), so a row that is pickled, or that points to a file, is refused, and is
+a miss with a warning. And many rows are read or written in one statement.
+
+An entry is three lines of JSON, under the key of its request:
+
+1. what the table shows: output, finish_reason, the four token counts, latency_s, then
+   the number of attempts and when it was received, in seconds since 1970;
+2. the request, exactly as it was hashed for the key;
+3. the answer as received, byte for byte. No header and no API key is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import diskcache
+import orjson
+from diskcache.core import MODE_RAW, UNKNOWN
+
+from promptlab.errors import CacheError, PromptlabWarning
+from promptlab.execution.home import home, ignore_in_git, private_folder
+from promptlab.results.record import Response, Usage
+from promptlab.spec.request import Request
+
+if TYPE_CHECKING:
+    from promptlab.execution.explain import Explanation
+    from promptlab.spec.experiment import Trial
+
+KEYS_AT_ONCE = 5_000
+"""Keys asked for in one statement; SQLite's own bound is 32,766."""
+
+HEAD_FIELDS = 7
+"""How many members of an entry's first line the table shows."""
+
+
+class RefusedEntry(Exception):
+    """A row that we did not write: it is neither read nor run."""
+
+
+class JsonTextDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
+    """Keeps texts only, inside the database; refuses everything else."""
+
+    def put(self, key: Any) -> tuple[str, bool]:
+        if not isinstance(key, str):
+            raise TypeError(f"a key is a text, not {type(key).__name__}")
+        return key, True
+
+    def get(self, key: Any, raw: bool) -> str:
+        if not raw or not isinstance(key, str):
+            raise RefusedEntry("a key that is not a text")
+        return key
+
+    def store(
+        self, value: Any, read: bool, key: Any = UNKNOWN
+    ) -> tuple[int, int, None, bytes]:
+        if read or not isinstance(value, bytes):
+            raise TypeError(
+                f"a value is JSON text in bytes, not {type(value).__name__}"
+            )
+        return 0, MODE_RAW, None, value
+
+    def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> bytes:
+        if read or mode != MODE_RAW or filename is not None or type(value) is not bytes:
+            raise RefusedEntry(f"a value that is not JSON text (mode {mode})")
+        return value
+
+
+class _Store(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
+    """diskcache, with many rows in one statement."""
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return cast(list[tuple[Any, ...]], self._sql(sql, values).fetchall())
+
+    def cursor(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        return cast(Iterator[tuple[Any, ...]], self._sql(sql, values))
+
+    def write(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        with self.transact(retry=True):
+            self._con.executemany(sql, rows)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One stored answer: what is kept under a key."""
+
+    key: str
+    head: list[Any]
+    """The first line: what the table shows, attempts, when it was received."""
+    request_json: bytes
+    body: bytes
+    experiment: str = ""
+    """The name of the experiment that paid for it."""
+
+    @classmethod
+    def of(cls, request: Request, response: Response, experiment: str) -> Entry:
+        """The entry that keeps this answer to this request."""
+        usage = response.usage
+        head = [
+            response.output,
+            response.finish_reason,
+            usage.input_tokens,
+            usage.cached_input_tokens,
+            usage.output_tokens,
+            usage.reasoning_tokens,
+            response.latency_s,
+            response.attempts,
+            response.received_s,
+        ]
+        return cls(request.key, head, request.canonical_json, response.body, experiment)
+
+    @classmethod
+    def from_value(cls, key: str, value: bytes, experiment: str = "") -> Entry:
+        """The entry in a stored value; `ValueError` if it is damaged."""
+        head, request_json, body = value.split(b"\n", 2)
+        return cls(key, orjson.loads(head), request_json, body, experiment)
+
+    @property
+    def value(self) -> bytes:
+        """What is stored."""
+        return b"\n".join((orjson.dumps(self.head), self.request_json, self.body))
+
+    @property
+    def request(self) -> Request:
+        """The request that was answered."""
+        return Request.from_plain(orjson.loads(self.request_json))
+
+    @property
+    def response(self) -> Response:
+        """The answer."""
+        output, reason, *tokens, latency_s, attempts, received_s = self.head
+        return Response(
+            output=output,
+            finish_reason=reason,
+            usage=Usage(*tokens),
+            latency_s=latency_s,
+            attempts=attempts,
+            received_s=received_s,
+            body=self.body,
+        )
+
+
+class ResponseCache:
+    """Answers on disk, by the key of their request. Threads and processes may share it.
+
+    Raises:
+        CacheError: the folder or its database cannot be opened or made.
+    """
+
+    def __init__(self, directory: str | Path | None = None) -> None:
+        self.directory = Path(directory or home() / "cache").expanduser().absolute()
+        self._store = self._opened()
+        self._warned = threading.Event()
+
+    def get(self, key: str) -> Entry | None:
+        """The entry under a key; None if there is none, or it is damaged."""
+        with self._reading():
+            rows = self._store.rows(f"{SELECT} AND key = ?", (key,))
+        return next(self._entries(rows), None)
+
+    def head(self, key: str) -> list[Any] | None:
+        """What the table shows of one answer; None if there is none."""
+        return self.heads([key]).get(key)
+
+    def heads(self, keys: Sequence[str]) -> dict[str, list[Any]]:
+        """What the table shows, by key, of those of the answers that are there."""
+        heads: dict[str, list[Any]] = {}
+        for rows in self._selected(keys):
+            for key, mode, filename, value, _ in rows:
+                if mode != MODE_RAW or filename is not None or type(value) is not bytes:
+                    self._refuse(key, f"mode {mode}")
+                    continue
+                try:
+                    heads[key] = orjson.loads(value[: value.index(b"\n")])[:HEAD_FIELDS]
+                except (ValueError, TypeError) as error:
+                    self._refuse(key, error)
+        return heads
+
+    def known(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that have an answer."""
+        known: set[str] = set()
+        for part in _parts(keys):
+            marks = ",".join("?" * len(part))
+            with self._reading():
+                rows = self._store.rows(f"{KEYS} AND key IN ({marks})", part)
+            known.update(key for (key,) in rows)
+        return known
+
+    def put(self, entries: Sequence[Entry]) -> None:
+        """Stores entries, all of them or none; they are on disk when it returns.
+
+        Raises:
+            CacheError: they cannot be written.
+        """
+        rows = [
+            (e.key, e.head[-1], e.head[-1], e.experiment, len(value), MODE_RAW, value)
+            for e in entries
+            for value in [e.value]
+        ]
+        try:
+            self._store.write(INSERT, rows)
+        except (sqlite3.Error, diskcache.Timeout, OSError) as error:
+            raise CacheError(
+                f"answers cannot be stored in {self.directory}: {error}"
+            ) from error
+
+    def delete(self, keys: Iterable[str]) -> int:
+        """Removes entries; how many there were."""
+        keys = list(keys)
+        before = len(self)
+        try:
+            self._store.write(
+                "DELETE FROM Cache WHERE key = ?", [(key,) for key in keys]
+            )
+        except (sqlite3.Error, diskcache.Timeout, OSError) as error:
+            raise CacheError(f"{self.directory} cannot be changed: {error}") from error
+        return before - len(self)
+
+    def prune(
+        self, *, older_than_s: float | None = None, experiment: str | None = None
+    ) -> int:
+        """Removes the answers that are older, or that an experiment paid for, or both
+        where both are given; how many there were."""
+        before_s = None if older_than_s is None else time.time() - older_than_s
+        return self.delete(
+            key
+            for key, paid_by, stored_s, _ in self.catalogue()
+            if (before_s is None or stored_s < before_s)
+            and (experiment is None or paid_by == experiment)
+        )
+
+    def explain(
+        self, asked: Request | Trial, *, base_url: str | None = None
+    ) -> Explanation:
+        """Why a request, or the first call of a trial, hits or misses."""
+        from promptlab.execution.explain import explain
+
+        return explain(self, asked, base_url)
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry, oldest first; damaged ones are passed over with a warning."""
+        last = 0
+        while True:
+            with self._reading():
+                rows = self._store.rows(
+                    "SELECT rowid, key, mode, filename, value, tag FROM Cache"
+                    " WHERE raw = 1 AND rowid > ? ORDER BY rowid LIMIT 500",
+                    (last,),
+                )
+            if not rows:
+                return
+            last = rows[-1][0]
+            yield from self._entries([row[1:] for row in rows])
+
+    def catalogue(self) -> list[tuple[str, str, float, int]]:
+        """Of every entry: key, experiment, received (s since 1970), size in bytes."""
+        with self._reading():
+            return [
+                (key, tag or "", stored or 0.0, size or 0)
+                for key, tag, stored, size in self._store.rows(
+                    "SELECT key, tag, store_time, size FROM Cache WHERE raw = 1"
+                    " ORDER BY rowid"
+                )
+            ]
+
+    def size_bytes(self) -> int:
+        """The space that the cache takes on disk."""
+        return sum(file.stat().st_size for file in self.directory.glob("cache.db*"))
+
+    def close(self) -> None:
+        """Closes this thread's connection to the database."""
+        self._store.close()
+
+    def __contains__(self, key: str) -> bool:
+        return bool(self.known([key]))
+
+    def __len__(self) -> int:
+        with self._reading():
+            ((count,),) = self._store.rows("SELECT COUNT(*) FROM Cache WHERE raw = 1")
+        return int(count)
+
+    def __repr__(self) -> str:
+        return f"ResponseCache({len(self):,} answers)"
+
+    def _opened(self) -> _Store:
+        private_folder(self.directory.parent)
+        private_folder(self.directory)
+        try:
+            if self.directory.parent == home():
+                ignore_in_git(self.directory.parent)
+            store = _Store(
+                str(self.directory),
+                disk=JsonTextDisk,
+                eviction_policy="none",
+                cull_limit=0,
+                size_limit=2**62,
+            )
+            for file in self.directory.glob("cache.db*"):
+                file.chmod(0o600)
+        except Exception as error:  # a damaged database fails in many ways
+            raise CacheError(
+                f"the cache in {self.directory} cannot be opened: {error}; "
+                "move the folder away to begin a new one"
+            ) from error
+        return store
+
+    def _selected(self, keys: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
+        for part in _parts(keys):
+            marks = ",".join("?" * len(part))
+            with self._reading():
+                rows = self._store.rows(f"{SELECT} AND key IN ({marks})", part)
+            yield rows
+
+    def _entries(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Entry]:
+        for key, mode, filename, value, tag in rows:
+            try:
+                text = self._store.disk.fetch(mode, filename, value, False)
+                yield Entry.from_value(key, text, tag if isinstance(tag, str) else "")
+            except (RefusedEntry, ValueError, TypeError) as error:
+                self._refuse(key, error)
+
+    def _refuse(self, key: object, why: object) -> None:
+        if not self._warned.is_set():
+            self._warned.set()
+            warnings.warn(
+                f"an entry of {self.directory} is damaged or not ours, and counts as "
+                f"missing: key {str(key)[:12]}, {why}",
+                PromptlabWarning,
+                stacklevel=4,
+            )
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise CacheError(
+                f"the cache in {self.directory} cannot be read: {error}"
+            ) from error
+
+
+SELECT = "SELECT key, mode, filename, value, tag FROM Cache WHERE raw = 1"
+KEYS = "SELECT key FROM Cache WHERE raw = 1 AND mode = 1 AND filename IS NULL"
+INSERT = (
+    "INSERT INTO Cache (key, raw, store_time, access_time, tag, size, mode, value)"
+    " VALUES (?, 1, ?, ?, ?, ?, ?, ?) ON CONFLICT (key, raw) DO UPDATE SET"
+    " store_time = excluded.store_time, expire_time = NULL, tag = excluded.tag,"
+    " size = excluded.size, mode = excluded.mode, filename = NULL,"
+    " value = excluded.value"
+)
+
+
+def open_cache(cache: ResponseCache | str | os.PathLike[str] | None) -> ResponseCache:
+    """The cache itself, the one in that folder, or the project's own."""
+    if isinstance(cache, ResponseCache):
+        return cache
+    return ResponseCache(None if cache is None else Path(cache))
+
+
+def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        yield keys[start : start + KEYS_AT_ONCE]

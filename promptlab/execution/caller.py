@@ -1,0 +1,175 @@
+"""The caller: makes each call once for all who ask it, and again where that helps."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from promptlab.errors import CacheError, CallError
+from promptlab.execution.cache import Entry, ResponseCache
+from promptlab.execution.client import Client
+from promptlab.execution.commits import GroupCommit
+from promptlab.execution.lanes import Lane
+from promptlab.execution.loop import background_loop
+from promptlab.execution.retries import Backoff, Verdict, judge
+from promptlab.execution.settings import Settings
+from promptlab.results.record import Failure, Response
+from promptlab.spec.request import Request
+
+Head = Sequence[Any]
+"""The first line of an entry: what the table shows of an answer, and more."""
+
+CHARACTERS_PER_TOKEN = 3
+"""For the limiter's estimate only: on the safe side for most languages."""
+
+
+class RunEnded(Exception):
+    """The run is ending: no further call starts."""
+
+
+class Caller:
+    """Answers requests: from the cache, from a call under way, else by a call.
+
+    An answer is on disk before it is given back, and before its place in flight is.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        cache: ResponseCache | None,
+        settings: Settings,
+        experiment: str,
+        stop: Callable[[str], None],
+    ) -> None:
+        self.calls = 0
+        """How many calls were answered."""
+        self.in_flight: set[asyncio.Task[Any]] = set()
+        """The tasks whose call has been sent, or whose answer is being stored."""
+        self.ending = False
+        """Set to let no further call start."""
+        self._client = client
+        self._cache = cache
+        self._settings = settings
+        self._experiment = experiment
+        self._stop = stop
+        self._commits = GroupCommit(cache.put) if cache is not None else None
+        self._flights = background_loop().flights
+        self._place = str(cache.directory) if cache is not None else f"run {id(self)}"
+        self._backoff = Backoff()
+        self._dice = random.Random()
+
+    async def reply(self, request: Request, lane: Lane) -> tuple[Head, bool]:
+        """What the table shows of the answer, and whether it was there already.
+
+        Raises:
+            CallError: there is none, after all attempts.
+            RunEnded: no call starts any more.
+        """
+        place = self._place, request.key
+        while (flight := self._flights.get(place)) is not None:
+            if (head := await asyncio.shield(flight)) is not None:
+                return head, True
+        # Another process may have asked since the survey.
+        if (head := self._cached(request)) is not None:
+            return head, True
+        flight = self._flights[place] = asyncio.get_running_loop().create_future()
+        head = None
+        try:
+            head = await self._answer(request, lane)
+            return head, False
+        finally:
+            del self._flights[place]
+            flight.set_result(head)
+
+    async def close(self) -> None:
+        """Returns when every answer is on disk."""
+        if self._commits is not None:
+            await self._commits.close()
+        if self._settings.client is None:
+            await self._client.close()
+
+    def _cached(self, request: Request) -> Head | None:
+        if self._cache is None or self._settings.refresh:
+            return None
+        return self._cache.head(request.key)
+
+    async def _answer(self, request: Request, lane: Lane) -> Head:
+        """The answer to a call, made as often as it takes and makes sense."""
+        waited_s = 0.0
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._attempt(request, lane, attempt)
+            except CallError as error:
+                failure = error.failure.after(attempt)
+            if judge(failure) is not Verdict.REPEAT:
+                raise CallError(failure)
+            if attempt >= self._settings.max_attempts:
+                raise CallError(failure)
+            wait_s = self._wait_s(failure, lane)
+            if waited_s + wait_s > self._settings.max_wait_s:
+                raise CallError(_too_long(failure, wait_s, self._settings.max_wait_s))
+            waited_s += wait_s
+            await asyncio.sleep(wait_s)
+
+    async def _attempt(self, request: Request, lane: Lane, attempt: int) -> Head:
+        """One attempt: sent within the limits, stored before its place is given up."""
+        if self.ending:
+            raise RunEnded
+        await lane.enter(_tokens(request))
+        task = asyncio.current_task()
+        assert task is not None
+        self.in_flight.add(task)
+        try:
+            response = await self._client.complete(request)
+            lane.limiter.learn(response.headers, time.monotonic())
+            lane.limiter.answered()
+            self.calls += 1
+            if attempt > 1:
+                response = replace(response, attempts=attempt)
+            return await self._stored(request, response)
+        except CallError as error:
+            lane.limiter.learn(error.failure.headers, time.monotonic())
+            if judge(error.failure) is Verdict.REPEAT:
+                lane.limiter.refused()
+            raise
+        finally:
+            self.in_flight.discard(task)
+            lane.leave()
+
+    async def _stored(self, request: Request, response: Response) -> Head:
+        entry = Entry.of(request, response, self._experiment)
+        if self._commits is not None:
+            try:
+                await self._commits.put(entry)
+            except CacheError as error:  # paid for: it stays in the results
+                self._stop(f"{error}; export these results to keep them")
+        return entry.head
+
+    def _wait_s(self, failure: Failure, lane: Lane) -> float:
+        """How long to wait after a failure; a server that says so, all wait for."""
+        wait_s = self._backoff.wait_s(failure.attempts, failure, self._dice)
+        if failure.retry_after_s is not None and wait_s <= self._settings.max_wait_s:
+            lane.limiter.pause(wait_s, "Retry-After", time.monotonic())
+        return wait_s
+
+
+def _tokens(request: Request) -> int:
+    """About what the provider charges a call against its limit, before it is made."""
+    body = request.body
+    characters = sum(len(message["content"]) for message in body["messages"])
+    cap = body.get("max_tokens") or body.get("max_completion_tokens") or 0
+    return characters // CHARACTERS_PER_TOKEN + int(cap)
+
+
+def _too_long(failure: Failure, wait_s: float, max_wait_s: float) -> Failure:
+    return replace(
+        failure,
+        message=f"{failure.message}; a further attempt would have to wait "
+        f"{wait_s:.0f} s, and max_wait_s is {max_wait_s:g}",
+    )

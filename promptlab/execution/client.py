@@ -1,0 +1,235 @@
+"""The one seam to a model: a `Client` answers requests, and everything else is ours.
+
+`OpenAIClient` sends through aiohttp what the openai SDK would send: the SDK gives the
+address, the authentication and the headers, and its typed calls, which cost ten times
+the sending itself, are left out (benchmarks/README.md). `SDKClient` sends through a
+client of the SDK that you set up, for what only that knows: Azure, own transports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+
+from promptlab.errors import CallError, PromptlabError
+from promptlab.execution.credentials import Secret
+from promptlab.execution.replies import read_reply, redacted
+from promptlab.execution.routes import OFFLINE_SCHEME
+from promptlab.results.record import Failure, Response
+from promptlab.spec.request import Request
+
+if TYPE_CHECKING:
+    import aiohttp
+    import openai
+
+    from promptlab.offline import OfflineServer
+
+CONNECT_S = 30.0
+"""How long a connection may take to open; the SDK's 5 s are short when it is busy."""
+
+
+class Client(Protocol):
+    """What the runner needs of a model: answers to requests, one at a time or many."""
+
+    base_url: str
+    """Where it sends requests, as far as the grid does not say; part of the key."""
+
+    async def complete(self, request: Request) -> Response:
+        """The answer to one call, made once.
+
+        Raises:
+            CallError: there is none; its failure says why.
+        """
+
+    async def close(self) -> None:
+        """Lets go of connections."""
+
+
+@dataclass(frozen=True)
+class _Endpoint:
+    """Where requests to a base URL go, and with which headers."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
+class OpenAIClient:
+    """Calls OpenAI-compatible servers, the offline model among them.
+
+    `secrets` has the API key of each base URL that it may send to. Use it within one
+    event loop, and close it there.
+    """
+
+    def __init__(
+        self,
+        secrets: Mapping[str, Secret],
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 600.0,
+    ) -> None:
+        self.base_url = next(iter(secrets))
+        self._secrets = dict(secrets)
+        self._extra_headers = dict(headers or {})
+        self._timeout_s = timeout_s
+        self._endpoints: dict[str, _Endpoint] = {}
+        self._session: aiohttp.ClientSession | None = None
+        self._server: OfflineServer | None = None
+        self._opening = asyncio.Lock()
+
+    async def complete(self, request: Request) -> Response:
+        """The answer to one call, made once; raises `CallError`."""
+        import aiohttp
+
+        endpoint = self._endpoints.get(request.base_url)
+        if endpoint is None or self._session is None:
+            endpoint = await self._opened(request.base_url)
+        session = self._session
+        assert session is not None
+        key = await self._secrets[request.base_url].reveal()
+        headers = {**endpoint.headers, "Authorization": f"Bearer {key}"}
+        started = time.perf_counter()
+        try:
+            async with session.post(
+                endpoint.url,
+                data=orjson.dumps(request.body),
+                headers=headers,
+                allow_redirects=False,
+            ) as reply:
+                body = await reply.read()
+                latency_s = time.perf_counter() - started
+                return read_reply(reply.status, reply.headers, body, latency_s)
+        except TimeoutError as error:
+            raise CallError(_timeout(self._timeout_s)) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise CallError(_broken(error, key)) from error
+        except CallError as error:
+            raise _without_key(error, key) from None
+
+    async def close(self) -> None:
+        """Closes the connections, and the offline model if it was started."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+        if self._server is not None:
+            await self._server.stop()
+            self._server = None
+
+    async def _opened(self, base_url: str) -> _Endpoint:
+        import aiohttp
+
+        async with self._opening:
+            if self._session is None:
+                self._session = aiohttp.ClientSession(
+                    connector=aiohttp.TCPConnector(limit=0),  # the runner keeps count
+                    timeout=aiohttp.ClientTimeout(
+                        total=self._timeout_s, sock_connect=CONNECT_S
+                    ),
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                    trust_env=True,
+                    auto_decompress=True,
+                )
+            if base_url not in self._endpoints:
+                self._endpoints[base_url] = await self._endpoint(base_url)
+        return self._endpoints[base_url]
+
+    async def _endpoint(self, base_url: str) -> _Endpoint:
+        address = base_url
+        if base_url.startswith(OFFLINE_SCHEME):
+            address = await self._offline_address()
+        key = await self._secrets[base_url].reveal()
+        # Importing the SDK takes most of a second: other runs go on meanwhile.
+        headers = await asyncio.to_thread(
+            _sdk_headers, address, key, self._extra_headers
+        )
+        return _Endpoint(f"{address}/chat/completions", headers)
+
+    async def _offline_address(self) -> str:
+        from promptlab.offline import OfflineServer
+
+        self._server = OfflineServer()
+        await self._server.start()
+        return self._server.base_url
+
+    def __repr__(self) -> str:
+        return f"OpenAIClient({self.base_url!r})"
+
+
+class SDKClient:
+    """Calls through a client of the openai SDK that you have set up.
+
+    The SDK's own retries are switched off for these calls: the runner repeats, and
+    counts. The SDK client stays yours to close.
+    """
+
+    def __init__(self, sdk: openai.AsyncOpenAI) -> None:
+        self.base_url = str(sdk.base_url)
+        self._sdk = sdk.with_options(max_retries=0)
+
+    async def complete(self, request: Request) -> Response:
+        """The answer to one call, made once; raises `CallError`."""
+        import httpx2
+        import openai
+
+        key = self._sdk.api_key
+        started = time.perf_counter()
+        try:
+            reply: httpx2.Response = await self._sdk.post(
+                "/chat/completions", body=request.body, cast_to=httpx2.Response
+            )
+            status, headers, body = reply.status_code, reply.headers, reply.content
+        except openai.APIStatusError as error:
+            reply = error.response
+            status, headers, body = reply.status_code, reply.headers, reply.content
+        except openai.APITimeoutError as error:
+            raise CallError(_timeout(None)) from error
+        except (openai.APIConnectionError, httpx2.HTTPError) as error:
+            raise CallError(_broken(error.__cause__ or error, key)) from error
+        latency_s = time.perf_counter() - started
+        try:
+            return read_reply(status, headers, body, latency_s)
+        except CallError as error:
+            raise _without_key(error, key) from None
+
+    async def close(self) -> None:
+        """Nothing to let go of: the SDK client is yours."""
+
+    def __repr__(self) -> str:
+        return f"SDKClient({self.base_url!r})"
+
+
+def _sdk_headers(address: str, key: str, extra: Mapping[str, str]) -> dict[str, str]:
+    """The headers that the SDK sends: its own, organization, project, and `extra`."""
+    import openai
+
+    try:
+        with openai.OpenAI(
+            api_key=key, base_url=address, default_headers=extra, max_retries=0
+        ) as sdk:
+            given: dict[str, Any] = {**sdk.auth_headers, **sdk.default_headers}
+    except openai.OpenAIError as error:
+        said = redacted(str(error), key)
+        raise PromptlabError(f"the openai SDK refuses: {said}") from error
+    return {name: value for name, value in given.items() if isinstance(value, str)}
+
+
+def _timeout(timeout_s: float | None) -> Failure:
+    after = "in time" if timeout_s is None else f"within {timeout_s:g} s (timeout_s)"
+    return Failure(kind="timeout", message=f"no answer {after}")
+
+
+def _broken(error: BaseException, key: str) -> Failure:
+    said = " ".join(str(error).split()) or type(error).__name__
+    return Failure(
+        kind="connection", message=f"the connection failed: {redacted(said, key)}"
+    )
+
+
+def _without_key(error: CallError, key: str) -> CallError:
+    failure = error.failure
+    object.__setattr__(failure, "message", redacted(failure.message, key))
+    return CallError(failure)

@@ -1,0 +1,104 @@
+"""Lanes: the trials that wait for one model, and its calls that are in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+
+from promptlab.execution.limiter import Limiter
+from promptlab.execution.progress import duration
+
+
+class Gate:
+    """Keeps the calls in flight, over all lanes, within the limit that the user set."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.in_flight = 0
+        self.lanes: deque[Lane] = deque()
+
+    def admit(self) -> None:
+        """Lets calls that wait for a place start, as far as there are places."""
+        for lane in self.lanes:
+            while self.in_flight < self.limit and lane.has_room and lane.admit_one():
+                pass
+        self.lanes.rotate(-1)  # so that no lane always comes first
+
+
+class Lane:
+    """The way to one model at one server: who waits, who is in flight."""
+
+    def __init__(self, model: str, gate: Gate, limiter: Limiter) -> None:
+        self.model = model
+        self.limiter = limiter
+        self.waiting: deque[int] = deque()
+        """The indexes of the trials that no worker has begun."""
+        self.in_flight = 0
+        self._gate = gate
+        self._at_gate: deque[asyncio.Future[None]] = deque()
+        self._held_until = 0.0
+        gate.lanes.append(self)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the model bears one more call in flight."""
+        return self.in_flight < int(self.limiter.window)
+
+    async def enter(self, tokens: int) -> None:
+        """Returns when a call of so many tokens may be sent; `leave` must follow."""
+        await self._hold(self.limiter.reserve(tokens, time.monotonic()))
+        while True:
+            await self._place()
+            paused_s = self.limiter.paused_s(time.monotonic())
+            if paused_s <= 0:
+                return
+            self.leave()
+            await self._hold(paused_s)
+
+    def leave(self) -> None:
+        """Gives the place of a call to the next."""
+        self.in_flight -= 1
+        self._gate.in_flight -= 1
+        self._gate.admit()
+
+    def admit_one(self) -> bool:
+        """Gives a place to the call that has waited longest; False if none waits."""
+        while self._at_gate:
+            place = self._at_gate.popleft()
+            if not place.done():
+                self._take()
+                place.set_result(None)
+                return True
+        return False
+
+    def held_back(self, now: float) -> str:
+        """What holds this model's calls back, and how long; empty if nothing does."""
+        left_s = self._held_until - now
+        if left_s <= 0.5 or self.in_flight:
+            return ""
+        return f"{self.limiter.reason} of {self.model}, {duration(left_s)}"
+
+    async def _place(self) -> None:
+        if self.has_room and self._gate.in_flight < self._gate.limit:
+            self._take()
+            return
+        place = asyncio.get_running_loop().create_future()
+        self._at_gate.append(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():
+                self.leave()  # the place came at the very moment of giving up
+            raise
+
+    def _take(self) -> None:
+        self.in_flight += 1
+        self._gate.in_flight += 1
+
+    async def _hold(self, wait_s: float) -> None:
+        if wait_s > 0:
+            now = time.monotonic()
+            if self._held_until <= now:
+                self._held_until = now + wait_s
+            await asyncio.sleep(wait_s)

@@ -1,0 +1,49 @@
+"""The one background event loop, in a thread of its own, for the whole process.
+
+A notebook runs an event loop already, and scripts run none: with one of our own, the
+same code serves both, and nothing has to be nested.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class BackgroundLoop:
+    """An event loop in a daemon thread, and the calls that are under way on it."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.flights: dict[tuple[str, str], asyncio.Future[Any]] = {}
+        """By cache folder and key, the calls that others who ask the same wait for."""
+        self._thread = threading.Thread(
+            target=self.loop.run_forever, name="promptlab-loop", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs; after a fork it does not."""
+        return self._thread.is_alive()
+
+    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        """Runs a coroutine on the loop."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+
+_started: list[BackgroundLoop] = []
+_starting = threading.Lock()
+
+
+def background_loop() -> BackgroundLoop:
+    """The process's loop, started at the first call."""
+    with _starting:
+        if not _started or not _started[-1].alive:
+            _started[:] = [BackgroundLoop()]
+        return _started[-1]

@@ -1,0 +1,262 @@
+"""Run records: what each run was, kept in `.promptlab/runs`.
+
+A record is a folder with `run.json`: when and with which versions the experiment ran,
+how it ended, its totals, which trials were asked anew and which failed and why. The
+definition of the experiment, its cases included, is kept once for all runs of it, in
+`runs/experiments`; the answers are in the cache. Together they give the results again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import secrets
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from promptlab.errors import CacheError, PromptlabWarning, UnknownRun, did_you_mean
+from promptlab.execution.cache import ResponseCache
+from promptlab.execution.home import home, ignore_in_git, private_folder
+from promptlab.execution.survey import Standing, survey
+from promptlab.results.answers import Answers, ranges
+from promptlab.results.record import Failure
+from promptlab.results.results import Results
+from promptlab.spec.experiment import Experiment, Requests
+
+PACKAGES = ("promptlab-notebook", "openai", "pandas", "diskcache", "aiohttp")
+
+
+@dataclass
+class RunRecord:
+    """One recorded run."""
+
+    name: str
+    """What `promptlab show` takes: time, experiment, and a few random letters."""
+    experiment: str
+    """The SHA-256 of the experiment's definition, under which it is kept."""
+    experiment_name: str
+    dataset_digest: str
+    routes: dict[str, str]
+    """Where each model was asked: part of every key."""
+    cache: str
+    """The folder of the cache that holds the answers; empty if none does."""
+    started_s: float
+    """In seconds since 1970."""
+    versions: dict[str, str] = field(default_factory=dict)
+    status: str = "running"
+    reason: str = ""
+    totals: dict[str, Any] = field(default_factory=dict)
+    asked: str = ""
+    """The trials that were answered by calls of this run, as ranges: `0-3,7`."""
+    failures: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """Which trials failed, as ranges, and why."""
+
+    @classmethod
+    def begin(
+        cls, experiment: Experiment, routes: Mapping[str, str], cache: str
+    ) -> RunRecord | None:
+        """A new record, on disk; None, with a warning, where none can be written."""
+        definition = orjson.dumps(experiment.to_plain())
+        digest = _digest(definition)
+        record = cls(
+            name=_new_name(experiment.name),
+            experiment=digest,
+            experiment_name=experiment.name,
+            dataset_digest=experiment.dataset.digest,
+            routes=dict(routes),
+            cache=cache,
+            started_s=time.time(),
+            versions=_versions(),
+        )
+        try:
+            folder = private_folder(runs_folder() / "experiments")
+            ignore_in_git(home())
+            if not (file := folder / f"{digest}.json").exists():
+                _write(file, definition)
+            record.save()
+        except (OSError, CacheError) as error:
+            warnings.warn(
+                f"this run leaves no record: {error}", PromptlabWarning, stacklevel=2
+            )
+            return None
+        return record
+
+    def finish(self, results: Results, asked: Iterable[int]) -> None:
+        """Adds how the run ended."""
+        self.status, self.reason = results.status, results.reason
+        self.totals = asdict(results.totals)
+        self.asked = ranges(asked)
+        self.failures = list(_grouped(results.failures))
+        try:
+            self.save()
+        except (OSError, CacheError) as error:
+            warnings.warn(
+                f"the record of this run is incomplete: {error}",
+                PromptlabWarning,
+                stacklevel=2,
+            )
+
+    def save(self) -> None:
+        """Writes it to its folder."""
+        folder = private_folder(runs_folder() / self.name)
+        _write(
+            folder / "run.json", orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2)
+        )
+
+    @property
+    def failed(self) -> frozenset[int]:
+        """The indexes of the trials that failed."""
+        return frozenset(i for where, _ in self.failures for i in numbers(where))
+
+    def load_experiment(self) -> Experiment:
+        """The experiment that was run.
+
+        Raises:
+            UnknownRun: its definition is no longer there.
+        """
+        path = runs_folder() / "experiments" / f"{self.experiment}.json"
+        try:
+            return Experiment.from_plain(orjson.loads(path.read_bytes()))
+        except (OSError, ValueError, KeyError) as error:
+            raise UnknownRun(
+                f"the definition of run {self.name!r} is lost: {error}"
+            ) from error
+
+    def load_results(self) -> Results:
+        """The results again, from the cache; an answer pruned since is a failure."""
+        experiment = self.load_experiment()
+        requests = Requests(experiment, self.routes.__getitem__)
+        answers = Answers(len(experiment))
+        failures = {i: f for where, f in self.failures for i in numbers(where)}
+        asked = frozenset(numbers(self.asked))
+        cache = ResponseCache(self.cache) if self.cache else None
+        for group in survey(requests, cache):
+            for finding in group:
+                index = finding.index
+                if index in failures:
+                    answers.fail(index, Failure.from_plain(failures[index]))
+                elif finding.standing is Standing.CACHED:
+                    answers.put_all(
+                        index, finding.heads, finding.key, cached=index not in asked
+                    )
+                elif self.status == "complete":
+                    answers.fail(
+                        index,
+                        Failure(kind="not_cached", message="no longer in the cache"),
+                    )
+        return Results(
+            experiment,
+            answers,
+            status=_ended(self.status),
+            reason=self.reason,
+            calls=self.totals.get("calls", 0),
+            elapsed_s=self.totals.get("elapsed_s", 0.0),
+            run=self.name,
+        )
+
+
+def recorded_runs() -> list[RunRecord]:
+    """Every recorded run, the latest first."""
+    files = sorted(runs_folder().glob("*/run.json"), reverse=True)
+    return [record for file in files if (record := _read(file))]
+
+
+def last_run_of(experiment: Experiment) -> RunRecord | None:
+    """The latest recorded run of just this experiment; None if there is none."""
+    digest = _digest(orjson.dumps(experiment.to_plain()))
+    return next((r for r in recorded_runs() if r.experiment == digest), None)
+
+
+def find_run(name: str | None = None) -> RunRecord:
+    """The run of that name, or whose name begins so; without a name, the latest.
+
+    Raises:
+        UnknownRun: there is none, or more than one begins so.
+    """
+    runs = recorded_runs()
+    if not runs:
+        raise UnknownRun(f"no run is recorded in {runs_folder()}")
+    if name is None:
+        return runs[0]
+    found = [r for r in runs if r.name == name] or [
+        r for r in runs if r.name.startswith(name) or r.experiment_name == name
+    ]
+    if not found:
+        close = did_you_mean(name, [r.name for r in runs])
+        raise UnknownRun(
+            f"no run {name!r}{close or f'; the latest is {runs[0].name!r}'}"
+        )
+    return found[0]
+
+
+def runs_folder() -> Path:
+    """Where records are kept."""
+    return home() / "runs"
+
+
+def numbers(where: str) -> Iterator[int]:
+    """The whole numbers that ranges such as `0-3,7` name."""
+    for part in filter(None, where.split(",")):
+        first, _, last = part.partition("-")
+        yield from range(int(first), int(last or first) + 1)
+
+
+def _grouped(
+    failures: Mapping[int, Failure],
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    groups: dict[bytes, list[int]] = {}
+    for index in sorted(failures):
+        plain = orjson.dumps(failures[index].to_plain())
+        groups.setdefault(plain, []).append(index)
+    for plain, indexes in groups.items():
+        yield ranges(indexes), orjson.loads(plain)
+
+
+def _digest(definition: bytes) -> str:
+    return hashlib.sha256(definition).hexdigest()
+
+
+def _ended(status: str) -> Any:
+    return status if status in ("complete", "stopped") else "interrupted"
+
+
+def _read(file: Path) -> RunRecord | None:
+    try:
+        return RunRecord(**orjson.loads(file.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _write(file: Path, content: bytes) -> None:
+    draft = file.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _new_name(experiment: str) -> str:
+    kept = "".join(c if c.isalnum() and c.isascii() else "-" for c in experiment)
+    moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    return f"{moment}-{kept.strip('-')[:40] or 'run'}-{secrets.token_hex(2)}"
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

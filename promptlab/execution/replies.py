@@ -1,0 +1,202 @@
+"""Replies: what a server sent, read as the response or the failure that it is."""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from promptlab.errors import CallError
+from promptlab.results.record import Failure, Response, Usage
+
+SECRET = re.compile(r"\b(?:sk|gsk|xai|pplx|hf)[-_][A-Za-z0-9_*.\-]{8,}|Bearer\s+\S+")
+"""What looks like an API key, as servers repeat it in their refusals."""
+
+
+def read_reply(
+    status: int, headers: Mapping[str, str], body: bytes, latency_s: float
+) -> Response:
+    """The response in a reply.
+
+    Raises:
+        CallError: the reply is a refusal, or not a chat completion.
+    """
+    if status >= 300:
+        raise CallError(_refusal(status, headers, body))
+    document = _document(body, headers)
+    if isinstance(document.get("error"), (dict, str)) and not document.get("choices"):
+        raise CallError(_refusal(status, headers, body))
+    choice = _choice(document, headers)
+    output, finish_reason = _output(choice, headers)
+    return Response(
+        output=output,
+        finish_reason=finish_reason,
+        usage=_usage(document.get("usage")),
+        latency_s=latency_s,
+        received_s=time.time(),
+        body=body,
+        headers=headers,
+    )
+
+
+def redacted(text: str, *secrets: str) -> str:
+    """The text without API keys: those given, and whatever looks like one."""
+    for secret in secrets:
+        if len(secret) >= 4:
+            text = text.replace(secret, "[key]")
+    return SECRET.sub("[key]", text)
+
+
+def _document(body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if body.lstrip()[:1] == b"<":
+            raise _invalid(
+                "the server answered with a web page, not JSON; does base_url end in "
+                "the path of the API, such as /v1?",
+                headers,
+            ) from error
+        what = "an empty reply" if not body else "a reply that is not JSON"
+        raise _invalid(f"the server sent {what}", headers) from error
+    if not isinstance(document, dict):
+        raise _invalid("the server sent JSON, but not a chat completion", headers)
+    return document
+
+
+def _choice(document: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
+    choices = document.get("choices")
+    if not isinstance(choices, list) or not choices:
+        raise _invalid("the reply has no choices: it is not a chat completion", headers)
+    choice = choices[0]
+    if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
+        raise _invalid("the reply's first choice has no message", headers)
+    return choice
+
+
+def _output(
+    choice: Mapping[str, Any], headers: Mapping[str, str]
+) -> tuple[str, str | None]:
+    message, reason = choice["message"], choice.get("finish_reason")
+    content = message.get("content")
+    if isinstance(content, list):  # some servers send the text in parts
+        content = "".join(
+            part["text"]
+            for part in content
+            if isinstance(part, dict) and isinstance(part.get("text"), str)
+        )
+    if content is not None and not isinstance(content, str):
+        raise _invalid(
+            f"the reply's content is a {type(content).__name__}, not a text", headers
+        )
+    if reason is not None and not isinstance(reason, str):
+        raise _invalid("the reply's finish_reason is not a text", headers)
+    if content:
+        return content, reason
+    if isinstance(refusal := message.get("refusal"), str):
+        return refusal, reason
+    if calls := message.get("tool_calls"):
+        return orjson.dumps(calls).decode(), reason
+    return "", reason
+
+
+def _usage(usage: Any) -> Usage:
+    if not isinstance(usage, Mapping):
+        return Usage()
+    return Usage(
+        _number(usage, "prompt_tokens"),
+        _number(usage.get("prompt_tokens_details"), "cached_tokens"),
+        _number(usage, "completion_tokens"),
+        _number(usage.get("completion_tokens_details"), "reasoning_tokens"),
+    )
+
+
+def _number(holder: Any, name: str) -> int | None:
+    value = holder.get(name) if isinstance(holder, Mapping) else None
+    return value if type(value) is int and 0 <= value < 2**53 else None
+
+
+def _refusal(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+    error = _error(body)
+    message = error.get("message")
+    if not isinstance(message, str) or not message:
+        message = _said(body) or f"the server answered with HTTP status {status}"
+    if 300 <= status < 400:
+        message = f"the server points to {headers.get('location', 'elsewhere')!r}; "
+        message += "redirects are not followed, set base_url to the address itself"
+    return Failure(
+        kind="status",
+        status=status,
+        code=_text(error.get("code")),
+        type=_text(error.get("type")),
+        param=_text(error.get("param")),
+        message=redacted(message),
+        request_id=headers.get("x-request-id"),
+        retry_after_s=retry_after(headers),
+        should_retry={"true": True, "false": False}.get(
+            headers.get("x-should-retry", "").lower()
+        ),
+        headers=headers,
+    )
+
+
+def _error(body: bytes) -> dict[str, Any]:
+    """The error object of a refusal; servers differ in where they put it."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    if not isinstance(document, dict):
+        return {}
+    error = document.get("error", document.get("detail", document))
+    if isinstance(error, str):
+        return {"message": error}
+    if isinstance(error, dict):
+        return error
+    return {"message": orjson.dumps(error).decode()}
+
+
+def _said(body: bytes) -> str:
+    """The text of a refusal that is not JSON, without its mark-up, shortened."""
+    text = re.sub(r"<[^>]*>", " ", body[:2000].decode(errors="replace"))
+    return " ".join(text.split())[:200]
+
+
+def _text(value: object) -> str | None:
+    return None if value is None or value == "" else str(value)
+
+
+def _invalid(message: str, headers: Mapping[str, str]) -> CallError:
+    return CallError(
+        Failure(
+            kind="invalid_reply",
+            message=message,
+            request_id=headers.get("x-request-id"),
+        )
+    )
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """How many seconds a server asks to wait; None where it does not say."""
+    if (milliseconds := _seconds(headers.get("retry-after-ms"))) is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after")
+    if value is None or (seconds := _seconds(value)) is not None:
+        return None if value is None else seconds
+    try:
+        return max(
+            0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+        )
+    except ValueError:
+        return None
+
+
+def _seconds(value: str | None) -> float | None:
+    try:
+        return max(0.0, float(value)) if value is not None else None
+    except ValueError:
+        return None

@@ -1,0 +1,85 @@
+"""Retries: which failures to repeat, after how long, and which end more than a call."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from promptlab.results.record import Failure
+
+QUOTA = frozenset(
+    {
+        "insufficient_quota",
+        "credit_balance_exhausted",
+        "organization_spend_limit_exceeded",
+        "project_spend_limit_exceeded",
+        "organization_usage_limit_exceeded",
+        "billing_hard_limit_reached",
+    }
+)
+"""Codes and types of a 429 that no waiting mends."""
+
+OUT_OF_QUOTA = re.compile(r"exceeded your current quota|check your plan and billing")
+TOO_LONG = re.compile(r"context|too (long|large|many tokens)", re.IGNORECASE)
+
+
+class Verdict(Enum):
+    """What a failure means for what else is to be asked."""
+
+    REPEAT = "the call may succeed when it is made again"
+    FAIL = "the trial fails; the others are not concerned"
+    FAIL_VARIANT = "every trial of the variant would be refused the same way"
+    FAIL_MODEL = "every trial of the model would be refused the same way"
+    STOP = "every further call would be refused"
+
+
+def judge(failure: Failure) -> Verdict:
+    """What to do after a failure: by its status first, then by code and message."""
+    status = failure.status
+    if status is None or status < 300:
+        return Verdict.REPEAT if failure.kind in REPEATABLE else Verdict.FAIL
+    if status == 429:
+        return Verdict.STOP if _out_of_quota(failure) else Verdict.REPEAT
+    if status in (401, 402):
+        return Verdict.STOP
+    if status == 403:
+        return Verdict.FAIL if TOO_LONG.search(failure.message) else Verdict.STOP
+    if status == 404:
+        return Verdict.FAIL_MODEL
+    if failure.code in ("unsupported_parameter", "unsupported_value"):
+        return Verdict.FAIL_VARIANT
+    if status in (408, 409, 425) or (status >= 500 and status not in (501, 505)):
+        return Verdict.FAIL if failure.should_retry is False else Verdict.REPEAT
+    return Verdict.FAIL
+
+
+REPEATABLE = ("connection", "timeout")
+
+
+def _out_of_quota(failure: Failure) -> bool:
+    named = {failure.code, failure.type} & QUOTA
+    return bool(named or OUT_OF_QUOTA.search(failure.message))
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """How long to wait before a call is made again.
+
+    Full jitter (Brooker, "Exponential Backoff And Jitter", AWS, 2015): a random time
+    below a bound that doubles with every attempt.
+    """
+
+    first_s: float = 0.5
+    longest_s: float = 60.0
+
+    def wait_s(self, attempt: int, failure: Failure, dice: random.Random) -> float:
+        """Seconds to wait after that failed attempt (1 is the first).
+
+        What the server asks for is a minimum; up to 10 % is added, so that not all
+        callers come back at once.
+        """
+        if failure.retry_after_s is not None:
+            return failure.retry_after_s * (1 + 0.1 * dice.random())
+        return dice.uniform(0, min(self.longest_s, self.first_s * 2 ** (attempt - 1)))

@@ -1,0 +1,367 @@
+"""The runner: asks what is not cached, and gathers the results."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from array import array
+from collections import deque
+from collections.abc import Collection, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from promptlab.errors import CallError
+from promptlab.execution.cache import ResponseCache, open_cache
+from promptlab.execution.caller import Caller, Head, RunEnded
+from promptlab.execution.handle import Handle
+from promptlab.execution.lanes import Gate, Lane
+from promptlab.execution.limiter import Limiter
+from promptlab.execution.loop import background_loop
+from promptlab.execution.progress import Display, Progress, display_for
+from promptlab.execution.records import RunRecord
+from promptlab.execution.replies import redacted
+from promptlab.execution.retries import Verdict, judge
+from promptlab.execution.settings import Settings
+from promptlab.execution.survey import Finding, Standing, survey
+from promptlab.results.answers import Answers
+from promptlab.results.record import Failure
+from promptlab.results.results import Results, Status
+from promptlab.spec.experiment import Experiment, Question, Trial
+
+GRACE_S = 5.0
+"""How long calls in flight may still finish when a run is ended: they are paid for."""
+
+PROGRESS_EVERY_S = 0.1
+
+
+def run(experiment: Experiment, **options: Any) -> Results:
+    """Runs an experiment to the end: what is cached is not asked again.
+
+    Ctrl-C or the stop button ends it early and keeps every answer that was paid for;
+    running it again goes on from there. The options are those of `Settings`.
+
+    Raises:
+        SpecError: an option is wrong, or a prompt fails on some case.
+        CredentialsError: a key is needed and there is none.
+        CacheError: the cache cannot be used.
+    """
+    handle = start(experiment, **options)
+    while True:
+        try:
+            return handle.result()
+        except KeyboardInterrupt:
+            handle.cancel()  # what is in flight may arrive; a second time, not
+
+
+async def arun(experiment: Experiment, **options: Any) -> Results:
+    """As `run`, for a running event loop of any kind: `await experiment.arun()`.
+
+    When it is cancelled the run ends, its answers are kept, and the cancellation goes
+    on to the caller.
+    """
+    handle = start(experiment, **options)
+    finished = asyncio.wrap_future(handle.future)
+    try:
+        # The stop button of a notebook is noticed only when the loop wakes up.
+        while not finished.done():
+            await asyncio.wait([finished], timeout=0.1)
+        return finished.result()
+    except asyncio.CancelledError:
+        handle.cancel()
+        await asyncio.wait([asyncio.wrap_future(handle.future)], timeout=2 * GRACE_S)
+        raise
+
+
+def start(
+    experiment: Experiment, *, wanted: Collection[int] | None = None, **options: Any
+) -> Handle:
+    """Starts a run in the background and returns at once.
+
+    With `wanted`, only trials of these indexes are asked; others are looked up.
+
+    Raises:
+        SpecError: an option is wrong.
+    """
+    under_way = Run(experiment, Settings.of(options), wanted)
+    return Handle(under_way, background_loop().submit(under_way.execute()))
+
+
+class Run:
+    """One run of an experiment: survey, calls, results. It lives on the loop."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        settings: Settings,
+        wanted: Collection[int] | None,
+    ) -> None:
+        self._experiment = experiment
+        self._settings = settings
+        self._wanted = wanted
+        self._requests = settings.requests(experiment)
+        self._answers = Answers(len(experiment))
+        self._followers: dict[int, array[int]] = {}
+        self._gate = Gate(settings.max_concurrency)
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._cache: ResponseCache | None = None
+        self._caller: Caller | None = None
+        self._refused: dict[Lane | Question, Failure] = {}
+        self._ending = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._status: Status = "complete"
+        self._reason = ""
+        self._state = "looking up"
+        self._elapsed_s: float | None = None
+        self._started = time.monotonic()
+        self._recent: deque[tuple[float, int]] = deque([(self._started, 0)], maxlen=50)
+
+    async def execute(self) -> Results:
+        """Runs to the end; gives the results of what was answered or failed."""
+        with display_for(self._settings.progress) as show:
+            reporter = asyncio.create_task(self._report(show))
+            try:
+                results = await self._run()
+            finally:
+                reporter.cancel()
+                with suppress(asyncio.CancelledError):
+                    await reporter
+            show(self.progress())
+        return results
+
+    def end(self, status: Status, reason: str = "") -> None:
+        """Ends the run early: no further call starts. Called again, calls in flight
+        are not waited for."""
+        if self._ending.is_set():
+            self._hurry.set()
+        else:
+            self._status, self._reason, self._state = status, reason, "finishing"
+            self._ending.set()
+            if self._caller:
+                self._caller.ending = True
+
+    def progress(self) -> Progress:
+        """How far the run is."""
+        now = time.monotonic()
+        speed = self._calls_per_s(now)
+        lanes = list(self._lanes.values())
+        left = sum(len(lane.waiting) + lane.in_flight for lane in lanes)
+        return Progress(
+            name=self._experiment.name,
+            trials=len(self._answers),
+            answered=self._answers.answered.count(1),
+            cached=self._answers.cached.count(1),
+            failed=len(self._answers.failures),
+            calls=self._calls,
+            in_flight=self._gate.in_flight,
+            elapsed_s=self._elapsed_s or now - self._started,
+            calls_per_s=speed,
+            left_s=left / speed if speed > 0 else None,
+            waiting="; ".join(filter(None, (lane.held_back(now) for lane in lanes))),
+            state=self._state,
+            reason=self._reason,
+        )
+
+    # One run, step by step.
+
+    async def _run(self) -> Results:
+        settings = self._settings
+        if settings.use_cache:
+            self._cache = open_cache(settings.cache)
+        record = self._begin_record()
+        await self._survey()
+        if any(lane.waiting for lane in self._lanes.values()):
+            await self._ask()
+        self._elapsed_s = time.monotonic() - self._started
+        self._state = self._status
+        answered, cached = self._answers.answered, self._answers.cached
+        results = Results(
+            self._experiment,
+            self._answers,
+            status=self._status,
+            reason=self._reason,
+            calls=self._calls,
+            elapsed_s=self._elapsed_s,
+            run=record.name if record else None,
+        )
+        if record:
+            anew = (i for i, done in enumerate(answered) if done and not cached[i])
+            record.finish(results, anew)
+        return results
+
+    def _begin_record(self) -> RunRecord | None:
+        if not self._settings.record:
+            return None
+        models = [level.value for level in self._experiment.grid.levels("model")]
+        routes = {model: self._settings.route(model) for model in models}
+        folder = str(self._cache.directory) if self._cache is not None else ""
+        return RunRecord.begin(self._experiment, routes, folder)
+
+    async def _survey(self) -> None:
+        """Takes what is cached into the answers, and lines up the rest."""
+        reads = None if self._settings.refresh else self._cache
+        for group in survey(self._requests, reads):
+            for finding in group:
+                self._take(finding)
+            await asyncio.sleep(0)  # others run, and this run may be ended
+            if self._ending.is_set():
+                return
+
+    def _take(self, finding: Finding) -> None:
+        index = finding.index
+        if finding.standing is Standing.CACHED:
+            self._answers.put_all(index, finding.heads, finding.key, cached=True)
+        elif finding.standing is Standing.DUPLICATE:
+            self._followers.setdefault(finding.first, array("Q")).append(index)
+        elif self._settings.offline:
+            trial = self._experiment.trials[index]
+            self._fail(trial, _not_cached(trial))
+        elif self._wanted is None or index in self._wanted:
+            self._lane(self._requests.destination(index)).waiting.append(index)
+
+    def _lane(self, destination: tuple[str, str]) -> Lane:
+        if destination not in self._lanes:
+            settings = self._settings
+            limiter = Limiter(
+                settings.max_concurrency,
+                time.monotonic(),
+                settings.requests_per_minute,
+                settings.tokens_per_minute,
+            )
+            self._lanes[destination] = Lane(destination[1], self._gate, limiter)
+        return self._lanes[destination]
+
+    async def _ask(self) -> None:
+        """Asks what is lined up, until all has an outcome or the run is ended."""
+        settings = self._settings
+        caller = self._caller = Caller(
+            settings.opened_client(self._requests),
+            self._cache,
+            settings,
+            self._experiment.name,
+            stop=lambda reason: self.end("stopped", reason),
+        )
+        self._state = "running"
+        try:
+            await self._until_done(
+                [
+                    asyncio.create_task(self._work(lane, caller))
+                    for lane in self._lanes.values()
+                    for _ in range(min(len(lane.waiting), settings.max_concurrency))
+                ]
+            )
+        finally:
+            await caller.close()
+
+    async def _until_done(self, workers: Sequence[asyncio.Task[None]]) -> None:
+        """Waits for the workers; once the run is ended, only for calls in flight."""
+        everyone = asyncio.gather(*workers, return_exceptions=True)
+        await _first(everyone, self._ending.wait())
+        if self._ending.is_set():
+            for worker in workers:
+                if self._caller and worker not in self._caller.in_flight:
+                    worker.cancel()
+            await _first(everyone, self._hurry.wait(), timeout_s=GRACE_S)
+            for worker in workers:
+                worker.cancel()
+        for outcome in await everyone:
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    # One trial.
+
+    async def _work(self, lane: Lane, caller: Caller) -> None:
+        while lane.waiting and not self._ending.is_set():
+            trial = self._experiment.trials[lane.waiting.popleft()]
+            try:
+                await self._converse(trial, lane, caller)
+            except RunEnded:
+                return
+            except CallError as error:
+                self._fail(trial, error.failure)
+                self._draw_conclusions(trial, lane, error.failure)
+            except Exception as error:  # one trial's trouble is not the run's
+                self._fail(trial, _unexpected(error))
+
+    async def _converse(self, trial: Trial, lane: Lane, caller: Caller) -> None:
+        """Asks every question of a trial, each with the replies before it."""
+        if failure := self._refused.get(lane) or self._refused.get(trial.question):
+            raise CallError(failure)
+        heads: list[Head] = []
+        all_cached, key = True, ""
+        while request := self._requests.request(trial, [head[0] for head in heads]):
+            head, cached = await caller.reply(request, lane)
+            heads.append(head)
+            all_cached, key = all_cached and cached, request.key
+        self._answers.put_all(trial.index, heads, key, cached=all_cached)
+        for follower in self._followers.get(trial.index, ()):
+            self._answers.put_all(follower, heads, key, cached=True)
+
+    def _fail(self, trial: Trial, failure: Failure) -> None:
+        self._answers.fail(trial.index, failure)
+        for follower in self._followers.get(trial.index, ()):
+            self._answers.fail(follower, failure)
+
+    def _draw_conclusions(self, trial: Trial, lane: Lane, failure: Failure) -> None:
+        """Spares the calls that would be refused the same way."""
+        verdict = judge(failure)
+        if verdict is Verdict.STOP:
+            self.end("stopped", failure.summary + _remedy(failure))
+        elif verdict in (Verdict.FAIL_MODEL, Verdict.FAIL_VARIANT):
+            what = lane if verdict is Verdict.FAIL_MODEL else trial.question
+            said = f"not asked, as the same was refused before: {failure.message}"
+            refused = replace(failure, kind="refused", message=said, attempts=0)
+            self._refused.setdefault(what, refused)
+
+    # Progress.
+
+    async def _report(self, show: Display) -> None:
+        while True:
+            show(self.progress())
+            await asyncio.sleep(PROGRESS_EVERY_S)
+            self._recent.append((time.monotonic(), self._calls))
+
+    def _calls_per_s(self, now: float) -> float:
+        """Calls answered a second, over the last few seconds."""
+        if self._elapsed_s is not None:
+            return self._calls / self._elapsed_s
+        since, calls = self._recent[0]
+        return (self._calls - calls) / (now - since) if now > since else 0.0
+
+    @property
+    def _calls(self) -> int:
+        return self._caller.calls if self._caller else 0
+
+
+async def _first(
+    everyone: asyncio.Future[Any],
+    signal: Coroutine[Any, Any, Any],
+    timeout_s: float | None = None,
+) -> None:
+    """Waits for all to be done, the signal, or the time to pass."""
+    task = asyncio.create_task(signal)
+    await asyncio.wait(
+        [everyone, task], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+    )
+    task.cancel()
+
+
+def _not_cached(trial: Trial) -> Failure:
+    return Failure(
+        kind="not_cached",
+        message=f"{trial} is not in the cache, and offline makes no calls",
+        attempts=0,
+    )
+
+
+def _unexpected(error: Exception) -> Failure:
+    said = redacted(" ".join(str(error).split()))
+    return Failure(kind=type(error).__name__, message=said or "no message")
+
+
+def _remedy(failure: Failure) -> str:
+    if failure.status == 401:
+        return "; check the API key and that it belongs to this server"
+    if failure.status == 403:
+        return "; the key may not use this model or server"
+    return "; no further call can succeed until the account has credit"

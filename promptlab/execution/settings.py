@@ -1,0 +1,148 @@
+"""Settings: how an experiment is run, as opposed to what is asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from promptlab.errors import SpecError, did_you_mean
+from promptlab.execution.cache import ResponseCache
+from promptlab.execution.client import Client, OpenAIClient
+from promptlab.execution.credentials import (
+    ApiKey,
+    check_transport,
+    environment,
+    find_key,
+)
+from promptlab.execution.progress import Progress
+from promptlab.execution.routes import OFFLINE_SCHEME, route
+from promptlab.spec.experiment import Experiment, Requests
+from promptlab.spec.request import canonical_url
+
+ProgressOption = bool | Literal["auto"] | Callable[[Progress], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The options of `run`, `arun`, `start` and `plan`. None of them changes a key but
+    `base_url`."""
+
+    base_url: str | None = None
+    """Where to send requests; else $OPENAI_BASE_URL, else OpenAI. Models whose names
+    begin with `offline/` are answered in the process unless it is given."""
+    api_key: ApiKey | None = field(default=None, repr=False)
+    """The key, or a function that gives it (it may be async); else the environment."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """The environment variable that holds the key."""
+    env_file: str | Path | None = None
+    """A file of environment variables; else `.env`, where there is one."""
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+    """Further headers of every request."""
+    client: Client | None = None
+    """What answers instead: an `SDKClient`, or a client of your own."""
+    allow_insecure: bool = False
+    """Whether http:// may be used to other machines."""
+
+    max_concurrency: int = 32
+    """The most calls in flight at once. The runner starts with fewer and adapts."""
+    requests_per_minute: float | None = None
+    """An own limit for each model; the server's headers are obeyed as well."""
+    tokens_per_minute: float | None = None
+    """An own limit for each model; the server's headers are obeyed as well."""
+    timeout_s: float = 600.0
+    """How long one call may take."""
+    max_attempts: int = 6
+    """How often a call is made at most, the first time included."""
+    max_wait_s: float = 300.0
+    """How long a call may wait between its attempts, all in all."""
+
+    cache: ResponseCache | str | os.PathLike[str] | None = None
+    """The cache or its folder; else `cache` in `.promptlab` or $PROMPTLAB_HOME."""
+    use_cache: bool = True
+    """False reads nothing from the cache and stores nothing in it."""
+    refresh: bool = False
+    """True asks everything anew, and stores the new answers in place of the old."""
+    offline: bool = False
+    """True makes no call: what is not cached fails."""
+    record: bool = True
+    """Whether the run leaves a record in `.promptlab/runs`."""
+
+    progress: ProgressOption = "auto"
+    """Where progress is shown: False nowhere, a function gets each `Progress`."""
+
+    def __post_init__(self) -> None:
+        _positive(self, "max_concurrency", "max_attempts", whole=True)
+        _positive(self, "timeout_s")
+        _positive(self, "requests_per_minute", "tokens_per_minute", optional=True)
+        if self.max_wait_s < 0:
+            raise SpecError(f"max_wait_s is a number from 0, not {self.max_wait_s!r}")
+        if self.offline and (self.refresh or not self.use_cache):
+            raise SpecError(
+                "offline=True answers from the cache alone; it goes with neither "
+                "refresh=True nor use_cache=False"
+            )
+        if self.client is not None and self.base_url is not None:
+            raise SpecError("base_url= and client= exclude each other")
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Settings:
+        """Settings from keyword arguments; an unknown one is a `SpecError`."""
+        known = [f.name for f in fields(cls)]
+        for name in options:
+            if name not in known:
+                raise SpecError(
+                    f"no option {name!r}"
+                    + (did_you_mean(name, known) or f"; there are {', '.join(known)}")
+                )
+        return cls(**options)
+
+    @cached_property
+    def variables(self) -> dict[str, str]:
+        """The environment, with what the `.env` file adds."""
+        return environment(self.env_file)
+
+    def route(self, model: str) -> str:
+        """The base URL that requests to a model are keyed with and sent to."""
+        if self.client is not None:
+            return canonical_url(self.client.base_url)
+        return route(model, self.base_url, self.variables)
+
+    def requests(self, experiment: Experiment) -> Requests:
+        """The experiment's requests under these settings."""
+        return Requests(experiment, self.route)
+
+    def opened_client(self, requests: Requests) -> Client:
+        """The client that the run calls; made in the loop that uses it.
+
+        Raises:
+            CredentialsError: a key is missing, or would travel in clear text.
+        """
+        if self.client is not None:
+            return self.client
+        secrets = {}
+        for base_url, _ in requests.destinations():
+            if base_url.startswith(OFFLINE_SCHEME):
+                secrets[base_url] = find_key("offline", {}, base_url)
+                continue
+            check_transport(base_url, allow_insecure=self.allow_insecure)
+            secrets[base_url] = find_key(
+                self.api_key, self.variables, base_url, self.api_key_env
+            )
+        return OpenAIClient(secrets, headers=self.headers, timeout_s=self.timeout_s)
+
+
+def _positive(
+    settings: Settings, *names: str, whole: bool = False, optional: bool = False
+) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if optional and value is None:
+            continue
+        kinds = (int,) if whole else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds) or value <= 0:
+            kind = "a whole number from 1" if whole else "a number above 0"
+            raise SpecError(f"{name} is {kind}, not {value!r}")

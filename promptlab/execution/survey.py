@@ -1,0 +1,111 @@
+"""The survey: before any call, what of an experiment is cached, new, or asked twice."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from promptlab.execution.cache import ResponseCache
+from promptlab.spec.experiment import Opening, Requests, chain, conversation
+
+AT_ONCE = 2_000
+"""Trials looked up together; a run can be stopped between two such groups."""
+
+
+class Standing(IntEnum):
+    """How a trial stands before a run."""
+
+    NEW = 0
+    CACHED = 1
+    DUPLICATE = 2
+    """Not cached, and the same as an earlier trial from first message to last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How one trial stands."""
+
+    index: int
+    standing: Standing
+    key: str
+    """Of the last call that is known: all of them where it is cached."""
+    heads: Sequence[list[Any]] = ()
+    """What the cache has of its calls, in order."""
+    first: int = 0
+    """Of a duplicate, the trial that it equals."""
+    calls: int = 0
+    """How many calls it adds to the run, if all go well."""
+
+
+def survey(requests: Requests, cache: ResponseCache | None) -> Iterator[list[Finding]]:
+    """How every trial stands, in order, group by group.
+
+    Every prompt is rendered, so a template that fails on some case is found here.
+    """
+    seen: dict[str, int] = {}
+    for group in _batched(requests.openings(), AT_ONCE):
+        found = (
+            cache.heads([opening.key for opening in group]) if cache is not None else {}
+        )
+        findings = []
+        for opening in group:
+            head = found.get(opening.key)
+            if len(opening.turns) == 1 and head is not None:
+                finding = Finding(opening.index, Standing.CACHED, opening.key, (head,))
+            else:
+                finding = _finding(opening, head, requests, cache, seen)
+            findings.append(finding)
+        yield findings
+
+
+def _finding(
+    opening: Opening,
+    head: list[Any] | None,
+    requests: Requests,
+    cache: ResponseCache | None,
+    seen: dict[str, int],
+) -> Finding:
+    heads, key = _heads(opening, head, requests, cache)
+    if len(heads) == len(opening.turns):
+        return Finding(opening.index, Standing.CACHED, key, heads)
+    first = seen.setdefault(opening.identity, opening.index)
+    if first != opening.index:
+        return Finding(opening.index, Standing.DUPLICATE, key, first=first)
+    missing = range(len(heads), len(opening.turns))
+    calls = sum(_is_first(opening, turn, seen) for turn in missing)
+    return Finding(opening.index, Standing.NEW, key, heads, calls=calls)
+
+
+def _heads(
+    opening: Opening,
+    head: list[Any] | None,
+    requests: Requests,
+    cache: ResponseCache | None,
+) -> tuple[list[list[Any]], str]:
+    """What is cached of a conversation, from its first call on."""
+    heads, key = [], opening.key
+    while head is not None and cache is not None:
+        heads.append(head)
+        if len(heads) == len(opening.turns):
+            break
+        replies = [h[0] for h in heads]
+        messages = conversation(opening.turns, replies)
+        key = requests.key(opening.index, messages)
+        head = cache.head(key)
+    return heads, key
+
+
+def _is_first(opening: Opening, turn: int, seen: dict[str, int]) -> bool:
+    """Whether no earlier trial makes the call of that turn after the same turns."""
+    if len(opening.turns) == 1:
+        return True
+    so_far = f"{turn}:{chain(opening.key, opening.turns[1 : turn + 1])}"
+    return seen.setdefault(so_far, opening.index) == opening.index
+
+
+def _batched(openings: Iterator[Opening], size: int) -> Iterator[list[Opening]]:
+    while group := list(itertools.islice(openings, size)):
+        yield group

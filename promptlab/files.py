@@ -1,0 +1,629 @@
+"""The user's files: config.yaml, prompts, and datasets in YAML, JSON, CSV or Parquet.
+
+A file is read, checked and turned into plain frozen data here, once. Whatever is wrong
+with it is one `ConfigError` or `DatasetError` that says the file, the line, what was
+found and what would do. YAML is 1.2: `no` and `off` are texts, and no tag is obeyed.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+)
+
+from promptlab.errors import ConfigError, DatasetError, SpecError, did_you_mean
+from promptlab.spec.dataset import Dataset
+from promptlab.spec.experiment import Experiment
+from promptlab.spec.grid import KNOWN, Grid
+from promptlab.spec.prompt import Prompt
+
+LARGEST_CONFIG = 20_000_000
+"""Bytes of a config or prompt file; datasets may be of any size."""
+
+DEEPEST = 50
+MOST_VALUES = 2_000_000
+"""Of a YAML file: how deep it may nest, and how many values its aliases may make."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What a config file says."""
+
+    path: Path
+    experiment: Experiment
+    options: Mapping[str, Any]
+    """The options of `run`."""
+    output: tuple[Path, ...]
+    """Where the results are to be written."""
+    description: str = ""
+
+
+def load_experiment(path: str | Path) -> Experiment:
+    """The experiment that a config file defines.
+
+    Raises:
+        ConfigError: the file is wrong.
+        DatasetError: its dataset is.
+    """
+    return load_config(Path(path)).experiment
+
+
+def load_config(path: Path) -> Config:
+    """A config file, with the files it names; these are relative to it.
+
+    Raises:
+        ConfigError: the file is wrong.
+        DatasetError: its dataset is.
+    """
+    source = _Source.read(path)
+    try:
+        model = ConfigModel.model_validate(source.plain)
+    except ValidationError as error:
+        raise _explained(error, source) from error
+    folder = path.parent
+    with source.blamed("dataset"):
+        dataset = _dataset(model.dataset, folder)
+    with source.blamed("grid"):
+        grid = Grid(
+            **{
+                name: _values(name, given, folder) for name, given in model.grid.items()
+            },
+            zip=[
+                {name: _values(name, given, folder) for name, given in group.items()}
+                for group in model.zip
+            ],
+            exclude=model.exclude,
+        )
+    with source.blamed():
+        experiment = Experiment(
+            model.name,
+            grid=grid,
+            dataset=dataset,
+            repeats=model.repeats,
+            capabilities=model.capabilities or None,
+        )
+    options = model.run.model_dump(exclude_none=True)
+    for name in ("cache", "env_file"):
+        if name in options:
+            options[name] = folder / options[name]
+    outputs = [model.output] if isinstance(model.output, str) else model.output
+    return Config(
+        path=path,
+        experiment=experiment,
+        options=options,
+        output=tuple(folder / output for output in outputs),
+        description=model.description,
+    )
+
+
+def read_prompt(path: Path) -> Prompt:
+    """The prompt in a file: YAML or JSON hold a list of messages, others a text.
+
+    Raises:
+        ConfigError: it cannot be read, or is no prompt.
+    """
+    if path.suffix.lower() in (".yaml", ".yml", ".json"):
+        source = _Source.read(path)
+        with source.blamed():
+            return Prompt(source.plain)
+    text = _text(path, "utf-8-sig", LARGEST_CONFIG)
+    try:
+        return Prompt(text)
+    except SpecError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def read_dataset(path: Path, *, encoding: str | None = None) -> Dataset:
+    """The cases in a file; its ending says how they are written.
+
+    CSV and TSV hold texts only; JSONL, JSON, YAML and Parquet keep their types.
+
+    Raises:
+        DatasetError: an unknown ending, a file that cannot be read, a row that is not
+            a case; the message names the line.
+    """
+    readers: dict[str, Callable[[Path, str], Sequence[Mapping[str, Any]]]] = {
+        ".csv": _read_csv,
+        ".tsv": _read_csv,
+        ".jsonl": _read_jsonl,
+        ".ndjson": _read_jsonl,
+        ".json": _read_tree,
+        ".yaml": _read_tree,
+        ".yml": _read_tree,
+        ".parquet": _read_parquet,
+    }
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise DatasetError(
+            f"{path}: a dataset is a {', '.join(readers)} file, not "
+            f"{path.suffix or 'one without an ending'!r}"
+        )
+    try:
+        rows = reader(path, encoding or "utf-8-sig")
+    except ConfigError as error:
+        raise DatasetError(str(error)) from error
+    return Dataset(rows, name=path.name)
+
+
+def config_schema() -> dict[str, Any]:
+    """The JSON Schema of a config file, for editors."""
+    schema = ConfigModel.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "promptlab experiment"
+    return schema
+
+
+# What a config file may hold.
+
+Levels = Annotated[
+    list[Any] | dict[str, Any],
+    Field(description="A list of values, or a mapping that gives each value a name."),
+]
+
+
+def _grid_schema(schema: dict[str, Any]) -> None:
+    """Tells editors the names of the parameters."""
+    values = schema.get("additionalProperties", {})
+    schema["properties"] = dict.fromkeys(KNOWN, values)
+    schema["required"] = ["model", "prompt"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatasetModel(_Strict):
+    """A dataset in a file of another encoding."""
+
+    file: StrictStr
+    encoding: StrictStr = "utf-8-sig"
+
+
+class RunModel(_Strict):
+    """How it is run; command-line options win over these."""
+
+    base_url: StrictStr | None = Field(None, description="Where requests are sent.")
+    api_key_env: StrictStr | None = Field(
+        None, description="The environment variable with the key; never the key itself."
+    )
+    env_file: StrictStr | None = Field(None, description="A file of variables.")
+    headers: dict[StrictStr, StrictStr] | None = None
+    allow_insecure: StrictBool | None = Field(
+        None, description="Whether http:// may be used to other machines."
+    )
+    max_concurrency: StrictInt | None = Field(
+        None, ge=1, description="The most calls in flight at once; 32 if not given."
+    )
+    requests_per_minute: float | None = Field(None, gt=0)
+    tokens_per_minute: float | None = Field(None, gt=0)
+    timeout_s: float | None = Field(None, gt=0, description="Of one call; 600.")
+    max_attempts: StrictInt | None = Field(None, ge=1, description="Of one call; 6.")
+    max_wait_s: float | None = Field(
+        None, ge=0, description="Between the attempts of a call, all in all; 300."
+    )
+    cache: StrictStr | None = Field(None, description="The folder of the cache.")
+
+
+class ConfigModel(_Strict):
+    """An experiment and how to run it."""
+
+    schema_: StrictStr | None = Field(None, alias="$schema")
+    name: StrictStr = Field(description="What runs and files are labelled with.")
+    description: StrictStr = ""
+    dataset: StrictStr | DatasetModel | list[dict[str, Any]] = Field(
+        description="A file, relative to this one, or the cases themselves."
+    )
+    repeats: StrictInt = Field(
+        1, ge=1, description="How often each variant is asked about each case."
+    )
+    grid: dict[str, Levels] = Field(
+        description="The values of each parameter; all are crossed.",
+        json_schema_extra=_grid_schema,
+    )
+    zip: list[dict[str, Levels]] = Field(
+        default=[], description="Groups of parameters that vary together."
+    )
+    exclude: list[dict[str, Any]] = Field(
+        default=[], description="Variants that match one of these are left out."
+    )
+    capabilities: dict[str, dict[str, StrictBool | StrictStr]] = Field(
+        default={},
+        description="By model and parameter: true, false, or its name on the wire.",
+    )
+    run: RunModel = Field(default_factory=RunModel)
+    output: StrictStr | list[StrictStr] = Field(
+        default=[], description="Files for the results: .csv .xlsx .jsonl .parquet"
+    )
+
+
+MOVED = {
+    "api_key": "a key does not belong in a file; set OPENAI_API_KEY, or name another "
+    "variable in run.api_key_env",
+    "evaluateOptions": "promptlab has 'run' and 'repeats'",
+    "max_concurrency": "it goes under 'run'",
+    "model": "it goes under 'grid'",
+    "models": "it is 'model', under 'grid'",
+    "outputPath": "it is 'output'",
+    "outputs": "it is 'output'",
+    "prompt": "it goes under 'grid'",
+    "prompts": "it is 'prompt', under 'grid'",
+    "providers": "it is 'model', under 'grid'",
+    "system": "it goes under 'grid'",
+    "tests": "it is 'dataset'",
+} | {name: "it goes under 'grid'" for name in KNOWN if name != "base_url"}
+"""Keys that people bring from elsewhere, and where they belong."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A YAML or JSON file: its values, and the lines that they stand on."""
+
+    path: Path
+    plain: Any
+    lines: Mapping[tuple[Any, ...], int]
+
+    @classmethod
+    def read(cls, path: Path, encoding: str = "utf-8-sig") -> _Source:
+        """Reads a file; raises `ConfigError` where it cannot be."""
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+        text = _text(path, encoding, LARGEST_CONFIG)
+        try:
+            tree = YAML(typ="rt", pure=True).load(text)
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = f", line {mark.line + 1}" if mark else ""
+            problem = " ".join(str(error.problem or error.context or error).split())
+            raise ConfigError(f"{path}{line}: not valid YAML: {problem}") from error
+        except (
+            YAMLError,
+            ValueError,
+            RecursionError,
+            AttributeError,
+            TypeError,
+            KeyError,
+            IndexError,
+            AssertionError,
+            NotImplementedError,
+        ) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ConfigError(f"{path}: not valid YAML: {reason}") from error
+        if tree is None:
+            raise ConfigError(
+                f"{path} is empty; `promptlab init` writes one to start from"
+            )
+        reader = _TreeReader(path)
+        plain = reader.plain(tree, ())
+        return cls(path, plain, reader.lines)
+
+    def line(self, place: Sequence[Any]) -> str:
+        """`, line 7` for the innermost part of a place that stands on a line."""
+        for end in range(len(place), 0, -1):
+            if (line := self.lines.get(tuple(place[:end]))) is not None:
+                return f", line {line}"
+        return ""
+
+    def blamed(self, *default: str) -> _Blamed:
+        """Turns a `SpecError` inside into a `ConfigError` that says the line."""
+        return _Blamed(self, default)
+
+
+@dataclass(frozen=True)
+class _Blamed:
+    source: _Source
+    default: tuple[str, ...]
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if not isinstance(error, SpecError) or isinstance(error, ConfigError):
+            return
+        if isinstance(error, DatasetError) and not error.at:
+            raise DatasetError(str(error)) from error
+        source = self.source
+        places: list[tuple[Any, ...]] = [("grid", *error.at), error.at, self.default]
+        if error.at:
+            groups = range(len(source.plain.get("zip", ())))
+            places[1:1] = [("zip", group, *error.at) for group in groups]
+        known = [
+            p for p in places if p and p[: 3 if p[0] == "zip" else 2] in source.lines
+        ]
+        where = source.line(known[0] if known else self.default)
+        raise ConfigError(f"{source.path}{where}: {error}") from error
+
+
+class _TreeReader:
+    """Turns ruamel's tree into plain values, and notes their lines."""
+
+    def __init__(self, path: Path) -> None:
+        self.lines: dict[tuple[Any, ...], int] = {}
+        self._path = path
+        self._left = MOST_VALUES
+
+    def plain(self, value: Any, place: tuple[Any, ...]) -> Any:
+        self._left -= 1
+        if len(place) > DEEPEST:
+            raise ConfigError(f"{self._path}: nested more than {DEEPEST} deep")
+        if self._left < 0:
+            raise ConfigError(f"{self._path}: more than {MOST_VALUES:,} values")
+        if isinstance(value, dict):
+            return {
+                self._key(key, place): self._member(value, key, item, place)
+                for key, item in value.items()
+            }
+        if isinstance(value, list):
+            return [
+                self._item(value, number, item, place)
+                for number, item in enumerate(value)
+            ]
+        return self._scalar(value, place)
+
+    def _key(self, key: Any, place: tuple[Any, ...]) -> str:
+        if isinstance(key, str):
+            return str(key)
+        if isinstance(key, (int, float)) and not isinstance(key, bool):
+            return str(key)
+        raise ConfigError(f"{self._path}: a key is a text, not {key!r}; quote it")
+
+    def _member(self, owner: Any, key: Any, item: Any, place: tuple[Any, ...]) -> Any:
+        here = (*place, self._key(key, place))
+        if hasattr(owner, "lc") and key in (owner.lc.data or {}):
+            self.lines[here] = owner.lc.key(key)[0] + 1
+        return self.plain(item, here)
+
+    def _item(self, owner: Any, number: int, item: Any, place: tuple[Any, ...]) -> Any:
+        here = (*place, number)
+        if hasattr(owner, "lc") and number in (owner.lc.data or {}):
+            self.lines[here] = owner.lc.item(number)[0] + 1
+        return self.plain(item, here)
+
+    def _scalar(self, value: Any, place: tuple[Any, ...]) -> Any:
+        if value is None or isinstance(value, bool):
+            return value
+        if type(value).__name__ == "ScalarBoolean":
+            return bool(value)
+        for kind in (str, int, float):
+            if isinstance(value, kind):
+                return kind(value)
+        if isinstance(value, (datetime.date, datetime.time)):
+            return value.isoformat()
+        name = ".".join(map(str, place)) or "the file"
+        raise ConfigError(f"{self._path}: {name}: a value of an unknown kind (a tag?)")
+
+
+def _explained(error: ValidationError, source: _Source) -> ConfigError:
+    """The first thing wrong with a config file, in our words."""
+    found = error.errors()[0]
+    place = tuple(part for part in found["loc"] if _is_place(part, found["loc"]))
+    name = ".".join(map(str, place)) or "the file"
+    where = f"{source.path}{source.line(place)}"
+    if found["type"] == "extra_forbidden":
+        key = str(place[-1])
+        known = _keys(place[:-1])
+        hint = f"; {MOVED[key]}" if len(place) == 1 and key in MOVED else ""
+        hint = hint or did_you_mean(key, known) or f"; there are {', '.join(known)}"
+        if key == "api_key":
+            hint = f"; {MOVED[key]}"
+        return ConfigError(f"{where}: unknown key {name!r}{hint}")
+    if found["type"] == "missing":
+        return ConfigError(
+            f"{where}: {name!r} is missing; {MISSING.get(name, 'add it')}"
+        )
+    said = found["msg"].removeprefix("Input ")
+    if place[:1] in (("grid",), ("zip",)) and not isinstance(
+        found["input"], (list, dict)
+    ):
+        said = f"should be a list of values; write [{_brief(found['input'])}]"
+    elif isinstance(found["input"], (dict, list)) and len(place) == 0:
+        said = "should be a mapping of keys: name, dataset, grid"
+    return ConfigError(f"{where}: {name} {said}, not {_brief(found['input'])}")
+
+
+MISSING = {
+    "name": "give the experiment a name, such as `name: triage`",
+    "dataset": "name a file, such as `dataset: cases.csv`, or list the cases",
+    "grid": "list the values of `model` and `prompt` under it",
+}
+
+
+def _is_place(part: Any, loc: tuple[Any, ...]) -> bool:
+    """Whether a part of pydantic's location stands in the file; names of the
+    alternatives that it tried do not."""
+    if isinstance(part, int):
+        return True
+    alternatives = ("str", "list", "dict", "DatasetModel", "bool", "constrained-str")
+    return not (part in alternatives or "[" in part) or loc[:1] == (part,)
+
+
+def _keys(place: tuple[Any, ...]) -> list[str]:
+    model: type[BaseModel] = ConfigModel
+    if place[:1] == ("run",):
+        model = RunModel
+    elif place[:1] == ("dataset",):
+        model = DatasetModel
+    return [f.alias or name for name, f in model.model_fields.items()]
+
+
+# Parts of a config.
+
+
+def _dataset(given: Any, folder: Path) -> Dataset:
+    if isinstance(given, str):
+        return read_dataset(folder / given)
+    if isinstance(given, DatasetModel):
+        return read_dataset(folder / given.file, encoding=given.encoding)
+    return Dataset(given)
+
+
+def _values(name: str, given: Any, folder: Path) -> Any:
+    """The values of a parameter, with what stands in files of its own."""
+    if isinstance(given, Mapping):
+        return {label: _value(name, value, folder) for label, value in given.items()}
+    if name in ("prompt", "system") and any(_names_file(value) for value in given):
+        return {
+            _label(name, value, number): _value(name, value, folder)
+            for number, value in enumerate(given, start=1)
+        }
+    return [_value(name, value, folder) for value in given]
+
+
+def _names_file(value: Any) -> bool:
+    return isinstance(value, dict) and set(value) == {"file"}
+
+
+def _label(name: str, value: Any, number: int) -> str:
+    return Path(str(value["file"])).stem if _names_file(value) else f"{name}_{number}"
+
+
+def _value(name: str, value: Any, folder: Path) -> Any:
+    if not _names_file(value):
+        return value
+    path = folder / str(value["file"])
+    if name == "prompt":
+        return read_prompt(path)
+    if name == "system":
+        return _text(path, "utf-8-sig", LARGEST_CONFIG).removesuffix("\n")
+    return _Source.read(path).plain
+
+
+# Datasets.
+
+
+def _read_csv(path: Path, encoding: str) -> Sequence[Mapping[str, Any]]:
+    text = _text(path, encoding)
+    first = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first.count) if path.suffix.lower() != ".tsv" else "\t"
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows: list[dict[str, Any]] = []
+    header: list[str] | None = None
+    for line, row in _csv_rows(reader, path):
+        if not row:
+            continue
+        if header is None:
+            header = _csv_header(row, path, line)
+            continue
+        if len(row) != len(header):
+            raise DatasetError(
+                f"{path}, line {line}: {len(row)} fields, but the header has "
+                f"{len(header)}; put quotes around a text that holds {delimiter!r}"
+            )
+        rows.append(dict(zip(header, row, strict=True)))
+    if header is None:
+        raise DatasetError(f"{path} is empty; its first line names the columns")
+    return rows
+
+
+def _csv_rows(reader: Any, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Each row, with the line that it begins on."""
+    line = 1
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            hint = "; keep long texts in JSONL" if "field limit" in str(error) else ""
+            raise DatasetError(f"{path}, line {line}: {error}{hint}") from error
+        yield line, row
+        line = reader.line_num + 1
+
+
+def _csv_header(row: list[str], path: Path, line: int) -> list[str]:
+    names = [name.strip() for name in row]
+    for name in names:
+        if not name:
+            raise DatasetError(f"{path}, line {line}: a column has no name")
+        if names.count(name) > 1:
+            raise DatasetError(f"{path}, line {line}: two columns are called {name!r}")
+    return names
+
+
+def _read_jsonl(path: Path, encoding: str) -> Sequence[Mapping[str, Any]]:
+    rows = []
+    for number, line in enumerate(_text(path, encoding).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise DatasetError(
+                f"{path}, line {number}: not valid JSON: {error}"
+            ) from error
+        if not isinstance(row, dict):
+            raise DatasetError(
+                f"{path}, line {number}: a case is an object, not {_brief(row)}"
+            )
+        rows.append(row)
+    return rows
+
+
+def _read_tree(path: Path, encoding: str) -> Sequence[Mapping[str, Any]]:
+    if path.suffix.lower() == ".json":
+        try:
+            plain = orjson.loads(_text(path, encoding))
+        except orjson.JSONDecodeError as error:
+            raise DatasetError(f"{path}, line {error.lineno}: {error.msg}") from error
+    else:
+        plain = _Source.read(path, encoding).plain
+    if not isinstance(plain, list):
+        raise DatasetError(f"{path}: a dataset is a list of cases, not {_brief(plain)}")
+    return plain
+
+
+def _read_parquet(path: Path, _: str) -> Sequence[Mapping[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise DatasetError(f"{path} cannot be read: {reason}") from error
+    return rows
+
+
+def _text(path: Path, encoding: str, largest: int | None = None) -> str:
+    try:
+        if largest is not None and path.stat().st_size > largest:
+            raise ConfigError(f"{path} is larger than {largest // 1_000_000} MB")
+        content = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"{path} cannot be read: {reason}") from error
+    except ValueError as error:
+        raise ConfigError(
+            f"{str(path)!r} is not the name of a file: {error}"
+        ) from error
+    try:
+        text = content.decode(encoding)
+    except LookupError as error:
+        raise ConfigError(f"{path}: no encoding is called {encoding!r}") from error
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ConfigError(
+            f"{path}, line {line}: byte {content[error.start]:#04x} is not {encoding} "
+            "text; save the file as UTF-8, or say its encoding, such as cp1252"
+        ) from error
+    return text.replace("\r\n", "\n")
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

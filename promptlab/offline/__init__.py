@@ -1,0 +1,35 @@
+"""The offline model: an OpenAI-compatible server on this machine, without a key.
+
+It is a small retrieval-style responder, not a language model. It understands nothing:
+it ranks the labels and sentences that are in the request by the words they share with
+the question, follows plain instructions (one word, a list, JSON, N sentences), and
+samples among what it found by temperature and seed. So prompts, system messages,
+examples, temperatures and token limits make a visible difference, and a whole
+experiment can be tried, tested and shown without a network or a bill. Its accuracy
+says nothing about any real model's.
+
+    with OfflineServer().in_thread() as server:
+        client = openai.OpenAI(base_url=server.base_url, api_key="offline")
+
+Models: `offline/small` weighs few passages and is less sure, `offline/large` weighs
+all and related words too; `offline/embedding` gives vectors. `Faults` makes the server
+slow, limited or broken, to see what a client makes of that.
+"""
+
+from promptlab.offline.embeddings import embed
+from promptlab.offline.faults import Faults
+from promptlab.offline.models import EMBEDDING_MODEL, MODELS
+from promptlab.offline.responder import RESPONDER_VERSION, Answer, answer, answers
+from promptlab.offline.server import OfflineServer
+
+__all__ = [
+    "EMBEDDING_MODEL",
+    "MODELS",
+    "RESPONDER_VERSION",
+    "Answer",
+    "Faults",
+    "OfflineServer",
+    "answer",
+    "answers",
+    "embed",
+]

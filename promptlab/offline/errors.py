@@ -1,0 +1,159 @@
+"""Errors: what the server answers instead of a completion, in OpenAI's own words.
+
+Statuses, types, codes and messages are those of api.openai.com, so that a client
+which handles these handles the real ones.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+QUOTA = (
+    "You exceeded your current quota, please check your plan and billing details. "
+    "For more information on this error, read the docs: "
+    "https://platform.openai.com/docs/guides/error-codes/api-errors."
+)
+UNPARSED = (
+    "We could not parse the JSON body of your request. (HINT: This likely means you "
+    "aren't using your HTTP library correctly. The OpenAI API expects a JSON payload, "
+    "but what was sent was not valid JSON. If you have trouble figuring out how to fix "
+    "this, please contact us through our help center at help.openai.com.)"
+)
+NO_KEY = (
+    "You didn't provide an API key. You need to provide your API key in an "
+    "Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY), or "
+    "as the password field (with blank username) if you're accessing the API from your "
+    "browser and are prompted for a username and password. You can obtain an API key "
+    "from https://platform.openai.com/account/api-keys."
+)
+
+
+class ApiError(Exception):
+    """An error reply: its HTTP status, its `{"error": ...}` body, its extra headers."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        type: str = "invalid_request_error",
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers or {}
+        self.body: dict[str, dict[str, Any]] = {
+            "error": {"message": message, "type": type, "param": param, "code": code}
+        }
+
+
+def invalid(message: str, param: str, code: str | None) -> ApiError:
+    """400: a parameter with a wrong value."""
+    return ApiError(400, message, param=param, code=code)
+
+
+def unsupported(param: str, instead: str | None = None) -> ApiError:
+    """400: a parameter this model does not take."""
+    hint = f" Use '{instead}' instead." if instead else ""
+    return ApiError(
+        400,
+        f"Unsupported parameter: '{param}' is not supported with this model.{hint}",
+        param=param,
+        code="unsupported_parameter",
+    )
+
+
+def unparsed() -> ApiError:
+    """400: a body that is no JSON object."""
+    return ApiError(400, UNPARSED)
+
+
+def unauthorized(key: str) -> ApiError:
+    """401: no key, or a wrong one, of which only the ends are shown."""
+    if not key:
+        return ApiError(401, NO_KEY)
+    shown = f"{key[:3]}{'*' * (len(key) - 7)}{key[-4:]}" if len(key) > 11 else "***"
+    return ApiError(
+        401,
+        f"Incorrect API key provided: {shown}. You can find your API key at "
+        "https://platform.openai.com/account/api-keys.",
+        code="invalid_api_key",
+    )
+
+
+def unknown_model(model: str) -> ApiError:
+    """404: a model that is not served here."""
+    return ApiError(
+        404,
+        f"The model `{model}` does not exist or you do not have access to it.",
+        code="model_not_found",
+    )
+
+
+def unknown_url(method: str, path: str) -> ApiError:
+    """404: a path that is not served here."""
+    return ApiError(404, f"Invalid URL ({method} {path})")
+
+
+def wrong_method(method: str, path: str) -> ApiError:
+    """405: a known path, asked in the wrong way."""
+    return ApiError(
+        405,
+        f"Not allowed to {method} on {path}. "
+        "(HINT: Perhaps you meant to use a different HTTP method?)",
+        code="method_not_supported",
+    )
+
+
+def too_large(limit_bytes: int) -> ApiError:
+    """413: a body larger than the server reads."""
+    return ApiError(413, f"Maximum content size limit ({limit_bytes}) exceeded")
+
+
+def rate_limited(
+    kind: str, detail: str, wait_s: float | None, headers: Mapping[str, str]
+) -> ApiError:
+    """429: too much at once; `kind` is requests or tokens, `wait_s` when to retry.
+
+    Without `wait_s` the request never fits, so no wait is named.
+    """
+    wait = (
+        {}
+        if wait_s is None
+        else {
+            "retry-after": str(max(1, -int(-wait_s // 1))),
+            "retry-after-ms": str(max(1, round(wait_s * 1000))),
+        }
+    )
+    return ApiError(
+        429,
+        f"{detail} Visit https://platform.openai.com/account/rate-limits "
+        "to learn more.",
+        type=kind,
+        code="rate_limit_exceeded",
+        headers={**headers, **wait},
+    )
+
+
+def out_of_quota() -> ApiError:
+    """429: no credit left; retrying never helps."""
+    return ApiError(429, QUOTA, type="insufficient_quota", code="insufficient_quota")
+
+
+def server_error() -> ApiError:
+    """500: the server failed."""
+    return ApiError(
+        500,
+        "The server had an error while processing your request. Sorry about that!",
+        type="server_error",
+    )
+
+
+def overloaded() -> ApiError:
+    """503: the server has too much to do."""
+    return ApiError(
+        503,
+        "The engine is currently overloaded, please try again later.",
+        type="service_unavailable_error",
+    )

@@ -1,0 +1,412 @@
+"""The offline server: the OpenAI protocol on 127.0.0.1, answered by the responder."""
+
+import asyncio
+import hmac
+import math
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
+
+import orjson
+from aiohttp import web
+
+from promptlab.offline import tokens, wire
+from promptlab.offline.checks import check_chat, check_embeddings
+from promptlab.offline.embeddings import DIMENSIONS, embed, to_base64
+from promptlab.offline.errors import (
+    ApiError,
+    out_of_quota,
+    overloaded,
+    rate_limited,
+    server_error,
+    too_large,
+    unauthorized,
+    unknown_model,
+    unknown_url,
+    unparsed,
+    wrong_method,
+)
+from promptlab.offline.faults import Dice, Faults
+from promptlab.offline.models import EMBEDDING_MODEL, MODELS
+from promptlab.offline.responder import Answer, answers, token_limit
+
+HOST = "127.0.0.1"
+"""The one address it binds: nothing outside this machine can reach it."""
+
+MAX_BODY_BYTES = 4 * 2**20
+"""The largest body it reads; 413 beyond."""
+
+EMPTY_TOKENS = 64
+"""Tokens that an empty_content fault spends when the request names no limit."""
+
+HTML_PAGE = "<!DOCTYPE html><html><body><h1>Sign in</h1></body></html>"
+
+Body = dict[str, Any]
+
+
+class OfflineServer:
+    """A stand-in for the OpenAI API, without a key and without a network.
+
+    Use it as an async context manager, with `start` and `stop`, or from code without
+    a loop with `in_thread`. Its counters may be read at any time, from any thread.
+
+    Args:
+        faults: What goes wrong on purpose.
+        port: 0 takes a free one.
+        api_key: When given, any other key is answered 401.
+        models: More chat models: their name, and the offline model that answers.
+        log_requests: Keep the JSON bodies received in `requests`.
+    """
+
+    def __init__(
+        self,
+        faults: Faults | None = None,
+        *,
+        port: int = 0,
+        api_key: str | None = None,
+        models: Mapping[str, str] = MappingProxyType({}),
+        log_requests: bool = False,
+    ) -> None:
+        for name, behind in models.items():
+            if behind not in MODELS:
+                raise ValueError(
+                    f"model {name!r} is to be answered by {behind!r}, "
+                    f"which is none of {list(MODELS)}"
+                )
+        self.faults = faults or Faults()
+        self.calls = 0
+        """Requests received, whatever came of them."""
+        self.answered = 0
+        """Requests answered 200 and well-formed."""
+        self.in_flight = 0
+        """Requests being answered now."""
+        self.in_flight_max = 0
+        """The most requests there were in flight at once."""
+        self.injected: Counter[str] = Counter()
+        """Faults injected, by the name of their switch; quota as quota_after, real
+        limits as requests_per_minute and tokens_per_minute."""
+        self.requests: list[Body] = []
+        """JSON bodies received, in order, when `log_requests` asks for them."""
+        self._port = port
+        self._api_key = api_key
+        self._log_requests = log_requests
+        self._chat_models = {name: name for name in MODELS} | dict(models)
+        self._dice = Dice(self.faults)
+        self._limits = self.faults.limits()
+        self._runner: web.AppRunner | None = None
+        self._routes = {
+            "/v1/chat/completions": ("POST", self._chat),
+            "/v1/embeddings": ("POST", self._embeddings),
+            "/v1/models": ("GET", self._list_models),
+        }
+
+    @property
+    def base_url(self) -> str:
+        """Where it listens, as OpenAI clients want it: http://127.0.0.1:PORT/v1."""
+        if self._runner is None:
+            raise RuntimeError("the offline server is not started: await start() first")
+        return f"http://{HOST}:{self._runner.addresses[0][1]}/v1"
+
+    async def start(self) -> Self:
+        """Listen, on the running loop."""
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        # Nobody waits for a stand-in to finish: half a second, then it is closed.
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, HOST, self._port, backlog=1024).start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        return self
+
+    async def stop(self) -> None:
+        """Close every connection; does nothing when it is not started."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    @contextmanager
+    def in_thread(self) -> Iterator[Self]:
+        """The server, running on a loop and a thread of its own within the block."""
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(
+            target=loop.run_forever, name="promptlab-offline", daemon=True
+        )
+        thread.start()
+        try:
+            yield asyncio.run_coroutine_threadsafe(self.start(), loop).result()
+        finally:
+            asyncio.run_coroutine_threadsafe(self.stop(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        self.calls += 1
+        self.in_flight += 1
+        self.in_flight_max = max(self.in_flight_max, self.in_flight)
+        started = time.perf_counter()
+        try:
+            return await self._answer(request, started)
+        except ApiError as error:
+            return _reply(
+                error.body, started, status=error.status, headers=error.headers
+            )
+        except ConnectionResetError:
+            # The connection is gone, by a fault or by the client: nobody reads this.
+            return web.Response()
+        finally:
+            self.in_flight -= 1
+
+    async def _answer(self, request: web.Request, started: float) -> web.StreamResponse:
+        self._check_key(request)
+        path = request.path
+        if request.method == "GET" and path.startswith("/v1/models/"):
+            return self._one_model(path.removeprefix("/v1/models/"), started)
+        if path not in self._routes:
+            raise unknown_url(request.method, path)
+        method, answer = self._routes[path]
+        if request.method != method:
+            raise wrong_method(request.method, path)
+        return await answer(request, started)
+
+    def _check_key(self, request: web.Request) -> None:
+        if self._api_key is None:
+            return
+        key = request.headers.get("Authorization", "").removeprefix("Bearer").strip()
+        # Constant time, as for any secret, even on loopback.
+        if not hmac.compare_digest(key.encode(), self._api_key.encode()):
+            raise unauthorized(key)
+
+    async def _list_models(
+        self, request: web.Request, started: float
+    ) -> web.StreamResponse:
+        self.answered += 1
+        return _reply(wire.models([*self._chat_models, EMBEDDING_MODEL]), started)
+
+    def _one_model(self, name: str, started: float) -> web.StreamResponse:
+        if name not in self._chat_models and name != EMBEDDING_MODEL:
+            raise unknown_model(name)
+        self.answered += 1
+        return _reply(wire.model(name), started)
+
+    async def _chat(self, request: web.Request, started: float) -> web.StreamResponse:
+        body = await self._body(request)
+        check_chat(body, self._chat_models, reasoning=self.faults.reasoning)
+        headers = self._admit(body, _size(body.get("messages")))
+        fault = await self._chance(request, body, headers)
+        choices = answers(body | {"model": self._chat_models[body["model"]]})
+        if fault == "empty_content":
+            choices = tuple(_emptied(choice, body) for choice in choices)
+        elif fault is not None:
+            return _malformed(fault, _whole(choices, body), started, headers)
+        else:
+            self.answered += 1
+        if body.get("stream"):
+            return await _stream(request, choices, body, started, headers)
+        return _reply(_whole(choices, body), started, headers=headers)
+
+    async def _embeddings(
+        self, request: web.Request, started: float
+    ) -> web.StreamResponse:
+        body = await self._body(request)
+        check_embeddings(body, [EMBEDDING_MODEL])
+        headers = self._admit(body, _size(body.get("input")))
+        fault = await self._chance(request, body, headers)
+        texts = _texts(body["input"])
+        vectors = [embed(text, body.get("dimensions") or DIMENSIONS) for text in texts]
+        whole = wire.embeddings(
+            [to_base64(v) for v in vectors]
+            if body.get("encoding_format") == "base64"
+            else vectors,
+            model=body["model"],
+            prompt_tokens=sum(map(tokens.count, texts)),
+        )
+        if fault is not None:
+            return _malformed(fault, whole, started, headers)
+        self.answered += 1
+        return _reply(whole, started, headers=headers)
+
+    async def _body(self, request: web.Request) -> Body:
+        """The JSON object in the request, or a refusal."""
+        try:
+            body = orjson.loads(await request.read())
+        except web.HTTPRequestEntityTooLarge:
+            raise too_large(MAX_BODY_BYTES) from None
+        except orjson.JSONDecodeError:
+            raise unparsed() from None
+        if not isinstance(body, dict):
+            raise unparsed()
+        if self._log_requests:
+            self.requests.append(body)
+        return body
+
+    def _admit(self, body: Body, characters: int) -> dict[str, str]:
+        """The rate-limit headers of a call that quota and limits let through."""
+        quota = self.faults.quota_after
+        if quota is not None and self.answered >= quota:
+            self.injected["quota_after"] += 1
+            raise out_of_quota()
+        reserved = max(token_limit(body) or 0, math.ceil(characters / 4))
+        try:
+            self._limits.draw(body["model"], reserved, time.monotonic())
+        except ApiError as error:
+            self.injected[f"{error.body['error']['type']}_per_minute"] += 1
+            raise
+        return self._limits.headers()
+
+    async def _chance(
+        self, request: web.Request, body: Body, headers: Mapping[str, str]
+    ) -> str | None:
+        """The malformed reply that chance wants; delays, drops and refuses before."""
+        draw = self._dice.roll()
+        if draw.kind is not None:
+            self.injected[draw.kind] += 1
+        if draw.delay_s > 0:
+            await asyncio.sleep(draw.delay_s)
+        match draw.kind:
+            case "rate_limited":
+                detail = f"Rate limit reached for {body['model']} on requests per min."
+                raise rate_limited("requests", detail, 0.02, headers)
+            case "server_errors":
+                raise server_error()
+            case "overloaded":
+                raise overloaded()
+            case "dropped":
+                if request.transport is not None:
+                    request.transport.abort()
+                raise ConnectionResetError
+        return draw.kind
+
+
+def _reply(
+    body: Body,
+    started: float,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> web.Response:
+    return web.Response(
+        body=orjson.dumps(body),
+        status=status,
+        content_type="application/json",
+        headers={**_headers(started), **headers},
+    )
+
+
+def _headers(started: float) -> dict[str, str]:
+    spent_ms = (time.perf_counter() - started) * 1000
+    return {
+        "x-request-id": f"req_{uuid.uuid4().hex}",
+        "openai-processing-ms": str(round(spent_ms)),
+        "openai-version": "2020-10-01",
+    }
+
+
+def _malformed(
+    fault: str, whole: Body, started: float, headers: Mapping[str, str]
+) -> web.Response:
+    match fault:
+        case "no_choices":
+            return _reply(wire.without_choices(whole), started, headers=headers)
+        case "wrong_types":
+            return _reply(wire.with_wrong_types(whole), started, headers=headers)
+        case "truncated_json":
+            text = orjson.dumps(whole).decode()
+            content, kind = text[: len(text) // 2], "application/json"
+        case _:
+            content, kind = HTML_PAGE, "text/html"
+    return web.Response(
+        text=content, content_type=kind, headers={**_headers(started), **headers}
+    )
+
+
+async def _stream(
+    request: web.Request,
+    choices: tuple[Answer, ...],
+    body: Body,
+    started: float,
+    headers: Mapping[str, str],
+) -> web.StreamResponse:
+    response = web.StreamResponse(
+        headers={
+            "content-type": "text/event-stream; charset=utf-8",
+            **_headers(started),
+            **headers,
+        }
+    )
+    options = body.get("stream_options") or {}
+    await response.prepare(request)
+    for chunk in wire.chunks(
+        choices, **_frame(body), include_usage=bool(options.get("include_usage"))
+    ):
+        await response.write(b"data: " + orjson.dumps(chunk) + b"\n\n")
+    await response.write(b"data: [DONE]\n\n")
+    return response
+
+
+def _whole(choices: tuple[Answer, ...], body: Body) -> Body:
+    return wire.completion(choices, **_frame(body))
+
+
+def _frame(body: Body) -> Body:
+    return {
+        "id": f"chatcmpl-{uuid.uuid4().hex}",
+        "created": int(time.time()),
+        "model": body["model"],
+    }
+
+
+def _emptied(choice: Answer, body: Body) -> Answer:
+    spent = token_limit(body) or EMPTY_TOKENS
+    return replace(
+        choice,
+        text="",
+        finish_reason="length",
+        completion_tokens=spent,
+        reasoning_tokens=spent,
+    )
+
+
+def _size(content: object) -> int:
+    """The characters of all text in `content`, a request's messages or input."""
+    match content:
+        case str(text):
+            return len(text)
+        case [*items]:
+            return sum(map(_size, items))
+        case {"content": inner} | {"text": inner}:
+            return _size(inner)
+        case _:
+            return 1
+
+
+def _texts(inputs: Any) -> list[str]:
+    """The texts to embed; token ids are taken as words."""
+    match inputs:
+        case str(text):
+            return [text]
+        case [int(), *_]:
+            return [" ".join(map(str, inputs))]
+        case _:
+            return [i if isinstance(i, str) else " ".join(map(str, i)) for i in inputs]

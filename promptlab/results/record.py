@@ -1,0 +1,134 @@
+"""Records: what came back for each trial, an answer or a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from promptlab.spec.experiment import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The tokens of one or more calls; None where the server did not say."""
+
+    input_tokens: int | None = None
+    """All tokens of the prompt, those read from the provider's cache included."""
+    cached_input_tokens: int | None = None
+    """Those of them that the provider read from its own prompt cache."""
+    output_tokens: int | None = None
+    """All tokens of the answer, reasoning included."""
+    reasoning_tokens: int | None = None
+    """Those of them that the model spent on reasoning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The answer to one call."""
+
+    output: str
+    """The text: content, else the refusal, else the tool calls as JSON, else ""."""
+    finish_reason: str | None
+    """`stop`, `length` (cut by max_tokens), `content_filter`, `tool_calls`."""
+    usage: Usage
+    latency_s: float
+    """From the first byte sent to the last received, of the attempt that answered."""
+    attempts: int = 1
+    """How often the call was made until it was answered."""
+    received_s: float = 0.0
+    """When it came, in seconds since 1970."""
+    body: bytes = field(default=b"", repr=False)
+    """The answer as received: the JSON text, byte for byte."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """The reply's headers, for the limiter; never kept."""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The whole answer, parsed: id, model snapshot, choices, usage, ..."""
+        document: dict[str, Any] = orjson.loads(self.body)
+        return document
+
+    @property
+    def model(self) -> str | None:
+        """The model that answered: the snapshot behind the name that was asked."""
+        return self.document.get("model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a call, or the trial it was part of, has no answer."""
+
+    kind: str
+    """`connection`, `timeout`, `status`, `invalid_reply`, `not_cached`, `wait`,
+    `refused` (as the same was refused before) or the name of an exception."""
+    message: str
+    status: int | None = None
+    """The HTTP status."""
+    code: str | None = None
+    """The provider's code, such as `rate_limit_exceeded`."""
+    type: str | None = None
+    """The provider's type of error, such as `insufficient_quota`."""
+    param: str | None = None
+    """The parameter that the provider names."""
+    request_id: str | None = None
+    """What the provider's support asks for."""
+    attempts: int = 1
+    """How often the call was made."""
+    retry_after_s: float | None = None
+    """How long the server asked to wait."""
+    should_retry: bool | None = None
+    """What the server says of a further attempt, where it says so."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """The reply's headers, for the limiter; never kept."""
+
+    @cached_property
+    def summary(self) -> str:
+        """One line: status, code, what the server said, how often it was asked."""
+        head = " ".join(str(part) for part in (self.status, self.code) if part)
+        message = " ".join(self.message.split())
+        times = f" ({self.attempts} attempts)" if self.attempts > 1 else ""
+        return f"{head or self.kind}: {_short(message)}{times}"
+
+    def after(self, attempts: int) -> Failure:
+        """The same failure, at that attempt."""
+        return replace(self, attempts=attempts)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Its fields that say something, as JSON values."""
+        return {
+            name: value
+            for name in self.__dataclass_fields__
+            if name != "headers" and (value := getattr(self, name)) is not None
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Failure:
+        """The failure that `to_plain` wrote."""
+        return cls(**plain)
+
+
+def _short(text: str, length: int = 500) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A trial and its outcome: one row of the table."""
+
+    trial: Trial
+    output: str | None
+    """The last reply; None where the trial failed."""
+    finish_reason: str | None
+    usage: Usage
+    """Of all calls of the trial together."""
+    latency_s: float | None
+    """Of all calls of the trial together, as measured when they were made."""
+    cached: bool
+    """Whether this run paid for none of it."""
+    error: Failure | None
+    key: str | None
+    """What the last reply is kept under."""

@@ -1,0 +1,252 @@
+"""Results: what a run gave, as a tidy table with its failures and totals."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import pandas as pd
+
+from promptlab.errors import SpecError, did_you_mean
+from promptlab.results.answers import Answers
+from promptlab.results.exports import write
+from promptlab.results.record import Failure, Record, Usage
+from promptlab.results.table import TOKENS, build_table
+from promptlab.spec.experiment import Experiment, Trial
+
+Status = Literal["complete", "interrupted", "stopped"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Totals:
+    """What a run came to, in trials, calls and tokens."""
+
+    trials: int
+    """All trials of the experiment."""
+    answered: int
+    cached: int
+    """Those of the answered that this run paid nothing for."""
+    failed: int
+    truncated: int
+    """Those of the answered that max_tokens cut short (finish_reason `length`)."""
+    calls: int
+    """Calls that were made and answered; what failed before is not among them."""
+    elapsed_s: float
+
+    @property
+    def missing(self) -> int:
+        """The trials that were not asked: the run ended before."""
+        return self.trials - self.answered - self.failed
+
+
+class Results:
+    """What a run gave: one row for each trial that was answered or failed.
+
+    Iterating gives a `Record` for each row.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        answers: Answers,
+        *,
+        status: Status = "complete",
+        reason: str = "",
+        calls: int = 0,
+        elapsed_s: float = 0.0,
+        run: str | None = None,
+    ) -> None:
+        """Takes the answers over: their columns become the table's."""
+        counts = answers.counts()
+        self.experiment = experiment
+        self.status: Status = status
+        """`complete`: every trial was asked; `interrupted` by the user; `stopped` as
+        going on was pointless."""
+        self.reason = reason
+        """Why it was stopped, in one line."""
+        self.run = run
+        """The name of the run's record, which `promptlab show` takes."""
+        self.failures: Mapping[int, Failure] = answers.failures
+        """By trial index, why it has no answer."""
+        self.totals = Totals(
+            trials=len(answers),
+            answered=counts["answered"],
+            cached=counts["cached"],
+            failed=counts["failed"],
+            truncated=counts["truncated"],
+            calls=calls,
+            elapsed_s=elapsed_s,
+        )
+        self._table = build_table(experiment, answers)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One tidy row for each trial; yours to change."""
+        return self._table.copy(deep=False)  # pandas copies what is written to
+
+    @property
+    def errors(self) -> pd.DataFrame:
+        """The failed trials: what they asked, and all that is known of the failure."""
+        parameters = list(self.experiment.grid.parameters)
+        rows = self._table[self._table["error"].notna()]
+        failures = [self.failures[trial] for trial in rows["trial"]]
+        shown = rows[["trial", *parameters, "case", "repeat"]].reset_index(drop=True)
+        for name in ("kind", "status", "code", "message", "attempts", "request_id"):
+            values = [getattr(failure, name) for failure in failures]
+            shown[name] = pd.array(
+                values, dtype="Int64" if name in ("status", "attempts") else "str"
+            )
+        return shown
+
+    def summary(self, by: str | Sequence[str] | None = None) -> pd.DataFrame:
+        """Counts and means, for each value of `by`, or of all that varies.
+
+        Failed trials are counted in `trials` and `failed`; token counts and latency
+        are means over the answered ones.
+
+        Raises:
+            SpecError: the table has no such column.
+        """
+        groups = self._groups(by)
+        table = self._table.assign(
+            answered=self._table["output"].notna(),
+            failed=self._table["error"].notna(),
+            truncated=self._table["finish_reason"].eq("length"),
+        )
+        if not groups:
+            table["all"] = "all trials"
+            groups = ["all"]
+        grouped = table.groupby(groups, dropna=False, observed=True, sort=False)
+        return grouped.agg(
+            trials=("trial", "size"),
+            answered=("answered", "sum"),
+            failed=("failed", "sum"),
+            truncated=("truncated", "sum"),
+            cached=("cached", "sum"),
+            **{f"mean_{name}": (name, "mean") for name in (TOKENS[0], TOKENS[2])},
+            mean_latency_s=("latency_s", "mean"),
+        )
+
+    def to(self, path: str | Path) -> Path:
+        """Writes the table to a .csv, .xlsx, .jsonl or .parquet file.
+
+        CSV and Excel are for people: texts that a spreadsheet would run as a formula
+        get a leading apostrophe. JSONL and Parquet keep every text as it is, and
+        `promptlab.read_results` gives back the same table.
+
+        Raises:
+            ExportError: an unknown ending, or a file that cannot be written.
+        """
+        return write(self._table, Path(path))
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __iter__(self) -> Iterator[Record]:
+        return (self[place] for place in range(len(self)))
+
+    def __getitem__(self, place: int) -> Record:
+        row = self._table.iloc[place]
+        trial: Trial = self.experiment.trials[int(row["trial"])]
+        return Record(
+            trial=trial,
+            output=_value(row["output"]),
+            finish_reason=_value(row["finish_reason"]),
+            usage=Usage(*(_value(row[name]) for name in TOKENS)),
+            latency_s=_value(row["latency_s"]),
+            cached=bool(row["cached"]),
+            error=self.failures.get(trial.index),
+            key=_value(row["key"]),
+        )
+
+    def __repr__(self) -> str:
+        return f"Results({self.experiment.name!r}: {self.headline})"
+
+    def _repr_html_(self) -> str:
+        shown = self._table.head(10)
+        drop = [c for c in ("trial", "key", *TOKENS[1:4:2]) if c in shown]
+        if not self.failures:
+            drop.append("error")
+        shown = shown.drop(columns=drop)
+        rest = len(self._table) - len(shown)
+        return (
+            f"<p><b>{html.escape(self.experiment.name)}</b> · "
+            f"{html.escape(self.headline)}</p>"
+            + _html_table(shown)
+            + (f"<p>and {rest:,} more rows: <code>.table</code></p>" if rest else "")
+        )
+
+    @cached_property
+    def headline(self) -> str:
+        """The totals in one line: answered, cached, failed, truncated, calls made."""
+        totals = self.totals
+        share = f" ({totals.cached / totals.answered:.0%})" if totals.answered else ""
+        parts = [
+            f"{totals.answered:,} of {totals.trials:,} trials answered",
+            f"{totals.cached:,} from the cache{share}",
+            f"{totals.calls:,} calls made",
+            f"{totals.failed:,} failed",
+        ]
+        if totals.truncated:
+            parts.append(f"{totals.truncated:,} truncated by max_tokens")
+        if self.status != "complete":
+            why = f": {self.reason}" if self.reason else ""
+            parts.append(f"{self.status}{why}")
+        return ", ".join(parts)
+
+    def _groups(self, by: str | Sequence[str] | None) -> list[str]:
+        if by is None:
+            parameters = self.experiment.grid.parameters
+            return [p for p in parameters if len(self.experiment.grid.levels(p)) > 1]
+        groups = [by] if isinstance(by, str) else list(by)
+        for group in groups:
+            if group not in self._table:
+                known = [str(column) for column in self._table]
+                raise SpecError(
+                    f"summary: the table has no column {group!r}"
+                    + (did_you_mean(group, known) or f"; it has {', '.join(known)}")
+                )
+        return groups
+
+
+@dataclass(frozen=True)
+class _Style:
+    """How the HTML table looks without any style sheet."""
+
+    cell: str = field(
+        default="text-align:left;vertical-align:top;max-width:28em;"
+        "white-space:pre-wrap;overflow-wrap:anywhere"
+    )
+
+
+def _html_table(table: pd.DataFrame) -> str:
+    style = _Style().cell
+    head = "".join(f"<th style='{style}'>{html.escape(str(c))}</th>" for c in table)
+    body = "".join(
+        "<tr>"
+        + "".join(f"<td style='{style}'>{_html_cell(value)}</td>" for value in row)
+        + "</tr>"
+        for row in table.itertuples(index=False)
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _html_cell(value: Any) -> str:
+    value = _value(value)
+    if value is None:
+        return "–"
+    text = f"{value:.3g}" if isinstance(value, float) else str(value)
+    return html.escape(text if len(text) <= 300 else text[:299] + "…", quote=True)
+
+
+def _value(value: Any) -> Any:
+    """A table's value as Python's own, None where it is missing."""
+    if isinstance(value, (list, dict)):
+        return value
+    if value is None or value is pd.NA or value != value:
+        return None
+    return cast(Any, value).item() if hasattr(value, "item") else value

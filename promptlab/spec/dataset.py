@@ -1,0 +1,240 @@
+"""Datasets: ordered cases with unique ids, the things a grid is asked about."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import orjson
+
+from promptlab.errors import DatasetError, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row of a dataset."""
+
+    id: str
+    inputs: Mapping[str, Any]
+    """What fills the holes of the prompts: JSON values by field name."""
+    expected: Any = None
+    """What a good answer is or holds; None where there is no such thing."""
+
+
+class Dataset(Sequence[Case]):
+    """Ordered cases with unique ids.
+
+    Made from a list of dicts, a DataFrame, or cases. The columns `id` and `expected`
+    are special; every other one is an input. Without an `id` column the ids are
+    "1", "2", and so on. A missing value (None, NaN) is None.
+
+    Raises:
+        DatasetError: no rows, a row that is not a mapping, an id twice or missing,
+            an input under the name of a result column, or a value JSON cannot hold.
+    """
+
+    def __init__(
+        self,
+        rows: Iterable[Mapping[str, Any] | Case] | pd.DataFrame,
+        *,
+        name: str = "dataset",
+    ) -> None:
+        self.name = name
+        self._cases = tuple(_cases(_rows(rows), name))
+        if not self._cases:
+            raise DatasetError(f"{name} has no cases")
+        _check_unique(self._cases, name)
+        _check_names(self.fields, name)
+
+    @classmethod
+    def from_file(cls, path: str | Path, *, encoding: str | None = None) -> Dataset:
+        """The cases in a CSV, JSONL, JSON, YAML or Parquet file."""
+        from promptlab.files import read_dataset
+
+        return read_dataset(Path(path), encoding=encoding)
+
+    @overload
+    def __getitem__(self, index: int) -> Case: ...
+    @overload
+    def __getitem__(self, index: slice) -> Dataset: ...
+    def __getitem__(self, index: int | slice) -> Case | Dataset:
+        if isinstance(index, slice):
+            return Dataset(self._cases[index], name=self.name)
+        return self._cases[index]
+
+    def __len__(self) -> int:
+        return len(self._cases)
+
+    def __iter__(self) -> Iterator[Case]:
+        return iter(self._cases)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Dataset) and self._cases == other._cases
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        fields = ", ".join(self.fields)
+        return f"Dataset({self.name!r}: {len(self)} cases; {fields})"
+
+    @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """The names of all inputs, in the order they first appear."""
+        return tuple(dict.fromkeys(name for case in self for name in case.inputs))
+
+    @cached_property
+    def has_expected(self) -> bool:
+        """Whether any case says what is expected."""
+        return any(case.expected is not None for case in self)
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of the cases as JSON, in hexadecimal."""
+        return hashlib.sha256(orjson.dumps(self.to_plain())).hexdigest()
+
+    def with_inputs(self, **inputs: Any) -> Dataset:
+        """The same cases, each with these inputs set."""
+        return Dataset(
+            (replace(case, inputs={**case.inputs, **inputs}) for case in self),
+            name=self.name,
+        )
+
+    def to_plain(self) -> list[dict[str, Any]]:
+        """One dict for each case: `id`, the inputs, and `expected` where given."""
+        return [
+            {"id": case.id, **case.inputs}
+            | ({} if case.expected is None else {"expected": case.expected})
+            for case in self
+        ]
+
+
+RESULT_COLUMNS = (
+    "trial",
+    "case",
+    "repeat",
+    "output",
+    "finish_reason",
+    "input_tokens",
+    "cached_input_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "latency_s",
+    "cost_usd",
+    "billed_usd",
+    "cached",
+    "error",
+    "key",
+)
+"""The columns that a run adds to the table; no input or parameter may take their
+names, nor `model`, `prompt` and `system`, which every table has."""
+
+
+def _rows(rows: Any) -> Iterable[Mapping[str, Any] | Case]:
+    if hasattr(rows, "to_dict") and hasattr(rows, "columns"):
+        records: list[Mapping[str, Any]] = rows.to_dict(orient="records")
+        return records
+    if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
+        raise DatasetError(
+            "a dataset is a list of dicts, a DataFrame or a file, "
+            f"not {type(rows).__name__}"
+        )
+    return rows
+
+
+def _cases(rows: Iterable[Mapping[str, Any] | Case], name: str) -> Iterator[Case]:
+    numbered: bool | None = None
+    for number, row in enumerate(rows, start=1):
+        if isinstance(row, Case):
+            row = {"id": row.id, **row.inputs, "expected": row.expected}
+        if not isinstance(row, Mapping):
+            raise DatasetError(
+                f"{name}, row {number}: a case is a mapping, not {type(row).__name__}"
+            )
+        if numbered is None:
+            numbered = "id" not in row
+        yield _case(row, number, name, numbered=numbered)
+
+
+def _case(row: Mapping[str, Any], number: int, name: str, *, numbered: bool) -> Case:
+    where = f"{name}, row {number}"
+    for column in row:
+        if not isinstance(column, str) or not column:
+            raise DatasetError(f"{where}: a column's name is a text, not {column!r}")
+    values = {column: _plain(value, where, column) for column, value in row.items()}
+    identity = values.pop("id", None)
+    if numbered and identity is not None:
+        raise DatasetError(f"{where} has an id, but the rows before it have none")
+    if not numbered and (identity is None or identity == ""):
+        raise DatasetError(f"{where} has no id; give every case one, or none")
+    expected = values.pop("expected", None)
+    return Case(str(number if numbered else identity), values, expected)
+
+
+def _plain(value: Any, where: str, column: str) -> Any:
+    """`value` as JSON has it: numpy and pandas values become Python's own."""
+    if value is None or isinstance(value, (str, bool, int)):
+        if isinstance(value, str):
+            _check_text(value, where, column)
+        elif isinstance(value, int) and not -(2**63) <= value < 2**64:
+            raise DatasetError(f"{where}, column {column!r}: the number is too large")
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, (datetime.date, datetime.time)):
+        return None if value != value else value.isoformat()  # NaT is unequal to itself
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v, where, column) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, where, column) for item in value]
+    if hasattr(value, "tolist"):  # numpy scalars and arrays
+        return _plain(value.tolist(), where, column)
+    if type(value).__name__ == "NAType":
+        return None
+    raise DatasetError(
+        f"{where}, column {column!r}: a {type(value).__name__} is not a JSON value; "
+        "turn it into a text or a number first"
+    )
+
+
+def _check_text(text: str, where: str, column: str) -> None:
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise DatasetError(
+                f"{where}, column {column!r}: the text is not valid Unicode "
+                f"(character {error.start + 1})"
+            ) from error
+
+
+def _check_unique(cases: Sequence[Case], name: str) -> None:
+    seen: dict[str, int] = {}
+    for number, case in enumerate(cases, start=1):
+        if (first := seen.setdefault(case.id, number)) != number:
+            raise DatasetError(
+                f"{name}: id {case.id!r} is used twice, in rows {first} and {number}"
+            )
+
+
+def _check_names(fields: Sequence[str], name: str) -> None:
+    for field in fields:
+        if field in RESULT_COLUMNS or field in ("model", "prompt", "system"):
+            raise DatasetError(
+                f"{name}: an input cannot be called {field!r}, the name of a column "
+                f"of the results; rename it, to {field + '_text'!r} for one"
+            )
+        if field.strip().lower() in ("id", "expected") and field != "id":
+            raise DatasetError(
+                f"{name}: column {field!r}"
+                + did_you_mean(field.lower(), ["id", "expected"])
+            )

@@ -1,0 +1,562 @@
+"""Experiments: a grid crossed with a dataset, checked whole before the first call."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+import orjson
+
+from promptlab.errors import DatasetError, PromptlabWarning, SpecError
+from promptlab.spec.capabilities import (
+    Capabilities,
+    Rules,
+    check_capabilities,
+    gate,
+    wire_name,
+)
+from promptlab.spec.dataset import RESULT_COLUMNS, Case, Dataset
+from promptlab.spec.grid import Grid, Variant, unknown_parameters
+from promptlab.spec.prompt import ChatMessage, Prompt, Turn
+from promptlab.spec.request import Request, request_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from promptlab.execution.handle import Handle
+    from promptlab.execution.plan import Plan
+    from promptlab.results.results import Results
+
+NOT_SENT = ("model", "prompt", "system", "base_url")
+"""Parameters that make up a request in ways of their own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A variant as it is sent: its parameters after the gate."""
+
+    variant: Variant
+    prompt: Prompt
+    """The variant's prompt under its system message."""
+    model: str
+    base_url: str | None
+    """Where it is sent; None for the base URL of the run."""
+    parameters: Mapping[str, Any]
+    """What is sent beside model and messages, by name in the grid."""
+    dropped: Mapping[str, str]
+    """Why each of the variant's other parameters is not sent."""
+    rules: Rules
+    """Own rules on the model: they may say the names of parameters on the wire."""
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """What the table shows; None for a parameter that is not sent."""
+        return {
+            name: None if name in self.dropped else label
+            for name, label in self.variant.labels.items()
+        }
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A variant, a case and a repeat: one conversation, of one or more calls."""
+
+    index: int
+    """Its place in the experiment, from 0: case by case, then variant, then repeat."""
+    question: Question
+    case: Case
+    repeat: int
+
+    @cached_property
+    def turns(self) -> tuple[Turn, ...]:
+        """The rendered messages, one group for each call."""
+        return self.question.prompt.turns(self.case.inputs)
+
+    def first_request(self, route: Callable[[str], str]) -> Request:
+        """Its first call, when each model is sent where `route` says."""
+        base_url, base = wire_base(self.question, route)
+        body = {**base, "messages": list(self.turns[0])}
+        return Request(base_url, body, self.repeat)
+
+    def __str__(self) -> str:
+        return f"trial {self.index} ({self.question.variant}, case={self.case.id!r}" + (
+            f", repeat={self.repeat})" if self.repeat else ")"
+        )
+
+
+def conversation(turns: Sequence[Turn], replies: Sequence[str]) -> list[ChatMessage]:
+    """The messages of the call after `replies`: every turn so far and its reply."""
+    messages = list(turns[0])
+    for turn, reply in zip(turns[1:], replies, strict=False):
+        messages.append({"role": "assistant", "content": reply})
+        messages.extend(turn)
+    return messages
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """A grid × a dataset × repeats: what to run. `run()` gives `Results`.
+
+    Everything is checked here, before any call: every field that a prompt needs is
+    in every case, no parameter is misspelt, no list is empty. `warnings` holds what
+    is odd and yet may be meant.
+
+    Raises:
+        SpecError: it cannot be run as it is; the message says what would do.
+    """
+
+    name: str
+    """What runs, files and cache entries are labelled with."""
+    grid: Grid
+    dataset: Dataset
+    """Also given as a list of dicts, a DataFrame or the path of a file."""
+    repeats: int = 1
+    """How often each variant is asked about each case."""
+    capabilities: Capabilities | None = None
+    """Own rules on what models take: model → parameter → True, False or wire name."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        grid: Grid | Mapping[str, Any],
+        dataset: Dataset | pd.DataFrame | Iterable[Mapping[str, Any]] | str | Path,
+        repeats: int = 1,
+        capabilities: Capabilities | None = None,
+    ) -> None:
+        put = object.__setattr__
+        put(self, "name", _checked_name(name))
+        put(self, "grid", _grid(grid))
+        put(self, "dataset", _dataset(dataset))
+        put(self, "repeats", _checked_repeats(repeats))
+        put(self, "capabilities", capabilities)
+        self._check()
+        for warning in self.warnings:
+            warnings.warn(f"{name}: {warning}", PromptlabWarning, stacklevel=2)
+
+    def run(self, **options: Any) -> Results:
+        """Runs it to the end and gives the results; `promptlab.run` has the options."""
+        from promptlab.execution.runner import run
+
+        return run(self, **options)
+
+    async def arun(self, **options: Any) -> Results:
+        """As `run`, for a running event loop: `await experiment.arun()`."""
+        from promptlab.execution.runner import arun
+
+        return await arun(self, **options)
+
+    def start(self, **options: Any) -> Handle:
+        """Starts it in the background: the handle tells, waits and cancels."""
+        from promptlab.execution.runner import start
+
+        return start(self, **options)
+
+    def plan(self, **options: Any) -> Plan:
+        """What a run would do: which trials are cached, new or duplicates of others."""
+        from promptlab.execution.plan import plan
+
+        return plan(self, **options)
+
+    @cached_property
+    def questions(self) -> tuple[Question, ...]:
+        """The variants as they are sent; those that became the same are one."""
+        return tuple(group[0] for group in self._groups)
+
+    @cached_property
+    def collapsed(self) -> tuple[tuple[Variant, ...], ...]:
+        """The groups of variants that became one, as their model refuses the rest."""
+        return tuple(
+            tuple(question.variant for question in group)
+            for group in self._groups
+            if len(group) > 1
+        )
+
+    @property
+    def trials(self) -> Trials:
+        """Every trial, made when it is looked at."""
+        return Trials(self)
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd about it, one line each."""
+        return (*self._odd_parameters(), *self._dropped(), *self._unused())
+
+    def only(self, **wanted: Any) -> Experiment:
+        """The same with just these values of some parameters."""
+        return self._with(grid=self.grid.only(**wanted))
+
+    def limit(self, cases: slice | int) -> Experiment:
+        """The same with the first `cases` cases, or a slice of them."""
+        part = slice(cases) if isinstance(cases, int) else cases
+        if not range(len(self.dataset))[part]:
+            raise SpecError(
+                f"no case is left: {self.dataset.name} has {len(self.dataset)}"
+            )
+        return self._with(dataset=self.dataset[part])
+
+    def with_repeats(self, repeats: int) -> Experiment:
+        """The same, each variant asked so often about each case."""
+        return self._with(repeats=repeats)
+
+    def with_inputs(self, **inputs: Any) -> Experiment:
+        """The same with these inputs set in every case."""
+        return self._with(dataset=self.dataset.with_inputs(**inputs))
+
+    def to_plain(self) -> dict[str, Any]:
+        """Its definition as JSON values; `from_plain` reads it back."""
+        plain = {
+            "name": self.name,
+            **self.grid.to_plain(),
+            "repeats": self.repeats,
+            "dataset": {"name": self.dataset.name, "cases": self.dataset.to_plain()},
+        }
+        if self.capabilities:
+            plain["capabilities"] = {m: dict(r) for m, r in self.capabilities.items()}
+        return plain
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Experiment:
+        """The experiment that `to_plain` wrote."""
+        grid = Grid(
+            **plain["grid"],
+            zip=plain.get("zip", ()),
+            exclude=plain.get("exclude", ()),
+        )
+        for entry in plain.get("only", ()):
+            grid = grid.only(**entry)
+        dataset = plain["dataset"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PromptlabWarning)  # told when it was made
+            return cls(
+                plain["name"],
+                grid=grid,
+                dataset=Dataset(dataset["cases"], name=dataset["name"]),
+                repeats=plain["repeats"],
+                capabilities=plain.get("capabilities"),
+            )
+
+    def __len__(self) -> int:
+        return len(self.questions) * len(self.dataset) * self.repeats
+
+    def __repr__(self) -> str:
+        return f"Experiment({self.name!r}: {self.size})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                "parameters",
+                ", ".join(
+                    f"{name} ({len(self.grid.levels(name))})"
+                    for name in self.grid.parameters
+                ),
+            ),
+            ("dataset", f"{self.dataset.name}: {', '.join(self.dataset.fields)}"),
+            *(("note", warning) for warning in self.warnings),
+        ]
+        lines = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(head)}</th>"
+            f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
+            for head, text in rows
+        )
+        return (
+            f"<b>{html.escape(self.name)}</b> · {html.escape(self.size)}"
+            f"<table>{lines}</table>"
+        )
+
+    @property
+    def size(self) -> str:
+        """How large it is: `8 variants × 40 cases × 3 repeats = 960 trials`."""
+        parts = [
+            _count(len(self.questions), "variant"),
+            _count(len(self.dataset), "case"),
+            _count(self.repeats, "repeat"),
+        ]
+        return f"{' × '.join(parts)} = {_count(len(self), 'trial')}"
+
+    def _with(self, **changes: Any) -> Experiment:
+        parts: dict[str, Any] = {
+            "grid": self.grid,
+            "dataset": self.dataset,
+            "repeats": self.repeats,
+            "capabilities": self.capabilities,
+        }
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PromptlabWarning)  # told when it was made
+            return Experiment(self.name, **(parts | changes))
+
+    @cached_property
+    def _groups(self) -> list[list[Question]]:
+        groups: dict[Any, list[Question]] = {}
+        prompts: dict[tuple[Prompt, str | None], Prompt] = {}
+        for variant in self.grid:
+            question = _question(variant, prompts, self.capabilities)
+            sent = _hashable(question.labels), _hashable(question.parameters)
+            groups.setdefault(sent, []).append(question)
+        return list(groups.values())
+
+    def _check(self) -> None:
+        models = [level.value for level in self.grid.levels("model")]
+        check_capabilities(self.capabilities or {}, models)
+        self._check_names()
+        seen: set[int] = set()
+        for question in self.questions:
+            if id(question.prompt) not in seen:
+                seen.add(id(question.prompt))
+                self._check_prompt(question)
+
+    def _check_names(self) -> None:
+        for name in self.grid.parameters:
+            if name in self.dataset.fields:
+                raise DatasetError(
+                    f"{self.dataset.name}: {name!r} is a parameter of the grid, so no "
+                    "input can have this name; rename the input"
+                )
+            if name in RESULT_COLUMNS or name == "expected":
+                raise SpecError(f"no parameter can be called {name!r}, a result column")
+
+    def _check_prompt(self, question: Question) -> None:
+        label = question.variant.labels["prompt"]
+        fields = question.prompt.fields
+        for case in self.dataset:
+            missing = [f for f in fields if case.inputs.get(f) is None]
+            if missing:
+                have = ", ".join(self.dataset.fields) or "nothing"
+                raise SpecError(
+                    f"prompt {label!r} needs {missing}, which case {case.id!r} of "
+                    f"{self.dataset.name!r} does not have; its fields are {have}",
+                    at=("prompt", str(label)),
+                )
+
+    def _odd_parameters(self) -> Iterator[str]:
+        for name in unknown_parameters(self.grid):
+            yield f"parameter {name!r} is not one we know; it is sent as it is"
+
+    def _dropped(self) -> Iterator[str]:
+        told: dict[tuple[str, str], tuple[str, int]] = {}
+        for group in self._groups:
+            for name, reason in group[0].dropped.items():
+                _, merged = told.get((group[0].model, name), (reason, 0))
+                told[group[0].model, name] = (reason, merged + len(group) - 1)
+        for (model, name), (reason, merged) in told.items():
+            yield f"{name} is not sent to {model}: {reason}" + (
+                f"; {_count(merged, 'variant')} became the same as another and "
+                f"{'is' if merged == 1 else 'are'} asked once"
+                if merged
+                else ""
+            )
+
+    def _unused(self) -> Iterator[str]:
+        used = {
+            field for question in self.questions for field in question.prompt.fields
+        }
+        unused = [field for field in self.dataset.fields if field not in used]
+        if unused:
+            names = ", ".join(map(repr, unused))
+            yield f"no prompt uses {names} of {self.dataset.name}"
+
+
+class Trials(Sequence[Trial]):
+    """The trials of an experiment, in order, each made when it is looked at."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._experiment = experiment
+
+    def __len__(self) -> int:
+        return len(self._experiment)
+
+    @overload
+    def __getitem__(self, index: int) -> Trial: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Trial]: ...
+    def __getitem__(self, index: int | slice) -> Trial | list[Trial]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
+        index = range(len(self))[index]
+        rest, repeat = divmod(index, self._experiment.repeats)
+        case, question = divmod(rest, len(self._experiment.questions))
+        return Trial(
+            index,
+            self._experiment.questions[question],
+            self._experiment.dataset[case],
+            repeat,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The first call of a trial, and what is asked in all."""
+
+    index: int
+    key: str
+    """Of the first call."""
+    identity: str
+    """Equal for trials that ask the same from first to last."""
+    turns: tuple[Turn, ...]
+
+
+class Requests:
+    """The requests of an experiment's trials, each model sent where `route` says."""
+
+    def __init__(self, experiment: Experiment, route: Callable[[str], str]) -> None:
+        self._trials = experiment.trials
+        self._experiment = experiment
+        self._bases = [wire_base(question, route) for question in experiment.questions]
+
+    def destination(self, index: int) -> tuple[str, str]:
+        """The base URL and the model that a trial is sent to."""
+        base_url, body = self._base(index)
+        return base_url, body["model"]
+
+    def destinations(self) -> list[tuple[str, str]]:
+        """Every base URL and model of the experiment, once each."""
+        return list(dict.fromkeys((url, body["model"]) for url, body in self._bases))
+
+    def request(self, trial: Trial, replies: Sequence[str] = ()) -> Request | None:
+        """The call after `replies`; None when the conversation is over."""
+        if len(replies) >= len(trial.turns):
+            return None
+        base_url, base = self._base(trial.index)
+        body = {**base, "messages": conversation(trial.turns, replies)}
+        key = request_key(base_url, body, trial.repeat)
+        return Request.of_canonical(base_url, body, trial.repeat, key)
+
+    def key(self, index: int, messages: list[ChatMessage]) -> str:
+        """The key of a trial's call with these messages."""
+        base_url, base = self._base(index)
+        repeat = index % self._experiment.repeats
+        return request_key(base_url, {**base, "messages": messages}, repeat)
+
+    def openings(self) -> Iterator[Opening]:
+        """The first call of every trial, in order.
+
+        Each prompt is rendered once for a case, whatever else varies, and nothing
+        is kept: this is where a grid of a million trials spends its planning.
+        """
+        questions = self._experiment.questions
+        repeats = range(self._experiment.repeats)
+        prompts = list({id(q.prompt): q.prompt for q in questions}.values())
+        place = {id(prompt): number for number, prompt in enumerate(prompts)}
+        plans = [
+            (place[id(question.prompt)], *base)
+            for question, base in zip(questions, self._bases, strict=True)
+        ]
+        index = 0
+        for case in self._experiment.dataset:
+            rendered = [_rendered(prompt, case) for prompt in prompts]
+            for number, base_url, base in plans:
+                turns = rendered[number]
+                body = {**base, "messages": turns[0]}
+                for repeat in repeats:
+                    key = request_key(base_url, body, repeat)
+                    identity = key if len(turns) == 1 else chain(key, turns[1:])
+                    yield Opening(index, key, identity, turns)
+                    index += 1
+
+    def _base(self, index: int) -> tuple[str, dict[str, Any]]:
+        return self._bases[index // self._experiment.repeats % len(self._bases)]
+
+
+def chain(key: str, turns: Sequence[Turn]) -> str:
+    """What identifies a conversation: its first key, and all that is said after."""
+    return hashlib.sha256(key.encode() + orjson.dumps(turns)).hexdigest()
+
+
+def wire_base(
+    question: Question, route: Callable[[str], str]
+) -> tuple[str, dict[str, Any]]:
+    """Where a question is sent, and what of its body is the same for all cases."""
+    base_url = question.base_url or route(question.model)
+    body: dict[str, Any] = {"model": question.model}
+    for name, value in question.parameters.items():
+        wire = wire_name(name, base_url, question.rules)
+        if wire in body:
+            raise SpecError(
+                f"{name} is sent to {question.model} as {wire!r}, which is given too"
+            )
+        body[wire] = value
+    return base_url, body
+
+
+def _rendered(prompt: Prompt, case: Case) -> tuple[Turn, ...]:
+    try:
+        return prompt.turns(case.inputs)
+    except SpecError as error:
+        raise SpecError(f"case {case.id!r}: a prompt {error}") from error
+
+
+def _question(
+    variant: Variant,
+    prompts: dict[tuple[Prompt, str | None], Prompt],
+    own: Capabilities | None,
+) -> Question:
+    prompt, system = variant["prompt"], variant.get("system")
+    if system is not None and prompt.has_system:
+        raise SpecError(
+            f"prompt {variant.labels['prompt']!r} has a system message of its own, so "
+            f"system {variant.labels['system']!r} would be a second; exclude the pair",
+            at=("prompt", str(variant.labels["prompt"])),
+        )
+    if (prompt, system) not in prompts:
+        prompts[prompt, system] = prompt.with_system(system)
+    parameters = {n: variant[n] for n in variant.levels if n not in NOT_SENT}
+    rules = (own or {}).get(variant["model"], {})
+    gated = gate(variant["model"], parameters, rules)
+    return Question(
+        variant,
+        prompts[prompt, system],
+        variant["model"],
+        variant.get("base_url"),
+        gated.sent,
+        gated.dropped,
+        rules,
+    )
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return tuple((name, _hashable(item)) for name, item in value.items())
+    if isinstance(value, list):
+        return tuple(_hashable(item) for item in value)
+    return (type(value).__name__, value) if isinstance(value, bool) else value
+
+
+def _checked_name(name: object) -> str:
+    if not isinstance(name, str) or not name.strip():
+        raise SpecError(f"an experiment's name is a text, not {name!r}")
+    if len(name) > 100 or not name.isprintable():
+        raise SpecError("an experiment's name is one line of at most 100 characters")
+    return name
+
+
+def _checked_repeats(repeats: object) -> int:
+    if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
+        raise SpecError(f"repeats is a whole number from 1, not {repeats!r}")
+    return repeats
+
+
+def _grid(grid: Grid | Mapping[str, Any]) -> Grid:
+    if isinstance(grid, Mapping):
+        return Grid(**grid)
+    if not isinstance(grid, Grid):
+        raise SpecError(f"grid is a Grid or a mapping, not {type(grid).__name__}")
+    return grid
+
+
+def _dataset(dataset: Any) -> Dataset:
+    if isinstance(dataset, Dataset):
+        return dataset
+    if isinstance(dataset, str) or hasattr(dataset, "__fspath__"):
+        return Dataset.from_file(dataset)
+    return Dataset(dataset)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,466 @@
+"""Grids: the values of each parameter, crossed or zipped, into variants."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from promptlab.errors import SpecError, did_you_mean
+from promptlab.spec.prompt import Prompt
+from promptlab.spec.request import canonical, canonical_url
+
+FIRST = ("model", "prompt", "system", "temperature", "max_tokens")
+"""The parameters that the table shows first, in this order."""
+
+KNOWN = (
+    *FIRST,
+    "base_url",
+    "frequency_penalty",
+    "logit_bias",
+    "logprobs",
+    "max_completion_tokens",
+    "metadata",
+    "min_p",
+    "modalities",
+    "parallel_tool_calls",
+    "prediction",
+    "presence_penalty",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "reasoning_effort",
+    "repetition_penalty",
+    "response_format",
+    "safety_identifier",
+    "seed",
+    "service_tier",
+    "stop",
+    "store",
+    "tool_choice",
+    "tools",
+    "top_a",
+    "top_k",
+    "top_logprobs",
+    "top_p",
+    "user",
+    "verbosity",
+    "web_search_options",
+)
+"""What OpenAI's API and the servers compatible with it take; others are sent too."""
+
+OBJECTS = ("logit_bias", "metadata", "prediction", "response_format")
+"""Parameters whose value is always an object, so that a mapping of labels to texts
+must be a slip."""
+
+REFUSED = {
+    "messages": "the messages are made from 'prompt' and 'system'",
+    "stream": "promptlab reads whole replies",
+    "stream_options": "promptlab reads whole replies",
+    "n": "use repeats=, which keeps each answer under its own key",
+    "api_key": "a key is no part of a grid; set OPENAI_API_KEY or pass api_key= to run",
+    "timeout": "pass timeout_s= to run",
+}
+
+
+@dataclass(frozen=True)
+class Level:
+    """One value of a parameter, and what the table shows for it."""
+
+    label: Any
+    """A text, number, bool or None."""
+    value: Any
+    """What is sent: any JSON value; a `Prompt` for 'prompt'."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One point of the grid: a level of each parameter."""
+
+    levels: Mapping[str, Level]
+
+    def __getitem__(self, parameter: str) -> Any:
+        return self.levels[parameter].value
+
+    def get(self, parameter: str, default: Any = None) -> Any:
+        """The value of a parameter; `default` where the grid does not have it."""
+        level = self.levels.get(parameter)
+        return default if level is None else level.value
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """What the table shows, by parameter."""
+        return {name: level.label for name, level in self.levels.items()}
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name}={label!r}" for name, label in self.labels.items())
+
+
+class Grid:
+    """The values of each parameter, and the variants they make.
+
+    Every parameter has a list of values. A mapping gives each value a name, which
+    is what the table shows. All parameters are crossed, but those in one group of
+    `zip`, which vary together. `exclude` leaves out the variants that match all
+    entries of one of its mappings, by label or by value.
+
+    >>> grid = Grid(
+    ...     model=["a", "b"],
+    ...     prompt={"plain": "{{text}}", "kind": "Please: {{text}}"},
+    ...     zip=[{"temperature": [0, 1], "max_tokens": [16, 256]}],
+    ...     exclude=[{"model": "a", "temperature": 1}],
+    ... )
+    >>> len(grid)
+    6
+
+    Raises:
+        SpecError: a parameter without a list, an empty list, a value twice, a value
+            that cannot be sent, groups of unlike lengths, an exclusion that names
+            what the grid does not have, or nothing left.
+    """
+
+    def __init__(
+        self,
+        *,
+        zip: Sequence[Mapping[str, Any]] = (),
+        exclude: Sequence[Mapping[str, Any]] = (),
+        **parameters: Any,
+    ) -> None:
+        groups = [{name: _levels(name, given)} for name, given in parameters.items()]
+        with _about("zip"):
+            groups += [_zipped(group) for group in _mappings("zip", zip)]
+        self._levels = _merged(groups)
+        with _about("exclude"):
+            self.exclude = tuple(_mappings("exclude", exclude))
+            for entry in self.exclude:
+                _check_exclusion(entry, self._levels)
+        self.variants = tuple(
+            variant
+            for variant in _crossed(groups)
+            if not any(_matches(variant, entry) for entry in self.exclude)
+        )
+        if not self.variants:
+            raise SpecError("exclude leaves no variant of the grid")
+        self._zip = tuple(tuple(group) for group in groups if len(group) > 1)
+        self._only: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the parameters, in the order the table shows them."""
+        names = list(self._levels)
+        first = [name for name in FIRST if name in names]
+        return (*first, *(name for name in names if name not in FIRST))
+
+    def levels(self, parameter: str) -> tuple[Level, ...]:
+        """The levels of one parameter, in the order given."""
+        return self._levels[parameter]
+
+    def only(self, **wanted: Any) -> Grid:
+        """The grid with just these labels or values of some parameters."""
+        _check_exclusion(wanted, self._levels, what="only")
+        kept = copy.copy(self)
+        kept._only = (*self._only, wanted)
+        kept.variants = tuple(v for v in self.variants if _matches(v, wanted))
+        if not kept.variants:
+            raise SpecError(f"only {wanted!r}: no variant of the grid is left")
+        return kept
+
+    def to_plain(self) -> dict[str, Any]:
+        """The grid as a config file writes it: `grid`, and `zip`, `exclude`, `only`
+        if any."""
+        zipped = {name for group in self._zip for name in group}
+        plain: dict[str, Any] = {
+            "grid": {
+                name: _plain_levels(levels)
+                for name, levels in self._levels.items()
+                if name not in zipped
+            }
+        }
+        if self._zip:
+            plain["zip"] = [
+                {name: _plain_levels(self._levels[name]) for name in group}
+                for group in self._zip
+            ]
+        if self.exclude:
+            plain["exclude"] = [dict(entry) for entry in self.exclude]
+        if self._only:
+            plain["only"] = [dict(entry) for entry in self._only]
+        return plain
+
+    def __len__(self) -> int:
+        return len(self.variants)
+
+    def __iter__(self) -> Iterator[Variant]:
+        return iter(self.variants)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(
+            f"{name}: {len(self._levels[name])}" for name in self.parameters
+        )
+        return f"Grid({len(self)} variants; {sizes})"
+
+
+def unknown_parameters(grid: Grid) -> list[str]:
+    """The parameters that neither OpenAI nor a server we know takes."""
+    return [name for name in grid.parameters if name not in KNOWN]
+
+
+@contextmanager
+def _about(*at: str) -> Iterator[None]:
+    """Says what a `SpecError` inside is about, unless it says so itself."""
+    try:
+        yield
+    except SpecError as error:
+        error.at = error.at or at
+        raise
+
+
+def _levels(name: str, given: Any) -> tuple[Level, ...]:
+    with _about(name):
+        return _checked_levels(name, given)
+
+
+def _checked_levels(name: str, given: Any) -> tuple[Level, ...]:
+    _check_name(name)
+    if isinstance(given, Mapping):
+        named = _named(name, given)
+    elif isinstance(given, (str, Prompt, bytes)) or not isinstance(given, Iterable):
+        raise SpecError(
+            f"{name}: a list of values is meant, not {_brief(given)}; "
+            f"write [{_brief(given)}]"
+        )
+    else:
+        named = [(None, value) for value in given]
+    if not named:
+        raise SpecError(f"{name}: the list of values is empty")
+    levels = tuple(
+        _level(name, label, value, number)
+        for number, (label, value) in enumerate(named, start=1)
+    )
+    _check_distinct(name, levels)
+    return levels
+
+
+def _named(name: str, given: Mapping[Any, Any]) -> list[tuple[str | None, Any]]:
+    if name in OBJECTS and not all(
+        isinstance(value, Mapping) or value is None for value in given.values()
+    ):
+        raise SpecError(
+            f"{name}: a list of objects is meant, or a mapping of names to objects; "
+            f"write [{_brief(dict(given))}]"
+        )
+    for label in given:
+        if not isinstance(label, str) or not label:
+            raise SpecError(
+                f"{name}: the name of a value is a text, not {label!r}; quote it"
+            )
+    return list(given.items())
+
+
+def _level(name: str, label: str | None, value: Any, number: int) -> Level:
+    where = name if label is None else f"{name} {label!r}"
+    try:
+        read = _value(name, value)
+    except SpecError as error:
+        at = (name,) if label is None else (name, label)
+        raise SpecError(f"{where}: {error}", at=at) from error
+    if label is not None:
+        return Level(label, read)
+    if name in ("prompt", "system") and value is not None:
+        return Level(f"{name}_{number}", read)
+    if isinstance(read, (dict, list)):
+        return Level(orjson.dumps(read, option=orjson.OPT_SORT_KEYS).decode(), read)
+    return Level(read, read)
+
+
+def _value(name: str, value: Any) -> Any:
+    if name == "prompt":
+        if value is None:
+            raise SpecError("a prompt is a text or a list of messages, not None")
+        return value if isinstance(value, Prompt) else Prompt(value)
+    value = canonical(value)
+    if name in ("model", "base_url") and (not isinstance(value, str) or not value):
+        raise SpecError(f"a {name} is a text, not {value!r}")
+    if name == "base_url":
+        return canonical_url(value)
+    if name == "system":
+        _check_system(value)
+    elif value is not None:
+        _check_number(name, value)
+    return value
+
+
+def _check_system(value: Any) -> None:
+    if value is None:
+        return
+    if not isinstance(value, str):
+        raise SpecError(f"a system message is a text or null, not {_brief(value)}")
+    if not value.strip():
+        raise SpecError("the text is empty; null means no system message")
+    Prompt([{"role": "system", "content": value}, {"role": "user", "content": "-"}])
+
+
+def _check_number(name: str, value: Any) -> None:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if name in ("max_tokens", "max_completion_tokens") and (
+        not isinstance(value, int) or isinstance(value, bool) or value < 1
+    ):
+        raise SpecError(f"a whole number from 1 is meant, not {value!r}")
+    if name == "temperature" and not (number and 0 <= value <= 2):
+        raise SpecError(f"a number from 0 to 2 is meant, not {value!r}")
+    if name == "top_p" and not (number and 0 <= value <= 1):
+        raise SpecError(f"a number from 0 to 1 is meant, not {value!r}")
+    if name == "seed" and (not isinstance(value, int) or isinstance(value, bool)):
+        raise SpecError(f"a whole number is meant, not {value!r}")
+
+
+def _check_name(name: str) -> None:
+    if reason := REFUSED.get(name):
+        raise SpecError(f"{name} is not a parameter of a grid: {reason}")
+    if name in KNOWN:
+        return
+    if close := difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.85):
+        raise SpecError(f"no parameter {name!r}; did you mean {close[0]!r}?")
+
+
+def _check_distinct(name: str, levels: Sequence[Level]) -> None:
+    seen: list[Any] = []
+    for level in levels:
+        key = (type(level.value) is bool, level.value)
+        if key in seen:
+            raise SpecError(f"{name} has {_brief(level.label)} twice")
+        seen.append(key)
+
+
+def _zipped(group: Mapping[str, Any]) -> dict[str, tuple[Level, ...]]:
+    levels = {name: _together(name, given) for name, given in group.items()}
+    lengths = {name: len(values) for name, values in levels.items()}
+    if len(set(lengths.values())) > 1:
+        found = ", ".join(f"{name} has {n}" for name, n in lengths.items())
+        raise SpecError(f"zip: its parameters need equally many values; {found}")
+    if len(levels) < 2:
+        raise SpecError("zip: at least two parameters vary together")
+    return levels
+
+
+def _together(name: str, given: Any) -> tuple[Level, ...]:
+    """As `_levels`, but a value may come again: it varies with the others."""
+    if isinstance(given, Mapping) or not isinstance(given, (list, tuple)):
+        return _levels(name, given)
+    distinct: list[Level] = []
+    levels = []
+    for value in given:
+        (level,) = _levels(name, [value])
+        if name in ("prompt", "system") and value is not None:
+            known = next((d for d in distinct if d.value == level.value), None)
+            level = known or Level(f"{name}_{len(distinct) + 1}", level.value)
+            if known is None:
+                distinct.append(level)
+        levels.append(level)
+    if not levels:
+        raise SpecError(f"{name}: the list of values is empty")
+    return tuple(levels)
+
+
+def _mappings(what: str, given: Any) -> list[Mapping[str, Any]]:
+    entries = [given] if isinstance(given, Mapping) else given
+    if isinstance(entries, (str, bytes)) or not isinstance(entries, Iterable):
+        raise SpecError(f"{what}: a list of mappings is meant, not {_brief(given)}")
+    entries = list(entries)
+    for entry in entries:
+        if not isinstance(entry, Mapping) or not entry:
+            raise SpecError(
+                f"{what}: an entry is a mapping of parameters, not {_brief(entry)}"
+            )
+    return entries
+
+
+def _merged(
+    groups: Sequence[Mapping[str, tuple[Level, ...]]],
+) -> dict[str, tuple[Level, ...]]:
+    merged: dict[str, tuple[Level, ...]] = {}
+    for group in groups:
+        for name, levels in group.items():
+            if name in merged:
+                raise SpecError(f"zip: {name!r} is a parameter of the grid already")
+            merged[name] = levels
+    for needed in ("model", "prompt"):
+        if needed not in merged:
+            have = ", ".join(merged) or "no parameter"
+            raise SpecError(f"a grid needs {needed!r}; this one has {have}")
+    return merged
+
+
+def _crossed(groups: Sequence[Mapping[str, tuple[Level, ...]]]) -> Iterator[Variant]:
+    rows = [[dict(zip_row) for zip_row in _rows(group)] for group in groups]
+    for choice in itertools.product(*rows):
+        levels: dict[str, Level] = {}
+        for part in choice:
+            levels |= part
+        yield Variant(levels)
+
+
+def _rows(group: Mapping[str, tuple[Level, ...]]) -> Iterator[list[tuple[str, Level]]]:
+    for together in zip(*group.values(), strict=True):
+        yield list(zip(group, together, strict=True))
+
+
+def _check_exclusion(
+    entry: Mapping[str, Any],
+    levels: Mapping[str, tuple[Level, ...]],
+    what: str = "exclude",
+) -> None:
+    for name, value in entry.items():
+        if name not in levels:
+            raise SpecError(
+                f"{what}: no parameter {name!r} in the grid"
+                + did_you_mean(name, levels)
+            )
+        for wanted in _alternatives(value):
+            if not any(_is(level, wanted) for level in levels[name]):
+                known = ", ".join(_brief(level.label) for level in levels[name])
+                raise SpecError(
+                    f"{what}: {name} has no value {wanted!r}; it has {known}"
+                )
+
+
+def _matches(variant: Variant, entry: Mapping[str, Any]) -> bool:
+    return all(
+        any(_is(variant.levels[name], wanted) for wanted in _alternatives(value))
+        for name, value in entry.items()
+    )
+
+
+def _alternatives(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _is(level: Level, wanted: Any) -> bool:
+    if isinstance(wanted, bool) or isinstance(level.label, bool):
+        return level.label is wanted
+    if level.label == wanted:
+        return True
+    return not isinstance(level.value, Prompt) and bool(level.value == wanted)
+
+
+def _plain_levels(levels: Sequence[Level]) -> Any:
+    values = [_plain(level.value) for level in levels]
+    labels = [level.label for level in levels]
+    named = all(isinstance(label, str) for label in labels)
+    if named and labels != values and len(set(labels)) == len(labels):
+        return dict(zip(labels, values, strict=True))
+    return values
+
+
+def _plain(value: Any) -> Any:
+    return value.to_plain() if isinstance(value, Prompt) else value
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,166 @@
+"""Requests: exactly what goes over the wire, and the key its answer is kept under.
+
+The key is the SHA-256, in hexadecimal, of this JSON in UTF-8:
+
+    {"base_url":B,"body":W,"repeat":R,"schema":1}
+
+without white space, the members of every object sorted by name, and every number
+that is whole written without a fraction, so that 0 and 0.0 are one. B is the base URL
+in lower-case scheme and host without a final slash, W the body that is sent, after
+the capability gate, and R the index of the repeat. API key, headers, timeout, retries
+and concurrency are not part of it. A parameter that was not given is not in the body.
+
+`tests/spec/golden_keys.json` pins it: a change would make users pay again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import orjson
+
+from promptlab.errors import SpecError
+
+SCHEMA = 1
+OPENAI_URL = "https://api.openai.com/v1"
+
+
+class Request:
+    """One call: where it goes, what is sent, and which repeat it is.
+
+    Raises:
+        SpecError: the base URL is not http(s), or the body is not JSON.
+    """
+
+    __slots__ = ("base_url", "body", "key", "repeat")
+
+    def __init__(self, base_url: str, body: Mapping[str, Any], repeat: int = 0) -> None:
+        self.base_url = canonical_url(base_url)
+        self.body: dict[str, Any] = canonical(body)
+        self.repeat = repeat
+        self.key = request_key(self.base_url, self.body, repeat)
+
+    @classmethod
+    def of_canonical(
+        cls, base_url: str, body: dict[str, Any], repeat: int, key: str
+    ) -> Request:
+        """A request whose parts are canonical already, and whose key is known."""
+        request = cls.__new__(cls)
+        request.base_url = base_url
+        request.body = body
+        request.repeat = repeat
+        request.key = key
+        return request
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Request:
+        """The request in a canonical JSON, parsed."""
+        return cls(plain["base_url"], plain["body"], plain["repeat"])
+
+    @property
+    def model(self) -> str:
+        """The model that is asked."""
+        return str(self.body.get("model", ""))
+
+    @property
+    def canonical_json(self) -> bytes:
+        """What the key is the SHA-256 of."""
+        return canonical_json(self.base_url, self.body, self.repeat)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Request) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return f"Request({self.model!r} at {self.base_url}, key {self.key[:12]}…)"
+
+
+def canonical_json(base_url: str, body: dict[str, Any], repeat: int) -> bytes:
+    """The JSON that identifies a request; its parts must be canonical already."""
+    return orjson.dumps(
+        {"base_url": base_url, "body": body, "repeat": repeat, "schema": SCHEMA},
+        option=orjson.OPT_SORT_KEYS,
+    )
+
+
+def request_key(base_url: str, body: dict[str, Any], repeat: int) -> str:
+    """The key of a request whose parts are canonical already: 64 hex digits."""
+    return hashlib.sha256(canonical_json(base_url, body, repeat)).hexdigest()
+
+
+def canonical(value: Any) -> Any:
+    """A JSON value in the one form that is sent and hashed.
+
+    Raises:
+        SpecError: it is not a JSON value, or holds NaN, an infinity, a number beyond
+            64 bits or a text that is not valid Unicode.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**64:
+            raise SpecError(f"a request cannot hold a number as large as {value:.3e}")
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise SpecError(f"a request cannot hold {value!r}")
+        return int(value) if value.is_integer() and abs(value) < 2**53 else value
+    if isinstance(value, Mapping):
+        return {_text(name): canonical(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [canonical(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy scalars and arrays
+        return canonical(value.tolist())
+    raise SpecError(
+        f"a request holds only JSON values, not {type(value).__name__} ({value!r:.60})"
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise SpecError(f"a name in a request is a text, not {value!r}")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise SpecError(f"a text is not valid Unicode: {value!r:.60}") from error
+    return value
+
+
+def canonical_url(base_url: str) -> str:
+    """A base URL in the one form that is part of the key.
+
+    Raises:
+        SpecError: it is neither an absolute http or https URL nor the offline model's
+            `offline://VERSION`, or it holds a password.
+    """
+    try:
+        parts = urlsplit(base_url.strip())
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise SpecError(f"base_url {base_url!r} is not a URL: {error}") from error
+    if parts.scheme == "offline" and host:  # the offline model, by its version
+        return f"offline://{host}"
+    if parts.scheme not in ("http", "https") or not host:
+        raise SpecError(
+            f"base_url {base_url!r} is not a URL; it looks like {OPENAI_URL!r}"
+        )
+    if parts.username or parts.password:
+        raise SpecError(
+            "base_url holds a user name or password; give the key as an environment "
+            "variable instead"
+        )
+    if parts.query or parts.fragment:
+        raise SpecError(f"base_url {base_url!r} cannot hold a query or a fragment")
+    host = f"[{host}]" if ":" in host else host
+    if port and port != {"http": 80, "https": 443}[parts.scheme]:
+        host += f":{port}"
+    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
