@@ -87,8 +87,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=_some_of(peers.NAMES),
         default=peers.NAMES,
         metavar="PEER,…",
-        help="measure only these peers, of %(default)s; scenarios that need others too "
-        "are measured but not judged",
+        help=f"only these peers, of {', '.join(peers.NAMES)}; a scenario that needs "
+        "others too is measured but not judged",
     )
     parser.add_argument(
         "--repetitions", type=int, metavar="N", help="3, or 1 with --quick"

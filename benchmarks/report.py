@@ -30,7 +30,7 @@ def show_criteria(console: Console, criteria: Iterable[Criterion]) -> None:
             criterion.scenario,
             criterion.name,
             f"{_short(criterion.value)} {criterion.unit}".strip(),
-            "" if len(criterion.values) == 1 else f"{_short(low)}-{_short(high)}",
+            "" if len(criterion.values) == 1 else f"{_short(low)} … {_short(high)}",
             _bound(criterion.must),
             _bound(criterion.aim),
             "" if criterion.bare is None else _short(criterion.bare),

@@ -79,6 +79,8 @@ def load_config(path: Path) -> Config:
     with source.blamed("dataset"):
         dataset = _dataset(model.dataset, folder)
     with source.blamed("grid"):
+        for name in {"zip", "exclude"} & set(model.grid):
+            raise SpecError(f"{name!r} goes beside 'grid', not into it", at=(name,))
         grid = Grid(
             **{
                 name: _values(name, given, folder) for name, given in model.grid.items()
@@ -305,23 +307,25 @@ class _Source:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ConfigError(f"{path}: not valid YAML: {reason}") from error
         if tree is None:
-            raise ConfigError(
-                f"{path} is empty; `promptlab init` writes one to start from"
-            )
+            raise ConfigError(f"{path} is empty")
         reader = _TreeReader(path)
         plain = reader.plain(tree, ())
         return cls(path, plain, reader.lines)
 
     def line(self, place: Sequence[Any]) -> str:
         """`, line 7` for the innermost part of a place that stands on a line."""
-        for end in range(len(place), 0, -1):
-            if (line := self.lines.get(tuple(place[:end]))) is not None:
-                return f", line {line}"
-        return ""
+        return _line(self.lines, place)
 
     def blamed(self, *default: str) -> _Blamed:
         """Turns a `SpecError` inside into a `ConfigError` that says the line."""
         return _Blamed(self, default)
+
+
+def _line(lines: Mapping[tuple[Any, ...], int], place: Sequence[Any]) -> str:
+    for end in range(len(place), 0, -1):
+        if (line := lines.get(tuple(place[:end]))) is not None:
+            return f", line {line}"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -335,15 +339,19 @@ class _Blamed:
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         if not isinstance(error, SpecError) or isinstance(error, ConfigError):
             return
-        if isinstance(error, DatasetError) and not error.at:
-            raise DatasetError(str(error)) from error
         source = self.source
-        places: list[tuple[Any, ...]] = [("grid", *error.at), error.at, self.default]
+        if isinstance(error, DatasetError):
+            if isinstance(source.plain["dataset"], list):
+                where = source.line(("dataset",))
+                raise ConfigError(f"{source.path}{where}: {error}") from error
+            return  # it names the file that the cases are in
+        places: list[tuple[Any, ...]] = []
         if error.at:
             groups = range(len(source.plain.get("zip", ())))
-            places[1:1] = [("zip", group, *error.at) for group in groups]
+            zipped = [("zip", group, *error.at) for group in groups]
+            places = [("grid", *error.at), *zipped, error.at]
         known = [
-            p for p in places if p and p[: 3 if p[0] == "zip" else 2] in source.lines
+            p for p in places if p[: 3 if p[:1] == ("zip",) else 2] in source.lines
         ]
         where = source.line(known[0] if known else self.default)
         raise ConfigError(f"{source.path}{where}: {error}") from error
@@ -360,12 +368,13 @@ class _TreeReader:
     def plain(self, value: Any, place: tuple[Any, ...]) -> Any:
         self._left -= 1
         if len(place) > DEEPEST:
-            raise ConfigError(f"{self._path}: nested more than {DEEPEST} deep")
+            where = _line(self.lines, place)
+            raise ConfigError(f"{self._path}{where}: nested more than {DEEPEST} deep")
         if self._left < 0:
             raise ConfigError(f"{self._path}: more than {MOST_VALUES:,} values")
         if isinstance(value, dict):
             return {
-                self._key(key, place): self._member(value, key, item, place)
+                self._key(value, key): self._member(value, key, item, place)
                 for key, item in value.items()
             }
         if isinstance(value, list):
@@ -375,15 +384,17 @@ class _TreeReader:
             ]
         return self._scalar(value, place)
 
-    def _key(self, key: Any, place: tuple[Any, ...]) -> str:
-        if isinstance(key, str):
+    def _key(self, owner: Any, key: Any) -> str:
+        if isinstance(key, (str, int, float)) and not isinstance(key, bool):
             return str(key)
-        if isinstance(key, (int, float)) and not isinstance(key, bool):
-            return str(key)
-        raise ConfigError(f"{self._path}: a key is a text, not {key!r}; quote it")
+        known = hasattr(owner, "lc") and key in (owner.lc.data or {})
+        where = f", line {owner.lc.key(key)[0] + 1}" if known else ""
+        raise ConfigError(
+            f"{self._path}{where}: a key is a text, not {_brief(key)}; quote it"
+        )
 
     def _member(self, owner: Any, key: Any, item: Any, place: tuple[Any, ...]) -> Any:
-        here = (*place, self._key(key, place))
+        here = (*place, self._key(owner, key))
         if hasattr(owner, "lc") and key in (owner.lc.data or {}):
             self.lines[here] = owner.lc.key(key)[0] + 1
         return self.plain(item, here)
@@ -405,7 +416,10 @@ class _TreeReader:
         if isinstance(value, (datetime.date, datetime.time)):
             return value.isoformat()
         name = ".".join(map(str, place)) or "the file"
-        raise ConfigError(f"{self._path}: {name}: a value of an unknown kind (a tag?)")
+        where = _line(self.lines, place)
+        raise ConfigError(
+            f"{self._path}{where}: {name}: a value of an unknown kind (a tag?)"
+        )
 
 
 def _explained(error: ValidationError, source: _Source) -> ConfigError:
@@ -431,10 +445,18 @@ def _explained(error: ValidationError, source: _Source) -> ConfigError:
         found["input"], (list, dict)
     ):
         said = f"should be a list of values; write [{_brief(found['input'])}]"
-    elif isinstance(found["input"], (dict, list)) and len(place) == 0:
-        said = "should be a mapping of keys: name, dataset, grid"
+    elif place[:1] in EXPECTED:
+        said = f"should be {EXPECTED[place[:1]]}"
     return ConfigError(f"{where}: {name} {said}, not {_brief(found['input'])}")
 
+
+EXPECTED: dict[tuple[Any, ...], str] = {
+    (): "a mapping of keys: name, dataset, grid",
+    ("dataset",): "the name of a file, or a list of cases",
+    ("output",): "the name of a file, or a list of them",
+    ("capabilities",): "true, false or a name, by model and parameter",
+}
+"""Of what may be several things, which."""
 
 MISSING = {
     "name": "give the experiment a name, such as `name: triage`",
@@ -564,7 +586,8 @@ def _read_jsonl(path: Path, encoding: str) -> Sequence[Mapping[str, Any]]:
             row = orjson.loads(line)
         except orjson.JSONDecodeError as error:
             raise DatasetError(
-                f"{path}, line {number}: not valid JSON: {error}"
+                f"{path}, line {number}: not valid JSON: {error.msg} "
+                f"(column {error.colno})"
             ) from error
         if not isinstance(row, dict):
             raise DatasetError(
@@ -579,7 +602,9 @@ def _read_tree(path: Path, encoding: str) -> Sequence[Mapping[str, Any]]:
         try:
             plain = orjson.loads(_text(path, encoding))
         except orjson.JSONDecodeError as error:
-            raise DatasetError(f"{path}, line {error.lineno}: {error.msg}") from error
+            raise DatasetError(
+                f"{path}, line {error.lineno}: not valid JSON: {error.msg}"
+            ) from error
     else:
         plain = _Source.read(path, encoding).plain
     if not isinstance(plain, list):
@@ -613,15 +638,17 @@ def _text(path: Path, encoding: str, largest: int | None = None) -> str:
         ) from error
     try:
         text = content.decode(encoding)
-    except LookupError as error:
-        raise ConfigError(f"{path}: no encoding is called {encoding!r}") from error
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
+        rest = error.object  # what follows a byte order mark
+        line = rest[: error.start].count(b"\n") + 1
         raise ConfigError(
-            f"{path}, line {line}: byte {content[error.start]:#04x} is not {encoding} "
-            "text; save the file as UTF-8, or say its encoding, such as cp1252"
+            f"{path}, line {line}: byte {rest[error.start]:#04x} is not "
+            f"{encoding.removesuffix('-sig')} text; save the file as UTF-8, or say its "
+            "encoding, such as cp1252"
         ) from error
-    return text.replace("\r\n", "\n")
+    except (LookupError, ValueError) as error:
+        raise ConfigError(f"{path}: no encoding is called {encoding!r}") from error
+    return text.removeprefix("\ufeff").replace("\r\n", "\n")
 
 
 def _brief(value: object) -> str:

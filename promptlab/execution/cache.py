@@ -22,7 +22,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -45,6 +45,18 @@ KEYS_AT_ONCE = 5_000
 
 HEAD_FIELDS = 7
 """How many members of an entry's first line the table shows."""
+
+
+SETTINGS = {
+    "eviction_policy": "none",
+    "cull_limit": 0,
+    "size_limit": 2**62,
+    "sqlite_auto_vacuum": 0,  # it makes every write dearer; `delete` tidies up
+    "sqlite_cache_size": 4_000,
+    "sqlite_mmap_size": 0,  # mapped pages count as memory of the process
+}
+PAGE_BYTES = 8_192
+"""Of the database: at SQLite's 4 KB most answers would have a page to themselves."""
 
 
 class RefusedEntry(Exception):
@@ -173,20 +185,15 @@ class ResponseCache:
 
     def head(self, key: str) -> list[Any] | None:
         """What the table shows of one answer; None if there is none."""
-        return self.heads([key]).get(key)
+        with self._reading():
+            rows = self._store.rows(f"{SELECT} AND key = ?", (key,))
+        return self._heads_in(rows).get(key) if rows else None
 
     def heads(self, keys: Sequence[str]) -> dict[str, list[Any]]:
         """What the table shows, by key, of those of the answers that are there."""
         heads: dict[str, list[Any]] = {}
         for rows in self._selected(keys):
-            for key, mode, filename, value, _ in rows:
-                if mode != MODE_RAW or filename is not None or type(value) is not bytes:
-                    self._refuse(key, f"mode {mode}")
-                    continue
-                try:
-                    heads[key] = orjson.loads(value[: value.index(b"\n")])[:HEAD_FIELDS]
-                except (ValueError, TypeError) as error:
-                    self._refuse(key, error)
+            heads |= self._heads_in(rows)
         return heads
 
     def known(self, keys: Sequence[str]) -> set[str]:
@@ -225,6 +232,8 @@ class ResponseCache:
             self._store.write(
                 "DELETE FROM Cache WHERE key = ?", [(key,) for key in keys]
             )
+            with suppress(sqlite3.OperationalError):  # others are using it
+                self._store.rows("VACUUM")
         except (sqlite3.Error, diskcache.Timeout, OSError) as error:
             raise CacheError(f"{self.directory} cannot be changed: {error}") from error
         return before - len(self)
@@ -301,15 +310,8 @@ class ResponseCache:
         try:
             if self.directory.parent == home():
                 ignore_in_git(self.directory.parent)
-            store = _Store(
-                str(self.directory),
-                disk=JsonTextDisk,
-                eviction_policy="none",
-                cull_limit=0,
-                size_limit=2**62,
-            )
-            for file in self.directory.glob("cache.db*"):
-                file.chmod(0o600)
+            _lay_out(self.directory / diskcache.core.DBNAME)
+            store = _Store(str(self.directory), disk=JsonTextDisk, **SETTINGS)
         except Exception as error:  # a damaged database fails in many ways
             raise CacheError(
                 f"the cache in {self.directory} cannot be opened: {error}; "
@@ -321,8 +323,20 @@ class ResponseCache:
         for part in _parts(keys):
             marks = ",".join("?" * len(part))
             with self._reading():
-                rows = self._store.rows(f"{SELECT} AND key IN ({marks})", part)
+                rows = self._store.rows(SELECT_MANY.format(marks), part)
             yield rows
+
+    def _heads_in(self, rows: Iterable[tuple[Any, ...]]) -> dict[str, list[Any]]:
+        heads: dict[str, list[Any]] = {}
+        for key, mode, filename, value, _ in rows:
+            if mode != MODE_RAW or filename is not None or type(value) is not bytes:
+                self._refuse(key, f"mode {mode}")
+                continue
+            try:
+                heads[key] = orjson.loads(value[: value.index(b"\n")])[:HEAD_FIELDS]
+            except (ValueError, TypeError) as error:
+                self._refuse(key, error)
+        return heads
 
     def _entries(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Entry]:
         for key, mode, filename, value, tag in rows:
@@ -361,6 +375,20 @@ INSERT = (
     " size = excluded.size, mode = excluded.mode, filename = NULL,"
     " value = excluded.value"
 )
+
+
+def _lay_out(database: Path) -> None:
+    """Makes the file of a new database, for the user alone, with pages of our size."""
+    with suppress(FileExistsError):
+        os.close(os.open(database, os.O_CREAT | os.O_EXCL, 0o600))
+    database.chmod(0o600)
+    if database.stat().st_size == 0:
+        connection = sqlite3.connect(database, isolation_level=None, timeout=60)
+        try:
+            connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            connection.execute("PRAGMA user_version = 1")  # writes the first page
+        finally:
+            connection.close()
 
 
 def open_cache(cache: ResponseCache | str | os.PathLike[str] | None) -> ResponseCache:

@@ -15,6 +15,7 @@ from promptlab.execution.client import Client
 from promptlab.execution.commits import GroupCommit
 from promptlab.execution.lanes import Lane
 from promptlab.execution.loop import background_loop
+from promptlab.execution.replies import redacted
 from promptlab.execution.retries import Backoff, Verdict, judge
 from promptlab.execution.settings import Settings
 from promptlab.results.record import Failure, Response
@@ -126,7 +127,7 @@ class Caller:
         assert task is not None
         self.in_flight.add(task)
         try:
-            response = await self._client.complete(request)
+            response = await self._complete(request)
             lane.limiter.learn(response.headers, time.monotonic())
             lane.limiter.answered()
             self.calls += 1
@@ -141,6 +142,19 @@ class Caller:
         finally:
             self.in_flight.discard(task)
             lane.leave()
+
+    async def _complete(self, request: Request) -> Response:
+        """The client's answer; an exit or a cancellation of its own is one call's."""
+        try:
+            return await self._client.complete(request)
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+                raise  # the run gives the call up
+            said = str(error) or "raised by the client"
+            raise CallError(
+                Failure(kind=type(error).__name__, message=redacted(said))
+            ) from error
 
     async def _stored(self, request: Request, response: Response) -> Head:
         entry = Entry.of(request, response, self._experiment)

@@ -13,11 +13,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import orjson
 
 from promptlab.errors import CallError, PromptlabError
-from promptlab.execution.credentials import Secret
+from promptlab.execution.credentials import Secret, is_loopback
 from promptlab.execution.replies import read_reply, redacted
 from promptlab.execution.routes import OFFLINE_SCHEME
 from promptlab.results.record import Failure, Response
@@ -26,6 +28,7 @@ from promptlab.spec.request import Request
 if TYPE_CHECKING:
     import aiohttp
     import openai
+    import yarl
 
     from promptlab.offline import OfflineServer
 
@@ -52,10 +55,13 @@ class Client(Protocol):
 
 @dataclass(frozen=True)
 class _Endpoint:
-    """Where requests to a base URL go, and with which headers."""
+    """Where requests to a base URL go, and through what."""
 
-    url: str
-    headers: Mapping[str, str]
+    session: aiohttp.ClientSession
+    """Sends every request with the headers of this endpoint."""
+    url: yarl.URL
+    proxy: str | None
+    secret: Secret
 
 
 class OpenAIClient:
@@ -77,7 +83,6 @@ class OpenAIClient:
         self._extra_headers = dict(headers or {})
         self._timeout_s = timeout_s
         self._endpoints: dict[str, _Endpoint] = {}
-        self._session: aiohttp.ClientSession | None = None
         self._server: OfflineServer | None = None
         self._opening = asyncio.Lock()
 
@@ -86,18 +91,16 @@ class OpenAIClient:
         import aiohttp
 
         endpoint = self._endpoints.get(request.base_url)
-        if endpoint is None or self._session is None:
+        if endpoint is None:
             endpoint = await self._opened(request.base_url)
-        session = self._session
-        assert session is not None
-        key = await self._secrets[request.base_url].reveal()
-        headers = {**endpoint.headers, "Authorization": f"Bearer {key}"}
+        key = await endpoint.secret.reveal()
         started = time.perf_counter()
         try:
-            async with session.post(
+            async with endpoint.session.post(
                 endpoint.url,
                 data=orjson.dumps(request.body),
-                headers=headers,
+                headers={"Authorization": f"Bearer {key}"},
+                proxy=endpoint.proxy,
                 allow_redirects=False,
             ) as reply:
                 body = await reply.read()
@@ -112,41 +115,41 @@ class OpenAIClient:
 
     async def close(self) -> None:
         """Closes the connections, and the offline model if it was started."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for endpoint in self._endpoints.values():
+            await endpoint.session.close()
+        self._endpoints.clear()
         if self._server is not None:
             await self._server.stop()
             self._server = None
 
     async def _opened(self, base_url: str) -> _Endpoint:
-        import aiohttp
-
         async with self._opening:
-            if self._session is None:
-                self._session = aiohttp.ClientSession(
-                    connector=aiohttp.TCPConnector(limit=0),  # the runner keeps count
-                    timeout=aiohttp.ClientTimeout(
-                        total=self._timeout_s, sock_connect=CONNECT_S
-                    ),
-                    cookie_jar=aiohttp.DummyCookieJar(),
-                    trust_env=True,
-                    auto_decompress=True,
-                )
             if base_url not in self._endpoints:
                 self._endpoints[base_url] = await self._endpoint(base_url)
         return self._endpoints[base_url]
 
     async def _endpoint(self, base_url: str) -> _Endpoint:
+        import aiohttp
+        import yarl
+
         address = base_url
         if base_url.startswith(OFFLINE_SCHEME):
             address = await self._offline_address()
-        key = await self._secrets[base_url].reveal()
+        secret = self._secrets[base_url]
         # Importing the SDK takes most of a second: other runs go on meanwhile.
         headers = await asyncio.to_thread(
-            _sdk_headers, address, key, self._extra_headers
+            _sdk_headers, address, await secret.reveal(), self._extra_headers
         )
-        return _Endpoint(f"{address}/chat/completions", headers)
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),  # the runner keeps count
+            timeout=aiohttp.ClientTimeout(
+                total=self._timeout_s, sock_connect=CONNECT_S
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=headers,
+        )
+        url = yarl.URL(f"{address}/chat/completions")
+        return _Endpoint(session, url, _proxy(address), secret)
 
     async def _offline_address(self) -> str:
         from promptlab.offline import OfflineServer
@@ -203,7 +206,10 @@ class SDKClient:
 
 
 def _sdk_headers(address: str, key: str, extra: Mapping[str, str]) -> dict[str, str]:
-    """The headers that the SDK sends: its own, organization, project, and `extra`."""
+    """The headers that the SDK sends: its own, organization, project, and `extra`.
+
+    Those that describe this machine (X-Stainless-...) are left out.
+    """
     import openai
 
     try:
@@ -214,7 +220,19 @@ def _sdk_headers(address: str, key: str, extra: Mapping[str, str]) -> dict[str, 
     except openai.OpenAIError as error:
         said = redacted(str(error), key)
         raise PromptlabError(f"the openai SDK refuses: {said}") from error
-    return {name: value for name, value in given.items() if isinstance(value, str)}
+    return {
+        name: value
+        for name, value in given.items()
+        if isinstance(value, str) and not name.lower().startswith("x-stainless-")
+    }
+
+
+def _proxy(address: str) -> str | None:
+    """The proxy that the environment names for an address; None for none."""
+    parts = urlsplit(address)
+    if is_loopback(address) or proxy_bypass(parts.hostname or ""):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 def _timeout(timeout_s: float | None) -> Failure:

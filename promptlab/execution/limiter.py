@@ -14,7 +14,9 @@ UNITS_S["d"] = 86400
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
 
 FIRST_WINDOW = 16
-"""Calls under way before anything is known of the server."""
+FIRST_SHARE = 1 / 4
+"""Calls under way before anything is known of the server: so many, or this share of
+the most that the user allows."""
 
 
 def parse_duration(text: str | None) -> float | None:
@@ -105,7 +107,7 @@ class Limiter:
         tokens_per_minute: float | None = None,
     ) -> None:
         self.ceiling = ceiling
-        self.window: float = min(FIRST_WINDOW, ceiling)
+        self.window: float = min(ceiling, max(FIRST_WINDOW, ceiling * FIRST_SHARE))
         self.reason = ""
         """Why the last caller that had to wait had to."""
         self._requests = Bucket(requests_per_minute, now)

@@ -140,11 +140,11 @@ class RunRecord:
         cache = ResponseCache(self.cache) if self.cache else None
         for group in survey(requests, cache):
             for finding in group:
-                index = finding.index
+                index = finding.trial
                 if index in failures:
                     answers.fail(index, Failure.from_plain(failures[index]))
                 elif finding.standing is Standing.CACHED:
-                    answers.put_all(
+                    answers.put(
                         index, finding.heads, finding.key, cached=index not in asked
                     )
                 elif self.status == "complete":

@@ -208,9 +208,9 @@ class Run:
                 return
 
     def _take(self, finding: Finding) -> None:
-        index = finding.index
+        index = finding.trial
         if finding.standing is Standing.CACHED:
-            self._answers.put_all(index, finding.heads, finding.key, cached=True)
+            self._answers.put(index, finding.heads, finding.key, cached=True)
         elif finding.standing is Standing.DUPLICATE:
             self._followers.setdefault(finding.first, array("Q")).append(index)
         elif self._settings.offline:
@@ -287,15 +287,16 @@ class Run:
         """Asks every question of a trial, each with the replies before it."""
         if failure := self._refused.get(lane) or self._refused.get(trial.question):
             raise CallError(failure)
+        index = trial.index
         heads: list[Head] = []
         all_cached, key = True, ""
-        while request := self._requests.request(trial, [head[0] for head in heads]):
+        while request := self._requests.request(index, [head[0] for head in heads]):
             head, cached = await caller.reply(request, lane)
             heads.append(head)
             all_cached, key = all_cached and cached, request.key
-        self._answers.put_all(trial.index, heads, key, cached=all_cached)
-        for follower in self._followers.get(trial.index, ()):
-            self._answers.put_all(follower, heads, key, cached=True)
+        self._answers.put(index, heads, key, cached=all_cached)
+        for follower in self._followers.get(index, ()):
+            self._answers.put(follower, heads, key, cached=True)
 
     def _fail(self, trial: Trial, failure: Failure) -> None:
         self._answers.fail(trial.index, failure)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from promptlab.execution.cache import ResponseCache
-from promptlab.spec.experiment import Opening, Requests, chain, conversation
+from promptlab.spec.experiment import Opening, Requests, chain
 
 AT_ONCE = 2_000
 """Trials looked up together; a run can be stopped between two such groups."""
@@ -24,11 +23,11 @@ class Standing(IntEnum):
     """Not cached, and the same as an earlier trial from first message to last."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """How one trial stands."""
 
-    index: int
+    trial: int
+    """Its index."""
     standing: Standing
     key: str
     """Of the last call that is known: all of them where it is cached."""
@@ -54,7 +53,7 @@ def survey(requests: Requests, cache: ResponseCache | None) -> Iterator[list[Fin
         for opening in group:
             head = found.get(opening.key)
             if len(opening.turns) == 1 and head is not None:
-                finding = Finding(opening.index, Standing.CACHED, opening.key, (head,))
+                finding = Finding(opening.trial, Standing.CACHED, opening.key, (head,))
             else:
                 finding = _finding(opening, head, requests, cache, seen)
             findings.append(finding)
@@ -70,13 +69,13 @@ def _finding(
 ) -> Finding:
     heads, key = _heads(opening, head, requests, cache)
     if len(heads) == len(opening.turns):
-        return Finding(opening.index, Standing.CACHED, key, heads)
-    first = seen.setdefault(opening.identity, opening.index)
-    if first != opening.index:
-        return Finding(opening.index, Standing.DUPLICATE, key, first=first)
+        return Finding(opening.trial, Standing.CACHED, key, heads)
+    first = seen.setdefault(opening.identity, opening.trial)
+    if first != opening.trial:
+        return Finding(opening.trial, Standing.DUPLICATE, key, first=first)
     missing = range(len(heads), len(opening.turns))
     calls = sum(_is_first(opening, turn, seen) for turn in missing)
-    return Finding(opening.index, Standing.NEW, key, heads, calls=calls)
+    return Finding(opening.trial, Standing.NEW, key, heads, calls=calls)
 
 
 def _heads(
@@ -89,11 +88,10 @@ def _heads(
     heads, key = [], opening.key
     while head is not None and cache is not None:
         heads.append(head)
-        if len(heads) == len(opening.turns):
+        request = requests.request(opening.trial, [h[0] for h in heads])
+        if request is None:
             break
-        replies = [h[0] for h in heads]
-        messages = conversation(opening.turns, replies)
-        key = requests.key(opening.index, messages)
+        key = request.key
         head = cache.head(key)
     return heads, key
 
@@ -103,7 +101,7 @@ def _is_first(opening: Opening, turn: int, seen: dict[str, int]) -> bool:
     if len(opening.turns) == 1:
         return True
     so_far = f"{turn}:{chain(opening.key, opening.turns[1 : turn + 1])}"
-    return seen.setdefault(so_far, opening.index) == opening.index
+    return seen.setdefault(so_far, opening.trial) == opening.trial
 
 
 def _batched(openings: Iterator[Opening], size: int) -> Iterator[list[Opening]]:

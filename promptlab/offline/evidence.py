@@ -13,7 +13,7 @@ from promptlab.offline.options import Option
 from promptlab.offline.task import Passage, Task
 from promptlab.offline.words import stems, topics, words
 
-_DOUBT = 0.8
+_DOUBT = 0.1
 """Added to the best raw score before scaling: little evidence leaves doubt."""
 _CONTEXT = 0.2
 """Weight of the earlier question and of remarks, beside a question that matches."""
@@ -88,11 +88,8 @@ class Evidence:
         told = [at for at, p in enumerate(self._passages) if p.text in self.task.reply]
         if not told or not _ONWARD.search(self.task.question):
             return list(raw)
-        after = told[-1] + 1
-        return [
-            score + max(raw) * (at == after) + _ONWARD_BONUS * (at == after)
-            for at, score in enumerate(raw)
-        ]
+        bonus = max(raw) + _ONWARD_BONUS
+        return [score + bonus * (at == told[-1] + 1) for at, score in enumerate(raw)]
 
     @cached_property
     def central(self) -> list[tuple[Passage, float]]:

@@ -10,7 +10,8 @@ class Model:
     """How much a model reads, and how sure it is of what it finds."""
 
     evidence: int
-    """Passages of the request it weighs, the ones nearest to the question first."""
+    """Sentences it weighs: the last ones of all material, the first ones of a text
+    that is to be sorted or matched."""
     association: float
     """Weight of related words, where a word itself weighs 1."""
     sharpness: float
@@ -19,8 +20,8 @@ class Model:
 
 MODELS: Mapping[str, Model] = MappingProxyType(
     {
-        "offline/small": Model(evidence=12, association=0.25, sharpness=3.5),
-        "offline/large": Model(evidence=200, association=0.6, sharpness=7.0),
+        "offline/small": Model(evidence=12, association=0.25, sharpness=6.0),
+        "offline/large": Model(evidence=200, association=0.6, sharpness=9.0),
     }
 )
 """The chat models by name."""

@@ -17,7 +17,7 @@ _FRESH = random.SystemRandom()
 
 @dataclass(frozen=True)
 class Sampler:
-    """Draws by softmax over scores; temperature 0 takes the best, or first."""
+    """Draws by softmax over scores; at temperature 0, the first of the best."""
 
     temperature: float
     top_p: float

@@ -13,7 +13,7 @@ from promptlab.offline.schemas import Filler, property_schema
 from promptlab.offline.task import Passage, Task
 from promptlab.offline.wishes import Wishes
 
-_ENOUGH = 0.12
+_ENOUGH = 0.3
 """The score below which a passage does not answer a question."""
 _ALSO = 0.75
 """The share of the best score that makes a second passage worth telling."""

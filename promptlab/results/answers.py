@@ -1,30 +1,70 @@
-"""Answers: the outcomes of a run as they come, one list for each column."""
+"""Answers: the outcomes of a run as they come, one compact column for each field."""
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from promptlab.results.record import Failure
+
+UNKNOWN = -1
+"""Stands for a count of tokens that the server did not give."""
+
+AT_ONCE = 4096
+"""Texts that are packed together once all of them are there."""
+
+
+class Texts:
+    """A column of texts, filled in any order; packed as soon as a stretch is full."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._stretches: list[list[str | None] | pa.Array] = [
+            [None] * min(AT_ONCE, length - start) for start in range(0, length, AT_ONCE)
+        ]
+        self._empty = [len(stretch) for stretch in self._stretches]
+
+    def __setitem__(self, index: int, text: str) -> None:
+        place, offset = divmod(index, AT_ONCE)
+        stretch = self._stretches[place]
+        stretch[offset] = text
+        self._empty[place] -= 1
+        if not self._empty[place]:
+            self._stretches[place] = pa.array(stretch, pa.large_string())
+
+    def packed(self) -> pa.ChunkedArray:
+        """All of it, null where there is no text."""
+        return pa.chunked_array(
+            [
+                s if isinstance(s, pa.Array) else pa.array(s, pa.large_string())
+                for s in self._stretches
+            ],
+            pa.large_string(),
+        )
 
 
 class Answers:
-    """The outcomes of an experiment's trials, by index, column by column.
+    """The outcomes of an experiment's trials, by index, each noted once.
 
-    Columns hold plain Python values, so that 100,000 answers cost little more than
-    their texts; records are made from them when one is looked at.
+    100,000 answers cost little more than their texts; the table takes the columns
+    over as they are.
     """
 
     def __init__(self, trials: int) -> None:
-        self.output: list[str | None] = [None] * trials
-        self.finish_reason: list[str | None] = [None] * trials
-        self.input_tokens: list[int | None] = [None] * trials
-        self.cached_input_tokens: list[int | None] = [None] * trials
-        self.output_tokens: list[int | None] = [None] * trials
-        self.reasoning_tokens: list[int | None] = [None] * trials
-        self.latency_s: list[float | None] = [None] * trials
-        self.key: list[str | None] = [None] * trials
+        self.output = Texts(trials)
+        self.key = Texts(trials)
+        self.finish_reason = bytearray(trials)
+        """The place in `finish_reasons` of each."""
+        self.finish_reasons: dict[str | None, int] = {None: 0}
+        self.input_tokens = _filled("q", UNKNOWN, trials)
+        self.cached_input_tokens = _filled("q", UNKNOWN, trials)
+        self.output_tokens = _filled("q", UNKNOWN, trials)
+        self.reasoning_tokens = _filled("q", UNKNOWN, trials)
+        self.latency_s = _filled("d", float("nan"), trials)
         self.answered = bytearray(trials)
         """1 where there is an answer, 0 where not."""
         self.cached = bytearray(trials)
@@ -34,67 +74,67 @@ class Answers:
     def __len__(self) -> int:
         return len(self.answered)
 
-    def put(self, index: int, head: Sequence[Any], key: str, *, cached: bool) -> None:
-        """Notes the answer to a trial; members of `head` after the seventh are left."""
-        (
-            self.output[index],
-            self.finish_reason[index],
-            self.input_tokens[index],
-            self.cached_input_tokens[index],
-            self.output_tokens[index],
-            self.reasoning_tokens[index],
-            self.latency_s[index],
-            *_,
-        ) = head
-        self.key[index] = key
-        self.cached[index] = cached
-        self.answered[index] = 1
-
-    def put_all(
+    def put(
         self, index: int, heads: Sequence[Sequence[Any]], key: str, *, cached: bool
     ) -> None:
-        """Notes the outcome of a conversation: its last reply, all its tokens and its
-        whole latency; `key` is the last call's."""
-        head = heads[0]
-        if len(heads) > 1:
-            sums = [
-                _sum(column) for column in zip(*(h[2:7] for h in heads), strict=True)
-            ]
-            head = [*heads[-1][:2], *sums]
-        self.put(index, head, key, cached=cached)
+        """Notes the answer to a trial: what the cache's heads say of its calls.
+
+        Of a conversation that is the last reply, all tokens and the whole latency;
+        `key` is the last call's.
+        """
+        output, reason, asked, read, given, reasoned, latency_s = _summed(heads)[:7]
+        code = self.finish_reasons.get(reason)
+        if code is None:
+            code = self._new_reason(reason)
+        self.output[index] = output
+        self.key[index] = key
+        self.finish_reason[index] = code
+        self.input_tokens[index] = UNKNOWN if asked is None else asked
+        self.cached_input_tokens[index] = UNKNOWN if read is None else read
+        self.output_tokens[index] = UNKNOWN if given is None else given
+        self.reasoning_tokens[index] = UNKNOWN if reasoned is None else reasoned
+        self.latency_s[index] = latency_s
+        self.cached[index] = cached
+        self.answered[index] = 1
 
     def fail(self, index: int, failure: Failure) -> None:
         """Notes that a trial has no answer."""
         self.failures[index] = failure
 
-    @property
-    def done(self) -> list[int]:
-        """The indexes of the trials that have an outcome, in order."""
-        if not self.failures:
-            return [i for i, answered in enumerate(self.answered) if answered]
-        return sorted({*(i for i, a in enumerate(self.answered) if a), *self.failures})
-
     def counts(self) -> Counter[str]:
         """How many are `answered`, `cached`, `failed`, `truncated`."""
+        length = self.finish_reasons.get("length")
         return Counter(
-            answered=sum(self.answered),
-            cached=sum(self.cached),
+            answered=self.answered.count(1),
+            cached=self.cached.count(1),
             failed=len(self.failures),
-            truncated=sum(reason == "length" for reason in self.finish_reason),
+            truncated=0 if length is None else self.finish_reason.count(length),
         )
 
+    def _new_reason(self, reason: str | None) -> int:
+        """A place for a finish reason; a server that makes up hundreds gets one."""
+        reason = reason if len(self.finish_reasons) < 200 else "other"
+        return self.finish_reasons.setdefault(reason, len(self.finish_reasons))
 
-def _sum(values: Sequence[Any]) -> Any:
-    """Their sum; None where one is not known."""
-    return None if None in values else sum(values)
+
+def _summed(heads: Sequence[Sequence[Any]]) -> Sequence[Any]:
+    """The heads of a conversation's calls, as if they were one."""
+    if len(heads) == 1:
+        return heads[0]
+    columns = zip(*(head[2:7] for head in heads), strict=True)
+    return [*heads[-1][:2], *(None if None in c else sum(c) for c in columns)]
+
+
+def _filled(kind: str, value: float, length: int) -> array[Any]:
+    return array(kind, [value]) * length
 
 
 def ranges(indexes: Iterable[int]) -> str:
     """Whole numbers in order, briefly: `"0-3,7"`."""
-    parts = []
-    for first, last in _runs(indexes):
-        parts.append(str(first) if first == last else f"{first}-{last}")
-    return ",".join(parts)
+    return ",".join(
+        str(first) if first == last else f"{first}-{last}"
+        for first, last in _runs(indexes)
+    )
 
 
 def _runs(indexes: Iterable[int]) -> Iterator[tuple[int, int]]:

@@ -110,7 +110,9 @@ def _by_ending(path: Path, known: dict[str, Kind]) -> Kind:
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        # Line ends of two characters: with "\n" alone Python 3.11 leaves a text that
+        # holds "\r" without quotes, and the row is cut there.
+        writer = csv.writer(file, lineterminator="\r\n")
         writer.writerow(neutralised(str(column)) for column in table)
         for part in _parts(table):
             columns = [[_csv_cell(v) for v in _plain(part[c])] for c in part]

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import orjson
 import pandas as pd
 
 from promptlab.errors import SpecError, did_you_mean
@@ -111,16 +112,16 @@ class Results:
         Raises:
             SpecError: the table has no such column.
         """
-        groups = self._groups(by)
-        table = self._table.assign(
-            answered=self._table["output"].notna(),
-            failed=self._table["error"].notna(),
-            truncated=self._table["finish_reason"].eq("length"),
+        table = self._table
+        outcomes = table[["trial", "cached", *TOKENS, "latency_s"]].assign(
+            answered=table["output"].notna(),
+            failed=table["error"].notna(),
+            truncated=table["finish_reason"].eq("length"),
         )
+        groups = [_groupable(table[name]) for name in self._groups(by)]
         if not groups:
-            table["all"] = "all trials"
-            groups = ["all"]
-        grouped = table.groupby(groups, dropna=False, observed=True, sort=False)
+            groups = [pd.Series("all trials", index=table.index, name="all")]
+        grouped = outcomes.groupby(groups, dropna=False, observed=True, sort=False)
         return grouped.agg(
             trials=("trial", "size"),
             answered=("answered", "sum"),
@@ -211,6 +212,17 @@ class Results:
                     + (did_you_mean(group, known) or f"; it has {', '.join(known)}")
                 )
         return groups
+
+
+def _groupable(values: pd.Series[Any]) -> pd.Series[Any]:
+    """A column; lists and objects, which cannot be grouped by, as JSON."""
+    if values.dtype != object:
+        return values
+    return values.map(
+        lambda value: (
+            orjson.dumps(value).decode() if isinstance(value, (list, dict)) else value
+        )
+    )
 
 
 @dataclass(frozen=True)

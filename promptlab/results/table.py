@@ -1,8 +1,7 @@
 """The table: one tidy row for each trial, built column by column.
 
 What a trial asked for follows from its index, so those columns are taken from the
-grid and the dataset in bulk; what came back is moved over from the answers' lists,
-each of which is let go as soon as its column stands.
+grid and the dataset in bulk; what came back is taken over from the answers' columns.
 """
 
 from __future__ import annotations
@@ -14,30 +13,31 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from promptlab.results.answers import Answers
+from promptlab.results.answers import UNKNOWN, Answers, Texts
 from promptlab.spec.experiment import Experiment
 
 TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")
+FRACTIONS = ("temperature", "top_p")
+COUNTS = ("max_tokens", "max_completion_tokens")
 FINISH_REASONS = ("stop", "length", "content_filter", "tool_calls", "function_call")
 
 
 def build_table(experiment: Experiment, answers: Answers) -> pd.DataFrame:
-    """The table of the trials that have an outcome; empties `answers`."""
-    rows = np.asarray(answers.done, dtype=np.int64)
-    whole = len(rows) == len(answers)
+    """The table of the trials that have an outcome."""
+    done = np.frombuffer(answers.answered, dtype=bool).copy()
+    done[list(answers.failures)] = True
+    rows = np.flatnonzero(done)
     columns = trial_columns(experiment, rows)
-
-    def taken(name: str) -> list[Any]:
-        values: list[Any] = getattr(answers, name)
-        setattr(answers, name, [])
-        return values if whole else [values[row] for row in rows]
-
-    for name in ("output", "finish_reason", *TOKENS, "latency_s"):
-        columns[name] = column(name, taken(name))
-    columns["cached"] = np.frombuffer(bytes(answers.cached), dtype=bool)[rows]
+    columns["output"] = _packed(answers.output, rows)
+    columns["finish_reason"] = _coded_reasons(answers, rows)
+    for name in TOKENS:
+        counts = np.frombuffer(getattr(answers, name), dtype=np.int64)[rows]
+        columns[name] = pd.arrays.IntegerArray(counts, counts == UNKNOWN)
+    columns["latency_s"] = np.frombuffer(answers.latency_s)[rows]
+    columns["cached"] = np.frombuffer(answers.cached, dtype=bool)[rows]
     columns["error"] = _errors(answers, rows)
-    columns["key"] = column("key", taken("key"))
+    columns["key"] = _packed(answers.key, rows)
     return pd.DataFrame(columns, copy=False)
 
 
@@ -67,42 +67,49 @@ def column(name: str, values: Sequence[Any]) -> Any:
         return _floats(values)
     if name == "cached":
         return np.asarray(values, dtype=bool)
-    return _taken(values, np.arange(len(values)))
+    return _taken(name, values, np.arange(len(values)))
 
 
 def _parameters(experiment: Experiment, question: np.ndarray) -> dict[str, Any]:
     labels = [q.labels for q in experiment.questions]
     return {
-        name: _taken([label.get(name) for label in labels], question)
+        name: _taken(name, [label.get(name) for label in labels], question)
         for name in experiment.grid.parameters
     }
 
 
 def _case_columns(experiment: Experiment, case: np.ndarray) -> dict[str, Any]:
     dataset = experiment.dataset
-    columns = {"case": _taken([c.id for c in dataset], case)}
+    columns = {"case": _taken("case", [c.id for c in dataset], case)}
     for field in dataset.fields:
-        columns[field] = _taken([c.inputs.get(field) for c in dataset], case)
+        columns[field] = _taken(field, [c.inputs.get(field) for c in dataset], case)
     if dataset.has_expected:
-        columns["expected"] = _taken([c.expected for c in dataset], case)
+        columns["expected"] = _taken("expected", [c.expected for c in dataset], case)
     return columns
 
 
-def _taken(values: Sequence[Any], at: np.ndarray) -> Any:
+def _taken(name: str, values: Sequence[Any], at: np.ndarray) -> Any:
     """One value for each row: texts as categories in the order they first appear,
     numbers as numbers with room for "not sent", anything else as it is."""
     kinds = {type(value) for value in values if value is not None}
-    if kinds <= {str}:
-        return categories(values, at)
-    if kinds == {bool}:
+    if kinds <= {int, float} and (float in kinds or name in FRACTIONS):
+        if _fit(values, bits=53):
+            return np.asarray(_floats(values), dtype="float64")[at]
+    elif kinds == {int} or (not kinds and name in COUNTS):
+        if _fit(values, bits=63):
+            return whole_numbers(values).take(at)
+    elif kinds == {bool}:
         return pd.array(values, dtype="boolean").take(at)
-    if kinds == {int}:
-        return whole_numbers(values).take(at)
-    if kinds <= {int, float}:
-        return np.asarray(_floats(values), dtype="float64")[at]
+    elif kinds <= {str}:
+        return categories(values, at)
     objects = np.empty(len(values), dtype=object)
     objects[:] = values
     return pd.array(objects[at], dtype=object)
+
+
+def _fit(values: Sequence[Any], bits: int) -> bool:
+    """Whether a column of so many bits holds the whole numbers among them exactly."""
+    return all(v.bit_length() <= bits for v in values if isinstance(v, int))
 
 
 def categories(values: Sequence[str | None], at: np.ndarray) -> pd.Categorical:
@@ -133,6 +140,20 @@ def whole_numbers(values: Sequence[int | None]) -> Any:
 
 def _floats(values: Sequence[float | None]) -> Any:
     return pa.array(values, pa.float64()).to_numpy(zero_copy_only=False)
+
+
+def _packed(column: Texts, rows: np.ndarray) -> Any:
+    packed = column.packed()
+    return pd.array(
+        packed if len(rows) == len(packed) else packed.take(rows), dtype=TEXT
+    )
+
+
+def _coded_reasons(answers: Answers, rows: np.ndarray) -> pd.Categorical:
+    reasons = list(answers.finish_reasons)
+    known = _reasons(reasons)
+    codes = known.codes[np.frombuffer(answers.finish_reason, dtype=np.uint8)[rows]]
+    return pd.Categorical.from_codes(codes, known.categories)
 
 
 def _reasons(values: Sequence[str | None]) -> pd.Categorical:

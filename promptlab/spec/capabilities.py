@@ -94,14 +94,16 @@ def check_capabilities(own: Capabilities, models: list[str]) -> None:
         if model not in models:
             raise SpecError(
                 f"capabilities: no model {model!r} in the grid, which has "
-                + ", ".join(map(repr, models))
+                + ", ".join(map(repr, models)),
+                at=("capabilities", model),
             )
         if not isinstance(rules, Mapping) or not all(
             isinstance(rule, (bool, str)) for rule in rules.values()
         ):
             raise SpecError(
                 f"capabilities of {model!r}: give each parameter true, false or the "
-                f"name it has on the wire, not {rules!r}"
+                f"name it has on the wire, not {rules!r}",
+                at=("capabilities", model),
             )
 
 

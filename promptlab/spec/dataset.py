@@ -18,6 +18,9 @@ from promptlab.errors import DatasetError, did_you_mean
 if TYPE_CHECKING:
     import pandas as pd
 
+DEEPEST = 100
+"""How deep a value of a case may nest."""
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -102,7 +105,7 @@ class Dataset(Sequence[Case]):
         """The SHA-256 of the cases as JSON, in hexadecimal."""
         return hashlib.sha256(orjson.dumps(self.to_plain())).hexdigest()
 
-    def with_inputs(self, **inputs: Any) -> Dataset:
+    def with_inputs(self, /, **inputs: Any) -> Dataset:
         """The same cases, each with these inputs set."""
         return Dataset(
             (replace(case, inputs={**case.inputs, **inputs}) for case in self),
@@ -180,8 +183,12 @@ def _case(row: Mapping[str, Any], number: int, name: str, *, numbered: bool) -> 
     return Case(str(number if numbered else identity), values, expected)
 
 
-def _plain(value: Any, where: str, column: str) -> Any:
+def _plain(value: Any, where: str, column: str, depth: int = 0) -> Any:
     """`value` as JSON has it: numpy and pandas values become Python's own."""
+    if depth > DEEPEST:
+        raise DatasetError(
+            f"{where}, column {column!r}: nested more than {DEEPEST} deep"
+        )
     if value is None or isinstance(value, (str, bool, int)):
         if isinstance(value, str):
             _check_text(value, where, column)
@@ -189,15 +196,15 @@ def _plain(value: Any, where: str, column: str) -> Any:
             raise DatasetError(f"{where}, column {column!r}: the number is too large")
         return value
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return float(value) if math.isfinite(value) else None
     if isinstance(value, (datetime.date, datetime.time)):
         return None if value != value else value.isoformat()  # NaT is unequal to itself
     if isinstance(value, Mapping):
-        return {str(k): _plain(v, where, column) for k, v in value.items()}
+        return {str(k): _plain(v, where, column, depth + 1) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item, where, column) for item in value]
+        return [_plain(item, where, column, depth + 1) for item in value]
     if hasattr(value, "tolist"):  # numpy scalars and arrays
-        return _plain(value.tolist(), where, column)
+        return _plain(value.tolist(), where, column, depth)
     if type(value).__name__ == "NAType":
         return None
     raise DatasetError(

@@ -7,8 +7,8 @@ import html
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, overload
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import orjson
 
@@ -189,7 +189,7 @@ class Experiment:
         """What is odd about it, one line each."""
         return (*self._odd_parameters(), *self._dropped(), *self._unused())
 
-    def only(self, **wanted: Any) -> Experiment:
+    def only(self, /, **wanted: Any) -> Experiment:
         """The same with just these values of some parameters."""
         return self._with(grid=self.grid.only(**wanted))
 
@@ -206,7 +206,7 @@ class Experiment:
         """The same, each variant asked so often about each case."""
         return self._with(repeats=repeats)
 
-    def with_inputs(self, **inputs: Any) -> Experiment:
+    def with_inputs(self, /, **inputs: Any) -> Experiment:
         """The same with these inputs set in every case."""
         return self._with(dataset=self.dataset.with_inputs(**inputs))
 
@@ -320,7 +320,9 @@ class Experiment:
                     "input can have this name; rename the input"
                 )
             if name in RESULT_COLUMNS or name == "expected":
-                raise SpecError(f"no parameter can be called {name!r}, a result column")
+                raise SpecError(
+                    f"no parameter can be called {name!r}, a result column", at=(name,)
+                )
 
     def _check_prompt(self, question: Question) -> None:
         label = question.variant.labels["prompt"]
@@ -390,11 +392,11 @@ class Trials(Sequence[Trial]):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(NamedTuple):
     """The first call of a trial, and what is asked in all."""
 
-    index: int
+    trial: int
+    """Its index."""
     key: str
     """Of the first call."""
     identity: str
@@ -406,33 +408,34 @@ class Requests:
     """The requests of an experiment's trials, each model sent where `route` says."""
 
     def __init__(self, experiment: Experiment, route: Callable[[str], str]) -> None:
-        self._trials = experiment.trials
         self._experiment = experiment
         self._bases = [wire_base(question, route) for question in experiment.questions]
+        prompts = {id(q.prompt): q.prompt for q in experiment.questions}
+        self._prompts = list(prompts.values())
+        places = {prompt: place for place, prompt in enumerate(prompts)}
+        self._prompt_of = [places[id(q.prompt)] for q in experiment.questions]
+        # Neighbouring trials share their case and prompts: most are rendered once.
+        self._turns = lru_cache(maxsize=512)(self._rendered)
 
     def destination(self, index: int) -> tuple[str, str]:
         """The base URL and the model that a trial is sent to."""
-        base_url, body = self._base(index)
+        base_url, body = self._bases[self._place(index)[1]]
         return base_url, body["model"]
 
     def destinations(self) -> list[tuple[str, str]]:
         """Every base URL and model of the experiment, once each."""
         return list(dict.fromkeys((url, body["model"]) for url, body in self._bases))
 
-    def request(self, trial: Trial, replies: Sequence[str] = ()) -> Request | None:
-        """The call after `replies`; None when the conversation is over."""
-        if len(replies) >= len(trial.turns):
+    def request(self, index: int, replies: Sequence[str] = ()) -> Request | None:
+        """A trial's call after `replies`; None when the conversation is over."""
+        case, question, repeat = self._place(index)
+        turns = self._turns(self._prompt_of[question], case)
+        if len(replies) >= len(turns):
             return None
-        base_url, base = self._base(trial.index)
-        body = {**base, "messages": conversation(trial.turns, replies)}
-        key = request_key(base_url, body, trial.repeat)
-        return Request.of_canonical(base_url, body, trial.repeat, key)
-
-    def key(self, index: int, messages: list[ChatMessage]) -> str:
-        """The key of a trial's call with these messages."""
-        base_url, base = self._base(index)
-        repeat = index % self._experiment.repeats
-        return request_key(base_url, {**base, "messages": messages}, repeat)
+        base_url, base = self._bases[question]
+        body = {**base, "messages": conversation(turns, replies)}
+        key = request_key(base_url, body, repeat)
+        return Request.of_canonical(base_url, body, repeat, key)
 
     def openings(self) -> Iterator[Opening]:
         """The first call of every trial, in order.
@@ -440,19 +443,13 @@ class Requests:
         Each prompt is rendered once for a case, whatever else varies, and nothing
         is kept: this is where a grid of a million trials spends its planning.
         """
-        questions = self._experiment.questions
         repeats = range(self._experiment.repeats)
-        prompts = list({id(q.prompt): q.prompt for q in questions}.values())
-        place = {id(prompt): number for number, prompt in enumerate(prompts)}
-        plans = [
-            (place[id(question.prompt)], *base)
-            for question, base in zip(questions, self._bases, strict=True)
-        ]
+        questions = list(zip(self._prompt_of, self._bases, strict=True))
         index = 0
-        for case in self._experiment.dataset:
-            rendered = [_rendered(prompt, case) for prompt in prompts]
-            for number, base_url, base in plans:
-                turns = rendered[number]
+        for case in range(len(self._experiment.dataset)):
+            rendered = [self._rendered(p, case) for p in range(len(self._prompts))]
+            for prompt, (base_url, base) in questions:
+                turns = rendered[prompt]
                 body = {**base, "messages": turns[0]}
                 for repeat in repeats:
                     key = request_key(base_url, body, repeat)
@@ -460,8 +457,17 @@ class Requests:
                     yield Opening(index, key, identity, turns)
                     index += 1
 
-    def _base(self, index: int) -> tuple[str, dict[str, Any]]:
-        return self._bases[index // self._experiment.repeats % len(self._bases)]
+    def _place(self, index: int) -> tuple[int, int, int]:
+        """The case, the question and the repeat of a trial."""
+        rest, repeat = divmod(index, self._experiment.repeats)
+        return *divmod(rest, len(self._bases)), repeat
+
+    def _rendered(self, prompt: int, case: int) -> tuple[Turn, ...]:
+        chosen = self._experiment.dataset[case]
+        try:
+            return self._prompts[prompt].turns(chosen.inputs)
+        except SpecError as error:
+            raise SpecError(f"case {chosen.id!r}: a prompt {error}") from error
 
 
 def chain(key: str, turns: Sequence[Turn]) -> str:
@@ -483,13 +489,6 @@ def wire_base(
             )
         body[wire] = value
     return base_url, body
-
-
-def _rendered(prompt: Prompt, case: Case) -> tuple[Turn, ...]:
-    try:
-        return prompt.turns(case.inputs)
-    except SpecError as error:
-        raise SpecError(f"case {case.id!r}: a prompt {error}") from error
 
 
 def _question(
@@ -530,9 +529,11 @@ def _hashable(value: Any) -> Any:
 
 def _checked_name(name: object) -> str:
     if not isinstance(name, str) or not name.strip():
-        raise SpecError(f"an experiment's name is a text, not {name!r}")
+        raise SpecError(f"an experiment's name is a text, not {name!r}", at=("name",))
     if len(name) > 100 or not name.isprintable():
-        raise SpecError("an experiment's name is one line of at most 100 characters")
+        raise SpecError(
+            "an experiment's name is one line of at most 100 characters", at=("name",)
+        )
     return name
 
 

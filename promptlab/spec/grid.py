@@ -126,6 +126,7 @@ class Grid:
 
     def __init__(
         self,
+        /,
         *,
         zip: Sequence[Mapping[str, Any]] = (),
         exclude: Sequence[Mapping[str, Any]] = (),
@@ -136,7 +137,7 @@ class Grid:
             groups += [_zipped(group) for group in _mappings("zip", zip)]
         self._levels = _merged(groups)
         with _about("exclude"):
-            self.exclude = tuple(_mappings("exclude", exclude))
+            self.exclude = tuple(canonical(_mappings("exclude", exclude)))
             for entry in self.exclude:
                 _check_exclusion(entry, self._levels)
         self.variants = tuple(
@@ -160,8 +161,9 @@ class Grid:
         """The levels of one parameter, in the order given."""
         return self._levels[parameter]
 
-    def only(self, **wanted: Any) -> Grid:
+    def only(self, /, **wanted: Any) -> Grid:
         """The grid with just these labels or values of some parameters."""
+        wanted = canonical(wanted)
         _check_exclusion(wanted, self._levels, what="only")
         kept = copy.copy(self)
         kept._only = (*self._only, wanted)
@@ -280,8 +282,6 @@ def _level(name: str, label: str | None, value: Any, number: int) -> Level:
 
 def _value(name: str, value: Any) -> Any:
     if name == "prompt":
-        if value is None:
-            raise SpecError("a prompt is a text or a list of messages, not None")
         return value if isinstance(value, Prompt) else Prompt(value)
     value = canonical(value)
     if name in ("model", "base_url") and (not isinstance(value, str) or not value):
@@ -451,7 +451,7 @@ def _is(level: Level, wanted: Any) -> bool:
 def _plain_levels(levels: Sequence[Level]) -> Any:
     values = [_plain(level.value) for level in levels]
     labels = [level.label for level in levels]
-    named = all(isinstance(label, str) for label in labels)
+    named = all(isinstance(label, str) and label for label in labels)
     if named and labels != values and len(set(labels)) == len(labels):
         return dict(zip(labels, values, strict=True))
     return values

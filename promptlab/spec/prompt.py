@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NoReturn, TypedDict
 
 import jinja2
 from jinja2 import meta, nodes
+from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from promptlab.errors import SpecError, did_you_mean
@@ -67,6 +69,10 @@ class Prompt:
     def __init__(self, messages: str | Iterable[Message | Mapping[str, str]]) -> None:
         if isinstance(messages, str):
             messages = [Message("user", messages)]
+        if isinstance(messages, Mapping) or not isinstance(messages, Iterable):
+            raise SpecError(
+                f"a prompt is a text or a list of messages, not {_brief(messages)}"
+            )
         read = tuple(_message(item) for item in messages)
         object.__setattr__(self, "messages", read)
         if not read:
@@ -160,18 +166,29 @@ def _brief(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja2 without what reads other objects, never ends, or differs each time."""
+
+    intercepted_binops = frozenset(["**"])
+
+    def call_binop(
+        self, context: Context, operator: str, left: Any, right: Any
+    ) -> NoReturn:
+        raise SecurityError("a prompt cannot use **")
+
+
 @cache
-def _environment() -> ImmutableSandboxedEnvironment:
-    return ImmutableSandboxedEnvironment(
-        undefined=jinja2.StrictUndefined, autoescape=False
-    )
+def _environment() -> _Sandbox:
+    sandbox = _Sandbox(undefined=jinja2.StrictUndefined, autoescape=False)
+    del sandbox.globals["lipsum"], sandbox.filters["random"]
+    return sandbox
 
 
 @cache
 def _parse(source: str) -> nodes.Template:
     try:
         tree = _environment().parse(source)
-    except (jinja2.TemplateSyntaxError, RecursionError, OverflowError) as error:
+    except (jinja2.TemplateSyntaxError, RecursionError, ValueError) as error:
         line = getattr(error, "lineno", 1)
         raise SpecError(f"template, line {line}: {_first_line(error)}") from error
     for node in tree.find_all(
@@ -187,8 +204,10 @@ def _parse(source: str) -> nodes.Template:
 def _compile(source: str) -> jinja2.Template:
     _parse(source)
     try:
-        return _environment().from_string(source)
-    except (jinja2.TemplateError, SyntaxError, RecursionError) as error:
+        template = _environment().from_string(source)
+        template.globals = dict(template.globals)  # its ChainMap is slow to render with
+        return template
+    except (jinja2.TemplateError, SyntaxError, RecursionError, ValueError) as error:
         line = getattr(error, "lineno", 1)
         raise SpecError(f"template, line {line}: {_first_line(error)}") from error
 

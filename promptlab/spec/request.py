@@ -28,6 +28,9 @@ from promptlab.errors import SpecError
 SCHEMA = 1
 OPENAI_URL = "https://api.openai.com/v1"
 
+DEEPEST = 100
+"""How deep a value of a request may nest; JSON libraries give up at some 250."""
+
 
 class Request:
     """One call: where it goes, what is sent, and which repeat it is.
@@ -94,13 +97,15 @@ def request_key(base_url: str, body: dict[str, Any], repeat: int) -> str:
     return hashlib.sha256(canonical_json(base_url, body, repeat)).hexdigest()
 
 
-def canonical(value: Any) -> Any:
+def canonical(value: Any, depth: int = 0) -> Any:
     """A JSON value in the one form that is sent and hashed.
 
     Raises:
-        SpecError: it is not a JSON value, or holds NaN, an infinity, a number beyond
-            64 bits or a text that is not valid Unicode.
+        SpecError: it is not a JSON value, nests too deep, or holds NaN, an infinity,
+            a number beyond 64 bits or a text that is not valid Unicode.
     """
+    if depth > DEEPEST:
+        raise SpecError(f"a request nests at most {DEEPEST} deep")
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -112,13 +117,14 @@ def canonical(value: Any) -> Any:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise SpecError(f"a request cannot hold {value!r}")
-        return int(value) if value.is_integer() and abs(value) < 2**53 else value
+        whole = value.is_integer() and abs(value) < 2**53
+        return int(value) if whole else float(value)  # of numpy's float64 too
     if isinstance(value, Mapping):
-        return {_text(name): canonical(item) for name, item in value.items()}
+        return {_text(n): canonical(item, depth + 1) for n, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [canonical(item) for item in value]
+        return [canonical(item, depth + 1) for item in value]
     if hasattr(value, "tolist"):  # numpy scalars and arrays
-        return canonical(value.tolist())
+        return canonical(value.tolist(), depth)
     raise SpecError(
         f"a request holds only JSON values, not {type(value).__name__} ({value!r:.60})"
     )
