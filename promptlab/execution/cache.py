@@ -367,6 +367,11 @@ class ResponseCache:
 
 
 SELECT = "SELECT key, mode, filename, value, tag FROM Cache WHERE raw = 1"
+# In the order of the rows, so that neighbours on disk are read together.
+SELECT_MANY = (
+    "SELECT key, mode, filename, value, tag FROM Cache WHERE rowid IN"
+    " (SELECT rowid FROM Cache WHERE raw = 1 AND key IN ({}))"
+)
 KEYS = "SELECT key FROM Cache WHERE raw = 1 AND mode = 1 AND filename IS NULL"
 INSERT = (
     "INSERT INTO Cache (key, raw, store_time, access_time, tag, size, mode, value)"
