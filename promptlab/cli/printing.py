@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from rich.cells import cell_len
+
 if TYPE_CHECKING:
+    import pandas as pd
+
     from promptlab.execution.plan import Plan
     from promptlab.execution.records import RunRecord
     from promptlab.results.results import Results
@@ -52,7 +58,7 @@ def print_plan(plan: Plan, *, json: bool) -> None:
 def print_results(results: Results, targets: Sequence[Path]) -> None:
     """What a run gave, and where it was written."""
     print(results.headline)
-    _print_frame(results.summary())
+    _print_summary(results.summary())
     if results.failures:
         _print_failures(results)
     for target in targets:
@@ -124,15 +130,27 @@ def print_runs(records: Sequence[RunRecord], *, json: bool) -> None:
     )
 
 
-def _print_frame(frame: Any) -> None:
-    table = frame.reset_index()
-    heads = [str(column).replace("mean_", "mean ") for column in table]
+HEADS = {
+    "mean_input_tokens": "tokens in",
+    "mean_output_tokens": "tokens out",
+    "mean_latency_s": "latency s",
+}
+SHOWN_IF_ANY = ("failed", "truncated", "cached")
+"""Counts that are left out of a summary where all of them are 0."""
+
+
+def _print_summary(summary: pd.DataFrame) -> None:
+    """The summary as a table, without what says nothing."""
+    table = summary.reset_index().drop(columns=["answered", "all"], errors="ignore")
+    silent = [name for name in SHOWN_IF_ANY if not table[name].any()]
+    table = table.drop(columns=silent)
+    heads = [HEADS.get(str(column), str(column)) for column in table]
     rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
     print_table(heads, rows)
 
 
 def _cell(value: Any) -> str:
-    if value is None or value != value or type(value).__name__ == "NAType":
+    if value is None or type(value).__name__ == "NAType" or value != value:
         return "–"
     if isinstance(value, float):
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
@@ -140,20 +158,36 @@ def _cell(value: Any) -> str:
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table; columns of numbers are set to the right."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """A table; columns of numbers are set to the right, long heads are broken."""
+    columns = [_column(head, [row[n] for row in rows]) for n, head in enumerate(heads)]
+    width = sum(cell_len(column[0]) for column in columns)
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
+    gap = "  " if width + 2 * (len(heads) - 1) <= room else " "
+    for line in zip(*columns, strict=True):
+        if text := gap.join(line).rstrip():
+            print(text)
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for number, head in enumerate(heads):
-        numeric = rows and all(_numeric(row[number]) for row in rows)
-        table.add_column(head, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    width = None if sys.stdout.isatty() else 120
-    Console(width=width, highlight=False).print(table)
+
+def _column(head: str, cells: Sequence[str]) -> list[str]:
+    """A column's lines, all of one width: head, rule, cells."""
+    widest = max(map(cell_len, cells), default=0)
+    broken = head if cell_len(head) <= widest else head.replace("_", "_ ")
+    parts = textwrap.wrap(broken, max(widest, 7), break_long_words=False)
+    lines = (
+        ["", "", *parts][-2:] if len(parts) <= 2 else [parts[0], " ".join(parts[1:])]
+    )
+    width = max(map(cell_len, [*lines, *cells]))
+    right = bool(cells) and all(map(_numeric, cells))
+    return [
+        *(_set(line, width, right=right) for line in lines),
+        "─" * width,
+        *(_set(cell, width, right=right) for cell in cells),
+    ]
+
+
+def _set(text: str, width: int, *, right: bool) -> str:
+    blank = " " * (width - cell_len(text))
+    return blank + text if right else text + blank
 
 
 def _numeric(cell: str) -> bool:
@@ -183,13 +217,13 @@ def day(moment_s: float) -> str:
 
 def brief(value: object) -> str:
     """A value in one line of at most 40 characters."""
-    text = " ".join(str(value).split())
+    text = " ".join(printable(str(value)).split())
     return text if len(text) <= 40 else text[:39] + "…"
 
 
 def say(text: str) -> None:
     """A line on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 def complain(text: str) -> NoReturn:
@@ -201,3 +235,8 @@ def complain(text: str) -> NoReturn:
 def show_warning(message: Any, *_: Any, **__: Any) -> None:
     """A warning in one line, without the code that gave it."""
     say(f"note: {message}")
+
+
+def printable(text: str) -> str:
+    """The text, with what would steer a terminal shown as `\\x1b`."""
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)

@@ -24,6 +24,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -138,7 +139,7 @@ class Entry:
     def from_value(cls, key: str, value: bytes, experiment: str = "") -> Entry:
         """The entry in a stored value; `ValueError` if it is damaged."""
         head, request_json, body = value.split(b"\n", 2)
-        return cls(key, orjson.loads(head), request_json, body, experiment)
+        return cls(key, _head(head), request_json, body, experiment)
 
     @property
     def value(self) -> bytes:
@@ -333,7 +334,7 @@ class ResponseCache:
                 self._refuse(key, f"mode {mode}")
                 continue
             try:
-                heads[key] = orjson.loads(value[: value.index(b"\n")])[:HEAD_FIELDS]
+                heads[key] = _head(value[: value.index(b"\n")])[:HEAD_FIELDS]
             except (ValueError, TypeError) as error:
                 self._refuse(key, error)
         return heads
@@ -401,6 +402,22 @@ def open_cache(cache: ResponseCache | str | os.PathLike[str] | None) -> Response
     if isinstance(cache, ResponseCache):
         return cache
     return ResponseCache(None if cache is None else Path(cache))
+
+
+def _head(line: bytes) -> list[Any]:
+    """An entry's first line; `ValueError` if it is none that we wrote."""
+    head = orjson.loads(line)
+    if type(head) is not list or not _is_head(tuple(map(type, head))):
+        raise ValueError("its first line is not one of ours")
+    return head
+
+
+@lru_cache(maxsize=64)
+def _is_head(kinds: tuple[type, ...]) -> bool:
+    """Whether an entry's first line may hold values of these types."""
+    none, number = type(None), (int, float)
+    known = [(str,), (str, none), *[(int, none)] * 4, number, (int,), number]
+    return len(kinds) == len(known) and all(map(tuple.__contains__, known, kinds))
 
 
 def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:

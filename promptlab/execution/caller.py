@@ -59,6 +59,7 @@ class Caller:
         self._stop = stop
         self._commits = GroupCommit(cache.put) if cache is not None else None
         self._flights = background_loop().flights
+        self._renewed: dict[str, Head] = {}
         self._place = str(cache.directory) if cache is not None else f"run {id(self)}"
         self._backoff = Backoff()
         self._dice = random.Random()
@@ -86,6 +87,12 @@ class Caller:
             del self._flights[place]
             flight.set_result(head)
 
+    def share(self, key: str, head: Head) -> None:
+        """Keeps an answer for the other conversations of this run that begin so, where
+        the cache is not read."""
+        if self._cache is None or self._settings.refresh:
+            self._renewed[key] = head
+
     async def close(self) -> None:
         """Returns when every answer is on disk."""
         if self._commits is not None:
@@ -95,7 +102,7 @@ class Caller:
 
     def _cached(self, request: Request) -> Head | None:
         if self._cache is None or self._settings.refresh:
-            return None
+            return self._renewed.get(request.key)
         return self._cache.head(request.key)
 
     async def _answer(self, request: Request, lane: Lane) -> Head:
@@ -116,7 +123,8 @@ class Caller:
             if waited_s + wait_s > self._settings.max_wait_s:
                 raise CallError(_too_long(failure, wait_s, self._settings.max_wait_s))
             waited_s += wait_s
-            await asyncio.sleep(wait_s)
+            asked = failure.retry_after_s is not None
+            await lane.hold(wait_s, "Retry-After" if asked else "the next attempt")
 
     async def _attempt(self, request: Request, lane: Lane, attempt: int) -> Head:
         """One attempt: sent within the limits, stored before its place is given up."""

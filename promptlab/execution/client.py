@@ -1,9 +1,9 @@
 """The one seam to a model: a `Client` answers requests, and everything else is ours.
 
 `OpenAIClient` sends through aiohttp what the openai SDK would send: the SDK gives the
-address, the authentication and the headers, and its typed calls, which cost ten times
-the sending itself, are left out (benchmarks/README.md). `SDKClient` sends through a
-client of the SDK that you set up, for what only that knows: Azure, own transports.
+address, the authentication and the headers, and its typed calls, which cost many times
+the sending itself, are left out (`make bench`). `SDKClient` sends through a client of
+the SDK that you set up, for what only that knows: Azure, own transports.
 """
 
 from __future__ import annotations

@@ -92,10 +92,9 @@ def explain(
     if not close:
         return Explanation(request, None)
     fewest = close[0][0]
-    _, nearest, flat = max(
-        (_likeness(own, flat), found, flat)
-        for distance, _, found, flat in close
-        if distance == fewest
+    nearest, flat = max(
+        ((found, flat) for distance, _, found, flat in close if distance == fewest),
+        key=lambda candidate: _likeness(own, candidate[1]),
     )
     return Explanation(request, None, nearest, tuple(_differences(own, flat)))
 

@@ -57,7 +57,7 @@ class Handle:
     def cancel(self) -> None:
         """Ends the run early: calls in flight may finish, for a few seconds; called
         again, they are given up. The results hold what was answered."""
-        background_loop().loop.call_soon_threadsafe(self._run.end, "interrupted")
+        background_loop().loop.call_soon_threadsafe(self._run.cancel)
 
     def __repr__(self) -> str:
         return f"Handle({self.progress.line})"

@@ -38,6 +38,7 @@ class Lane:
         self._gate = gate
         self._at_gate: deque[asyncio.Future[None]] = deque()
         self._held_until = 0.0
+        self._held_by = ""
         gate.lanes.append(self)
 
     @property
@@ -47,20 +48,29 @@ class Lane:
 
     async def enter(self, tokens: int) -> None:
         """Returns when a call of so many tokens may be sent; `leave` must follow."""
-        await self._hold(self.limiter.reserve(tokens, time.monotonic()))
+        wait_s = self.limiter.reserve(tokens, time.monotonic())
+        await self.hold(wait_s, self.limiter.reason)
         while True:
             await self._place()
             paused_s = self.limiter.paused_s(time.monotonic())
             if paused_s <= 0:
                 return
             self.leave()
-            await self._hold(paused_s)
+            await self.hold(paused_s, "Retry-After")
 
     def leave(self) -> None:
         """Gives the place of a call to the next."""
         self.in_flight -= 1
         self._gate.in_flight -= 1
         self._gate.admit()
+
+    async def hold(self, wait_s: float, reason: str) -> None:
+        """Waits; meanwhile `held_back` says what for."""
+        if wait_s > 0:
+            now = time.monotonic()
+            if self._held_until <= now:
+                self._held_until, self._held_by = now + wait_s, reason
+            await asyncio.sleep(wait_s)
 
     def admit_one(self) -> bool:
         """Gives a place to the call that has waited longest; False if none waits."""
@@ -77,7 +87,7 @@ class Lane:
         left_s = self._held_until - now
         if left_s <= 0.5 or self.in_flight:
             return ""
-        return f"{self.limiter.reason} of {self.model}, {duration(left_s)}"
+        return f"{self._held_by} of {self.model}, {duration(left_s)}"
 
     async def _place(self) -> None:
         if self.has_room and self._gate.in_flight < self._gate.limit:
@@ -95,10 +105,3 @@ class Lane:
     def _take(self) -> None:
         self.in_flight += 1
         self._gate.in_flight += 1
-
-    async def _hold(self, wait_s: float) -> None:
-        if wait_s > 0:
-            now = time.monotonic()
-            if self._held_until <= now:
-                self._held_until = now + wait_s
-            await asyncio.sleep(wait_s)

@@ -50,19 +50,18 @@ class Progress:
     def line(self) -> str:
         """All of it in one line."""
         parts = [f"{self.name}: {self.done:,}/{self.trials:,}"]
-        if self.calls:
-            parts.append(f"{self.calls_per_s:.1f} calls/s")
-        parts.append(f"{self.cached:,} cached")
-        parts.append(f"{self.failed:,} failed")
-        if self.waiting:
-            parts.append(f"waiting for {self.waiting}")
+        parts += [f"{self.cached:,} cached", f"{self.failed:,} failed"]
         if self.finished:
             parts.append(f"{self.calls:,} calls made")
             parts.append(f"{self.state} in {duration(self.elapsed_s)}")
         elif self.state != "running":
             parts.append(self.state)
-        elif self.left_s is not None:
-            parts.append(f"about {duration(self.left_s)} left")
+        else:
+            parts.append(f"{self.calls_per_s:.3g} calls/s")
+            if self.left_s is not None:
+                parts.append(f"{duration(self.left_s)} left")
+        if self.waiting:
+            parts.append(f"waiting for {self.waiting}")
         if self.reason:
             parts.append(self.reason)
         return " · ".join(parts)
@@ -130,16 +129,19 @@ class Terminal(AbstractContextManager["Terminal"]):
 
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bar
+        from rich.table import Column
 
         self._bar = Bar(
-            TextColumn("[bold]{task.fields[name]}", markup=True),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rest]}", markup=False),
+            BarColumn(bar_width=20),
+            TextColumn(
+                "{task.fields[line]}",
+                markup=False,
+                table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+            ),
             console=Console(file=stream),
-            transient=False,
+            expand=True,
         )
         self._task: Any = None
         self._stack = ExitStack()
@@ -149,13 +151,10 @@ class Terminal(AbstractContextManager["Terminal"]):
         return self
 
     def __call__(self, progress: Progress) -> None:
-        from rich.markup import escape
-
-        rest = progress.line.split(" · ", 1)[-1]
-        fields: dict[str, Any] = {"name": escape(progress.name), "rest": rest}
+        line = progress.line.removeprefix(f"{progress.name}: ")
         if self._task is None:
-            self._task = self._bar.add_task("", total=progress.trials, **fields)
-        self._bar.update(self._task, completed=progress.done, **fields)
+            self._task = self._bar.add_task("", total=progress.trials, line=line)
+        self._bar.update(self._task, completed=progress.done, line=line)
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()

@@ -98,7 +98,7 @@ class Run:
     ) -> None:
         self._experiment = experiment
         self._settings = settings
-        self._wanted = wanted
+        self._wanted = None if wanted is None else set(wanted)
         self._requests = settings.requests(experiment)
         self._answers = Answers(len(experiment))
         self._followers: dict[int, array[int]] = {}
@@ -129,16 +129,22 @@ class Run:
             show(self.progress())
         return results
 
-    def end(self, status: Status, reason: str = "") -> None:
-        """Ends the run early: no further call starts. Called again, calls in flight
-        are not waited for."""
+    def cancel(self) -> None:
+        """Ends the run as the user asks; once it is ending, calls in flight are no
+        longer waited for."""
         if self._ending.is_set():
             self._hurry.set()
         else:
-            self._status, self._reason, self._state = status, reason, "finishing"
-            self._ending.set()
-            if self._caller:
-                self._caller.ending = True
+            self.end("interrupted")
+
+    def end(self, status: Status, reason: str = "") -> None:
+        """Ends the run early: no further call starts, those in flight may finish."""
+        if self._ending.is_set() or self._elapsed_s is not None:
+            return
+        self._status, self._reason, self._state = status, reason, "finishing"
+        self._ending.set()
+        if self._caller:
+            self._caller.ending = True
 
     def progress(self) -> Progress:
         """How far the run is."""
@@ -213,11 +219,24 @@ class Run:
             self._answers.put(index, finding.heads, finding.key, cached=True)
         elif finding.standing is Standing.DUPLICATE:
             self._followers.setdefault(finding.first, array("Q")).append(index)
+            if self._settings.offline:
+                self._miss(index)
+            elif self._wants(index) and not self._wants(finding.first):
+                self._wanted = (self._wanted or set()) | {finding.first}
+                self._line_up(finding.first)
         elif self._settings.offline:
-            trial = self._experiment.trials[index]
-            self._fail(trial, _not_cached(trial))
-        elif self._wanted is None or index in self._wanted:
-            self._lane(self._requests.destination(index)).waiting.append(index)
+            self._miss(index)
+        elif self._wants(index):
+            self._line_up(index)
+
+    def _wants(self, index: int) -> bool:
+        return self._wanted is None or index in self._wanted
+
+    def _miss(self, index: int) -> None:
+        self._answers.fail(index, _not_cached(self._experiment.trials[index]))
+
+    def _line_up(self, index: int) -> None:
+        self._lane(self._requests.destination(index)).waiting.append(index)
 
     def _lane(self, destination: tuple[str, str]) -> Lane:
         if destination not in self._lanes:
@@ -291,6 +310,8 @@ class Run:
         heads: list[Head] = []
         all_cached, key = True, ""
         while request := self._requests.request(index, [head[0] for head in heads]):
+            if heads:  # others may have begun with the same words
+                caller.share(key, heads[-1])
             head, cached = await caller.reply(request, lane)
             heads.append(head)
             all_cached, key = all_cached and cached, request.key

@@ -178,14 +178,14 @@ class Grid:
         zipped = {name for group in self._zip for name in group}
         plain: dict[str, Any] = {
             "grid": {
-                name: _plain_levels(levels)
+                name: _plain_levels(name, levels)
                 for name, levels in self._levels.items()
                 if name not in zipped
             }
         }
         if self._zip:
             plain["zip"] = [
-                {name: _plain_levels(self._levels[name]) for name in group}
+                {name: _plain_levels(name, self._levels[name]) for name in group}
                 for group in self._zip
             ]
         if self.exclude:
@@ -448,11 +448,12 @@ def _is(level: Level, wanted: Any) -> bool:
     return not isinstance(level.value, Prompt) and bool(level.value == wanted)
 
 
-def _plain_levels(levels: Sequence[Level]) -> Any:
+def _plain_levels(name: str, levels: Sequence[Level]) -> Any:
     values = [_plain(level.value) for level in levels]
     labels = [level.label for level in levels]
-    named = all(isinstance(label, str) and label for label in labels)
-    if named and labels != values and len(set(labels)) == len(labels):
+    texts = all(isinstance(label, str) and label for label in labels)
+    named = texts and len(set(labels)) == len(labels)
+    if named and (name in ("prompt", "system") or labels != values):
         return dict(zip(labels, values, strict=True))
     return values
 

@@ -112,7 +112,8 @@ def canonical(value: Any, depth: int = 0) -> Any:
         return _text(value)
     if isinstance(value, int):
         if not -(2**63) <= value < 2**64:
-            raise SpecError(f"a request cannot hold a number as large as {value:.3e}")
+            bits = value.bit_length()
+            raise SpecError(f"a request cannot hold a number of {bits} bits, but of 64")
         return value
     if isinstance(value, float):
         if not math.isfinite(value):
