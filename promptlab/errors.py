@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 class PromptlabError(Exception):
     """Anything promptlab raises on purpose; its text is one line that helps."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.splitlines()))  # a path may hold line ends
+
 
 class SpecError(PromptlabError, ValueError):
     """The experiment cannot be run as it is written. Nothing was called or paid."""

@@ -257,17 +257,15 @@ MOVED = {
     "api_key": "a key does not belong in a file; set OPENAI_API_KEY, or name another "
     "variable in run.api_key_env",
     "evaluateOptions": "promptlab has 'run' and 'repeats'",
-    "max_concurrency": "it goes under 'run'",
-    "model": "it goes under 'grid'",
     "models": "it is 'model', under 'grid'",
     "outputPath": "it is 'output'",
     "outputs": "it is 'output'",
-    "prompt": "it goes under 'grid'",
     "prompts": "it is 'prompt', under 'grid'",
     "providers": "it is 'model', under 'grid'",
-    "system": "it goes under 'grid'",
     "tests": "it is 'dataset'",
-} | {name: "it goes under 'grid'" for name in KNOWN if name != "base_url"}
+}
+MOVED |= dict.fromkeys(KNOWN, "it goes under 'grid'")
+MOVED |= dict.fromkeys(RunModel.model_fields, "it goes under 'run'")
 """Keys that people bring from elsewhere, and where they belong."""
 
 
@@ -287,7 +285,9 @@ class _Source:
 
         text = _text(path, encoding, LARGEST_CONFIG)
         try:
-            tree = YAML(typ="rt", pure=True).load(text)
+            yaml = YAML(typ="rt", pure=True)
+            yaml.composer.warn_double_anchors = False  # YAML allows them
+            tree = yaml.load(text)
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = f", line {mark.line + 1}" if mark else ""
@@ -423,8 +423,11 @@ class _TreeReader:
 
 
 def _explained(error: ValidationError, source: _Source) -> ConfigError:
-    """The first thing wrong with a config file, in our words."""
-    found = error.errors()[0]
+    """The first thing wrong with a config file, in our words.
+
+    A key that is misspelt comes before one that is missing: it may be the same.
+    """
+    found = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     place = tuple(part for part in found["loc"] if _is_place(part, found["loc"]))
     name = ".".join(map(str, place)) or "the file"
     where = f"{source.path}{source.line(place)}"
@@ -617,9 +620,10 @@ def _read_parquet(path: Path, _: str) -> Sequence[Mapping[str, Any]]:
     import pyarrow.parquet as pq
 
     try:
-        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
+        with path.open("rb") as file:
+            rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise DatasetError(f"{path} cannot be read: {reason}") from error
     return rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -11,7 +12,13 @@ import typer
 
 from promptlab.cli import cached, experiments, runs
 from promptlab.cli.experiments import INTERRUPTED
-from promptlab.cli.printing import complain, say, show_warning
+from promptlab.cli.printing import (
+    complain,
+    drop_output,
+    nobody_reads,
+    say,
+    show_warning,
+)
 from promptlab.errors import PromptlabError
 
 Command = Callable[..., None]
@@ -54,11 +61,15 @@ app.add_typer(cache_app, name="cache")
 
 def main() -> None:
     """Runs the command line, and turns our errors into one line and an exit code."""
-    debug = "--debug" in sys.argv
+    debug = "--debug" in sys.argv or os.environ.get("PROMPTLAB_DEBUG", "0") != "0"
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     warnings.showwarning = show_warning
     try:
-        app(args=arguments, prog_name="promptlab")
+        try:
+            app(args=arguments, prog_name="promptlab")
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except PromptlabError as error:
         if debug:
             raise
@@ -66,9 +77,13 @@ def main() -> None:
     except KeyboardInterrupt:
         say("interrupted")
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        sys.stderr.close()
-        sys.exit(0)
+    except BrokenPipeError:
+        nobody_reads()
+    except OSError as error:  # a full disk, most likely
+        if debug:
+            raise
+        drop_output()
+        complain(str(error))
 
 
 @app.callback(invoke_without_command=True)
@@ -77,7 +92,12 @@ def _options(
         bool, typer.Option("--version", help="Print the version and exit.")
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show where an error comes from.")
+        bool,
+        typer.Option(
+            "--debug",
+            envvar="PROMPTLAB_DEBUG",
+            help="Show where an error comes from.",
+        ),
     ] = False,
 ) -> None:
     if version:

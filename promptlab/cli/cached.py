@@ -10,6 +10,7 @@ import typer
 from promptlab.cli.options import (
     BaseUrl,
     ConfigFile,
+    EnvFile,
     Json,
     Limit,
     Only,
@@ -17,8 +18,8 @@ from promptlab.cli.options import (
     Var,
     Yes,
 )
-from promptlab.cli.printing import complain, day, print_json, print_table, size
-from promptlab.cli.selection import load_config, selected
+from promptlab.cli.printing import complain, day, print_json, print_table, size, tell
+from promptlab.cli.selection import load_config, options_of, selected
 
 if TYPE_CHECKING:
     from promptlab.execution.cache import ResponseCache
@@ -41,7 +42,7 @@ def list_(json: Json = False) -> None:
         print_json(list(rows.values()))
         return
     if not rows:
-        print("the cache is empty")
+        tell("the cache is empty")
         return
     print_table(
         ["experiment", "answers", "size", "first", "last"],
@@ -69,7 +70,7 @@ def stats(json: Json = False) -> None:
     if json:
         print_json(plain)
     else:
-        print(
+        tell(
             f"{plain['answers']:,} answers, {size(cache.size_bytes())} on disk, "
             f"in {cache.directory}"
         )
@@ -85,16 +86,19 @@ def explain(
     only: Only = None,
     var: Var = None,
     base_url: BaseUrl = None,
+    env_file: EnvFile = None,
 ) -> None:
     """Say why a trial hits or misses the cache."""
+    from promptlab.execution.settings import Settings
+
     loaded = load_config(config)
     experiment = selected(loaded.experiment, None, limit, only, var)
     if trial >= len(experiment):
         complain(f"there is no trial {trial}: the experiment has {len(experiment):,}")
     chosen = experiment.trials[trial]
-    url = base_url or loaded.options.get("base_url")
-    print(chosen)
-    print(_cache(loaded).explain(chosen, base_url=url))
+    settings = Settings.of(options_of(loaded, base_url=base_url, env_file=env_file))
+    tell(chosen)
+    tell(_cache(loaded).explain(chosen.first_request(settings.route)))
 
 
 def prune(
@@ -125,7 +129,7 @@ def prune(
     )
     _confirm(f"Remove the answers {what}? They would have to be paid for again.", yes)
     removed = _cache().prune(older_than_s=age_s, experiment=experiment)
-    print(f"removed {removed:,} answers")
+    tell(f"removed {removed:,} answers")
 
 
 def clear(yes: Yes = False) -> None:
@@ -136,7 +140,7 @@ def clear(yes: Yes = False) -> None:
         "be paid for again.",
         yes,
     )
-    print(f"removed {cache.prune():,} answers")
+    tell(f"removed {cache.prune():,} answers")
 
 
 def export(
@@ -147,7 +151,7 @@ def export(
     from promptlab.execution.archive import export_archive
 
     count = export_archive(_cache(), path, experiment=experiment)
-    print(f"wrote {count:,} answers to {path}")
+    tell(f"wrote {count:,} answers to {path}")
 
 
 def import_(
@@ -157,7 +161,7 @@ def import_(
     from promptlab.execution.archive import import_archive
 
     added, known = import_archive(_cache(), path)
-    print(f"added {added:,} answers; {known:,} were there already")
+    tell(f"added {added:,} answers; {known:,} were there already")
 
 
 # What the commands are made of.
@@ -171,7 +175,7 @@ def _cache(config: Config | None = None) -> ResponseCache:
 
 def _confirm(question: str, yes: bool) -> None:
     if not yes and not typer.confirm(question):
-        print("nothing was removed")
+        tell("nothing was removed")
         raise typer.Exit
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import orjson
 import typer
 
 from promptlab.cli.options import (
@@ -34,9 +36,17 @@ from promptlab.cli.printing import (
     result_plain,
     say,
 )
-from promptlab.cli.selection import check_targets, load_config, options_of, selected
+from promptlab.cli.selection import (
+    check_targets,
+    load_config,
+    options_of,
+    pair,
+    selected,
+)
+from promptlab.errors import ExportError, did_you_mean
 
 if TYPE_CHECKING:
+    from promptlab.offline import Faults
     from promptlab.results.results import Results
     from promptlab.spec.experiment import Experiment
 
@@ -112,12 +122,14 @@ def run(
         print_plan(experiment.plan(**options), json=json)
         return
     results = _run(experiment, options, retry_errors=retry_errors, quiet=quiet or json)
-    for target in targets:
-        results.to(target)
+    unwritten = _write(results, targets)
+    written = [target for target in targets if target not in unwritten]
     if json:
-        print_json(result_plain(results, targets))
+        print_json(result_plain(results, written))
     elif not quiet:
-        print_results(results, targets)
+        print_results(results, written)
+    if unwritten:
+        complain(f"{'; '.join(unwritten.values())}; promptlab export -o writes it anew")
     sys.exit(_exit_code(results))
 
 
@@ -175,33 +187,22 @@ def serve_offline(
             envvar="PROMPTLAB_PORT", min=0, max=65535, help="0: any free one."
         ),
     ] = 8000,
-    latency_s: Annotated[
-        float,
+    fault: Annotated[
+        list[str] | None,
         typer.Option(
-            envvar="PROMPTLAB_LATENCY_S", min=0, help="Delay of every answer."
-        ),
-    ] = 0.0,
-    requests_per_minute: Annotated[
-        int | None,
-        typer.Option(
-            envvar="PROMPTLAB_REQUESTS_PER_MINUTE", min=1, help="A real limit."
+            "--fault",
+            metavar="NAME=VALUE",
+            envvar="PROMPTLAB_FAULT",
+            help="Make it misbehave: latency_s=0.5, requests_per_minute=60, "
+            "server_errors=0.1 (a share of calls), dropped, html, ...; may be given "
+            "again.",
         ),
     ] = None,
-    server_errors: Annotated[
-        float,
-        typer.Option(
-            envvar="PROMPTLAB_SERVER_ERRORS", min=0, max=1, help="Share of 500s."
-        ),
-    ] = 0.0,
 ) -> None:
     """Serve the offline model on this machine, for any OpenAI client."""
-    from promptlab.offline import Faults, OfflineServer
+    from promptlab.offline import OfflineServer
 
-    faults = Faults(
-        latency_s=latency_s,
-        requests_per_minute=requests_per_minute,
-        server_errors=server_errors,
-    )
+    faults = _faults(fault or [])
 
     async def serve() -> None:
         try:
@@ -219,6 +220,26 @@ def serve_offline(
             await server.stop()
 
     asyncio.run(serve())
+
+
+def _faults(given: Sequence[str]) -> Faults:
+    from promptlab.offline import Faults
+
+    known = [field.name for field in fields(Faults)]
+    switches: dict[str, Any] = {}
+    for text in given:
+        name, value = pair("--fault", text)
+        if name not in known:
+            hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
+            raise typer.BadParameter(f"no fault {name!r}{hint}")
+        try:
+            switches[name] = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            raise typer.BadParameter(f"{name} is a number, not {value!r}") from None
+    try:
+        return Faults(**switches)
+    except (TypeError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _run(
@@ -240,6 +261,17 @@ def _run(
             return handle.result()
         except KeyboardInterrupt:
             handle.cancel()  # what is in flight may arrive; a second time, not
+
+
+def _write(results: Results, targets: Sequence[Path]) -> dict[Path, str]:
+    """Writes the table to the files; gives those that cannot be written, and why."""
+    unwritten = {}
+    for target in targets:
+        try:
+            results.to(target)
+        except ExportError as error:
+            unwritten[target] = str(error)
+    return unwritten
 
 
 def _failed_before(experiment: Experiment) -> frozenset[int]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import textwrap
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.cells import cell_len
+
+from promptlab.execution.progress import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +45,7 @@ def print_plan(plan: Plan, *, json: bool) -> None:
             }
         )
         return
-    print(f"{experiment.name}: {experiment.size}")
+    tell(f"{experiment.name}: {experiment.size}")
     rows = [
         [
             name,
@@ -51,32 +55,32 @@ def print_plan(plan: Plan, *, json: bool) -> None:
         for name in experiment.grid.parameters
     ]
     print_table(["parameter", "values", ""], rows)
-    print(f"dataset {experiment.dataset.name}: {', '.join(experiment.dataset.fields)}")
-    print(f"a run now: {plan.headline}")
+    tell(f"dataset {experiment.dataset.name}: {', '.join(experiment.dataset.fields)}")
+    tell(f"a run now: {plan.headline}")
 
 
 def print_results(results: Results, targets: Sequence[Path]) -> None:
     """What a run gave, and where it was written."""
-    print(results.headline)
+    tell(results.headline)
     _print_summary(results.summary())
     if results.failures:
         _print_failures(results)
     for target in targets:
-        print(f"wrote {target}")
+        tell(f"wrote {target}")
     if results.run:
-        print(f"recorded as {results.run}")
+        tell(f"recorded as {results.run}")
 
 
 def _print_failures(results: Results) -> None:
     groups: dict[str, list[int]] = {}
     for trial, failure in sorted(results.failures.items()):
         groups.setdefault(failure.summary, []).append(trial)
-    print("failed:")
+    tell("failed:")
     for summary, trials in list(groups.items())[:5]:
         shown = ", ".join(map(str, trials[:5])) + (", …" if len(trials) > 5 else "")
-        print(f"  {len(trials):,} × {summary} (trial {shown})")
+        tell(f"  {len(trials):,} × {summary} (trial {shown})")
     if len(groups) > 5:
-        print(f"  and {len(groups) - 5} other kinds")
+        tell(f"  and {len(groups) - 5} other kinds")
 
 
 def result_plain(results: Results, targets: Sequence[Path]) -> dict[str, Any]:
@@ -112,7 +116,7 @@ def print_runs(records: Sequence[RunRecord], *, json: bool) -> None:
         )
         return
     if not records:
-        print("no run is recorded")
+        tell("no run is recorded")
         return
     print_table(
         ["run", "status", "trials", "answered", "failed", "calls"],
@@ -159,13 +163,17 @@ def _cell(value: Any) -> str:
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table; columns of numbers are set to the right, long heads are broken."""
-    columns = [_column(head, [row[n] for row in rows]) for n, head in enumerate(heads)]
+    columns = [
+        _column(printable(head), [printable(row[n]) for row in rows])
+        for n, head in enumerate(heads)
+    ]
     width = sum(cell_len(column[0]) for column in columns)
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
+    seen = sys.stdout is not None and sys.stdout.isatty()
+    room = shutil.get_terminal_size().columns if seen else 200
     gap = "  " if width + 2 * (len(heads) - 1) <= room else " "
     for line in zip(*columns, strict=True):
         if text := gap.join(line).rstrip():
-            print(text)
+            tell(text)
 
 
 def _column(head: str, cells: Sequence[str]) -> list[str]:
@@ -198,7 +206,7 @@ def print_json(plain: Any) -> None:
     """One JSON value, indented."""
     import orjson
 
-    sys.stdout.write(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode() + "\n")
+    _put(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode())
 
 
 def size(count: float) -> str:
@@ -221,9 +229,33 @@ def brief(value: object) -> str:
     return text if len(text) <= 40 else text[:39] + "…"
 
 
+def tell(text: object) -> None:
+    """A line, or several, on standard output."""
+    _put(printable(str(text)))
+
+
+def _put(text: str) -> None:
+    try:
+        print(text)
+    except BrokenPipeError:
+        nobody_reads()
+
+
+def nobody_reads() -> NoReturn:
+    """Ends quietly: the reader of a pipe has seen enough."""
+    drop_output()
+    sys.exit(0)
+
+
+def drop_output() -> None:
+    """Sends what is still to be written to standard output nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def say(text: str) -> None:
-    """A line on standard error."""
-    print(printable(text), file=sys.stderr, flush=True)
+    """A line on standard error, if anyone reads that."""
+    with suppress(OSError):
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 def complain(text: str) -> NoReturn:
@@ -235,8 +267,3 @@ def complain(text: str) -> NoReturn:
 def show_warning(message: Any, *_: Any, **__: Any) -> None:
     """A warning in one line, without the code that gave it."""
     say(f"note: {message}")
-
-
-def printable(text: str) -> str:
-    """The text, with what would steer a terminal shown as `\\x1b`."""
-    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)

@@ -14,6 +14,7 @@ from promptlab.cli.printing import (
     print_results,
     print_runs,
     result_plain,
+    tell,
 )
 from promptlab.cli.selection import check_targets
 
@@ -41,7 +42,7 @@ def show(
         print_json(result_plain(results, []))
         return
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.started_s))
-    print(f"{record.name}, started {started}")
+    tell(f"{record.name}, started {started}")
     print_results(results, [])
 
 
@@ -60,4 +61,4 @@ def export(
     check_targets(output)
     results = find_run(name).load_results()
     for target in output:
-        print(f"wrote {results.to(target)}")
+        tell(f"wrote {results.to(target)}")

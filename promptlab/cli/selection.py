@@ -29,11 +29,11 @@ def selected(
 ) -> Experiment:
     """The experiment, with what the options leave of it."""
     if var:
-        experiment = experiment.with_inputs(**dict(_pair("--var", v) for v in var))
+        experiment = experiment.with_inputs(**dict(pair("--var", v) for v in var))
     if only:
         wanted: dict[str, list[Any]] = {}
         for entry in only:
-            name, text = _pair("--only", entry)
+            name, text = pair("--only", entry)
             wanted.setdefault(name, []).append(_label(experiment, name, text))
         experiment = experiment.only(**wanted)
     if limit:
@@ -43,7 +43,8 @@ def selected(
     return experiment
 
 
-def _pair(option: str, text: str) -> tuple[str, str]:
+def pair(option: str, text: str) -> tuple[str, str]:
+    """The two sides of `NAME=VALUE`, as it was given to an option."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise typer.BadParameter(f"{option} takes NAME=VALUE, not {text!r}")
@@ -87,7 +88,7 @@ def options_of(config: Config, **given: Any) -> dict[str, Any]:
 
 def check_targets(targets: Sequence[Path]) -> None:
     """Raises `ExportError` when a table cannot be written to one of the files."""
-    from promptlab.results.exports import check_ending
+    from promptlab.results.exports import check_target
 
     for target in targets:
-        check_ending(target)
+        check_target(target)

@@ -9,7 +9,9 @@ be wrong about neither. A file whose name ends in `.gz` is compressed.
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -25,6 +27,13 @@ from promptlab.spec.request import SCHEMA, Request
 AT_ONCE = 500
 LONGEST_LINE = 64_000_000
 """Bytes; a longer one is not an answer but an attack or an accident."""
+
+
+NO_ANSWER = (
+    *(ValueError, KeyError, TypeError, AttributeError, OverflowError),
+    *(CallError, SpecError),
+)
+"""What a line that is no answer raises when it is read as one."""
 
 
 def export_archive(
@@ -52,7 +61,8 @@ def export_archive(
             f"{path} cannot be written: {error.strerror or error}"
         ) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
     return count
 
 
@@ -99,11 +109,11 @@ def _entries(path: Path) -> Iterator[Entry]:
                 number += 1
                 try:
                     yield _entry(orjson.loads(line))
-                except (ValueError, KeyError, TypeError, CallError, SpecError) as error:
+                except NO_ANSWER as error:
                     raise CacheError(
                         f"{path}, line {number} is not a cached answer: {error}"
                     ) from error
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise CacheError(f"{path} cannot be read: {reason}") from error
 
@@ -114,6 +124,10 @@ def _entry(plain: dict[str, Any]) -> Entry:
         raise SpecError(
             f"its requests follow schema {asked['schema']}, ours is {SCHEMA}"
         )
+    if type(asked["repeat"]) is not int:
+        raise SpecError(f"its repeat is {asked['repeat']!r}, not a whole number")
+    if not all(isinstance(message, dict) for message in asked["body"]["messages"]):
+        raise SpecError("its request has messages that are none")
     request = Request.from_plain(asked)
     response = read_reply(200, {}, plain["body"].encode(), float(plain["latency_s"]))
     response = replace(

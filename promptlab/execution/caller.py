@@ -13,7 +13,7 @@ from promptlab.errors import CacheError, CallError
 from promptlab.execution.cache import Entry, ResponseCache
 from promptlab.execution.client import Client
 from promptlab.execution.commits import GroupCommit
-from promptlab.execution.lanes import Lane
+from promptlab.execution.lanes import NEXT_TRY, Lane
 from promptlab.execution.loop import background_loop
 from promptlab.execution.replies import redacted
 from promptlab.execution.retries import Backoff, Verdict, judge
@@ -124,7 +124,7 @@ class Caller:
                 raise CallError(_too_long(failure, wait_s, self._settings.max_wait_s))
             waited_s += wait_s
             asked = failure.retry_after_s is not None
-            await lane.hold(wait_s, "Retry-After" if asked else "the next attempt")
+            await lane.hold(wait_s, "Retry-After" if asked else NEXT_TRY)
 
     async def _attempt(self, request: Request, lane: Lane, attempt: int) -> Head:
         """One attempt: sent within the limits, stored before its place is given up."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -178,11 +178,13 @@ class SDKClient:
         import httpx2
         import openai
 
-        key = self._sdk.api_key
         started = time.perf_counter()
         try:
             reply: httpx2.Response = await self._sdk.post(
-                "/chat/completions", body=request.body, cast_to=httpx2.Response
+                "/chat/completions",
+                body=request.body,
+                cast_to=httpx2.Response,
+                options={"follow_redirects": False},
             )
             status, headers, body = reply.status_code, reply.headers, reply.content
         except openai.APIStatusError as error:
@@ -191,12 +193,17 @@ class SDKClient:
         except openai.APITimeoutError as error:
             raise CallError(_timeout(None)) from error
         except (openai.APIConnectionError, httpx2.HTTPError) as error:
-            raise CallError(_broken(error.__cause__ or error, key)) from error
+            raise CallError(_broken(error.__cause__ or error, self._key)) from error
         latency_s = time.perf_counter() - started
         try:
             return read_reply(status, headers, body, latency_s)
         except CallError as error:
-            raise _without_key(error, key) from None
+            raise _without_key(error, self._key) from None
+
+    @property
+    def _key(self) -> str:
+        """The key as last sent: where a function gives it, it may change."""
+        return self._sdk.api_key
 
     async def close(self) -> None:
         """Nothing to let go of: the SDK client is yours."""
@@ -248,6 +255,10 @@ def _broken(error: BaseException, key: str) -> Failure:
 
 
 def _without_key(error: CallError, key: str) -> CallError:
-    failure = error.failure
-    object.__setattr__(failure, "message", redacted(failure.message, key))
+    """The same error; a server may have put the key into any part of it."""
+    parts = {
+        name: redacted(part, key) if isinstance(part, str) else part
+        for name, part in error.failure.to_plain().items()
+    }
+    failure = replace(Failure.from_plain(parts), headers=error.failure.headers)
     return CallError(failure)

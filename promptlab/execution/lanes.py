@@ -9,6 +9,9 @@ from collections import deque
 from promptlab.execution.limiter import Limiter
 from promptlab.execution.progress import duration
 
+NEXT_TRY = "the next attempt"
+"""Why a call waits that failed and will be made again."""
+
 
 class Gate:
     """Keeps the calls in flight, over all lanes, within the limit that the user set."""
@@ -37,8 +40,7 @@ class Lane:
         self.in_flight = 0
         self._gate = gate
         self._at_gate: deque[asyncio.Future[None]] = deque()
-        self._held_until = 0.0
-        self._held_by = ""
+        self._holds: dict[object, tuple[float, str]] = {}
         gate.lanes.append(self)
 
     @property
@@ -67,10 +69,12 @@ class Lane:
     async def hold(self, wait_s: float, reason: str) -> None:
         """Waits; meanwhile `held_back` says what for."""
         if wait_s > 0:
-            now = time.monotonic()
-            if self._held_until <= now:
-                self._held_until, self._held_by = now + wait_s, reason
-            await asyncio.sleep(wait_s)
+            hold = object()
+            self._holds[hold] = time.monotonic() + wait_s, reason
+            try:
+                await asyncio.sleep(wait_s)
+            finally:
+                del self._holds[hold]
 
     def admit_one(self) -> bool:
         """Gives a place to the call that has waited longest; False if none waits."""
@@ -83,11 +87,17 @@ class Lane:
         return False
 
     def held_back(self, now: float) -> str:
-        """What holds this model's calls back, and how long; empty if nothing does."""
-        left_s = self._held_until - now
-        if left_s <= 0.5 or self.in_flight:
+        """What holds this model's calls back, how many and for how long; empty if
+        nothing does, or only single calls before their next attempt."""
+        holds = self._holds.values()
+        limits = [hold for hold in holds if self.in_flight == 0 or hold[1] != NEXT_TRY]
+        if not limits:
             return ""
-        return f"{self._held_by} of {self.model}, {duration(left_s)}"
+        until, reason = min(limits)
+        calls = "1 call" if len(limits) == 1 else f"{len(limits):,} calls"
+        soon = until - now < 1
+        when = "" if soon else f", the next in {duration(until - now)}"
+        return f"{reason} of {self.model} ({calls}{when})"
 
     async def _place(self) -> None:
         if self.has_room and self._gate.in_flight < self._gate.limit:

@@ -6,7 +6,7 @@ import html
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, TextIO
@@ -60,7 +60,7 @@ class Progress:
             parts.append(f"{self.calls_per_s:.3g} calls/s")
             if self.left_s is not None:
                 parts.append(f"{duration(self.left_s)} left")
-        if self.waiting:
+        if self.waiting and not self.finished:
             parts.append(f"waiting for {self.waiting}")
         if self.reason:
             parts.append(self.reason)
@@ -77,6 +77,11 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def printable(text: str) -> str:
+    """The text, with what would steer a terminal shown as `\\x1b`."""
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
 
 class Display(Protocol):
@@ -118,7 +123,8 @@ class Lines(AbstractContextManager["Lines"]):
         now = time.monotonic()
         if progress.finished or now >= self._next:
             self._next = now + self._every_s
-            print(progress.line, file=self._stream, flush=True)
+            with suppress(OSError):  # a run goes on when nobody reads its log
+                print(printable(progress.line), file=self._stream, flush=True)
 
     def __exit__(self, *_: object) -> None:
         return None
@@ -151,7 +157,7 @@ class Terminal(AbstractContextManager["Terminal"]):
         return self
 
     def __call__(self, progress: Progress) -> None:
-        line = progress.line.removeprefix(f"{progress.name}: ")
+        line = printable(progress.line.removeprefix(f"{progress.name}: "))
         if self._task is None:
             self._task = self._bar.add_task("", total=progress.trials, line=line)
         self._bar.update(self._task, completed=progress.done, line=line)

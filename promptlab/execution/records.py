@@ -165,8 +165,9 @@ class RunRecord:
 
 def recorded_runs() -> list[RunRecord]:
     """Every recorded run, the latest first."""
-    files = sorted(runs_folder().glob("*/run.json"), reverse=True)
-    return [record for file in files if (record := _read(file))]
+    files = runs_folder().glob("*/run.json")
+    records = [record for file in files if (record := _read(file))]
+    return sorted(records, key=lambda record: record.started_s, reverse=True)
 
 
 def last_run_of(experiment: Experiment) -> RunRecord | None:
@@ -176,7 +177,8 @@ def last_run_of(experiment: Experiment) -> RunRecord | None:
 
 
 def find_run(name: str | None = None) -> RunRecord:
-    """The run of that name, or whose name begins so; without a name, the latest.
+    """The run of that name, or whose name begins so, or the latest of the experiment
+    of that name; without a name, the latest of all.
 
     Raises:
         UnknownRun: there is none, or more than one begins so.
@@ -186,9 +188,14 @@ def find_run(name: str | None = None) -> RunRecord:
         raise UnknownRun(f"no run is recorded in {runs_folder()}")
     if name is None:
         return runs[0]
-    found = [r for r in runs if r.name == name] or [
-        r for r in runs if r.name.startswith(name) or r.experiment_name == name
-    ]
+    found = [r for r in runs if name in (r.name, r.experiment_name)]
+    if not found:
+        found = [r for r in runs if r.name.startswith(name)]
+        if len(found) > 1:
+            raise UnknownRun(
+                f"{len(found)} runs begin with {name!r}; "
+                f"the latest is {found[0].name!r}"
+            )
     if not found:
         close = did_you_mean(name, [r.name for r in runs])
         raise UnknownRun(

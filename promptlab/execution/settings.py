@@ -23,6 +23,12 @@ from promptlab.execution.routes import OFFLINE_SCHEME, route
 from promptlab.spec.experiment import Experiment, Requests
 from promptlab.spec.request import canonical_url
 
+ACCOUNT = {
+    "OpenAI-Organization": "OPENAI_ORG_ID",
+    "OpenAI-Project": "OPENAI_PROJECT_ID",
+}
+"""Headers, and the variables that they come from; the SDK does not know `.env`."""
+
 ProgressOption = bool | Literal["auto"] | Callable[[Progress], None]
 
 
@@ -126,13 +132,18 @@ class Settings:
         secrets = {}
         for base_url, _ in requests.destinations():
             if base_url.startswith(OFFLINE_SCHEME):
-                secrets[base_url] = find_key("offline", {}, base_url)
+                secrets[base_url] = find_key("none-needed", {}, base_url)
                 continue
             check_transport(base_url, allow_insecure=self.allow_insecure)
             secrets[base_url] = find_key(
                 self.api_key, self.variables, base_url, self.api_key_env
             )
-        return OpenAIClient(secrets, headers=self.headers, timeout_s=self.timeout_s)
+        headers = {
+            header: named
+            for header, variable in ACCOUNT.items()
+            if (named := self.variables.get(variable))
+        } | dict(self.headers or {})
+        return OpenAIClient(secrets, headers=headers, timeout_s=self.timeout_s)
 
 
 def _positive(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,7 +55,8 @@ def write(table: pd.DataFrame, path: Path) -> Path:
             f"{path} cannot be written: {error.strerror or error}"
         ) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
     return path
 
 
@@ -81,9 +84,22 @@ def read_results(path: str | Path) -> pd.DataFrame:
         raise ExportError(f"{path} is not an exported table: {reason}") from error
 
 
-def check_ending(path: Path) -> None:
-    """Raises `ExportError` when a table cannot be written to a file of that name."""
+def check_target(path: Path) -> None:
+    """Raises `ExportError` when a table could not be written to that file now.
+
+    Nothing is left on disk: the file is to come after calls that cost money.
+    """
     _by_ending(path, WRITERS)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
+        folder = next(f for f in path.absolute().parents if f.exists())
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ExportError(
+            f"{path} cannot be written: {error.strerror or error}"
+        ) from error
 
 
 def neutralised(text: str) -> str:
@@ -161,7 +177,7 @@ def _write_xlsx(table: pd.DataFrame, path: Path) -> None:
         value = _flat(value)
         if not isinstance(value, str):
             return value
-        text = NOT_IN_XML.sub("\ufffd", neutralised(value))[:EXCEL_CELL]
+        text = neutralised(NOT_IN_XML.sub("\ufffd", value))[:EXCEL_CELL]
         made = WriteOnlyCell(sheet, text)
         made.data_type = "s"  # a text, whatever it begins with
         return made
@@ -230,8 +246,12 @@ def _write_parquet(table: pd.DataFrame, path: Path) -> None:
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    data = pq.read_table(path)
+    with path.open("rb") as file:
+        data = pq.read_table(file)
     table: pd.DataFrame = data.to_pandas()
+    for name in table.select_dtypes("category"):
+        if table[name].cat.categories.empty:  # of nothing Arrow keeps no type
+            table[name] = column(str(name), [None] * len(table))
     for name in orjson.loads((data.schema.metadata or {}).get(PACKED, b"[]")):
         table[name] = column(name, [orjson.loads(value) for value in table[name]])
     return table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -20,6 +20,10 @@ from promptlab.results.table import TOKENS, build_table
 from promptlab.spec.experiment import Experiment, Trial
 
 Status = Literal["complete", "interrupted", "stopped"]
+
+SHOWN_ROWS = 10
+SHOWN_INPUTS = 2
+"""Of results in a notebook: rows, and the most inputs that are shown among them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,18 +172,25 @@ class Results:
         return f"Results({self.experiment.name!r}: {self.headline})"
 
     def _repr_html_(self) -> str:
-        shown = self._table.head(10)
-        drop = [c for c in ("trial", "key", *TOKENS[1:4:2]) if c in shown]
-        if not self.failures:
-            drop.append("error")
-        shown = shown.drop(columns=drop)
+        shown = self._table[self._telling_columns()].head(SHOWN_ROWS)
         rest = len(self._table) - len(shown)
         return (
             f"<p><b>{html.escape(self.experiment.name)}</b> · "
             f"{html.escape(self.headline)}</p>"
             + _html_table(shown)
-            + (f"<p>and {rest:,} more rows: <code>.table</code></p>" if rest else "")
+            + (f"<p>and {rest:,} more rows in <code>.table</code></p>" if rest else "")
         )
+
+    def _telling_columns(self) -> list[str]:
+        """The columns worth showing: parameters that vary, inputs if they are few."""
+        grid, dataset = self.experiment.grid, self.experiment.dataset
+        columns = [p for p in grid.parameters if len(grid.levels(p)) > 1]
+        columns.append("case")
+        columns += dataset.fields if len(dataset.fields) <= SHOWN_INPUTS else ()
+        columns += ["expected"] if dataset.has_expected else []
+        columns += ["repeat"] if self.experiment.repeats > 1 else []
+        columns += ["output", "finish_reason", "output_tokens", "latency_s", "cached"]
+        return columns + (["error"] if self.failures else [])
 
     @cached_property
     def headline(self) -> str:
@@ -225,22 +236,18 @@ def _groupable(values: pd.Series[Any]) -> pd.Series[Any]:
     )
 
 
-@dataclass(frozen=True)
-class _Style:
-    """How the HTML table looks without any style sheet."""
-
-    cell: str = field(
-        default="text-align:left;vertical-align:top;max-width:28em;"
-        "white-space:pre-wrap;overflow-wrap:anywhere"
-    )
+CELL = (
+    "text-align:left;vertical-align:top;max-width:28em;"
+    "white-space:pre-wrap;overflow-wrap:break-word"
+)
 
 
 def _html_table(table: pd.DataFrame) -> str:
-    style = _Style().cell
-    head = "".join(f"<th style='{style}'>{html.escape(str(c))}</th>" for c in table)
+    """A table that needs neither script nor style sheet."""
+    head = "".join(f"<th style='{CELL}'>{html.escape(str(c))}</th>" for c in table)
     body = "".join(
         "<tr>"
-        + "".join(f"<td style='{style}'>{_html_cell(value)}</td>" for value in row)
+        + "".join(f"<td style='{CELL}'>{_html_cell(value)}</td>" for value in row)
         + "</tr>"
         for row in table.itertuples(index=False)
     )
@@ -252,7 +259,7 @@ def _html_cell(value: Any) -> str:
     if value is None:
         return "–"
     text = f"{value:.3g}" if isinstance(value, float) else str(value)
-    return html.escape(text if len(text) <= 300 else text[:299] + "…", quote=True)
+    return html.escape(text if len(text) <= 200 else text[:199] + "…", quote=True)
 
 
 def _value(value: Any) -> Any:

@@ -1,0 +1,68 @@
+"""Fixtures: a fake model, a small experiment, a cache, and how they are run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import promptlab as pl
+
+from .fakes import FakeClient
+
+OutcomeTable = Callable[[pl.Results], pd.DataFrame]
+
+
+@pytest.fixture(autouse=True)
+def clean_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A project of its own for each test, without anybody's key."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("OPENAI_PROJECT_ID", "OPENAI_CUSTOM_HEADERS", "OPENAI_ADMIN_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PROMPTLAB_HOME", str(tmp_path / ".promptlab"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / ".promptlab"
+
+
+@pytest.fixture
+def client() -> FakeClient:
+    return FakeClient()
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[pl.ResponseCache]:
+    cache = pl.ResponseCache(tmp_path / ".promptlab" / "cache")
+    yield cache
+    cache.close()
+
+
+@pytest.fixture
+def experiment() -> pl.Experiment:
+    """Two temperatures × four cities: eight trials."""
+    return capitals()
+
+
+def capitals(
+    cities: int = 4, *, repeats: int = 1, name: str = "capitals", **grid: Any
+) -> pl.Experiment:
+    """An experiment of two temperatures, or as `grid` says, on some cities."""
+    parameters: dict[str, Any] = {
+        "model": ["fake"],
+        "prompt": ["Where is {{city}}?"],
+        "temperature": [0, 1],
+    }
+    return pl.Experiment(
+        name,
+        grid=pl.Grid(**{**parameters, **grid}),
+        dataset=[{"city": f"city {number}"} for number in range(cities)],
+        repeats=repeats,
+    )
+
+
+def outcomes(results: pl.Results) -> pd.DataFrame:
+    """The table without who paid: what must not depend on how often a run was cut."""
+    return results.table.drop(columns=["cached"])

@@ -1,0 +1,520 @@
+"""The cache: what is kept, what is refused, who may share it, and what is missing."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import diskcache
+import orjson
+import pytest
+from pandas.testing import assert_frame_equal
+
+import promptlab as pl
+from promptlab.errors import CacheError
+from promptlab.execution.cache import Entry
+
+from .conftest import capitals, outcomes
+from .fakes import PATIENCE_S, FakeClient, response
+
+URL = "https://fake.test/v1"
+
+
+def asked(
+    text: str = "Where is Bern?", repeat: int = 0, **parameters: object
+) -> pl.Request:
+    messages = [{"role": "user", "content": text}]
+    return pl.Request(
+        URL, {"model": "fake", "messages": messages, **parameters}, repeat
+    )
+
+
+def entry(
+    request: pl.Request, text: str = "In Europe.", experiment: str = "e"
+) -> Entry:
+    return Entry.of(request, response(text), experiment)
+
+
+def row_changed(cache: pl.ResponseCache, sql: str, *values: object) -> None:
+    """Changes the database as somebody else would who can write to it."""
+    with closing(sqlite3.connect(cache.directory / "cache.db")) as file, file:
+        assert file.execute(sql, values).rowcount == 1
+
+
+class Trap:
+    """Leaves a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return os.mkdir, (str(self.path),)
+
+
+# What is kept.
+
+
+def test_an_answer_comes_back_as_it_was_received(cache: pl.ResponseCache) -> None:
+    stored = entry(asked())
+
+    cache.put([stored])
+    found = cache.get(stored.key)
+
+    assert found == stored
+    assert found is not None
+    assert found.request == asked()
+    assert found.response == response("In Europe.")
+    assert found.response.model == "fake-2026-11-01"
+
+
+def test_an_entry_is_lines_of_json_and_nothing_else(cache: pl.ResponseCache) -> None:
+    cache.put([entry(asked())])
+
+    with closing(sqlite3.connect(cache.directory / "cache.db")) as database:
+        rows = database.execute("SELECT key, raw, mode, filename, value FROM Cache")
+        ((key, raw, mode, filename, value),) = rows.fetchall()
+
+    head, request, body = (orjson.loads(line) for line in value.split(b"\n"))
+    assert (key, raw, mode, filename) == (asked().key, 1, 1, None)
+    assert head[:2] == ["In Europe.", "stop"]
+    assert request["body"]["model"] == "fake"
+    assert body["choices"][0]["message"]["content"] == "In Europe."
+
+
+def test_a_later_answer_takes_the_place_of_an_earlier_one(
+    cache: pl.ResponseCache,
+) -> None:
+    cache.put([entry(asked(), "first")])
+    cache.put([entry(asked(), "second")])
+
+    assert len(cache) == 1
+    assert cache.heads([asked().key])[asked().key][0] == "second"
+
+
+def test_nothing_is_evicted(cache: pl.ResponseCache) -> None:
+    with diskcache.Cache(str(cache.directory)) as bare:
+        settings = bare.eviction_policy, bare.cull_limit, bare.size_limit
+
+    assert settings == ("none", 0, 2**62)
+
+
+def test_folders_and_files_are_the_users_alone(
+    cache: pl.ResponseCache, clean_home: Path
+) -> None:
+    cache.put([entry(asked())])
+
+    for folder in (clean_home, cache.directory):
+        assert folder.stat().st_mode & 0o777 == 0o700
+    files = list(cache.directory.glob("cache.db*"))
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+
+
+def test_ten_thousand_keys_are_looked_up_at_once(cache: pl.ResponseCache) -> None:
+    entries = [entry(asked(str(number))) for number in range(6_000)]
+    keys = [*(e.key for e in entries), *(f"{n:064x}" for n in range(6_000))]
+
+    cache.put(entries)
+
+    assert len(cache) == 6_000
+    assert cache.heads(keys).keys() == cache.known(keys) == {e.key for e in entries}
+    assert [found.key for found in cache.entries()] == [e.key for e in entries]
+
+
+def test_answers_are_put_all_or_none(cache: pl.ResponseCache) -> None:
+    good = entry(asked())
+    bad = Entry("k", [], b"", body=None)  # type: ignore[arg-type]
+
+    with pytest.raises(Exception):  # noqa: B017, PT011 - whatever it is
+        cache.put([good, bad])
+
+    assert len(cache) == 0
+
+
+# What is refused.
+
+
+def test_a_planted_pickle_is_not_run_and_counts_as_missing(
+    cache: pl.ResponseCache, experiment: pl.Experiment, tmp_path: Path
+) -> None:
+    paid = experiment.run(client=FakeClient(), cache=cache)
+    trap = pickle.dumps(Trap(tmp_path / "sprung"))
+    row_changed(cache, "UPDATE Cache SET mode = 4, value = ? WHERE rowid = 1", trap)
+    client = FakeClient()
+
+    with pytest.warns(pl.PromptlabWarning, match="damaged or not ours"):
+        plan = experiment.plan(client=client, cache=cache)
+    with pytest.warns(pl.PromptlabWarning, match="counts as missing"):
+        results = experiment.run(client=client, cache=pl.ResponseCache(cache.directory))
+    again = experiment.run(client=FakeClient(), cache=cache)
+
+    assert not (tmp_path / "sprung").exists()
+    assert plan.counts["cached"] == 7
+    assert client.calls == 1
+    assert_frame_equal(outcomes(paid), outcomes(results))
+    assert again.table["cached"].all()
+
+
+@pytest.mark.filterwarnings("ignore::promptlab.errors.PromptlabWarning")
+@pytest.mark.parametrize("mode", [0, 2, 3, 4, 5, None])
+def test_no_way_of_reading_runs_a_planted_pickle(
+    cache: pl.ResponseCache, tmp_path: Path, mode: int | None
+) -> None:
+    cache.put([entry(asked())])
+    trap = pickle.dumps(Trap(tmp_path / "sprung"))
+    row_changed(cache, "UPDATE Cache SET mode = ?, value = ?", mode, trap)
+
+    assert cache.get(asked().key) is None
+    assert cache.heads([asked().key]) == {}
+    assert cache.head(asked().key) is None
+    assert cache.known([asked().key]) == set()
+    assert list(cache.entries()) == []
+    assert cache.explain(asked()).hit is None
+    cache.prune()
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_pickled_key_is_never_looked_at(
+    cache: pl.ResponseCache, tmp_path: Path
+) -> None:
+    trap = pickle.dumps(Trap(tmp_path / "sprung"))
+    row_changed(
+        cache,
+        "INSERT INTO Cache (key, raw, mode, value) VALUES (?, 0, 4, ?)",
+        trap,
+        trap,
+    )
+    cache.put([entry(asked())])
+
+    assert len(cache) == len(list(cache.entries())) == len(cache.catalogue()) == 1
+    assert cache.explain(asked("other")).nearest == asked()
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.filterwarnings("ignore::promptlab.errors.PromptlabWarning")
+def test_a_row_that_points_to_a_file_is_refused(
+    cache: pl.ResponseCache, tmp_path: Path
+) -> None:
+    stored = entry(asked())
+    cache.put([stored])
+    (tmp_path / "secret").write_bytes(stored.value)
+    row_changed(cache, "UPDATE Cache SET filename = ?", str(tmp_path / "secret"))
+
+    assert cache.get(stored.key) is None
+    assert cache.heads([stored.key]) == {}
+    assert cache.known([stored.key]) == set()
+
+
+HEAD = entry(asked()).head
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"no line ends here",
+        b"not json\n{}\n{}",
+        b"{}\n{}\n{}",
+        b'"a text of ten"\n{}\n{}',
+        b"[]\n{}\n{}",
+        b'["In Europe.", "stop"]\n{}\n{}',
+        orjson.dumps([5, *HEAD[1:]]) + b"\n{}\n{}",
+        orjson.dumps([*HEAD[:2], "ten", *HEAD[3:]]) + b"\n{}\n{}",
+        orjson.dumps([*HEAD[:6], "fast", *HEAD[7:]]) + b"\n{}\n{}",
+        b"\xff\xfe\n{}\n{}",
+    ],
+    ids=lambda value: repr(value[:24]),
+)
+def test_a_damaged_entry_is_missing_and_overwritten_by_the_next_answer(
+    cache: pl.ResponseCache, experiment: pl.Experiment, value: bytes
+) -> None:
+    paid = experiment.run(client=FakeClient(), cache=cache)
+    row_changed(cache, "UPDATE Cache SET value = ? WHERE rowid = 1", value)
+    client = FakeClient()
+
+    with pytest.warns(pl.PromptlabWarning, match="counts as missing"):
+        results = experiment.run(client=client, cache=cache)
+    again = experiment.run(client=FakeClient(), cache=cache)
+
+    assert client.calls == 1
+    assert_frame_equal(outcomes(paid), outcomes(results))
+    assert again.table["cached"].all()
+
+
+def test_a_database_that_is_none_is_told_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "cache.db").write_bytes(b"not a database" * 100)
+
+    with pytest.raises(CacheError, match="move the folder away to begin a new one"):
+        pl.ResponseCache(tmp_path / "cache")
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    with pytest.raises(CacheError, match="PROMPTLAB_HOME"):
+        pl.ResponseCache(tmp_path / "file" / "cache")
+
+
+# Who may share it.
+
+
+WRITER = """
+    import sys
+    from pathlib import Path
+    import promptlab as pl
+    from promptlab.execution.cache import Entry
+    from promptlab.results.record import Response, Usage
+
+    folder, mine, theirs = sys.argv[1:]
+    cache = pl.ResponseCache(folder)
+
+    def entry(who, number):
+        messages = [{"role": "user", "content": f"{who} {number}"}]
+        request = pl.Request("https://x.test", {"model": "m", "messages": messages})
+        answer = Response("yes", "stop", Usage(), 0.1, body=b"{}")
+        return Entry.of(request, answer, who)
+
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for number in range(300):
+        cache.put([entry(mine, number), entry("both", number)])
+        assert cache.get(entry(mine, number).key) is not None
+        cache.heads([entry(theirs, n).key for n in range(number)])
+    print("done", flush=True)
+"""
+
+
+def test_two_processes_write_and_read_one_cache_and_lose_nothing(
+    cache: pl.ResponseCache,
+) -> None:
+    names = ("one", "other")
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(WRITER), cache.directory, *order],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for order in (names, names[::-1])
+    ]
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+
+    ends = [writer.communicate("go\n", timeout=PATIENCE_S) for writer in writers]
+
+    assert ends == [("done\n", ""), ("done\n", "")]
+    assert len(cache) == 3 * 300
+    assert len(list(cache.entries())) == 3 * 300
+
+
+# What is removed.
+
+
+def test_prune_removes_by_age_by_experiment_or_by_both(
+    cache: pl.ResponseCache,
+) -> None:
+    def aged(text: str, experiment: str, age_s: float) -> Entry:
+        stored = entry(asked(text), experiment=experiment)
+        stored.head[-1] = time.time() - age_s
+        return stored
+
+    cache.put([aged("1", "a", 5), aged("2", "a", 500), aged("3", "b", 500)])
+
+    assert cache.prune(older_than_s=100, experiment="b") == 1
+    assert cache.prune(experiment="b") == 0
+    assert cache.prune(older_than_s=100) == 1
+    assert cache.prune(experiment="a") == 1
+    assert len(cache) == 0
+
+
+def test_delete_removes_some_and_prune_alone_removes_all(
+    cache: pl.ResponseCache,
+) -> None:
+    cache.put([entry(asked(str(number))) for number in range(5)])
+
+    assert cache.delete([asked("1").key, asked("2").key, "unknown"]) == 2
+    assert asked("1").key not in cache
+    assert asked("3").key in cache
+    assert cache.prune() == 3
+    assert len(cache) == 0
+
+
+def test_the_catalogue_says_who_paid_when_and_how_much_it_holds(
+    cache: pl.ResponseCache,
+) -> None:
+    stored = entry(asked(), experiment="triage")
+    cache.put([stored])
+
+    assert cache.catalogue() == [
+        (stored.key, "triage", 1_790_000_000.0, len(stored.value))
+    ]
+    assert cache.size_bytes() > len(stored.value)
+
+
+# Why it is a hit or a miss.
+
+
+def test_explain_tells_a_hit_and_who_paid(cache: pl.ResponseCache) -> None:
+    cache.put([entry(asked(), experiment="triage")])
+
+    explanation = cache.explain(asked())
+
+    assert explanation.hit is not None
+    assert f"key      {asked().key}" in str(explanation)
+    assert "cached   yes, paid for by triage" in str(explanation)
+
+
+@pytest.mark.parametrize(
+    ("request_", "difference"),
+    [
+        (asked(temperature=0.7), "temperature: asked 0.7, stored nothing"),
+        (asked(repeat=2), "repeat: asked 2, stored 0"),
+        (
+            asked("Where is Lima?"),
+            "messages[0].content: asked 'Where is Lima?', stored 'Where is Bern?'",
+        ),
+    ],
+    ids=["a parameter", "the repeat", "a text"],
+)
+def test_explain_tells_what_differs_from_the_nearest(
+    cache: pl.ResponseCache, request_: pl.Request, difference: str
+) -> None:
+    cache.put([entry(asked()), entry(asked("Something else", top_p=1, seed=3))])
+
+    explanation = cache.explain(request_)
+
+    assert explanation.hit is None
+    assert explanation.nearest == asked()
+    assert [str(found) for found in explanation.differences] == [difference]
+    assert f"the nearest is {asked().key}" in str(explanation)
+
+
+def test_explain_chooses_one_of_several_that_are_equally_near(
+    cache: pl.ResponseCache,
+) -> None:
+    cache.put([entry(asked(temperature=0)), entry(asked(temperature=1))])
+
+    (difference,) = cache.explain(asked(temperature=0.5)).differences
+
+    assert difference.field == "temperature"
+
+
+def test_explain_shows_where_long_texts_part(cache: pl.ResponseCache) -> None:
+    cache.put([entry(asked("x" * 5000 + " in Bern " + "y" * 5000))])
+
+    (difference,) = cache.explain(
+        asked("x" * 5000 + " in Lima " + "y" * 5000)
+    ).differences
+
+    assert len(str(difference)) < 250
+    assert "Lima" in str(difference)
+    assert "Bern" in str(difference)
+
+
+def test_explain_says_that_the_cache_is_empty(cache: pl.ResponseCache) -> None:
+    assert "the cache is empty" in str(cache.explain(asked()))
+
+
+def test_explain_takes_a_trial_as_a_run_would_send_it(
+    cache: pl.ResponseCache, experiment: pl.Experiment
+) -> None:
+    experiment.run(client=FakeClient(), cache=cache)
+
+    assert cache.explain(experiment.trials[3], base_url=URL).hit is not None
+    (difference,) = cache.explain(experiment.trials[3]).differences
+    assert difference.field == "base_url"
+
+
+# When the disk is full.
+
+
+class FullDisk(pl.ResponseCache):
+    """A cache on a disk that takes so many answers and no more."""
+
+    room = 5
+
+    def put(self, entries: Sequence[Entry]) -> None:
+        if len(self) + len(entries) > self.room:
+            raise CacheError("answers cannot be stored: database or disk is full")
+        super().put(entries)
+
+
+def test_a_full_disk_stops_the_run_and_the_answers_stay_in_the_results(
+    tmp_path: Path,
+) -> None:
+    cache = FullDisk(tmp_path / "full")
+    client = FakeClient()
+
+    results = capitals(50).run(client=client, cache=cache, max_concurrency=1)
+
+    assert results.status == "stopped"
+    assert results.reason == (
+        "answers cannot be stored: database or disk is full; "
+        "export these results to keep them"
+    )
+    assert client.calls == results.totals.answered == 6
+    assert results.table["output"].notna().sum() == 6
+    assert len(cache) == 5
+
+
+def test_every_call_in_flight_when_the_disk_fills_up_stays_in_the_results(
+    tmp_path: Path,
+) -> None:
+    client = FakeClient(held=lambda request: True)
+
+    handle = capitals(50).start(
+        client=client, cache=FullDisk(tmp_path / "full"), max_concurrency=8
+    )
+    client.wait_for_calls(8)
+    client.release_all()
+    results = handle.result(PATIENCE_S)
+
+    assert results.status == "stopped"
+    assert results.totals.answered == client.calls
+
+
+FILLER = """
+    import resource, sys
+    import promptlab as pl
+    from execution.conftest import capitals
+    from execution.fakes import FakeClient
+
+    cache = pl.ResponseCache(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+    import signal
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    client = FakeClient(lambda request: "long " * 1000)
+    results = capitals(200).run(client=client, cache=cache, record=False)
+    print(results.status, results.reason, sep="|")
+    print(client.calls == results.totals.answered > 0)
+"""
+
+
+def test_a_real_limit_on_the_size_of_files_stops_the_run_with_one_clear_line(
+    tmp_path: Path,
+) -> None:
+    tests = Path(__file__).parents[1]
+    child = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(FILLER), str(tmp_path / "small")],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        cwd=tests,
+        env={**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"},
+    )
+
+    status, kept = child.stdout.splitlines()
+    assert status.startswith("stopped|answers cannot be stored in ")
+    assert status.endswith("; export these results to keep them")
+    assert kept == "True"
+    assert child.stderr == ""

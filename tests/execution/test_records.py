@@ -1,0 +1,271 @@
+"""Run records: a run can be looked at again, however it ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import orjson
+import pytest
+from pandas.testing import assert_frame_equal
+
+import promptlab as pl
+from promptlab.errors import UnknownRun
+from promptlab.execution.records import last_run_of
+
+from .conftest import capitals
+from .fakes import (
+    BAD_REQUEST,
+    OUT_OF_QUOTA,
+    PATIENCE_S,
+    FakeClient,
+    Script,
+    echo,
+    said,
+)
+
+
+def half_broken() -> FakeClient:
+    return FakeClient(
+        lambda asked: BAD_REQUEST if said(asked) == "Where is city 1?" else echo(asked)
+    )
+
+
+def test_a_run_leaves_a_record_of_what_it_was(experiment: pl.Experiment) -> None:
+    results = experiment.run(client=FakeClient())
+
+    record = pl.find_run()
+    assert record.name == results.run
+    assert record.experiment_name == "capitals"
+    assert record.dataset_digest == experiment.dataset.digest
+    assert record.status == "complete"
+    assert record.routes == {"fake": "https://fake.test/v1"}
+    assert {"python", "openai", "pandas"} <= record.versions.keys()
+    assert record.totals["calls"] == 8
+
+
+def test_recorded_results_are_those_of_the_run(experiment: pl.Experiment) -> None:
+    experiment.limit(1).run(client=FakeClient())
+
+    results = experiment.run(client=half_broken())
+    loaded = pl.find_run(results.run).load_results()
+
+    assert_frame_equal(results.table, loaded.table)
+    assert loaded.table["cached"].tolist() == [True] * 2 + [False] * 6
+    assert loaded.failures == results.failures
+    assert loaded.totals == results.totals
+    assert loaded.headline == results.headline
+
+
+def test_a_record_keeps_its_failures_when_a_later_run_succeeds(
+    experiment: pl.Experiment,
+) -> None:
+    failed = experiment.run(client=half_broken())
+    experiment.run(client=FakeClient())
+
+    loaded = pl.find_run(failed.run).load_results()
+
+    assert_frame_equal(failed.table, loaded.table)
+    assert loaded.totals.failed == 2
+
+
+def test_duplicates_and_conversations_are_loaded_too() -> None:
+    turns = ["Name a city.", "Another?"]
+    experiment = pl.Experiment(
+        "talk",
+        grid=pl.Grid(
+            model=["fake"],
+            prompt=[
+                "Where is {{city}}?",
+                pl.Prompt([{"role": "user", "content": turn} for turn in turns]),
+            ],
+        ),
+        dataset=[{"city": "Bern"}, {"city": "Bern"}],
+        repeats=2,
+    )
+
+    results = experiment.run(client=FakeClient())
+    loaded = pl.find_run(results.run).load_results()
+
+    assert_frame_equal(results.table, loaded.table)
+
+
+def test_a_stopped_run_is_recorded_with_its_reason(experiment: pl.Experiment) -> None:
+    poor = FakeClient(Script(["an answer", *[OUT_OF_QUOTA] * 9]))
+
+    results = experiment.run(client=poor, max_concurrency=1)
+    loaded = pl.find_run(results.run).load_results()
+
+    assert loaded.status == "stopped"
+    assert loaded.reason == results.reason
+    assert_frame_equal(results.table, loaded.table)
+
+
+def test_an_answer_that_was_pruned_since_is_a_failure(
+    experiment: pl.Experiment, cache: pl.ResponseCache
+) -> None:
+    results = experiment.run(client=FakeClient(), cache=cache)
+    cache.prune()
+
+    loaded = pl.find_run(results.run).load_results()
+
+    assert set(loaded.errors["message"]) == {"no longer in the cache"}
+
+
+# Which run.
+
+
+def test_runs_are_listed_the_latest_first() -> None:
+    runs = [capitals(n).run(client=FakeClient()).run for n in (1, 2, 3)]
+
+    listed = [record.name for record in pl.recorded_runs()]
+
+    assert sorted(listed) == sorted(filter(None, runs))
+    started = [record.started_s for record in pl.recorded_runs()]
+    assert started == sorted(started, reverse=True)
+    assert pl.find_run().name == runs[-1]
+
+
+def test_a_run_is_found_by_its_name_its_beginning_or_its_experiment() -> None:
+    run = capitals(name="triage").run(client=FakeClient()).run
+    assert run is not None
+
+    assert pl.find_run(run).name == run
+    assert pl.find_run(run[:-2]).name == run
+    assert pl.find_run("triage").name == run
+
+
+def test_of_several_runs_of_an_experiment_the_latest_is_found() -> None:
+    runs = [capitals(name="triage").run(client=FakeClient()).run for _ in range(3)]
+
+    assert pl.find_run("triage").name == runs[-1]
+
+
+def test_an_ambiguous_beginning_is_told() -> None:
+    for _ in range(2):
+        capitals(name="triage").run(client=FakeClient())
+
+    with pytest.raises(UnknownRun, match="2 runs"):
+        pl.find_run("2")
+
+
+def test_an_unknown_run_is_told_with_one_that_is_there(
+    experiment: pl.Experiment,
+) -> None:
+    with pytest.raises(UnknownRun, match="no run is recorded"):
+        pl.find_run()
+    run = experiment.run(client=FakeClient()).run
+
+    with pytest.raises(UnknownRun, match=f"no run 'x'; the latest is '{run}'"):
+        pl.find_run("x")
+
+
+def test_the_last_run_of_an_experiment_is_of_just_that_experiment() -> None:
+    run = capitals(2).run(client=FakeClient()).run
+    capitals(3).run(client=FakeClient())
+
+    found = last_run_of(capitals(2))
+
+    assert found is not None
+    assert found.name == run
+    assert last_run_of(capitals(4)) is None
+
+
+# What may go wrong.
+
+
+KILLED = """
+    import os, signal
+    from execution.conftest import capitals
+    from execution.fakes import FakeClient, echo
+
+    def answer(request):
+        if client.calls > 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return echo(request)
+
+    client = FakeClient(answer)
+    capitals().run(client=client, max_concurrency=1)
+"""
+
+
+def test_a_killed_run_is_shown_as_interrupted(experiment: pl.Experiment) -> None:
+    tests = Path(__file__).parents[1]
+    child = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(KILLED)],
+        timeout=PATIENCE_S,
+        env={**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"},
+    )
+
+    loaded = pl.find_run().load_results()
+
+    assert child.returncode == -signal.SIGKILL
+    assert loaded.status == "interrupted"
+    assert loaded.totals.answered == 5
+    assert loaded.totals.missing == 3
+
+
+def test_a_record_that_cannot_be_written_is_only_a_warning(
+    experiment: pl.Experiment, clean_home: Path
+) -> None:
+    clean_home.mkdir()
+    (clean_home / "runs").write_text("in the way")
+
+    with pytest.warns(pl.PromptlabWarning, match="leaves no record"):
+        results = experiment.run(client=FakeClient())
+
+    assert results.totals.answered == 8
+    assert results.run is None
+
+
+def test_a_damaged_record_is_passed_over(
+    experiment: pl.Experiment, clean_home: Path
+) -> None:
+    run = experiment.run(client=FakeClient()).run
+    for name, content in [("a", b"{"), ("b", b"[]"), ("c", b'{"name": "c"}')]:
+        (clean_home / "runs" / name).mkdir()
+        (clean_home / "runs" / name / "run.json").write_bytes(content)
+
+    assert [record.name for record in pl.recorded_runs()] == [run]
+
+
+def test_a_lost_definition_is_told(experiment: pl.Experiment, clean_home: Path) -> None:
+    experiment.run(client=FakeClient())
+    for file in (clean_home / "runs" / "experiments").iterdir():
+        file.unlink()
+
+    with pytest.raises(UnknownRun, match="is lost"):
+        pl.find_run().load_results()
+
+
+def test_records_are_the_users_alone_and_not_for_git(
+    experiment: pl.Experiment, clean_home: Path
+) -> None:
+    experiment.run(client=FakeClient())
+
+    for path in (clean_home / "runs").rglob("*"):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert mode == (0o700 if path.is_dir() else 0o600), path
+    assert (clean_home / ".gitignore").read_text() == "*\n"
+
+
+def test_a_definition_is_kept_once_for_all_its_runs(
+    experiment: pl.Experiment, clean_home: Path
+) -> None:
+    for _ in range(3):
+        experiment.run(client=FakeClient())
+
+    (file,) = (clean_home / "runs" / "experiments").iterdir()
+    assert orjson.loads(file.read_bytes())["name"] == "capitals"
+
+
+def test_a_run_can_do_without_a_record(experiment: pl.Experiment) -> None:
+    results = experiment.run(client=FakeClient(), record=False)
+
+    assert results.run is None
+    assert pl.recorded_runs() == []

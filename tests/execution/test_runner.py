@@ -1,0 +1,799 @@
+"""Runs: what is asked, what is not asked again, and what a failure means."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+import promptlab as pl
+from promptlab.errors import CredentialsError
+from promptlab.execution.progress import Progress
+
+from .conftest import capitals, outcomes
+from .fakes import (
+    BAD_REQUEST,
+    BUSY,
+    NO_SUCH_MODEL,
+    OUT_OF_QUOTA,
+    PATIENCE_S,
+    UNAUTHORIZED,
+    UNSUPPORTED,
+    FakeClient,
+    Outcome,
+    Script,
+    echo,
+    refusal,
+    said,
+)
+
+
+def about(city: int) -> str:
+    return f"Where is city {city}?"
+
+
+def failing(outcome: Outcome, *cities: int) -> FakeClient:
+    """Answers, but about some cities."""
+    texts = {about(city) for city in cities}
+    return FakeClient(lambda asked: outcome if said(asked) in texts else echo(asked))
+
+
+# Nothing is paid for twice.
+
+
+def test_second_run_calls_nothing_and_gives_the_same_table(
+    experiment: pl.Experiment,
+) -> None:
+    first, second = FakeClient(), FakeClient()
+
+    paid = experiment.run(client=first)
+    again = experiment.run(client=second)
+
+    assert (first.calls, second.calls) == (8, 0)
+    assert_frame_equal(outcomes(paid), outcomes(again))
+    assert not paid.table["cached"].any()
+    assert again.table["cached"].all()
+
+
+def test_two_more_repeats_pay_for_two_more_per_case() -> None:
+    capitals(repeats=3).run(client=FakeClient())
+    more, again = FakeClient(), FakeClient()
+
+    results = capitals(repeats=5).run(client=more)
+    capitals(repeats=5).run(client=again)
+
+    assert (more.calls, again.calls) == (2 * 8, 0)
+    assert {request.repeat for request in more.requests} == {3, 4}
+    assert results.table["cached"].sum() == 3 * 8
+
+
+def test_one_more_row_pays_for_one_row(client: FakeClient) -> None:
+    capitals(4).run(client=FakeClient())
+
+    capitals(5).run(client=client)
+
+    assert [said(request) for request in client.requests] == [about(4)] * 2
+
+
+def test_another_name_of_the_experiment_pays_for_nothing(client: FakeClient) -> None:
+    capitals(name="capitals").run(client=FakeClient())
+
+    capitals(name="the same under another name").run(client=client)
+
+    assert client.calls == 0
+
+
+def test_rows_that_ask_the_same_are_asked_once(client: FakeClient) -> None:
+    experiment = pl.Experiment(
+        "duplicates",
+        grid=pl.Grid(model=["fake"], prompt=["Where is {{city}}?"]),
+        dataset=[{"city": "Bern"}, {"city": "Lima"}, {"city": "Bern"}],
+    )
+
+    results = experiment.run(client=client)
+
+    assert client.calls == 2
+    assert results.table["output"][0] == results.table["output"][2]
+    assert results.table["cached"].tolist() == [False, False, True]
+
+
+def test_variants_that_became_the_same_are_asked_once(client: FakeClient) -> None:
+    with pytest.warns(pl.PromptlabWarning, match="3 variants became the same"):
+        experiment = capitals(model=["gpt-6-sol"], temperature=[0, 0.3, 0.7, 1])
+
+    results = experiment.run(client=client)
+
+    assert client.calls == len(results) == 4
+    assert not any("temperature" in request.body for request in client.requests)
+
+
+def test_a_prefix_that_conversations_share_is_paid_once(client: FakeClient) -> None:
+    experiment = pl.Experiment("talk", grid=conversations(), dataset=[{}])
+
+    results = experiment.run(client=client, max_concurrency=1)
+
+    turns = Counter(said(request) for request in client.requests)
+    assert turns == {"Name a city.": 1, "Why that one?": 1, "Another?": 1}
+    assert results.totals.calls == experiment.plan(client=client, use_cache=False).calls
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"refresh": True}, id="refresh"),
+        pytest.param({"use_cache": False}, id="without a cache"),
+    ],
+)
+@pytest.mark.parametrize("max_concurrency", [1, 8])
+def test_a_shared_prefix_is_paid_once_also_where_the_cache_is_not_read(
+    client: FakeClient, options: dict[str, bool], max_concurrency: int
+) -> None:
+    experiment = pl.Experiment("talk", grid=conversations(), dataset=[{}])
+
+    experiment.run(client=client, max_concurrency=max_concurrency, **options)
+
+    assert client.calls == 3
+
+
+def test_after_a_refresh_the_next_run_calls_nothing() -> None:
+    experiment = pl.Experiment("talk", grid=conversations(), dataset=[{}])
+    numbers = iter(range(1000))
+    whimsical = FakeClient(lambda request: f"answer {next(numbers)}")
+    again = FakeClient()
+
+    renewed = experiment.run(client=whimsical, refresh=True, max_concurrency=1)
+    results = experiment.run(client=again)
+
+    assert again.calls == 0
+    assert_frame_equal(outcomes(renewed), outcomes(results))
+
+
+def conversations() -> pl.Grid:
+    """Two conversations that begin alike."""
+    turns = {"why": "Why that one?", "more": "Another?"}
+    return pl.Grid(
+        model=["fake"],
+        prompt={
+            name: pl.Prompt(
+                [
+                    {"role": "user", "content": "Name a city."},
+                    {"role": "user", "content": last},
+                ]
+            )
+            for name, last in turns.items()
+        },
+    )
+
+
+def test_replies_feed_the_next_turn(client: FakeClient) -> None:
+    experiment = pl.Experiment("talk", grid=conversations(), dataset=[{}])
+
+    results = experiment.only(prompt="why").run(client=client)
+
+    first, second = (request.body["messages"] for request in client.requests)
+    reply = {"role": "assistant", "content": "fake at default says Name a city. (0)"}
+    assert second == [*first, reply, {"role": "user", "content": "Why that one?"}]
+    (record,) = results
+    assert record.output == "fake at default says Why that one? (0)"
+    assert (record.usage.input_tokens, record.latency_s) == (20, 0.5)
+    assert results.totals.calls == 2
+
+
+def test_a_conversation_that_fails_keeps_the_turns_that_were_answered() -> None:
+    experiment = pl.Experiment("talk", grid=conversations(), dataset=[{}])
+    broken = FakeClient(
+        lambda asked: echo(asked) if said(asked) == "Name a city." else BAD_REQUEST
+    )
+    client = FakeClient()
+
+    results = experiment.run(client=broken)
+    experiment.run(client=client)
+
+    assert results.totals.failed == 2
+    assert [said(request) for request in client.requests] == [
+        "Why that one?",
+        "Another?",
+    ]
+
+
+@pytest.mark.parametrize("max_concurrency", [1, 8])
+def test_two_runs_at_once_on_one_cache_ask_identical_requests_once(
+    experiment: pl.Experiment, max_concurrency: int
+) -> None:
+    client = FakeClient(held=lambda request: True)
+
+    one = experiment.start(client=client, max_concurrency=max_concurrency)
+    client.wait_for_calls(max_concurrency)
+    other = experiment.start(client=client, max_concurrency=max_concurrency)
+    client.release_all()
+    tables = [handle.result(PATIENCE_S).table for handle in (one, other)]
+
+    assert client.calls == 8
+    assert_frame_equal(*(table.drop(columns="cached") for table in tables))
+    assert sum(table["cached"].sum() for table in tables) == 8
+
+
+def test_a_run_asks_itself_what_another_run_failed_to_get(
+    experiment: pl.Experiment,
+) -> None:
+    experiment = experiment.limit(1).only(temperature=0)
+    broken = FakeClient(lambda request: BAD_REQUEST, held=lambda request: True)
+    client = FakeClient()
+
+    failed = experiment.start(client=broken)
+    broken.wait_for_calls(1)
+    answered = experiment.start(client=client)
+    broken.release()
+
+    assert failed.result(PATIENCE_S).totals.failed == 1
+    assert answered.result(PATIENCE_S).totals.answered == 1
+
+
+# What is read, and what is not.
+
+
+def test_refresh_asks_everything_anew_and_keeps_the_new_answers(
+    experiment: pl.Experiment,
+) -> None:
+    experiment.run(client=FakeClient())
+    changed = FakeClient(lambda request: "a new answer")
+
+    renewed = experiment.run(client=changed, refresh=True)
+    again = experiment.run(client=FakeClient())
+
+    assert changed.calls == 8
+    assert not renewed.table["cached"].any()
+    assert set(again.table["output"]) == {"a new answer"}
+    assert again.table["cached"].all()
+
+
+def test_without_a_cache_nothing_is_read_and_nothing_is_kept(
+    experiment: pl.Experiment, client: FakeClient, cache: pl.ResponseCache
+) -> None:
+    experiment.limit(1).run(client=FakeClient())
+    stored = len(cache)
+
+    results = experiment.run(client=client, use_cache=False)
+
+    assert client.calls == results.totals.answered == 8
+    assert len(cache) == stored
+
+
+def test_offline_makes_no_call_and_names_each_trial_it_misses(
+    experiment: pl.Experiment, client: FakeClient
+) -> None:
+    experiment.limit(1).run(client=FakeClient())
+
+    results = experiment.run(client=client, offline=True)
+
+    assert client.calls == 0
+    assert results.totals.cached == 2
+    assert results.status == "complete"
+    assert results.failures[2].message == (
+        "trial 2 (model='fake', prompt='prompt_1', temperature=0, case='2') "
+        "is not in the cache, and offline makes no calls"
+    )
+    assert set(results.failures) == {2, 3, 4, 5, 6, 7}
+
+
+def test_offline_needs_no_key(experiment: pl.Experiment) -> None:
+    results = experiment.run(offline=True)
+
+    assert set(results.errors["kind"]) == {"not_cached"}
+
+
+def test_offline_misses_every_duplicate(client: FakeClient) -> None:
+    experiment = pl.Experiment(
+        "duplicates",
+        grid=pl.Grid(model=["fake"], prompt=["Where is {{city}}?"]),
+        dataset=[{"city": "Bern"}, {"city": "Bern"}],
+    )
+
+    results = experiment.run(client=client, offline=True)
+
+    assert set(results.failures) == {0, 1}
+
+
+def test_only_wanted_trials_are_asked_and_others_looked_up(
+    experiment: pl.Experiment,
+) -> None:
+    broken = failing(BAD_REQUEST, 1, 2)
+    client = FakeClient()
+
+    failed = experiment.run(client=broken)
+    retried = experiment.run(client=client, wanted=failed.failures)
+
+    assert sorted(failed.failures) == [2, 3, 4, 5]
+    assert Counter(map(said, client.requests)) == {about(1): 2, about(2): 2}
+    assert retried.totals.answered == 8
+    assert retried.totals.cached == 4
+
+
+def test_trials_that_are_not_wanted_and_not_cached_have_no_row(
+    experiment: pl.Experiment, client: FakeClient
+) -> None:
+    results = experiment.run(client=client, wanted=[3])
+
+    assert client.calls == 1
+    assert results.table["trial"].tolist() == [3]
+    assert results.totals.missing == 7
+
+
+def test_a_wanted_duplicate_is_asked(client: FakeClient) -> None:
+    experiment = pl.Experiment(
+        "duplicates",
+        grid=pl.Grid(model=["fake"], prompt=["Where is {{city}}?"]),
+        dataset=[{"city": "Bern"}, {"city": "Lima"}, {"city": "Bern"}],
+    )
+
+    results = experiment.run(client=client, wanted=[2])
+
+    assert client.calls == 1
+    assert 2 in results.table["trial"].tolist()
+
+
+# What a failure means.
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("a bug in the client"),
+        ValueError(""),
+        TimeoutError(),
+        OSError(5, "Input/output error"),
+        MemoryError(),
+        RecursionError("too deep"),
+        StopAsyncIteration(),
+        ExceptionGroup("several", [ValueError("one")]),
+        asyncio.CancelledError(),
+        SystemExit("no key in the keyring"),
+        KeyboardInterrupt(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_any_exception_in_one_call_is_that_trials_error(error: BaseException) -> None:
+    client = failing(error, 1)
+
+    results = capitals(12).start(client=client).result(PATIENCE_S)
+
+    assert results.status == "complete"
+    assert sorted(results.failures) == [2, 3]
+    assert {f.kind for f in results.failures.values()} == {type(error).__name__}
+    assert results.totals.answered == 22
+    assert results.table["error"].notna().sum() == 2
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (
+            UNAUTHORIZED,
+            "401 invalid_api_key: Incorrect API key provided; check the API key and "
+            "that it belongs to this server",
+        ),
+        (
+            OUT_OF_QUOTA,
+            "429 insufficient_quota: You exceeded your current quota; no further call "
+            "can succeed until the account has credit",
+        ),
+        (
+            refusal(403, message="Country not supported"),
+            "403: Country not supported; the key may not use this model or server",
+        ),
+    ],
+    ids=["401", "quota", "403"],
+)
+def test_what_no_call_can_survive_stops_the_run_at_once_with_one_line(
+    failure: Outcome, reason: str
+) -> None:
+    client = FakeClient(lambda request: failure)
+
+    results = capitals(100).run(client=client, max_concurrency=4)
+
+    assert results.status == "stopped"
+    assert results.reason == reason
+    assert client.calls <= 4
+    assert results.totals.missing == 200 - len(results)
+    assert results.headline.endswith(f"stopped: {reason}")
+
+
+def test_what_was_answered_before_a_stop_is_kept_and_the_rest_asked_later() -> None:
+    experiment = capitals(50)
+    poor = FakeClient(Script([*["an answer"] * 10, *[OUT_OF_QUOTA] * 90]))
+    client = FakeClient()
+
+    stopped = experiment.run(client=poor, max_concurrency=1)
+    finished = experiment.run(client=client)
+
+    assert (stopped.totals.answered, stopped.totals.failed) == (10, 1)
+    assert poor.calls == 11
+    assert client.calls == 90
+    assert (finished.status, finished.totals.answered) == ("complete", 100)
+
+
+def test_calls_in_flight_when_a_run_is_stopped_are_kept() -> None:
+    experiment = capitals(3, temperature=[0])
+    client = failing(OUT_OF_QUOTA, 0, 1)
+    client.held = lambda request: True
+
+    handle = experiment.start(client=client)
+    client.wait_for_calls(3)
+    client.release(2)
+    wait_for_state(handle, "finishing")
+    client.release()
+    results = handle.result(PATIENCE_S)
+
+    assert results.status == "stopped"
+    assert results.totals.answered == 1
+    assert experiment.plan(client=client).counts["cached"] == 1
+
+
+def test_a_model_that_is_not_there_fails_alone() -> None:
+    client = FakeClient(
+        lambda asked: NO_SUCH_MODEL if asked.model == "gone" else echo(asked)
+    )
+
+    results = capitals(50, model=["gone", "fake"]).run(client=client, max_concurrency=4)
+
+    by_model = results.table.groupby("model", observed=True)["error"]
+    assert by_model.count().to_dict() == {"gone": 100, "fake": 0}
+    assert Counter(r.model for r in client.requests)["gone"] <= 4
+    assert results.status == "complete"
+    kinds = Counter(results.errors["kind"])
+    assert kinds["refused"] >= 96
+    (message,) = {f.message for f in results.failures.values() if f.kind == "refused"}
+    assert message == (
+        "not asked, as the same was refused before: The model does not exist"
+    )
+
+
+@pytest.mark.parametrize("max_concurrency", [1, 8])
+def test_a_parameter_that_is_refused_fails_its_variant_alone(
+    max_concurrency: int,
+) -> None:
+    client = FakeClient(
+        lambda asked: UNSUPPORTED if asked.body["temperature"] == 1 else echo(asked)
+    )
+
+    results = capitals(100).run(client=client, max_concurrency=max_concurrency)
+
+    refused = sum(request.body["temperature"] == 1 for request in client.requests)
+    assert refused <= max_concurrency
+    failed = results.table.groupby("temperature")["error"].count()
+    assert failed.to_dict() == {0: 0, 1: 100}
+
+
+def test_calls_in_flight_at_the_first_refusal_are_the_last_of_their_variant() -> None:
+    client = FakeClient(lambda asked: UNSUPPORTED, held=lambda request: True)
+
+    handle = capitals(100, temperature=[1]).start(client=client, max_concurrency=8)
+    client.wait_for_calls(8)
+    client.release_all()
+    results = handle.result(PATIENCE_S)
+
+    assert client.calls == 8
+    assert results.totals.failed == 100
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [BAD_REQUEST, refusal(422), UNSUPPORTED, NO_SUCH_MODEL, UNAUTHORIZED],
+    ids=lambda failure: str(failure.status),
+)
+def test_a_refusal_for_good_is_never_asked_again(failure: Outcome) -> None:
+    client = FakeClient(lambda request: failure)
+
+    results = capitals(1, temperature=[0]).run(client=client)
+
+    assert client.calls == 1
+    assert results.errors["attempts"].tolist() == [1]
+
+
+def test_a_retried_call_is_one_record_and_counted_once(
+    cache: pl.ResponseCache,
+) -> None:
+    client = FakeClient(Script([BUSY, BUSY]))
+
+    results = capitals(1, temperature=[0]).run(client=client)
+
+    assert client.calls == 3
+    assert len(results) == 1
+    assert (results.totals.answered, results.totals.calls) == (1, 1)
+    (entry,) = cache.entries()
+    assert entry.response.attempts == 3
+
+
+def test_a_call_is_made_at_most_max_attempts_times() -> None:
+    client = FakeClient(lambda request: BUSY)
+
+    results = capitals(1, temperature=[0]).run(client=client, max_attempts=4)
+
+    assert client.calls == 4
+    assert results.errors["attempts"].tolist() == [4]
+    assert results.table["error"][0] == (
+        "429 rate_limit_exceeded: refused with 429 (4 attempts)"
+    )
+
+
+def test_a_wait_longer_than_max_wait_is_not_waited_for() -> None:
+    client = FakeClient(lambda request: refusal(429, retry_after_s=3600.0))
+
+    results = capitals(1, temperature=[0]).run(client=client, max_wait_s=60)
+
+    assert client.calls == 1
+    assert "max_wait_s is 60" in results.table["error"][0]
+
+
+def test_failed_trials_are_asked_again_by_the_next_run(client: FakeClient) -> None:
+    capitals().run(client=failing(BAD_REQUEST, 1))
+
+    results = capitals().run(client=client)
+
+    assert client.calls == 2
+    assert results.totals.failed == 0
+
+
+# How much at once.
+
+
+def test_max_concurrency_is_reached_and_never_exceeded() -> None:
+    client = FakeClient(held=lambda request: True)
+
+    handle = capitals(12).start(client=client, max_concurrency=6)
+    for asked in (6, 12, 18, 24):
+        client.wait_for_calls(asked)
+        assert client.in_flight == 6
+        client.release()
+    handle.result(PATIENCE_S)
+
+    assert client.in_flight_max == 6
+    assert client.calls == 24
+
+
+def test_all_models_together_keep_to_max_concurrency() -> None:
+    client = FakeClient(held=lambda request: True)
+
+    handle = capitals(4, model=["a", "b", "c"]).start(client=client, max_concurrency=4)
+    for asked in range(4, 25, 4):
+        client.wait_for_calls(asked)
+        client.release()
+    handle.result(PATIENCE_S)
+
+    assert client.in_flight_max == 4
+
+
+# Ending early, and going on.
+
+
+def wait_for_state(handle: pl.execution.handle.Handle, state: str) -> None:
+    """Polls until the run says so."""
+    pause = threading.Event()
+    for _ in range(int(PATIENCE_S * 100)):
+        if handle.progress.state == state:
+            return
+        pause.wait(0.01)
+    raise TimeoutError(f"the run is {handle.progress.state!r}, not {state!r}")
+
+
+def test_a_cancelled_run_keeps_what_arrives_and_starts_nothing_new() -> None:
+    experiment = capitals(50)
+    client = FakeClient(held=lambda request: client.calls > 10)
+
+    handle = experiment.start(client=client, max_concurrency=4)
+    client.wait_for_calls(14)
+    handle.cancel()
+    wait_for_state(handle, "finishing")
+    client.release()
+    results = handle.result(PATIENCE_S)
+
+    assert client.calls == 14
+    assert results.status == "interrupted"
+    assert results.totals.answered == len(results) == 14
+    assert results.totals.missing == 86
+
+
+def test_a_second_cancel_does_not_wait_for_calls_in_flight() -> None:
+    client = FakeClient(held=lambda request: client.calls > 10)
+
+    handle = capitals(50).start(client=client, max_concurrency=4)
+    client.wait_for_calls(14)
+    handle.cancel()
+    handle.cancel()
+    results = handle.result(timeout_s=2)
+
+    assert results.status == "interrupted"
+    assert results.totals.answered == 10
+    assert client.in_flight == 0
+
+
+def test_the_run_after_an_interruption_asks_only_for_the_rest() -> None:
+    experiment = capitals(50)
+    interrupted = FakeClient(held=lambda request: interrupted.calls > 10)
+    client = FakeClient()
+
+    handle = experiment.start(client=interrupted, max_concurrency=4)
+    interrupted.wait_for_calls(14)
+    handle.cancel()
+    handle.cancel()
+    stored = handle.result(PATIENCE_S).totals.answered
+    results = experiment.run(client=client)
+    uninterrupted = experiment.run(client=FakeClient(), use_cache=False)
+
+    assert client.calls == 100 - stored
+    assert_frame_equal(outcomes(results), outcomes(uninterrupted))
+
+
+def test_a_cancelled_call_is_asked_by_the_run_that_waited_for_it() -> None:
+    experiment = capitals(1, temperature=[0])
+    client = FakeClient(held=lambda request: client.calls == 1)
+
+    one = experiment.start(client=client)
+    client.wait_for_calls(1)
+    other = experiment.start(client=client)
+    one.cancel()
+    one.cancel()
+
+    assert one.result(PATIENCE_S).totals.answered == 0
+    assert other.result(PATIENCE_S).totals.answered == 1
+    assert client.calls == 2
+
+
+def test_a_run_that_waits_between_attempts_can_be_cancelled_at_once() -> None:
+    client = FakeClient(lambda request: refusal(429, retry_after_s=60.0))
+
+    handle = capitals(1, temperature=[0]).start(client=client)
+    client.wait_for_calls(1)
+    client.wait_until_idle()
+    handle.cancel()
+    results = handle.result(timeout_s=2)
+
+    assert (results.status, results.totals.missing) == ("interrupted", 1)
+
+
+def test_cancelling_a_run_that_is_over_changes_nothing(
+    experiment: pl.Experiment, client: FakeClient
+) -> None:
+    handle = experiment.start(client=client)
+    results = handle.result(PATIENCE_S)
+
+    handle.cancel()
+    experiment.run(client=client)  # by now the loop has seen it
+
+    assert results.status == "complete"
+    assert handle.progress.state == "complete"
+
+
+# Progress.
+
+
+def test_progress_never_goes_back_and_ends_finished() -> None:
+    seen: list[Progress] = []
+    client = FakeClient(Script([BUSY, BAD_REQUEST]))
+
+    capitals(200).run(client=client, progress=seen.append)
+
+    for field in ("answered", "failed", "cached", "calls", "elapsed_s", "done"):
+        values = [getattr(progress, field) for progress in seen]
+        assert values == sorted(values), field
+    assert [progress.finished for progress in seen] == [False] * (len(seen) - 1) + [
+        True
+    ]
+    last = seen[-1]
+    assert (last.done, last.trials, last.in_flight) == (400, 400, 0)
+    assert (last.state, last.failed, last.calls) == ("complete", 1, 399)
+
+
+def test_progress_says_what_a_run_waits_for() -> None:
+    client = FakeClient(lambda request: refusal(429, retry_after_s=60.0))
+
+    handle = capitals(1, temperature=[0]).start(client=client)
+    client.wait_for_calls(1)
+    client.wait_until_idle()
+    wait_for_waiting(handle)
+    line = handle.progress.line
+    handle.cancel()
+    handle.result(PATIENCE_S)
+
+    assert "waiting for Retry-After of fake, 1 min" in line
+
+
+def wait_for_waiting(handle: pl.execution.handle.Handle) -> None:
+    """Polls until the run is held back by something."""
+    pause = threading.Event()
+    for _ in range(200):
+        if handle.progress.waiting:
+            return
+        pause.wait(0.01)
+
+
+def test_a_progress_function_that_fails_does_not_cost_the_results(
+    experiment: pl.Experiment, client: FakeClient
+) -> None:
+    def broken(progress: Progress) -> None:
+        raise ValueError("a bug in the notebook")
+
+    with pytest.raises(ValueError, match="a bug in the notebook"):
+        experiment.run(client=client, progress=broken)
+
+    assert experiment.plan(client=client).counts["cached"] == client.calls == 8
+
+
+# Before the first call.
+
+
+def test_a_missing_key_is_told_before_any_call(experiment: pl.Experiment) -> None:
+    with pytest.raises(CredentialsError, match=r"set OPENAI_API_KEY .* or pass"):
+        experiment.run()
+
+
+def test_a_run_that_is_all_cached_needs_no_key(experiment: pl.Experiment) -> None:
+    url = "https://fake.test/v1"
+    experiment.run(client=FakeClient())
+
+    results = experiment.run(base_url=url)
+
+    assert results.totals.cached == 8
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://192.168.1.7:8000/v1", "http://example.com/v1", "http://[2001:db8::1]/"],
+)
+def test_keys_and_prompts_do_not_travel_in_clear_text(
+    experiment: pl.Experiment, url: str
+) -> None:
+    with pytest.raises(CredentialsError, match="not encrypted"):
+        experiment.run(base_url=url, api_key="sk-test-0123456789")
+
+
+def test_an_unknown_option_is_named(experiment: pl.Experiment) -> None:
+    with pytest.raises(pl.SpecError, match="did you mean 'max_concurrency'"):
+        experiment.run(max_concurency=3)
+
+
+def test_a_template_that_fails_on_some_case_is_told_before_any_call(
+    client: FakeClient,
+) -> None:
+    experiment = pl.Experiment(
+        "division",
+        grid=pl.Grid(model=["fake"], prompt=["{{ 10 // number }}"]),
+        dataset=[{"number": 1}, {"number": 0}],
+    )
+
+    with pytest.raises(pl.SpecError, match="case '2'"):
+        experiment.run(client=client)
+
+    assert client.calls == 0
+
+
+# The plan.
+
+
+def test_the_plan_says_what_the_run_then_does(client: FakeClient) -> None:
+    capitals(2, repeats=2).run(client=FakeClient())
+    experiment = capitals(4, repeats=2)
+
+    plan = experiment.plan(client=client)
+    results = experiment.run(client=client)
+
+    assert plan.counts == {"cached": 8, "new": 8, "duplicate": 0}
+    assert plan.calls == client.calls == results.totals.calls == 8
+
+
+def test_results_are_in_the_order_of_trials_whatever_came_first(
+    experiment: pl.Experiment,
+) -> None:
+    client = FakeClient(held=lambda request: client.calls == 1)
+
+    handle = experiment.start(client=client)
+    client.wait_for_calls(8)
+    client.release_all()
+    table: pd.DataFrame = handle.result(PATIENCE_S).table
+
+    assert table["trial"].tolist() == list(range(8))
+    assert table["output"][0] == "fake at 0 says Where is city 0? (0)"

@@ -1,0 +1,40 @@
+"""Answers: outcomes as they come, of trials and of conversations."""
+
+from __future__ import annotations
+
+import pytest
+
+from promptlab.results.answers import Answers, ranges
+
+from .making import FAILURE
+
+HEAD = ["yes", "stop", 10, 2, 5, 1, 0.25]
+
+
+def test_outcomes_are_counted() -> None:
+    answers = Answers(5)
+
+    answers.put(0, [HEAD], "k", cached=False)
+    answers.put(3, [["cut", "length", *HEAD[2:]]], "l", cached=True)
+    answers.fail(1, FAILURE)
+
+    assert answers.counts() == {"answered": 2, "cached": 1, "failed": 1, "truncated": 1}
+    assert len(answers) == 5
+
+
+def test_a_server_that_makes_up_finish_reasons_is_borne() -> None:
+    answers = Answers(1000)
+
+    for index in range(1000):
+        answers.put(index, [["a", f"r{index}", *HEAD[2:]]], "k", cached=False)
+
+    assert answers.counts()["answered"] == 1000
+
+
+@pytest.mark.parametrize(
+    ("indexes", "brief"),
+    [([], ""), ([3], "3"), ([0, 1, 2, 7], "0-2,7"), ([1, 3, 4, 9], "1,3-4,9")],
+    ids=str,
+)
+def test_ranges_say_indexes_briefly(indexes: list[int], brief: str) -> None:
+    assert ranges(indexes) == brief

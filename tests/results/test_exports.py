@@ -1,0 +1,296 @@
+"""Exports: what a file keeps, what it makes harmless, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pandas as pd
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import promptlab as pl
+from promptlab.errors import ExportError
+
+from .making import FAILURE, experiment, results
+
+ENDINGS = [".csv", ".xlsx", ".jsonl", ".parquet"]
+FORMULAS = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    " =1",
+    "\x00=1",
+    "＝1",
+    "＋1",
+    "－1",
+    "＠1",
+    '=HYPERLINK("http://evil.example","x")',
+    "=cmd|' /C calc'!A0",
+]
+
+texts = st.text(
+    st.characters(exclude_categories=["Cs"]), max_size=20
+) | st.sampled_from(
+    [
+        *FORMULAS,
+        "'",
+        "'=1",
+        "''=1",
+        "",
+        "a\rb",
+        "a\r\nb",
+        'a"b,c',
+        "\ufeffx",
+        "nan",
+        "🌍",
+    ]
+)
+inputs = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), texts)
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3)
+    ),
+    max_leaves=4,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("exports")
+
+
+def table_of(
+    outputs: list[str], values: list[Any], *, more: bool = False
+) -> pl.Results:
+    """Results with these outputs and inputs, one case for each."""
+    asked = experiment(
+        [{"t": "a", "u": value, "expected": value} for value in values],
+        temperature=[0, 0.5] if more else [None],
+        stop=[None, ["\n"]] if more else [None],
+    )
+    share = len(asked) // len(outputs)
+    return results(asked, [output for output in outputs for _ in range(share)])
+
+
+@pytest.mark.filterwarnings("ignore::promptlab.PromptlabWarning")
+@pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
+@given(
+    rows=st.lists(st.tuples(texts, inputs), min_size=1, max_size=5), more=st.booleans()
+)
+@example(rows=[("", 2**63), ("\0", -1)], more=True)
+@example(rows=[("a", 2**60), ("b", 0.5)], more=False)
+@example(rows=[("a", None), ("b", None)], more=False)
+@example(rows=[("a", [1]), ("b", {"c": None})], more=False)
+def test_jsonl_and_parquet_give_the_table_as_it_was(
+    folder: Path, ending: str, rows: list[tuple[str, Any]], more: bool
+) -> None:
+    made = table_of([output for output, _ in rows], [v for _, v in rows], more=more)
+
+    read = pl.read_results(made.to(folder / f"table{ending}"))
+
+    pd.testing.assert_frame_equal(read, made.table)
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
+def test_failures_and_missing_trials_survive_too(tmp_path: Path, ending: str) -> None:
+    made = results(experiment(repeats=2), ["a", FAILURE, None, "d"], cached=[0])
+
+    read = pl.read_results(made.to(tmp_path / f"table{ending}"))
+
+    pd.testing.assert_frame_equal(read, made.table)
+
+
+@given(outputs=st.lists(texts, min_size=1, max_size=5))
+@example(outputs=FORMULAS)
+@pytest.mark.filterwarnings("ignore::promptlab.PromptlabWarning")
+def test_csv_gives_back_every_text_but_nul_and_nothing(
+    folder: Path, outputs: list[str]
+) -> None:
+    made = table_of(outputs, ["x"] * len(outputs))
+
+    read = pl.read_results(made.to(folder / "table.csv"))
+
+    kept = [output.replace("\0", "\ufffd") or None for output in outputs]
+    assert [None if pd.isna(text) else text for text in read["output"]] == kept
+    assert list(read) == list(made.table)
+    assert read["output_tokens"].tolist() == made.table["output_tokens"].tolist()
+
+
+def runs_as_formula(text: str) -> bool:
+    """Whether a spreadsheet may run a cell: OWASP, "CSV Injection"."""
+    return text.lstrip(" \n\0")[:1] in tuple("=+-@\t\r＝＋－＠")
+
+
+@pytest.mark.filterwarnings("ignore::promptlab.PromptlabWarning")
+def test_no_text_of_a_csv_runs_as_a_formula(tmp_path: Path) -> None:
+    asked = experiment(
+        [{"t": f, "=1": f, "list": [f], "expected": f, "id": f} for f in FORMULAS],
+        prompt={"=1": "{{t}}"},
+        stop=[["=1"], "=1"],
+    )
+    made = results(asked, [f for f in FORMULAS for _ in range(2)])
+
+    path = made.to(tmp_path / "table.csv")
+
+    with path.open(encoding="utf-8", newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row if cell]
+    assert any(cell.startswith("'=") for cell in cells)
+    assert not [cell for cell in cells if runs_as_formula(cell)]
+
+
+@pytest.mark.filterwarnings("ignore::promptlab.PromptlabWarning")
+def test_no_cell_of_a_workbook_is_a_formula(tmp_path: Path) -> None:
+    made = results(experiment([{"t": f, "=1": f} for f in FORMULAS]), FORMULAS)
+
+    path = made.to(tmp_path / "table.xlsx")
+
+    sheet = openpyxl.load_workbook(path).active
+    cells = [cell for row in sheet.iter_rows() for cell in row]
+    assert {cell.data_type for cell in cells} <= {"s", "n", "b"}
+    assert not [
+        c for c in cells if c.data_type == "s" and runs_as_formula(str(c.value))
+    ]
+
+
+def test_excel_gives_back_what_a_person_sees(tmp_path: Path) -> None:
+    outputs = [
+        "=1+1",
+        "'quoted",
+        "plain",
+        "two\nlines",
+        "＝1",
+        "a\x07b",
+        "x" * 40_000,
+        "7",
+    ]
+    made = results(experiment([{"t": "a"}] * len(outputs)), outputs)
+
+    read = pl.read_results(made.to(tmp_path / "table.xlsx"))
+
+    kept = [*outputs[:5], "a\ufffdb", "x" * 32_767, "7"]
+    assert read["output"].tolist() == kept
+    assert list(read) == list(made.table)
+    assert read["output_tokens"].tolist() == [5] * len(outputs)
+
+
+@pytest.mark.filterwarnings("ignore::promptlab.PromptlabWarning")
+@pytest.mark.parametrize("ending", [".csv", ".xlsx"])
+def test_lists_and_objects_are_json_for_people(tmp_path: Path, ending: str) -> None:
+    made = results(experiment([{"t": "a", "u": ["x", {"y": 1}]}]))
+
+    read = pl.read_results(made.to(tmp_path / f"table{ending}"))
+
+    assert read["u"].tolist() == ['["x",{"y":1}]']
+
+
+@pytest.mark.parametrize("ending", [".csv", ".xlsx", ".parquet"])
+def test_a_table_without_rows_keeps_its_columns(tmp_path: Path, ending: str) -> None:
+    made = results(experiment(), [None, None])
+
+    read = pl.read_results(made.to(tmp_path / f"table{ending}"))
+
+    assert len(read) == 0
+    assert list(read) == list(made.table)
+
+
+def test_a_jsonl_without_rows_is_empty(tmp_path: Path) -> None:
+    made = results(experiment(), [None, None])
+
+    assert len(pl.read_results(made.to(tmp_path / "table.jsonl"))) == 0
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_folders_are_made_and_the_path_comes_back(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / "out" / "deep" / f"table{ending.upper()}"
+
+    assert results(experiment()).to(str(path)) == path
+    assert len(pl.read_results(path)) == 2
+
+
+@pytest.mark.parametrize("name", ["table.txt", "table", "table.csv.gz"])
+def test_an_unknown_ending_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ExportError, match=r"results are written as \.csv, \.jsonl"):
+        results(experiment()).to(tmp_path / name)
+    with pytest.raises(ExportError, match=r"results are written as \.csv, \.jsonl"):
+        pl.read_results(tmp_path / name)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, ending: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / f"folder{ending}").mkdir()
+
+    for path in (tmp_path / "file" / f"a{ending}", tmp_path / f"folder{ending}"):
+        with pytest.raises(ExportError, match="cannot be written: ") as caught:
+            results(experiment()).to(path)
+        assert str(caught.value).startswith(str(path))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", f"folder{ending}"]
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """Files cannot grow beyond 20 kB."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_full_disk_leaves_the_old_file_and_no_half_of_a_new_one(
+    tmp_path: Path, full_disk: None, ending: str
+) -> None:
+    path = tmp_path / f"table{ending}"
+    path.write_text("old")
+    outputs = ["".join(chr(33 + (i * j) % 9000) for j in range(400)) for i in range(90)]
+    made = results(experiment(repeats=45), outputs)
+
+    with pytest.raises(ExportError, match="cannot be written: "):
+        made.to(path)
+
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe", b"not a table"], ids=repr)
+def test_a_file_that_is_no_export_is_refused_in_one_line(
+    tmp_path: Path, ending: str, content: bytes
+) -> None:
+    path = tmp_path / f"other{ending}"
+    path.write_bytes(content)
+    if ending == ".jsonl" and not content:
+        return  # a table without rows
+    if ending == ".csv" and content == b"not a table":
+        return  # a table of one column
+
+    with pytest.raises(ExportError) as caught:
+        pl.read_results(path)
+
+    assert str(caught.value).startswith(str(path))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_file_that_is_not_there_is_told(tmp_path: Path, ending: str) -> None:
+    with pytest.raises(ExportError, match="cannot be read: No such file"):
+        pl.read_results(tmp_path / f"none{ending}")
+
+
+def test_a_jsonl_with_a_damaged_line_says_which(tmp_path: Path) -> None:
+    path = results(experiment()).to(tmp_path / "table.jsonl")
+    path.write_bytes(path.read_bytes() + b'{"trial": 2')
+
+    with pytest.raises(ExportError, match="line 3 is not a row of an exported table"):
+        pl.read_results(path)

@@ -1,0 +1,160 @@
+"""Datasets: the rows they take, what becomes of values, and what is refused."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import promptlab as pl
+from promptlab.errors import DatasetError
+
+
+def test_ids_are_numbers_from_1_where_there_are_none() -> None:
+    dataset = pl.Dataset([{"text": "a"}, {"text": "b"}])
+
+    assert [case.id for case in dataset] == ["1", "2"]
+
+
+def test_id_and_expected_are_no_inputs() -> None:
+    (case,) = pl.Dataset([{"id": 7, "text": "a", "expected": "b"}])
+
+    assert case == pl.Case("7", {"text": "a"}, "b")
+
+
+def test_fields_come_in_the_order_they_first_appear() -> None:
+    dataset = pl.Dataset([{"b": 1}, {"c": 2, "a": 3}])
+
+    assert dataset.fields == ("b", "c", "a")
+
+
+def test_cases_make_a_dataset_too() -> None:
+    cases = [pl.Case("x", {"text": "a"}), pl.Case("y", {"text": "b"}, "c")]
+
+    assert list(pl.Dataset(cases)) == cases
+
+
+def test_a_dataframe_gives_its_rows() -> None:
+    frame = pd.DataFrame(
+        {"id": ["a", "b"], "n": [1, 2], "x": [0.5, np.nan], "t": ["u", None]}
+    )
+
+    assert pl.Dataset(frame).to_plain() == [
+        {"id": "a", "n": 1, "x": 0.5, "t": "u"},
+        {"id": "b", "n": 2, "x": None, "t": None},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (np.float64(0.5), 0.5),
+        (np.float32(0.5), 0.5),
+        (np.int64(3), 3),
+        (np.array([1, 2]), [1, 2]),
+        (float("nan"), None),
+        (pd.NA, None),
+        (pd.NaT, None),
+        (pd.Timestamp("2026-11-23"), "2026-11-23T00:00:00"),
+        (datetime.date(2026, 11, 23), "2026-11-23"),
+        (("a", ["b"]), ["a", ["b"]]),
+        ({"k": {"n": np.float64(1.5)}}, {"k": {"n": 1.5}}),
+        (True, True),
+    ],
+    ids=repr,
+)
+def test_values_become_json_values(given: Any, kept: Any) -> None:
+    (case,) = pl.Dataset([{"value": given}])
+
+    assert case.inputs["value"] == kept
+    assert type(case.inputs["value"]) is type(kept)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([], "has no cases"),
+        (["a"], "row 1: a case is a mapping, not str"),
+        ("a", "a list of dicts, a DataFrame or a file, not str"),
+        ({"text": "a"}, "a list of dicts, a DataFrame or a file, not dict"),
+        (5, "a list of dicts, a DataFrame or a file, not int"),
+        ([{"id": 1}, {"id": "1"}], "id '1' is used twice, in rows 1 and 2"),
+        ([{"id": "a"}, {"t": "b"}], "row 2 has no id"),
+        ([{"id": ""}], "row 1 has no id"),
+        (
+            [{"t": "a"}, {"id": "a"}],
+            "row 2 has an id, but the rows before it have none",
+        ),
+        ([{1: "a"}], "row 1: a column's name is a text, not 1"),
+        ([{"": "a"}], "row 1: a column's name is a text, not ''"),
+        ([{"t": b"a"}], "row 1, column 't': a bytes is not a JSON value"),
+        ([{"t": "\ud800"}], "row 1, column 't': the text is not valid Unicode"),
+        ([{"t": 2**64}], "row 1, column 't': the number is too large"),
+        ([{"output": "a"}], "'output', the name of a column of the results"),
+        ([{"model": "a"}], "'model', the name of a column of the results"),
+        ([{"Expected": "a"}], "column 'Expected'; did you mean 'expected'?"),
+        ([{"ID": "a"}], "column 'ID'; did you mean 'id'?"),
+    ],
+)
+def test_what_is_no_dataset_is_refused(rows: Any, said: str) -> None:
+    with pytest.raises(DatasetError) as caught:
+        pl.Dataset(rows, name="tickets")
+
+    assert said in str(caught.value)
+
+
+def test_a_value_that_nests_without_end_is_refused() -> None:
+    value: list[Any] = []
+    value.append(value)
+
+    with pytest.raises(DatasetError, match="column 'v': nested more than 100 deep"):
+        pl.Dataset([{"v": value}])
+
+
+def test_a_slice_is_a_dataset_of_the_same_name() -> None:
+    dataset = pl.Dataset([{"t": "a"}, {"t": "b"}, {"t": "c"}], name="letters")
+
+    assert [case.id for case in dataset[1:]] == ["2", "3"]
+    assert dataset[1:].name == "letters"
+
+
+def test_with_inputs_sets_them_in_every_case() -> None:
+    dataset = pl.Dataset([{"id": "a", "t": 1, "expected": "e"}, {"id": "b", "t": 2}])
+
+    assert dataset.with_inputs(lang="en", self="x").to_plain() == [
+        {"id": "a", "t": 1, "lang": "en", "self": "x", "expected": "e"},
+        {"id": "b", "t": 2, "lang": "en", "self": "x"},
+    ]
+
+
+def test_the_digest_tells_datasets_apart() -> None:
+    dataset = pl.Dataset([{"t": "a"}], name="one")
+
+    assert dataset.digest == pl.Dataset([{"t": "a"}], name="two").digest
+    assert dataset.digest != pl.Dataset([{"t": "b"}]).digest
+    assert dataset.digest != pl.Dataset([{"t": "a", "expected": "x"}]).digest
+
+
+def test_to_plain_makes_the_same_dataset() -> None:
+    dataset = pl.Dataset([{"t": "a", "expected": ["x"]}, {"t": None}])
+
+    assert pl.Dataset(dataset.to_plain()) == dataset
+
+
+def test_from_file_reads_the_cases(tmp_path: Path) -> None:
+    (tmp_path / "cases.csv").write_text("id,text\n1,a\n")
+
+    dataset = pl.Dataset.from_file(tmp_path / "cases.csv")
+
+    assert dataset.name == "cases.csv"
+    assert dataset.to_plain() == [{"id": "1", "text": "a"}]
+
+
+def test_repr_says_name_size_and_fields() -> None:
+    dataset = pl.Dataset([{"t": "a", "u": 1}], name="letters")
+
+    assert repr(dataset) == "Dataset('letters': 1 cases; t, u)"

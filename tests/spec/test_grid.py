@@ -1,0 +1,258 @@
+"""Grids: crossing, zipping, leaving out, and what a grid refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import promptlab as pl
+
+
+def grid(**parameters: Any) -> pl.Grid:
+    """A grid of one model and one prompt, or as said."""
+    return pl.Grid(**{"model": ["m"], "prompt": ["{{t}}"], **parameters})
+
+
+def points(grid: pl.Grid, *names: str) -> list[tuple[Any, ...]]:
+    """The values of these parameters, variant by variant."""
+    return [tuple(variant[name] for name in names) for variant in grid]
+
+
+def test_all_parameters_are_crossed() -> None:
+    crossed = grid(model=["a", "b"], temperature=[0, 1])
+
+    assert points(crossed, "model", "temperature") == [
+        ("a", 0),
+        ("a", 1),
+        ("b", 0),
+        ("b", 1),
+    ]
+
+
+def test_zipped_parameters_vary_together() -> None:
+    zipped = grid(model=["a", "b"], zip=[{"temperature": [0, 1], "max_tokens": [8, 9]}])
+
+    assert points(zipped, "model", "temperature", "max_tokens") == [
+        ("a", 0, 8),
+        ("a", 1, 9),
+        ("b", 0, 8),
+        ("b", 1, 9),
+    ]
+
+
+def test_a_zipped_parameter_may_repeat_a_value() -> None:
+    zipped = grid(zip=[{"temperature": [0, 1, 1], "max_tokens": [8, 8, 9]}])
+
+    assert points(zipped, "temperature", "max_tokens") == [(0, 8), (1, 8), (1, 9)]
+
+
+def test_exclude_leaves_out_what_matches_all_of_an_entry() -> None:
+    left = grid(
+        model=["a", "b"], temperature=[0, 1], exclude=[{"model": "a", "temperature": 1}]
+    )
+
+    assert points(left, "model", "temperature") == [("a", 0), ("b", 0), ("b", 1)]
+
+
+def test_exclude_takes_labels_values_and_lists_of_them() -> None:
+    named = {"none": None, "agent": "You route tickets."}
+
+    assert len(grid(system=named, exclude=[{"system": "agent"}])) == 1
+    assert len(grid(system=named, exclude=[{"system": "You route tickets."}])) == 1
+    assert len(grid(temperature=[0, 1, 2], exclude=[{"temperature": [0, 2]}])) == 1
+    assert len(grid(temperature=[0, 1, 2], exclude=[{"temperature": (0, 2)}])) == 1
+
+
+def test_exclude_tells_true_from_1() -> None:
+    left = grid(logprobs=[True, False], exclude=[{"logprobs": True}])
+
+    assert points(left, "logprobs") == [(False,)]
+    with pytest.raises(pl.SpecError, match="logprobs has no value 1"):
+        grid(logprobs=[True, False], exclude=[{"logprobs": 1}])
+
+
+def test_only_keeps_what_matches() -> None:
+    crossed = grid(model=["a", "b"], temperature=[0, 0.5, 1])
+
+    kept = crossed.only(model="a", temperature=[0.5, 1])
+
+    assert points(kept, "model", "temperature") == [("a", 0.5), ("a", 1)]
+    assert len(crossed) == 6
+
+
+def test_only_takes_numpy_values() -> None:
+    kept = grid(temperature=[0, 0.5]).only(temperature=np.float64(0.5))
+
+    assert points(kept, "temperature") == [(0.5,)]
+    assert kept.to_plain()["only"] == [{"temperature": 0.5}]
+
+
+def test_a_name_is_what_the_table_shows() -> None:
+    named = grid(system={"none": None, "agent": "You route tickets."})
+
+    assert [variant.labels["system"] for variant in named] == ["none", "agent"]
+
+
+def test_texts_without_a_name_are_numbered() -> None:
+    numbered = grid(prompt=["a", "b"], system=[None, "s"])
+
+    assert [level.label for level in numbered.levels("prompt")] == [
+        "prompt_1",
+        "prompt_2",
+    ]
+    assert [level.label for level in numbered.levels("system")] == [None, "system_2"]
+
+
+def test_lists_and_objects_are_labelled_with_their_json() -> None:
+    labelled = grid(stop=[["b", "a"]], response_format=[{"type": "text", "a": 1}])
+
+    (variant,) = labelled
+    assert variant.labels["stop"] == '["b","a"]'
+    assert variant.labels["response_format"] == '{"a":1,"type":"text"}'
+
+
+def test_parameters_come_in_the_order_of_the_table() -> None:
+    shuffled = grid(seed=[1], max_tokens=[1], temperature=[0], system=["s"])
+
+    assert shuffled.parameters == (
+        "model",
+        "prompt",
+        "system",
+        "temperature",
+        "max_tokens",
+        "seed",
+    )
+
+
+def test_numpy_arrays_are_lists_of_values() -> None:
+    spaced = grid(temperature=np.linspace(0, 1, 3), max_tokens=np.array([8, 16]))
+
+    (first, *_), (*_, last) = (
+        points(spaced, "temperature"),
+        points(spaced, "max_tokens"),
+    )
+    assert [type(v) for v in (*first, *last)] == [int, int]
+    assert points(spaced, "temperature")[2] == (0.5,)
+
+
+def test_a_whole_float_is_the_whole_number() -> None:
+    with pytest.raises(pl.SpecError, match="temperature has 0 twice"):
+        grid(temperature=[0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"model": "gpt-6"}, "model: a list of values is meant, not 'gpt-6'; write ["),
+        ({"prompt": "Hi"}, "prompt: a list of values is meant, not 'Hi'; write ['Hi']"),
+        (
+            {"temperature": 0.5},
+            "temperature: a list of values is meant, not 0.5; write",
+        ),
+        ({"system": None}, "system: a list of values is meant, not None"),
+        ({"model": []}, "model: the list of values is empty"),
+        ({"system": {}}, "system: the list of values is empty"),
+        ({"temprature": [0]}, "no parameter 'temprature'; did you mean 'temperature'?"),
+        ({"max_token": [1]}, "no parameter 'max_token'; did you mean 'max_tokens'?"),
+        ({"messages": [[]]}, "the messages are made from 'prompt' and 'system'"),
+        ({"n": [2]}, "use repeats="),
+        ({"stream": [True]}, "promptlab reads whole replies"),
+        ({"api_key": ["sk"]}, "a key is no part of a grid"),
+        ({"model": ["a", "a"]}, "model has 'a' twice"),
+        ({"temperature": [3]}, "a number from 0 to 2 is meant, not 3"),
+        ({"temperature": [True]}, "a number from 0 to 2 is meant, not True"),
+        ({"top_p": [-1]}, "a number from 0 to 1 is meant, not -1"),
+        ({"max_tokens": [0]}, "a whole number from 1 is meant, not 0"),
+        ({"max_tokens": [1.5]}, "a whole number from 1 is meant, not 1.5"),
+        ({"seed": ["a"]}, "a whole number is meant, not 'a'"),
+        ({"model": [5]}, "a model is a text, not 5"),
+        ({"model": [""]}, "a model is a text, not ''"),
+        ({"system": [5]}, "a system message is a text or null, not 5"),
+        ({"system": [" "]}, "the text is empty; null means no system message"),
+        ({"system": ["{{ "]}, "system: template, line 1: "),
+        ({"prompt": {"p": "{{ "}}, "prompt 'p': template, line 1: "),
+        ({"prompt": [5]}, "a prompt is a text or a list of messages, not 5"),
+        ({"prompt": {1: "a"}}, "the name of a value is a text, not 1; quote it"),
+        ({"base_url": ["example.com"]}, "base_url 'example.com' is not a URL"),
+        ({"metadata": {"a": "b"}}, "metadata: a list of objects is meant"),
+        ({"temperature": [float("nan")]}, "a request cannot hold nan"),
+        ({"top_k": [{1, 2}]}, "a request holds only JSON values, not set"),
+        ({"exclude": [{"temprature": 0}]}, "exclude: no parameter 'temprature'"),
+        ({"exclude": [{"model": "x"}]}, "exclude: model has no value 'x'; it has 'm'"),
+        ({"exclude": "m"}, "exclude: a list of mappings is meant, not 'm'"),
+        ({"exclude": ["m"]}, "exclude: an entry is a mapping of parameters, not 'm'"),
+        ({"exclude": [{}]}, "exclude: an entry is a mapping of parameters, not {}"),
+        ({"exclude": [{"model": "m"}]}, "exclude leaves no variant of the grid"),
+        (
+            {"zip": [{"temperature": [0, 1], "max_tokens": [8]}]},
+            "need equally many values; temperature has 2, max_tokens has 1",
+        ),
+        ({"zip": [{"temperature": [0, 1]}]}, "at least two parameters vary together"),
+        ({"zip": [{"seed": [], "top_k": []}]}, "seed: the list of values is empty"),
+        ({"zip": [{"seed": 1, "top_k": [1]}]}, "seed: a list of values is meant"),
+        (
+            {"zip": [{"model": ["a"], "seed": [1]}]},
+            "'model' is a parameter of the grid",
+        ),
+    ],
+)
+def test_what_is_no_grid_is_refused(parameters: dict[str, Any], said: str) -> None:
+    with pytest.raises(pl.SpecError) as caught:
+        grid(**parameters)
+
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("missing", ["model", "prompt"])
+def test_a_grid_needs_a_model_and_a_prompt(missing: str) -> None:
+    parameters = {"model": ["m"], "prompt": ["p"]}
+    del parameters[missing]
+
+    with pytest.raises(pl.SpecError, match=f"a grid needs '{missing}'; this one has "):
+        pl.Grid(**parameters)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"temprature": 1}, "no parameter 'temprature' in the grid; did you mean"),
+        ({"temperature": 2}, "only: temperature has no value 2; it has 0, 1"),
+    ],
+    ids=["parameter", "value"],
+)
+def test_only_refuses_what_the_grid_does_not_have(
+    wanted: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(pl.SpecError) as caught:
+        grid(temperature=[0, 1]).only(**wanted)
+
+    assert said in str(caught.value)
+
+
+def test_only_that_leaves_nothing_is_refused() -> None:
+    left = grid(
+        model=["a", "b"], temperature=[0, 1], exclude=[{"model": "a", "temperature": 1}]
+    )
+
+    with pytest.raises(pl.SpecError, match="no variant of the grid is left"):
+        left.only(model="a", temperature=1)
+
+
+def test_an_error_knows_what_it_is_about() -> None:
+    with pytest.raises(pl.SpecError) as caught:
+        grid(system={"agent": " "})
+
+    assert caught.value.at == ("system", "agent")
+
+
+def test_a_parameter_may_be_called_self() -> None:
+    assert grid(self=[1]).only(self=1).parameters == ("model", "prompt", "self")
+
+
+def test_repr_says_how_many_variants_and_of_what() -> None:
+    shown = repr(grid(temperature=[0, 1]))
+
+    assert shown == "Grid(2 variants; model: 1, prompt: 1, temperature: 2)"

@@ -1,0 +1,901 @@
+"""The user's files: every format, every mistake with its line, a fuzz of configs."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+import promptlab as pl
+from promptlab.errors import ConfigError, DatasetError
+from promptlab.files import Config, config_schema, load_config
+
+PACKAGE = Path(pl.__file__).parent
+STARTER = (PACKAGE / "starter.yaml").read_text("utf-8")
+SHIPPED = sorted((PACKAGE.parent / "datasets").glob("*/experiment.yaml"))
+
+BASE = """\
+name: letters
+dataset:
+  - {t: a}
+grid:
+  model: [m]
+  prompt: {plain: "{{t}}"}
+  temperature: [0, 1]
+"""
+
+Write = Callable[..., Path]
+Load = Callable[[str], Config]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a file beside the config, and gives its path."""
+
+    def write(name: str, content: str | bytes) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def load(write: Write) -> Load:
+    """Loads a config file of this text."""
+    return lambda text: load_config(write("experiment.yaml", text))
+
+
+# Datasets.
+
+ROWS = [
+    {"id": "1", "text": "a, b; c", "expected": "x"},
+    {"id": "2", "text": 'two\nlines and "quotes"', "expected": "y"},
+    {"id": "3", "text": "Grüße 🌍", "expected": None},
+]
+CSV = (
+    "id,text,expected\r\n"
+    '1,"a, b; c",x\r\n'
+    '2,"two\nlines and ""quotes""",y\r\n'
+    "\r\n"
+    "3,Grüße 🌍,\r\n"
+)
+
+
+def texts(dataset: pl.Dataset) -> list[tuple[str, Any, Any]]:
+    return [(case.id, case.inputs["text"], case.expected or None) for case in dataset]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("cases.csv", CSV),
+        ("cases.CSV", b"\xef\xbb\xbf" + CSV.encode()),
+        ("cases.csv", re.sub(r",(?! )", ";", CSV)),
+        ("cases.csv", re.sub(r",(?! )", "\t", CSV)),
+        ("cases.tsv", re.sub(r",(?! )", "\t", CSV)),
+        ("cases.jsonl", "\n\n".join(json.dumps(row) for row in ROWS)),
+        ("cases.ndjson", "\r\n".join(json.dumps(row) for row in ROWS)),
+        ("cases.json", json.dumps(ROWS, indent=2)),
+        ("cases.yaml", json.dumps(ROWS, ensure_ascii=False)),
+        (
+            "cases.yml",
+            "- {id: 1, text: 'a, b; c', expected: x}\n"
+            "- id: 2\n"
+            "  text: |-\n"
+            "    two\n"
+            '    lines and "quotes"\n'
+            "  expected: y\n"
+            "- id: 3\n"
+            "  text: Grüße 🌍\n",
+        ),
+    ],
+    ids=[
+        "csv",
+        "csv with byte order mark",
+        "csv with semicolons",
+        "csv with tabs",
+        "tsv",
+        "jsonl",
+        "ndjson",
+        "json",
+        "yaml of json",
+        "yaml",
+    ],
+)
+def test_every_format_holds_the_same_cases(
+    write: Write, name: str, content: str | bytes
+) -> None:
+    dataset = pl.Dataset.from_file(write(name, content))
+
+    assert texts(dataset) == texts(pl.Dataset(ROWS))
+
+
+def test_parquet_holds_the_same_cases(tmp_path: Path) -> None:
+    pd.DataFrame(ROWS).to_parquet(tmp_path / "cases.parquet")
+
+    dataset = pl.Dataset.from_file(tmp_path / "cases.parquet")
+
+    assert texts(dataset) == texts(pl.Dataset(ROWS))
+
+
+def test_csv_holds_texts_only(write: Write) -> None:
+    (case,) = pl.Dataset.from_file(write("cases.csv", "a,b,c\n1,no,\n"))
+
+    assert case.inputs == {"a": "1", "b": "no", "c": ""}
+
+
+def test_json_and_yaml_keep_types(write: Write) -> None:
+    row = {"n": 1, "x": 0.5, "yes": True, "no": None, "list": ["a", {"b": 2}]}
+
+    for name in ("cases.jsonl", "cases.yaml"):
+        (case,) = pl.Dataset.from_file(
+            write(name, json.dumps([row] if name == "cases.yaml" else row))
+        )
+        assert case.inputs == row
+
+
+def test_another_encoding_is_read_when_it_is_said(write: Write, load: Load) -> None:
+    write("cases.csv", "t\nGrüße\n".encode("cp1252"))
+
+    said = "dataset: {file: cases.csv, encoding: cp1252}"
+    config = load(BASE.replace("dataset:\n  - {t: a}", said))
+
+    assert config.experiment.dataset[0].inputs == {"t": "Grüße"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8", "utf-8-sig"])
+def test_a_byte_order_mark_is_no_part_of_the_first_name(
+    write: Write, encoding: str
+) -> None:
+    content = (
+        "\ufefft\na\n".encode("utf-8")
+        if encoding != "utf-16"
+        else "t\na\n".encode("utf-16")
+    )
+
+    dataset = pl.Dataset.from_file(write("cases.csv", content), encoding=encoding)
+
+    assert dataset.fields == ("t",)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("c.csv", "", " is empty; its first line names the columns"),
+        ("c.csv", "a,b\n1,2\n1,2,3\n", ", line 3: 3 fields, but the header has 2; put"),
+        ("c.csv", 'a,b\n"1\n1",2\n1\n', ", line 4: 1 fields, but the header has 2"),
+        ("c.csv", "a,a\n1,2\n", ", line 1: two columns are called 'a'"),
+        ("c.csv", "\n\na, a\n1,2\n", ", line 3: two columns are called 'a'"),
+        ("c.csv", "a,,c\n1,2,3\n", ", line 1: a column has no name"),
+        ("c.csv", 'a\n1\n"2', ", line 3: unexpected end of data"),
+        ("c.csv", 'a\n1\n"2"3\n', ", line 3: ',' expected after '\"'"),
+        ("c.csv", f"a\n1\n{'x' * 200_000}\n", "keep long texts in JSONL"),
+        ("c.csv", b"a\n1\n\xff\n", ", line 3: byte 0xff is not utf-8 text; save"),
+        ("c.csv", b"\xef\xbb\xbfa\n1\n\xff\n", ", line 3: byte 0xff is not utf-8 text"),
+        ("c.jsonl", '{"a": 1}\n\n{"a": \n', ", line 3: not valid JSON: "),
+        ("c.jsonl", '{"a": 1}\n[1]\n', ", line 2: a case is an object, not [1]"),
+        ("c.jsonl", '{"a": NaN}\n', ", line 1: not valid JSON: "),
+        ("c.jsonl", b'{"a": 1}\n{"a": "\xe9"}\n', ", line 2: byte 0xe9 is not utf-8"),
+        ("c.json", '[\n{"a": 1},\n{"a" 1}]', ", line 3: not valid JSON: "),
+        ("c.json", '{"a": 1}', ": a dataset is a list of cases, not {'a': 1}"),
+        ("c.yaml", "- a: 1\n- {a: 1\n", ", line 3: not valid YAML: "),
+        ("c.yaml", "- a: 1\n- a: 1\n  a: 2\n", ", line 3: not valid YAML: "),
+        ("c.yaml", "a: 1\n", ": a dataset is a list of cases, not {'a': 1}"),
+        ("c.yaml", "", " is empty"),
+        ("c.parquet", "no", " cannot be read: "),
+        ("c.txt", "a\n1\n", ": a dataset is a .csv, .tsv, .jsonl"),
+        ("c", "a\n1\n", "not 'one without an ending'"),
+    ],
+)
+def test_a_mistake_in_a_dataset_is_one_line_that_says_where(
+    write: Write, name: str, content: str | bytes, said: str
+) -> None:
+    path = write(name, content)
+
+    with pytest.raises(DatasetError) as caught:
+        pl.Dataset.from_file(path)
+
+    assert str(caught.value).startswith(str(path))
+    assert said in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_dataset_that_is_not_there_is_told(tmp_path: Path) -> None:
+    for name in ("none.csv", "none.yaml", "none.parquet"):
+        with pytest.raises(DatasetError, match=f"{name} cannot be read: No such file"):
+            pl.Dataset.from_file(tmp_path / name)
+
+
+@pytest.mark.parametrize("encoding", ["latin-one", "undefined", "a\0b", "hex"])
+def test_an_encoding_that_is_none_is_told(write: Write, encoding: str) -> None:
+    with pytest.raises(DatasetError, match="no encoding is called "):
+        pl.Dataset.from_file(write("c.csv", "a\n1\n"), encoding=encoding)
+
+
+# Prompts.
+
+
+def test_a_prompt_file_is_a_text_or_a_list_of_messages(write: Write) -> None:
+    messages = [
+        {"role": "system", "content": "Be brief"},
+        {"role": "user", "content": "{{t}}"},
+    ]
+
+    text = pl.Prompt.from_file(write("p.md", "\ufeffHi {{t}}\r\n"))
+    several = [
+        pl.Prompt.from_file(write("p.json", json.dumps(messages))),
+        pl.Prompt.from_file(
+            write(
+                "p.yaml",
+                "- role: system\n  content: Be brief\n- {role: user, content: '{{t}}'}",
+            )
+        ),
+    ]
+
+    assert text.turns({"t": "a"}) == (({"role": "user", "content": "Hi a"},),)
+    assert several == [pl.Prompt(messages)] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("p.md", "a\n{{ t", ": template, line 2: "),
+        ("p.md", b"a\n\xff", ", line 2: byte 0xff is not utf-8 text"),
+        ("p.yaml", "5", ": a prompt is a text or a list of messages, not 5"),
+        ("p.yaml", "role: user", ": a prompt is a text or a list of messages, not {"),
+        ("p.yaml", "- {role: user}", ": a message is a mapping with 'role' and"),
+        ("p.yaml", "- {role: user, content: [}", ", line 1: not valid YAML"),
+        ("p.yaml", "", " is empty"),
+    ],
+)
+def test_a_mistake_in_a_prompt_file_says_where(
+    write: Write, name: str, content: str | bytes, said: str
+) -> None:
+    path = write(name, content)
+
+    with pytest.raises(ConfigError) as caught:
+        pl.Prompt.from_file(path)
+
+    assert str(caught.value).startswith(f"{path}{said}")
+
+
+# Configs.
+
+
+def test_a_config_is_an_experiment_and_how_to_run_it(
+    tmp_path: Path, load: Load
+) -> None:
+    config = load(
+        BASE
+        + "description: A try\nrepeats: 3\n"
+        + "exclude: [{temperature: 1}]\n"
+        + "capabilities: {m: {temperature: true, max_tokens: limit}}\n"
+        + "run: {max_concurrency: 4, cache: shared, env_file: keys.env}\n"
+        + "output: [out/a.csv, b.jsonl]\n"
+    )
+
+    assert config.description == "A try"
+    assert config.experiment.size == "1 variant × 1 case × 3 repeats = 3 trials"
+    assert config.experiment.capabilities == {
+        "m": {"temperature": True, "max_tokens": "limit"}
+    }
+    assert config.options == {
+        "max_concurrency": 4,
+        "cache": tmp_path / "shared",
+        "env_file": tmp_path / "keys.env",
+    }
+    assert config.output == (tmp_path / "out/a.csv", tmp_path / "b.jsonl")
+
+
+def test_one_output_needs_no_list(tmp_path: Path, load: Load) -> None:
+    assert load(BASE + "output: a.csv\n").output == (tmp_path / "a.csv",)
+
+
+def test_a_config_says_what_python_says(load: Load) -> None:
+    loaded = load(BASE + "zip:\n  - seed: [1, 2]\n    top_p: [0.5, 1]\n").experiment
+
+    made = pl.Experiment(
+        "letters",
+        grid=pl.Grid(
+            model=["m"],
+            prompt={"plain": "{{t}}"},
+            temperature=[0, 1],
+            zip=[{"seed": [1, 2], "top_p": [0.5, 1]}],
+        ),
+        dataset=[{"t": "a"}],
+    )
+    assert loaded.to_plain() == made.to_plain()
+
+
+def test_a_config_may_be_json(write: Write) -> None:
+    plain = {
+        "$schema": "experiment.schema.json",
+        "name": "letters",
+        "dataset": [{"t": "a"}],
+        "grid": {"model": ["m"], "prompt": ["{{t}}"]},
+    }
+
+    loaded = pl.load_experiment(write("experiment.json", json.dumps(plain, indent=1)))
+
+    assert loaded.name == "letters"
+
+
+def test_files_are_relative_to_the_config(
+    write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write("project/data/cases.csv", "t\na\n")
+    write("project/prompts/plain.md", "Hi {{t}}\n")
+    write("project/prompts/chat.yaml", "- {role: user, content: '{{t}}?'}\n")
+    write("project/prompts/agent.txt", "You route.\n")
+    path = write(
+        "project/experiment.yaml",
+        "name: files\n"
+        "dataset: data/cases.csv\n"
+        "grid:\n"
+        "  model: [m]\n"
+        "  prompt:\n"
+        "    plain: {file: prompts/plain.md}\n"
+        "    chat: {file: prompts/chat.yaml}\n"
+        "  system: {none: null, agent: {file: prompts/agent.txt}}\n",
+    )
+    monkeypatch.chdir(tmp_path)
+
+    loaded = pl.load_experiment(path.relative_to(tmp_path))
+
+    assert [
+        (q.labels["prompt"], q.labels["system"], q.prompt.turns({"t": "a"})[0])
+        for q in loaded.questions
+    ] == [
+        ("plain", "none", ({"role": "user", "content": "Hi a"},)),
+        (
+            "plain",
+            "agent",
+            (
+                {"role": "system", "content": "You route."},
+                {"role": "user", "content": "Hi a"},
+            ),
+        ),
+        ("chat", "none", ({"role": "user", "content": "a?"},)),
+        (
+            "chat",
+            "agent",
+            (
+                {"role": "system", "content": "You route."},
+                {"role": "user", "content": "a?"},
+            ),
+        ),
+    ]
+
+
+def test_prompts_in_a_list_of_files_are_called_after_them(
+    write: Write, load: Load
+) -> None:
+    write("plain.md", "{{t}}")
+
+    config = load(BASE.replace('{plain: "{{t}}"}', "[{file: plain.md}, 'Hi {{t}}']"))
+
+    levels = config.experiment.grid.levels("prompt")
+    assert [level.label for level in levels] == ["plain", "prompt_2"]
+
+
+def test_any_value_may_stand_in_a_file(write: Write, load: Load) -> None:
+    write("tools.json", '[{"type": "function"}]')
+
+    config = load(BASE.replace("temperature: [0, 1]", "tools: [{file: tools.json}]"))
+
+    (level,) = config.experiment.grid.levels("tools")
+    assert level.value == [{"type": "function"}]
+
+
+def test_yaml_is_1_2(load: Load) -> None:
+    config = load(
+        BASE.replace(
+            "{t: a}", "{t: no, u: off, v: 2026-11-23, w: 012, x: 1_0, y: ~}"
+        ).replace('"{{t}}"', '"{{t}}{{u}}{{v}}{{w}}{{x}}"')
+        + "description: yes\n"
+    )
+
+    assert config.description == "yes"
+    assert config.experiment.dataset[0].inputs == {
+        "t": "no",
+        "u": "off",
+        "v": "2026-11-23",
+        "w": 12,
+        "x": 10,
+        "y": None,
+    }
+
+
+def test_yaml_aliases_and_merges_are_read(load: Load) -> None:
+    config = load(
+        BASE.replace("[m]", "&models [m, n]")
+        + "exclude: [{model: n, temperature: 1}]\n"
+        + "capabilities:\n  m: &rules {seed: true}\n  n: {<<: *rules, top_k: false}\n"
+    )
+
+    assert config.experiment.capabilities == {
+        "m": {"seed": True},
+        "n": {"seed": True, "top_k": False},
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ("name: letters\n", "", None, "'name' is missing; give the experiment a name"),
+        ("dataset:\n  - {t: a}\n", "", None, "'dataset' is missing; name a file"),
+        ("name: letters", "nam: letters", 1, "unknown key 'nam'; did you mean 'name'?"),
+        ("name: letters", "name: [a]", 1, "name should be a valid string, not ['a']"),
+        (
+            "name: letters",
+            f"name: {'a' * 101}",
+            1,
+            "one line of at most 100 characters",
+        ),
+        ("name: letters", "name: a\nname: b", 2, "duplicate key"),
+        (
+            "  - {t: a}",
+            "  - {t: a}\n  - b",
+            2,
+            "the name of a file, or a list of cases",
+        ),
+        ("dataset:\n  - {t: a}", "dataset: 5", 2, "the name of a file, or a list"),
+        ("  - {t: a}", "  - {t: a, id: x}\n  - {t: a, id: x}", 2, "is used twice"),
+        ("  - {t: a}", "  - {t: a, output: x}", 2, "cannot be called 'output'"),
+        ("{t: a}", "{t: a, temperature: 1}", 2, "is a parameter of the grid"),
+        ("  model: [m]", "  model: m", 5, "should be a list of values; write ['m']"),
+        ("  model: [m]", "  model: []", 5, "model: the list of values is empty"),
+        ("  model: [m]\n", "", 4, "a grid needs 'model'; this one has prompt"),
+        ("  model: [m]", "  modle: [m]", 4, "a grid needs 'model'; this one has modle"),
+        ('"{{t}}"', '"{{u}}"', 6, "prompt 'plain' needs ['u'], which case '1'"),
+        ('"{{t}}"', '"{{t"', 6, "prompt 'plain': template, line 1: "),
+        ('{plain: "{{t}}"}', "[5]", 6, "a text or a list of messages, not 5"),
+        ('{plain: "{{t}}"}', "[{file: none.md}]", None, "none.md cannot be read"),
+        ("[0, 1]", "[0, 3]", 7, "temperature: a number from 0 to 2 is meant, not 3"),
+        ("[0, 1]", "[0, .nan]", 7, "temperature: a request cannot hold nan"),
+        (
+            "[0, 1]",
+            f"[0, {'9' * 400}]",
+            7,
+            "temperature: a request cannot hold a number",
+        ),
+        (
+            "[0, 1]",
+            "[0, 1]\n  zip: [{a: [1]}]",
+            8,
+            "'zip' goes beside 'grid', not into",
+        ),
+        (
+            "[0, 1]",
+            "[0, 1]\n  exclude: [1]",
+            8,
+            "'exclude' goes beside 'grid', not into",
+        ),
+        (
+            "[0, 1]",
+            "[0, 1]\nrepeats: 0",
+            8,
+            "repeats should be greater than or equal to",
+        ),
+        ("[0, 1]", "[0, 1]\nrepeats: two", 8, "repeats should be a valid integer"),
+        (
+            "[0, 1]",
+            "[0, 1]\nexclude:\n  - {modle: m}",
+            8,
+            "exclude: no parameter 'modle'",
+        ),
+        ("[0, 1]", "[0, 1]\nzip:\n  - seed: [1]\n    top_p: [0.1, 0.2]", 8, "equally"),
+        ("[0, 1]", "[0, 1]\nzip:\n  - seed: [a]\n    top_p: [1]", 9, "seed: a whole"),
+        ("[0, 1]", "[0, 1]\nzip:\n  - seed: [1]\n    top_p: 1", 10, "a list of values"),
+        (
+            "[0, 1]",
+            "[0, 1]\ncapabilities:\n  n: {a: true}",
+            9,
+            "no model 'n' in the grid",
+        ),
+        (
+            "[0, 1]",
+            "[0, 1]\ncapabilities:\n  m:\n    a: 5",
+            10,
+            "true, false or a name",
+        ),
+        ("[0, 1]", "[0, 1]\noutput: 5", 8, "the name of a file, or a list of them"),
+        (
+            "[0, 1]",
+            "[0, 1]\nrun:\n  max_concurency: 5",
+            9,
+            "unknown key 'run.max_concurency'; did you mean 'max_concurrency'?",
+        ),
+        (
+            "[0, 1]",
+            "[0, 1]\nrun:\n  max_concurrency: 0",
+            9,
+            "greater than or equal to 1",
+        ),
+        ("[0, 1]", "[0, 1]\nrun:\n  api_key: sk", 9, "a key does not belong in a file"),
+        ("[0, 1]", "[0, 1]\nfoo: 1", 8, "unknown key 'foo'; there are $schema, name"),
+        ("[0, 1]", "[0, 1]\ntrue: 1", 8, "a key is a text, not True; quote it"),
+        ("[0, 1]", "[0, 1]\n? [a]\n: 1", 8, "a key is a text, not "),
+        ("name: letters", "name: !!python/name:os.system x", 1, "of an unknown kind"),
+        ("name: letters", "name: !mine x", 1, "of an unknown kind (a tag?)"),
+        ("name: letters", "name: *nothing", 1, "not valid YAML: found undefined alias"),
+        ("name: letters", "name: [", 3, "not valid YAML"),
+        ("name: letters", "name: letters\n\t- a", 2, "not valid YAML"),
+        ("name: letters", "name: a\n---\nname: b", 2, "not valid YAML"),
+        (
+            "name: letters",
+            "name: a\x07",
+            None,
+            "not valid YAML: unacceptable character",
+        ),
+        (BASE, "", None, " is empty"),
+        (BASE, "# nothing", None, " is empty"),
+        (BASE, "letters", None, "should be a mapping of keys: name, dataset, grid"),
+        (BASE, "- letters", None, "should be a mapping of keys: name, dataset, grid"),
+    ],
+)
+def test_a_mistake_in_a_config_is_one_line_that_says_where(
+    tmp_path: Path, load: Load, old: str, new: str, line: int | None, said: str
+) -> None:
+    assert old in BASE
+
+    with pytest.raises(ConfigError) as caught:
+        load(BASE.replace(old, new))
+
+    text = str(caught.value)
+    path = tmp_path / "experiment.yaml"
+    assert said in text
+    assert len(text.splitlines()) == 1
+    if line is not None:
+        assert text.startswith(f"{path}, line {line}: ")
+    else:
+        assert text.startswith(str(tmp_path))
+        assert ", line " not in text
+
+
+def test_a_parameter_of_a_zip_is_blamed_where_it_stands(load: Load) -> None:
+    with pytest.raises(ConfigError, match=r", line 11: seed: a whole number is meant"):
+        load(
+            BASE
+            + "zip:\n  - {min_p: [1], top_a: [1]}\n"
+            + "  - top_p: [1]\n    seed: [a]\n"
+        )
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("model: [m]", "it goes under 'grid'"),
+        ("temperature: [0]", "it goes under 'grid'"),
+        ("max_tokens: [9]", "it goes under 'grid'"),
+        ("prompts: [a]", "it is 'prompt', under 'grid'"),
+        ("providers: [openai:gpt-6]", "it is 'model', under 'grid'"),
+        ("tests: [{vars: {}}]", "it is 'dataset'"),
+        ("outputPath: a.csv", "it is 'output'"),
+        ("max_concurrency: 4", "it goes under 'run'"),
+        ("base_url: https://api.example.com/v1", "it goes under 'run'"),
+        ("api_key: sk-secret", "set OPENAI_API_KEY"),
+    ],
+)
+def test_a_key_from_elsewhere_is_shown_its_place(
+    load: Load, line: str, hint: str
+) -> None:
+    with pytest.raises(ConfigError, match=r", line 8: unknown key ") as caught:
+        load(BASE + line)
+
+    assert hint in str(caught.value)
+    assert "sk-secret" not in str(caught.value)
+
+
+def test_a_config_that_cannot_be_read_is_told(tmp_path: Path, write: Write) -> None:
+    for path in (tmp_path / "none.yaml", tmp_path, write("a.yaml", b"name: \xff")):
+        with pytest.raises(ConfigError) as caught:
+            load_config(path)
+        assert str(caught.value).startswith(str(path))
+
+
+def test_aliases_of_aliases_do_not_fill_the_memory(load: Load) -> None:
+    bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
+    )
+    started = time.monotonic()
+
+    with pytest.raises(ConfigError, match="more than 2,000,000 values"):
+        load(bomb)
+
+    assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [*a]",
+        "a: &a {b: *a}",
+        "a: " + "[" * 60 + "]" * 60,
+        "a: " + "[" * 5000 + "]" * 5000,
+        "".join(f"{' ' * n}a:\n" for n in range(60)),
+    ],
+    ids=[
+        "list of itself",
+        "mapping of itself",
+        "60 lists",
+        "5000 lists",
+        "60 mappings",
+    ],
+)
+def test_what_nests_too_deep_is_refused(load: Load, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_the_committed_schema_is_the_one_that_is_printed() -> None:
+    committed = json.loads((PACKAGE / "config.schema.json").read_text("utf-8"))
+
+    assert committed == json.loads(json.dumps(config_schema()))
+
+
+def against_schema(
+    plain: Any, schema: dict[str, Any], root: dict[str, Any]
+) -> list[str]:
+    """The keys of a config that its schema does not have, or that it lacks."""
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
+    if not isinstance(plain, dict) or "properties" not in schema:
+        return []
+    known = schema["properties"]
+    wrong = [name for name in schema.get("required", []) if name not in plain]
+    if schema.get("additionalProperties") is False:
+        wrong += [name for name in plain if name not in known]
+    for name, value in plain.items():
+        if name in known:
+            wrong += against_schema(value, known[name], root)
+    return wrong
+
+
+def test_the_schema_refuses_what_the_loader_refuses() -> None:
+    schema = config_schema()
+
+    assert against_schema({"nam": 1}, schema, schema) == [
+        "name",
+        "dataset",
+        "grid",
+        "nam",
+    ]
+    assert "tries" in against_schema({"run": {"tries": 1}}, schema, schema)
+    assert "prompt" in against_schema({"grid": {"model": ["m"]}}, schema, schema)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.parent.name)
+def test_the_configs_that_we_ship_fit_the_schema(path: Path) -> None:
+    plain = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
+    schema = config_schema()
+
+    assert against_schema(plain, schema, schema) == []
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.parent.name)
+def test_the_configs_that_we_ship_are_as_large_as_they_say(path: Path) -> None:
+    said = re.search(r"= (\d+) trials|: (\d+) trials", path.read_text("utf-8"))
+
+    experiment = pl.load_experiment(path)
+
+    assert said is not None
+    assert len(experiment) == int(said[1] or said[2])
+
+
+def test_there_are_configs_that_we_ship() -> None:
+    assert len(SHIPPED) == 4
+
+
+def test_the_starter_loads(load: Load) -> None:
+    assert load(STARTER).experiment.name == "first_experiment"
+
+
+# Whatever stands in a file: it loads, or one line says what is wrong with which file.
+
+pytestmark = pytest.mark.filterwarnings("ignore::promptlab.PromptlabWarning")
+
+
+@pytest.fixture(scope="module")
+def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fuzz") / "experiment.yaml"
+
+
+def loads_or_tells(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    try:
+        load_config(path)
+    except pl.PromptlabError as error:
+        text = str(error)
+        assert len(text.splitlines()) == 1, text
+        # Or with one of the files beside it, in quotes where it cannot be a name.
+        assert text.lstrip("'\"").startswith(str(path.parent)), text
+
+
+@settings(max_examples=300)
+@given(content=st.one_of(st.binary(max_size=200), st.text().map(str.encode)))
+@example(content=b"\xef\xbb\xbf")
+@example(content=b"\xff\xfen\x00a\x00")
+@example(content=b"%YAML 1.1\n---\nname: no")
+@example(content=b"%YAML 9.9\n---\nname: no")
+@example(content=b"%TAG ! tag:x,2026:\n---\n!a b")
+@example(content=b"!!set {a, b}")
+@example(content=b"!!omap [a: 1]")
+@example(content=b"!!binary aGVsbG8=")
+@example(content=b"!!timestamp x")
+@example(content=b"!!int x")
+@example(content=b"!!float x")
+@example(content=b"!!bool x")
+@example(content=b"a: 2026-99-99")
+@example(content=b"a: 2026-11-23 99:99:99")
+@example(content=b"a: &a b\nb: &a c\nc: *a")
+@example(content=b"<<: 5")
+@example(content=b"<<: [5]")
+@example(content=b"? {a: b}\n: c")
+@example(content=b"? - a\n: c")
+@example(content=b"- " * 2000)
+@example(content=b"9" * 5000)
+@example(content=b'"\\ud800"')
+@example(content=b'{"name": "\\ud800", "dataset": [{}], "grid": {}}')
+@example(content=b"a: |9\n x")
+@example(content=b"a: 0x_\nb: 0o9\nc: 1e999999\nd: 0b2\ne: 1:2:3")
+def test_any_bytes_load_or_are_told(fuzzed: Path, content: bytes) -> None:
+    loads_or_tells(fuzzed, content)
+
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=8),
+    st.sampled_from(
+        [
+            "m",
+            "{{t}}",
+            "{{",
+            "{{t.x}}",
+            "user",
+            "cases.csv",
+            "a\nb.csv",
+            "a\0.csv",
+            "a.yaml",
+        ]
+    ),
+)
+names = st.one_of(
+    st.text(max_size=6),
+    st.sampled_from(
+        [
+            *config_schema()["properties"],
+            *config_schema()["$defs"]["RunModel"]["properties"],
+            *(
+                "model",
+                "prompt",
+                "system",
+                "temperature",
+                "max_tokens",
+                "tools",
+                "self",
+            ),
+            *("file", "encoding", "role", "content", "id", "expected", "t", "output"),
+        ]
+    ),
+)
+anything = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(names, inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+WHOLE: dict[str, Any] = {
+    "name": "letters",
+    "description": "",
+    "dataset": [{"id": "1", "t": "a", "expected": "b"}, {"id": "2", "t": "b"}],
+    "repeats": 2,
+    "grid": {
+        "model": ["m", "gpt-5"],
+        "prompt": {"plain": "{{t}}", "chat": [{"role": "user", "content": "{{t}}"}]},
+        "system": [None, "Be brief"],
+        "tools": [[{"type": "function"}]],
+    },
+    "zip": [{"temperature": [0, 1], "max_tokens": [8, 9]}],
+    "exclude": [{"model": "m", "temperature": 1}],
+    "capabilities": {"m": {"seed": True, "max_tokens": "limit"}},
+    "run": {"max_concurrency": 4, "timeout_s": 1.5, "headers": {"a": "b"}},
+    "output": ["a.csv"],
+}
+
+
+@st.composite
+def changed(draw: st.DrawFn) -> Any:
+    """A whole config, something in it replaced, added or taken away."""
+    whole = json.loads(json.dumps(WHOLE))
+    for _ in range(draw(st.integers(1, 3))):
+        owner = whole
+        while True:
+            places = list(owner) if isinstance(owner, dict) else list(range(len(owner)))
+            if not places:
+                break
+            place = draw(st.sampled_from(places))
+            if isinstance(owner[place], (dict, list)) and draw(st.booleans()):
+                owner = owner[place]
+                continue
+            owner[place] = draw(anything)
+            break
+        if isinstance(owner, dict) and draw(st.booleans()):
+            owner[draw(names)] = draw(anything)
+        elif owner and draw(st.booleans()):
+            del owner[
+                draw(st.sampled_from(list(owner) if isinstance(owner, dict) else [0]))
+            ]
+    return whole
+
+
+@settings(max_examples=300)
+@given(plain=st.one_of(anything, st.dictionaries(names, anything), changed()))
+@example(plain={**WHOLE, "grid": {**WHOLE["grid"], "self": [1]}})
+@example(plain={**WHOLE, "grid": {**WHOLE["grid"], "zip": [{}]}})
+@example(plain={**WHOLE, "dataset": "a\nb.csv"})
+@example(plain={**WHOLE, "dataset": "a\0.csv"})
+@example(plain={**WHOLE, "dataset": {"file": "experiment.yaml", "encoding": "\0"}})
+@example(plain={**WHOLE, "grid": {"model": ["m"], "prompt": [{"file": "a\nb.md"}]}})
+@example(plain={**WHOLE, "name": "a\u2028b", "zip": [], "exclude": []})
+def test_any_values_load_or_are_told(fuzzed: Path, plain: Any) -> None:
+    loads_or_tells(fuzzed, json.dumps(plain, ensure_ascii=False).encode())
+
+
+@st.composite
+def slips(draw: st.DrawFn) -> str:
+    """The starter config after a slip of the hand."""
+    lines = STARTER.splitlines()
+    at = draw(
+        st.sampled_from([n for n, line in enumerate(lines) if line.lstrip()[:1] != "#"])
+    )
+    line = lines[at]
+    place = draw(st.integers(0, len(line)))
+    word = draw(
+        st.one_of(
+            st.text(max_size=3),
+            st.sampled_from(
+                [*":-[]{}#&*!|>'\"%@`,?", ": ", "- ", "{{", "null", "\t", "- -"]
+            ),
+        )
+    )
+    new = draw(
+        st.sampled_from(
+            [
+                [],
+                [line, line],
+                [word],
+                ["  " + line],
+                [line.strip()],
+                [line[:place] + word + line[place:]],
+                [line[:place] + line[place + 1 :]],
+                [line[:place]],
+                [line.partition(": ")[0] + f": {word}"],
+                [f"{word}:" + line.partition(":")[2]],
+            ]
+        )
+    )
+    return "\n".join([*lines[:at], *new, *lines[at + 1 :]])
+
+
+@settings(max_examples=300)
+@given(text=slips())
+def test_a_slip_in_the_starter_loads_or_is_told(fuzzed: Path, text: str) -> None:
+    loads_or_tells(fuzzed, text.encode())
