@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import typer
 
 if TYPE_CHECKING:
@@ -56,16 +57,16 @@ def _label(experiment: Experiment, name: str, text: str) -> Any:
     if name not in experiment.grid.parameters:
         return text  # `only` says what there is
     for level in experiment.grid.levels(name):
-        if text in (
-            str(level.label),
-            f"{level.label:g}" if _number(level.label) else "",
-        ):
+        if text in _spellings(level.label):
             return level.label
     return text
 
 
-def _number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _spellings(label: object) -> tuple[str, ...]:
+    """How a value is shown, and how a config file has it: `None`, `null`."""
+    written = orjson.dumps(label).decode()
+    number = isinstance(label, float) and label.is_integer()
+    return str(label), written, f"{label:g}" if number else written
 
 
 def _cases(limit: str) -> slice:

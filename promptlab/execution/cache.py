@@ -102,8 +102,16 @@ class _Store(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
         return cast(Iterator[tuple[Any, ...]], self._sql(sql, values))
 
     def write(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        with self.transact(retry=True):
-            self._con.executemany(sql, rows)
+        # Not diskcache's `transact`: it tries for ever where a database is read-only.
+        connection = self._con
+        connection.execute("BEGIN IMMEDIATE")  # other writers are waited for: 60 s
+        try:
+            connection.executemany(sql, rows)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,12 @@ class Lane:
         gate.lanes.append(self)
 
     @property
+    def left(self) -> int:
+        """How many trials have no outcome yet: not begun, held back or in flight."""
+        begun = self.in_flight + len(self._at_gate) + len(self._holds)
+        return len(self.waiting) + begun
+
+    @property
     def has_room(self) -> bool:
         """Whether the model bears one more call in flight."""
         return self.in_flight < int(self.limiter.window)

@@ -151,7 +151,7 @@ class Run:
         now = time.monotonic()
         speed = self._calls_per_s(now)
         lanes = list(self._lanes.values())
-        left = sum(len(lane.waiting) + lane.in_flight for lane in lanes)
+        left = sum(lane.left for lane in lanes)
         return Progress(
             name=self._experiment.name,
             trials=len(self._answers),

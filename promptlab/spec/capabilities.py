@@ -14,12 +14,12 @@ right with `capabilities=` of the experiment.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from promptlab.errors import SpecError
+from promptlab.errors import SpecError, did_you_mean
 
 Rules = Mapping[str, bool | str]
 """Own rules on one model: parameter → False (not taken), True (taken), wire name."""
@@ -88,7 +88,13 @@ def wire_name(name: str, base_url: str, rules: Rules) -> str:
     return name
 
 
-def check_capabilities(own: Capabilities, models: list[str]) -> None:
+NOT_WIRE_NAMES = ("", "messages", "model", "n", "stream", "stream_options")
+"""What no parameter can be called on the wire."""
+
+
+def check_capabilities(
+    own: Capabilities, models: Sequence[str], parameters: Sequence[str]
+) -> None:
     """Raises `SpecError` where own rules are not of the form the gate reads."""
     for model, rules in own.items():
         if model not in models:
@@ -105,6 +111,18 @@ def check_capabilities(own: Capabilities, models: list[str]) -> None:
                 f"name it has on the wire, not {rules!r}",
                 at=("capabilities", model),
             )
+        for name, rule in rules.items():
+            if name not in parameters:
+                raise SpecError(
+                    f"capabilities of {model!r}: no parameter is called {name!r}"
+                    + did_you_mean(name, parameters),
+                    at=("capabilities", model),
+                )
+            if rule in NOT_WIRE_NAMES:
+                raise SpecError(
+                    f"capabilities of {model!r}: {name} cannot be sent as {rule!r}",
+                    at=("capabilities", model),
+                )
 
 
 def _reason(name: str, rule: bool | str | None, refused: Mapping[str, str]) -> str:

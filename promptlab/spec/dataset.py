@@ -88,7 +88,8 @@ class Dataset(Sequence[Case]):
 
     def __repr__(self) -> str:
         fields = ", ".join(self.fields)
-        return f"Dataset({self.name!r}: {len(self)} cases; {fields})"
+        cases = "1 case" if len(self) == 1 else f"{len(self):,} cases"
+        return f"Dataset({self.name!r}: {cases}; {fields})"
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
@@ -137,9 +138,10 @@ RESULT_COLUMNS = (
     "cached",
     "error",
     "key",
+    "standing",
 )
-"""The columns that a run adds to the table; no input or parameter may take their
-names, nor `model`, `prompt` and `system`, which every table has."""
+"""The columns that a run or a plan adds to the table; no input or parameter may take
+their names, nor `model`, `prompt` and `system`, which every table has."""
 
 
 def _rows(rows: Any) -> Iterable[Mapping[str, Any] | Case]:

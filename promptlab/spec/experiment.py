@@ -21,7 +21,7 @@ from promptlab.spec.capabilities import (
     wire_name,
 )
 from promptlab.spec.dataset import RESULT_COLUMNS, Case, Dataset
-from promptlab.spec.grid import Grid, Variant, unknown_parameters
+from promptlab.spec.grid import KNOWN, Grid, Variant, unknown_parameters
 from promptlab.spec.prompt import ChatMessage, Prompt, Turn
 from promptlab.spec.request import Request, request_key
 
@@ -195,7 +195,7 @@ class Experiment:
 
     def limit(self, cases: slice | int) -> Experiment:
         """The same with the first `cases` cases, or a slice of them."""
-        part = slice(cases) if isinstance(cases, int) else cases
+        part = slice(max(0, cases)) if isinstance(cases, int) else cases
         if not range(len(self.dataset))[part]:
             raise SpecError(
                 f"no case is left: {self.dataset.name} has {len(self.dataset)}"
@@ -304,7 +304,8 @@ class Experiment:
 
     def _check(self) -> None:
         models = [level.value for level in self.grid.levels("model")]
-        check_capabilities(self.capabilities or {}, models)
+        names = (*self.grid.parameters, *KNOWN)
+        check_capabilities(self.capabilities or {}, models, names)
         self._check_names()
         seen: set[int] = set()
         for question in self.questions:

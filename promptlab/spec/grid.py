@@ -138,12 +138,11 @@ class Grid:
         self._levels = _merged(groups)
         with _about("exclude"):
             self.exclude = tuple(canonical(_mappings("exclude", exclude)))
-            for entry in self.exclude:
-                _check_exclusion(entry, self._levels)
+            excluded = [_chosen(e, self._levels, "exclude") for e in self.exclude]
         self.variants = tuple(
             variant
             for variant in _crossed(groups)
-            if not any(_matches(variant, entry) for entry in self.exclude)
+            if not any(_matches(variant, chosen) for chosen in excluded)
         )
         if not self.variants:
             raise SpecError("exclude leaves no variant of the grid")
@@ -164,10 +163,10 @@ class Grid:
     def only(self, /, **wanted: Any) -> Grid:
         """The grid with just these labels or values of some parameters."""
         wanted = canonical(wanted)
-        _check_exclusion(wanted, self._levels, what="only")
+        chosen = _chosen(wanted, self._levels, "only")
         kept = copy.copy(self)
         kept._only = (*self._only, wanted)
-        kept.variants = tuple(v for v in self.variants if _matches(v, wanted))
+        kept.variants = tuple(v for v in self.variants if _matches(v, chosen))
         if not kept.variants:
             raise SpecError(f"only {wanted!r}: no variant of the grid is left")
         return kept
@@ -393,6 +392,11 @@ def _merged(
         if needed not in merged:
             have = ", ".join(merged) or "no parameter"
             raise SpecError(f"a grid needs {needed!r}; this one has {have}")
+    if "max_tokens" in merged and "max_completion_tokens" in merged:
+        raise SpecError(
+            "max_tokens and max_completion_tokens are one parameter under two names; "
+            "keep max_tokens, which is sent under the name that the server wants"
+        )
     return merged
 
 
@@ -410,42 +414,44 @@ def _rows(group: Mapping[str, tuple[Level, ...]]) -> Iterator[list[tuple[str, Le
         yield list(zip(group, together, strict=True))
 
 
-def _check_exclusion(
-    entry: Mapping[str, Any],
-    levels: Mapping[str, tuple[Level, ...]],
-    what: str = "exclude",
-) -> None:
+def _chosen(
+    entry: Mapping[str, Any], levels: Mapping[str, tuple[Level, ...]], what: str
+) -> dict[str, list[Level]]:
+    """The levels that an entry of `exclude` or `only` names, by parameter."""
+    chosen = {}
     for name, value in entry.items():
         if name not in levels:
             raise SpecError(
                 f"{what}: no parameter {name!r} in the grid"
                 + did_you_mean(name, levels)
             )
-        for wanted in _alternatives(value):
-            if not any(_is(level, wanted) for level in levels[name]):
-                known = ", ".join(_brief(level.label) for level in levels[name])
-                raise SpecError(
-                    f"{what}: {name} has no value {wanted!r}; it has {known}"
-                )
+        chosen[name] = _named_by(value, levels[name])
+        if isinstance(value, list) and not chosen[name]:
+            found = [_named_by(wanted, levels[name]) for wanted in value]
+            chosen[name] = [] if [] in found else list(itertools.chain(*found))
+        if not chosen[name]:
+            known = ", ".join(_brief(level.label) for level in levels[name])
+            raise SpecError(f"{what}: {name} has no value {value!r}; it has {known}")
+    return chosen
 
 
-def _matches(variant: Variant, entry: Mapping[str, Any]) -> bool:
+def _named_by(wanted: Any, levels: Sequence[Level]) -> list[Level]:
+    """The levels of that label; where no label is so, those of that value."""
+    by_label = [level for level in levels if _same(level.label, wanted)]
+    return by_label or [level for level in levels if _same(level.value, wanted)]
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    return not isinstance(one, Prompt) and bool(one == other)
+
+
+def _matches(variant: Variant, chosen: Mapping[str, Sequence[Level]]) -> bool:
     return all(
-        any(_is(variant.levels[name], wanted) for wanted in _alternatives(value))
-        for name, value in entry.items()
+        any(variant.levels[name] is level for level in levels)
+        for name, levels in chosen.items()
     )
-
-
-def _alternatives(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _is(level: Level, wanted: Any) -> bool:
-    if isinstance(wanted, bool) or isinstance(level.label, bool):
-        return level.label is wanted
-    if level.label == wanted:
-        return True
-    return not isinstance(level.value, Prompt) and bool(level.value == wanted)
 
 
 def _plain_levels(name: str, levels: Sequence[Level]) -> Any:

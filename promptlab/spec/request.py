@@ -154,16 +154,16 @@ def canonical_url(base_url: str) -> str:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise SpecError(f"base_url {base_url!r} is not a URL: {error}") from error
+    if parts.username or parts.password:
+        raise SpecError(
+            "base_url holds a user name or password; give the key as an environment "
+            "variable instead"
+        )
     if parts.scheme == "offline" and host:  # the offline model, by its version
         return f"offline://{host}"
     if parts.scheme not in ("http", "https") or not host:
         raise SpecError(
             f"base_url {base_url!r} is not a URL; it looks like {OPENAI_URL!r}"
-        )
-    if parts.username or parts.password:
-        raise SpecError(
-            "base_url holds a user name or password; give the key as an environment "
-            "variable instead"
         )
     if parts.query or parts.fragment:
         raise SpecError(f"base_url {base_url!r} cannot hold a query or a fragment")

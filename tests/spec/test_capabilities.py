@@ -171,10 +171,30 @@ def test_own_rules_rename_a_parameter_on_the_wire() -> None:
 
 
 def test_two_parameters_of_one_wire_name_are_refused() -> None:
-    both = experiment("gpt-4.1", max_tokens=[8], max_completion_tokens=[9])
+    with pytest.raises(pl.SpecError, match="one parameter under two names"):
+        experiment("gpt-4.1", max_tokens=[8], max_completion_tokens=[9])
 
-    with pytest.raises(pl.SpecError, match="'max_completion_tokens', which is given"):
-        sent(both, OPENAI)
+
+def test_own_rules_cannot_give_two_parameters_one_name() -> None:
+    both = experiment(
+        "m", capabilities={"m": {"top_k": "top_p"}}, top_k=[8], top_p=[0.5]
+    )
+
+    with pytest.raises(pl.SpecError, match="'top_p', which is given too"):
+        sent(both, OTHER)
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ({"temprature": False}, "did you mean 'temperature'"),
+        ({"max_tokens": "messages"}, "cannot be sent as 'messages'"),
+        ({"max_tokens": ""}, "cannot be sent as ''"),
+    ],
+)
+def test_own_rules_are_checked(rules: dict[str, bool | str], said: str) -> None:
+    with pytest.raises(pl.SpecError, match=said):
+        experiment("m", capabilities={"m": rules}, max_tokens=[8])
 
 
 @pytest.mark.parametrize(

@@ -157,4 +157,4 @@ def test_from_file_reads_the_cases(tmp_path: Path) -> None:
 def test_repr_says_name_size_and_fields() -> None:
     dataset = pl.Dataset([{"t": "a", "u": 1}], name="letters")
 
-    assert repr(dataset) == "Dataset('letters': 1 cases; t, u)"
+    assert repr(dataset) == "Dataset('letters': 1 case; t, u)"

@@ -256,3 +256,22 @@ def test_repr_says_how_many_variants_and_of_what() -> None:
     shown = repr(grid(temperature=[0, 1]))
 
     assert shown == "Grid(2 variants; model: 1, prompt: 1, temperature: 2)"
+
+
+def test_a_label_is_meant_before_a_value() -> None:
+    grid = pl.Grid(
+        model={"a": "b", "b": "a"}, prompt=["{{x}}"], exclude=[{"model": "a"}]
+    )
+
+    assert [variant.labels["model"] for variant in grid] == ["b"]
+
+
+def test_a_value_that_is_a_list_can_be_excluded() -> None:
+    grid = pl.Grid(
+        model=["m"],
+        prompt=["{{x}}"],
+        stop=[["a", "b"], ["c"]],
+        exclude=[{"stop": ["a", "b"]}],
+    )
+
+    assert [variant["stop"] for variant in grid] == [["c"]]

@@ -366,6 +366,9 @@ def test_what_is_no_base_url_is_refused(base_url: str) -> None:
     [
         "https://user:hunter2@example.com",
         "https://hunter2@example.com/v1",
+        "https://user:hunter2@",
+        "ftp://user:hunter2@example.com",
+        "offline://user:hunter2@2",
         "https://user:hunter2@example.com/v1?x=1",
     ],
 )

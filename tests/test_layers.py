@@ -1,0 +1,274 @@
+"""The shape of the package: imports point one way, and each package has one home."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import promptlab as pl
+
+ROOT = Path(pl.__file__).parent
+
+BELOW: dict[str, set[str]] = {
+    "errors": set(),
+    "spec": {"errors"},
+    "results": {"errors", "spec"},
+    "execution": {"errors", "spec", "results", "offline"},
+    "files": {"errors", "spec", "results"},
+    "offline": set(),
+    "cli": {"errors", "spec", "results", "execution", "files", "offline", "promptlab"},
+    "__main__": {"cli"},
+    "promptlab": set(),
+}
+"""What each part may import beside itself, as the package's docstring draws it."""
+
+DOORS = {
+    ("spec.dataset", "Dataset.from_file", "files"),
+    ("spec.experiment", "Experiment.arun", "execution"),
+    ("spec.experiment", "Experiment.plan", "execution"),
+    ("spec.experiment", "Experiment.run", "execution"),
+    ("spec.experiment", "Experiment.start", "execution"),
+    ("spec.prompt", "Prompt.from_file", "files"),
+}
+"""The only imports that point up: they are made when the door is opened."""
+
+HOMES = {
+    "IPython": {"execution.progress"},
+    "aiohttp": {"execution.client", "offline.server"},
+    "diskcache": {"execution.cache"},
+    "dotenv": {"execution.credentials"},
+    "httpx2": {"execution.client"},
+    "jinja2": {"spec.prompt"},
+    "numpy": {"results.table", "execution.plan"},
+    "openai": {"execution.client"},
+    "openpyxl": {"results.exports"},
+    "pandas": {"results.exports", "results.results", "results.table", "execution.plan"},
+    "pyarrow": {"results.answers", "results.exports", "results.table", "files"},
+    "pydantic": {"files"},
+    "rich": {"cli.printing", "execution.progress"},
+    "ruamel": {"files"},
+    "typer": {"cli"},
+    "yarl": {"execution.client"},
+}
+"""Where each package is at home; orjson, small and fast, is everywhere."""
+
+HEAVY = ("pandas", "numpy", "pyarrow", "openai", "aiohttp", "matplotlib", "ipywidgets")
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import in the package."""
+
+    module: str
+    """Where it stands, such as `spec.grid`."""
+    target: str
+    """What it imports, such as `promptlab.errors` or `openai`."""
+    inside: str
+    """The function or method that makes it; empty at the top of the module."""
+    for_types: bool
+    """Whether it is there for type checkers only."""
+
+    @property
+    def part(self) -> str:
+        return self.module.partition(".")[0]
+
+    @property
+    def target_part(self) -> str:
+        """The part of ours that it imports."""
+        return f"{self.target}.".split(".")[1] or "promptlab"
+
+    @property
+    def package(self) -> str:
+        return self.target.partition(".")[0]
+
+    def __str__(self) -> str:
+        return f"{self.module} {self.inside}: {self.target}"
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = parts[:-1] if parts[-1] == "__init__" else parts
+    return ".".join(parts) or "promptlab"
+
+
+def imports_in(
+    module: str, node: ast.AST, inside: str = "", *, for_types: bool = False
+) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            for name in child.names:
+                yield Import(module, name.name, inside, for_types)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, f"{module}: imports are absolute"
+            for name in child.names:
+                ours = child.module == "promptlab" and name.name != "__version__"
+                target = f"promptlab.{name.name}" if ours else str(child.module)
+                yield Import(module, target, inside, for_types)
+        else:
+            within, types = inside, for_types
+            if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                within = f"{inside}.{child.name}".lstrip(".")
+            if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+                types = True
+            yield from imports_in(module, child, within, for_types=types)
+
+
+MODULES = {module_of(path): path for path in sorted(ROOT.rglob("*.py"))}
+IMPORTS = [
+    found
+    for module, path in MODULES.items()
+    for found in imports_in(module, ast.parse(path.read_text("utf-8")))
+]
+AT_RUN_TIME = [found for found in IMPORTS if not found.for_types]
+OURS = [found for found in AT_RUN_TIME if found.package == "promptlab"]
+OTHERS = [
+    found
+    for found in AT_RUN_TIME
+    if found.package not in {*sys.stdlib_module_names, "promptlab", "orjson"}
+]
+
+
+def points_up(found: Import) -> bool:
+    return found.target_part not in BELOW[found.part] | {found.part}
+
+
+def test_every_part_is_on_the_map() -> None:
+    assert {module.partition(".")[0] for module in MODULES} == set(BELOW)
+    drawn = pl.__doc__ or ""
+    for part in set(BELOW) - {"__main__", "promptlab"}:
+        assert f"── {part}" in drawn
+
+
+def test_imports_point_one_way_but_for_the_doors() -> None:
+    up = {found for found in OURS if points_up(found)}
+
+    assert {(u.module, u.inside, u.target_part) for u in up} == DOORS
+
+
+def test_the_doors_are_one_line_behind_their_import() -> None:
+    for module, inside, _ in DOORS:
+        owner, _, name = inside.partition(".")
+        tree = ast.parse(MODULES[module].read_text("utf-8"))
+        (door,) = [
+            item
+            for node in tree.body
+            if isinstance(node, ast.ClassDef) and node.name == owner
+            for item in node.body
+            if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef))
+            and item.name == name
+        ]
+        assert [type(statement) for statement in door.body] == [
+            ast.Expr,  # the docstring
+            ast.ImportFrom,
+            ast.Return,
+        ]
+
+
+def test_every_package_is_at_home() -> None:
+    strays = [
+        str(found)
+        for found in OTHERS
+        if not any(
+            found.module == home or found.module.startswith(f"{home}.")
+            for home in HOMES.get(found.package, ())
+        )
+    ]
+
+    assert strays == []
+
+
+def test_no_home_stands_empty() -> None:
+    for package, homes in HOMES.items():
+        for home in homes:
+            assert any(
+                found.package == package and f"{found.module}.".startswith(f"{home}.")
+                for found in OTHERS
+            ), f"{home} does not import {package}"
+
+
+def test_planning_takes_pandas_only_when_its_table_is_asked_for() -> None:
+    planned = [
+        found.inside
+        for found in OTHERS
+        if found.module == "execution.plan" and found.package in ("pandas", "numpy")
+    ]
+
+    assert planned == ["Plan.table", "Plan.table"]
+
+
+def in_a_fresh_interpreter(code: str, folder: Path) -> dict[str, list[str]]:
+    """What `code` imports, and what it does to the world outside."""
+    script = f"""
+import json, sys, threading
+touched = []
+def hook(event, arguments):
+    if event.startswith(("socket.", "subprocess.", "os.mkdir", "os.remove")):
+        touched.append(event)
+    if event == "open" and set(str(arguments[1])) & set("wax+"):
+        touched.append(f"open {{arguments[0]}}")
+sys.addaudithook(hook)
+try:
+    {code}
+except SystemExit:
+    pass
+print()
+print(json.dumps({{
+    "modules": sorted(sys.modules),
+    "touched": touched,
+    "threads": [thread.name for thread in threading.enumerate()],
+}}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", script],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seen: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+    return seen
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import promptlab",
+        "import promptlab; promptlab.Experiment, promptlab.Grid, promptlab.Dataset",
+        "from promptlab import Prompt, Request, SpecError, load_experiment",
+    ],
+    ids=["import", "spec", "files"],
+)
+def test_importing_is_light_and_does_nothing(tmp_path: Path, code: str) -> None:
+    seen = in_a_fresh_interpreter(code, tmp_path)
+
+    assert [name for name in HEAVY if name in seen["modules"]] == []
+    assert seen["touched"] == []
+    assert seen["threads"] == ["MainThread"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_importing_the_package_imports_none_of_its_parts(tmp_path: Path) -> None:
+    seen = in_a_fresh_interpreter("import promptlab", tmp_path)
+
+    assert [n for n in seen["modules"] if n.startswith("promptlab.")] == []
+
+
+def test_help_needs_neither_pandas_nor_openai(tmp_path: Path) -> None:
+    code = (
+        "import runpy; sys.argv = ['promptlab', '--help']; "
+        "runpy.run_module('promptlab', run_name='__main__', alter_sys=True)"
+    )
+
+    seen = in_a_fresh_interpreter(code, tmp_path)
+
+    assert "typer" in seen["modules"]
+    assert [name for name in HEAVY if name in seen["modules"]] == []
+    assert seen["threads"] == ["MainThread"]
+    assert list(tmp_path.iterdir()) == []
