@@ -102,15 +102,11 @@ def promptlab(
 
     def run(*arguments: object) -> Finished:
         monkeypatch.setattr(sys, "argv", ["promptlab", *map(str, arguments)])
-        code = 0
         with warnings.catch_warnings():
             warnings.simplefilter("always")
-            try:
+            with pytest.raises(SystemExit) as ended:
                 main()
-            except SystemExit as ended:
-                assert isinstance(ended.code, int | None)
-                code = ended.code or 0
-        return Finished(code, *capsys.readouterr())
+        return Finished(ended.value.code or 0, *capsys.readouterr())
 
     yield run
     signal.signal(signal.SIGTERM, handler)

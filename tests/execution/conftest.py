@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,10 @@ import promptlab as pl
 
 from .fakes import FakeClient
 
-OutcomeTable = Callable[[pl.Results], pd.DataFrame]
-
 
 @pytest.fixture(autouse=True)
 def clean_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A project of its own for each test, without anybody's key."""
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("OPENAI_PROJECT_ID", "OPENAI_CUSTOM_HEADERS", "OPENAI_ADMIN_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PROMPTLAB_HOME", str(tmp_path / ".promptlab"))
+    """The state of a project of its own, in a working directory of its own."""
     monkeypatch.chdir(tmp_path)
     return tmp_path / ".promptlab"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterable
 
 import orjson
@@ -70,6 +71,16 @@ UNSUPPORTED = refusal(400, "unsupported_parameter", param="temperature")
 BAD_REQUEST = refusal(400, "context_length_exceeded", message="Too many tokens")
 
 
+def wait_until(true: Callable[[], bool]) -> None:
+    """Polls until something is so."""
+    pause = threading.Event()
+    until = time.monotonic() + PATIENCE_S
+    while not true():
+        if time.monotonic() > until:
+            raise TimeoutError("it did not come about")
+        pause.wait(0.005)
+
+
 class FakeClient:
     """A model that says what `answer` says, and can keep its callers waiting.
 
@@ -133,9 +144,8 @@ class FakeClient:
     def release(self, count: int | None = None) -> None:
         """Lets the first `count` of the calls that are held go on, or all of them."""
         with self._changed:
-            going, self._waiting = self._waiting[:count], self._waiting[count:][:None]
-            if count is None:
-                self._waiting = []
+            going = self._waiting[:count]
+            self._waiting = self._waiting[len(going) :]
         for loop, event in going:
             loop.call_soon_threadsafe(event.set)
 

@@ -24,6 +24,8 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     instead: str = ""
     """`drop` the connection, `break off` in the body, or say `nothing`."""
+    after_s: float = 0.0
+    """How long it takes."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ class ToldServer:
         self.received.append(received)
         reply = self.reply(received)
         assert request.transport is not None
+        if reply.after_s:
+            await asyncio.sleep(reply.after_s)
         if reply.instead == "drop":
             request.transport.abort()
         if reply.instead == "nothing":

@@ -7,6 +7,7 @@ import pickle
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Sequence
@@ -518,3 +519,42 @@ def test_a_real_limit_on_the_size_of_files_stops_the_run_with_one_clear_line(
     assert status.endswith("; export these results to keep them")
     assert kept == "True"
     assert child.stderr == ""
+
+
+READ_ONLY = """
+    import os, sys
+    import promptlab as pl
+    from execution.conftest import capitals
+    from execution.fakes import FakeClient
+
+    cache = pl.ResponseCache(sys.argv[1])
+    capitals(2).run(client=FakeClient(), cache=cache, record=False)
+    cache.close()
+    for file in cache.directory.iterdir():
+        file.chmod(0o444)
+    cache.directory.chmod(0o555)
+    if os.getuid() == 0:  # whom no permission stops
+        os.setuid(65534)
+    results = capitals(4).run(client=FakeClient(), cache=cache, record=False)
+    print(results.status, results.totals.cached, results.totals.answered, sep="|")
+    print(results.reason)
+"""
+
+
+def test_a_cache_that_becomes_read_only_stops_the_run_and_does_not_hang() -> None:
+    tests = Path(__file__).parents[1]
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        child = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(READ_ONLY), f"{folder}/cache"],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            cwd=tests,
+            env={**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"},
+        )
+
+    assert child.stderr == ""
+    ended, reason = child.stdout.splitlines()
+    assert ended == "stopped|4|8"
+    assert "readonly database; export these results to keep them" in reason

@@ -38,7 +38,7 @@ def run(server: OfflineServer, trials: int = TRIALS, **options: Any) -> pl.Resul
         Faults(server_errors=0.2, seed=2),
         Faults(overloaded=0.2, seed=3),
         Faults(dropped=0.2, seed=4),
-        Faults(rate_limited=0.1, server_errors=0.1, dropped=0.1, seed=5),
+        Faults(rate_limited=0.05, server_errors=0.05, dropped=0.05, seed=5),
     ],
     ids=["rate_limited", "server_errors", "overloaded", "dropped", "all of them"],
 )
@@ -104,7 +104,7 @@ def test_a_quota_that_runs_out_stops_the_run(serve: Serve) -> None:
     assert "no further call can succeed until the account has credit" in results.reason
 
 
-def test_a_limit_per_minute_is_kept_to(serve: Serve) -> None:
+def test_a_limit_per_minute_that_is_met_is_waited_out(serve: Serve) -> None:
     server = serve(Faults(requests_per_minute=1200, burst_s=0.5))
 
     results = run(server, trials=30)

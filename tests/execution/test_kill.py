@@ -1,4 +1,4 @@
-"""Kills: a process that dies in mid-run loses nothing, and two may work side by side."""
+"""Kills: a process that dies in mid-run loses nothing; two may work side by side."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 from pandas.testing import assert_frame_equal
 
@@ -18,7 +20,8 @@ import promptlab as pl
 from promptlab.offline import Faults, OfflineServer
 
 from .conftest import capitals
-from .fakes import PATIENCE_S
+from .fakes import PATIENCE_S, wait_until
+from .servers import Received, Reply, ToldServer, answer
 
 CITIES = 100
 TRIALS = 2 * CITIES
@@ -28,7 +31,7 @@ CHILD = f"""
     import sys
     from execution.conftest import capitals
 
-    experiment = capitals({CITIES}, model=["offline/small"])
+    experiment = capitals({CITIES}, model=["offline/small"], seed=[7])
     print("ready", flush=True)
     sys.stdin.readline()
     results = experiment.run(base_url=sys.argv[1], max_concurrency={IN_FLIGHT})
@@ -43,36 +46,30 @@ def server() -> Iterator[OfflineServer]:
         yield server
 
 
-def child(server: OfflineServer) -> subprocess.Popen[str]:
-    """Another process, ready to run the experiment."""
+def children(base_url: str, count: int) -> list[subprocess.Popen[str]]:
+    """Other processes, ready to run the experiment."""
     tests = Path(__file__).parents[1]
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(CHILD), server.base_url],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"},
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(CHILD), base_url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"},
+        )
+        for _ in range(count)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    return processes
 
 
 def go(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None
     process.stdin.write("go\n")
     process.stdin.flush()
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    """Polls until something is so."""
-    pause = threading.Event()
-    for _ in range(int(PATIENCE_S * 200)):
-        if true():
-            return
-        pause.wait(0.005)
-    raise TimeoutError("it did not come about")
 
 
 def outcome(results: pl.Results) -> object:
@@ -84,8 +81,8 @@ def outcome(results: pl.Results) -> object:
 def test_after_a_kill_only_the_rest_is_paid_for(
     server: OfflineServer, cache: pl.ResponseCache, answered: int
 ) -> None:
-    experiment = capitals(CITIES, model=["offline/small"])
-    process = child(server)
+    experiment = capitals(CITIES, model=["offline/small"], seed=[7])
+    (process,) = children(server.base_url, 1)
 
     go(process)
     wait_until(lambda: server.answered >= answered)
@@ -105,33 +102,43 @@ def test_after_a_kill_only_the_rest_is_paid_for(
     assert_frame_equal(outcome(resumed), outcome(uninterrupted))
 
 
-def test_two_processes_with_the_same_grid_share_the_work(
-    server: OfflineServer, cache: pl.ResponseCache
+def test_two_processes_pay_twice_only_for_what_is_in_flight_in_both(
+    cache: pl.ResponseCache,
 ) -> None:
-    processes = [child(server), child(server)]
+    latency_s, slack_s = 0.1, 0.5
+    arrivals: dict[str, list[float]] = {}
 
-    for process in processes:
-        go(process)
-    ends = [process.communicate(timeout=PATIENCE_S) for process in processes]
+    def reply(received: Received) -> Reply:
+        asked = orjson.dumps(received.body).decode()
+        arrivals.setdefault(asked, []).append(time.monotonic())
+        return replace(answer("the same"), after_s=latency_s)
+
+    with ToldServer().in_thread() as server:
+        server.reply = reply
+        processes = children(server.base_url, 2)
+        for process in processes:
+            go(process)
+        ends = [process.communicate(timeout=PATIENCE_S) for process in processes]
 
     assert [stderr for _, stderr in ends] == ["", ""]
     totals = [[int(number) for number in stdout.split()] for stdout, _ in ends]
     assert [(answered, failed) for answered, failed, _ in totals] == [(TRIALS, 0)] * 2
-    assert len(cache) == TRIALS
-    assert sum(calls for *_, calls in totals) == server.calls
+    assert len(cache) == len(arrivals) == TRIALS
+    assert sum(calls for *_, calls in totals) == len(server.received)
+    for first, *again in arrivals.values():
+        assert len(again) <= 1
+        assert all(later - first <= latency_s + slack_s for later in again)
 
 
-def test_two_processes_pay_twice_only_for_calls_in_flight_in_both(
+def test_a_process_asks_nothing_that_another_has_been_told(
     server: OfflineServer,
 ) -> None:
-    first, second = child(server), child(server)
+    first, second = children(server.base_url, 2)
 
     go(first)
-    wait_until(lambda: server.answered >= TRIALS // 4)
+    first.communicate(timeout=PATIENCE_S)
     go(second)
-    for process in (first, second):
-        process.communicate(timeout=PATIENCE_S)
+    stdout, stderr = second.communicate(timeout=PATIENCE_S)
 
-    # The second comes to the trials that are in flight in the first, then both take
-    # turns: of every windowful that one sends, the other may have sent the same.
-    assert server.calls <= TRIALS + TRIALS * 3 // 4
+    assert (stdout, stderr) == (f"{TRIALS} 0 0\n", "")
+    assert server.calls == TRIALS

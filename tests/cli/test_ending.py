@@ -1,0 +1,111 @@
+"""How a process ends: interrupted, terminated, or with nobody to read it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from promptlab.offline import Faults, OfflineServer
+
+from .conftest import CommandLine, until
+
+Started = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_keeps_its_answers_and_the_next_asks_the_rest(
+    started: Started,
+    promptlab: CommandLine,
+    serve: Callable[..., OfflineServer],
+    how: signal.Signals,
+) -> None:
+    server = serve(Faults(latency_s=0.3))
+    run = ["run", "experiment.yaml", "--repeats", "4", "--base-url", server.base_url]
+    child = started(*run, "--json", "-j", "2", "-o", "a.csv")
+    until(lambda: server.answered >= 3, "three answers")
+
+    child.send_signal(how)
+    stdout, stderr = child.communicate()
+
+    assert child.returncode == 130
+    assert "Traceback" not in stderr
+    said = json.loads(stdout)
+    assert said["status"] == "interrupted"
+    assert 3 <= said["answered"] == server.answered < 16
+    assert Path("a.csv").exists()
+    assert promptlab("show", "--json").json["status"] == "interrupted"
+    rest = promptlab(*run, "--json").json
+    assert rest["answered"] == 16
+    assert rest["calls"] == 16 - said["answered"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["run", "experiment.yaml"], ["schema"], ["validate", "experiment.yaml"]],
+    ids=" ".join,
+)
+def test_pipe_that_nobody_reads_ends_quietly(
+    started: Started, arguments: list[str]
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    child = started(*arguments, stdout=writer)
+    os.close(writer)
+    _, stderr = child.communicate()
+
+    assert child.returncode == 0
+    assert "Error" not in stderr
+    assert "Errno" not in stderr
+
+
+def test_run_goes_on_when_nobody_reads_its_log(
+    started: Started, promptlab: CommandLine
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    child = started("run", "experiment.yaml", stderr=writer)
+    os.close(writer)
+    stdout, _ = child.communicate()
+
+    assert child.returncode == 0
+    assert "4 of 4 trials answered" in stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_full_disk_behind_standard_output_is_one_line(started: Started) -> None:
+    with Path("/dev/full").open("w") as full:
+        child = started("schema", stdout=full)
+        _, stderr = child.communicate()
+
+    assert child.returncode == 1
+    (line,) = stderr.splitlines()
+    assert "No space left on device" in line
+
+
+def test_offline_server_ends_with_ctrl_c(started: Started) -> None:
+    child = started("serve-offline", "--port", "0")
+    assert "on http://127.0.0.1:" in child.stdout.readline()
+
+    child.send_signal(signal.SIGINT)
+    _, stderr = child.communicate()
+
+    assert child.returncode == 130
+    assert "Traceback" not in stderr
+
+
+def test_port_in_use_is_one_line(promptlab: CommandLine, server: OfflineServer) -> None:
+    port = server.base_url.rsplit(":", 1)[1].removesuffix("/v1")
+
+    done = promptlab("serve-offline", "--port", port)
+
+    assert done.code == 1
+    assert f"port {port} cannot be used" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
