@@ -36,7 +36,9 @@ def selected(
         for entry in only:
             name, text = pair("--only", entry)
             wanted.setdefault(name, []).append(_label(experiment, name, text))
-        experiment = experiment.only(**wanted)
+        experiment = experiment.only(
+            **{n: v if len(v) > 1 else v[0] for n, v in wanted.items()}
+        )
     if limit:
         experiment = experiment.limit(_cases(limit))
     if repeats:

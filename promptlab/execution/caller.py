@@ -13,7 +13,8 @@ from promptlab.errors import CacheError, CallError
 from promptlab.execution.cache import Entry, ResponseCache
 from promptlab.execution.client import Client
 from promptlab.execution.commits import GroupCommit
-from promptlab.execution.lanes import NEXT_TRY, Lane
+from promptlab.execution.lanes import Lane
+from promptlab.execution.limiter import Limiter
 from promptlab.execution.loop import background_loop
 from promptlab.execution.replies import redacted
 from promptlab.execution.retries import Backoff, Verdict, judge
@@ -119,12 +120,12 @@ class Caller:
                 raise CallError(failure)
             if attempt >= self._settings.max_attempts:
                 raise CallError(failure)
-            wait_s = self._wait_s(failure, lane)
+            wait_s = self._backoff.wait_s(attempt, failure, self._dice)
             if waited_s + wait_s > self._settings.max_wait_s:
                 raise CallError(_too_long(failure, wait_s, self._settings.max_wait_s))
             waited_s += wait_s
-            asked = failure.retry_after_s is not None
-            await lane.hold(wait_s, "Retry-After" if asked else NEXT_TRY)
+            if not failure.retry_after_s:  # else the whole lane waits
+                await lane.rest(wait_s)
 
     async def _attempt(self, request: Request, lane: Lane, attempt: int) -> Head:
         """One attempt: sent within the limits, stored before its place is given up."""
@@ -143,9 +144,7 @@ class Caller:
                 response = replace(response, attempts=attempt)
             return await self._stored(request, response)
         except CallError as error:
-            lane.limiter.learn(error.failure.headers, time.monotonic())
-            if judge(error.failure) is Verdict.REPEAT:
-                lane.limiter.refused()
+            self._slow_down(error.failure, lane.limiter)
             raise
         finally:
             self.in_flight.discard(task)
@@ -173,12 +172,16 @@ class Caller:
                 self._stop(f"{error}; export these results to keep them")
         return entry.head
 
-    def _wait_s(self, failure: Failure, lane: Lane) -> float:
-        """How long to wait after a failure; a server that says so, all wait for."""
-        wait_s = self._backoff.wait_s(failure.attempts, failure, self._dice)
-        if failure.retry_after_s is not None and wait_s <= self._settings.max_wait_s:
-            lane.limiter.pause(wait_s, "Retry-After", time.monotonic())
-        return wait_s
+    def _slow_down(self, failure: Failure, limiter: Limiter) -> None:
+        """Tells the limiter of a failure, before another call takes its place."""
+        now = time.monotonic()
+        limiter.learn(failure.headers, now)
+        if judge(failure) is not Verdict.REPEAT:
+            return
+        limiter.refused()
+        if failure.retry_after_s and failure.retry_after_s <= self._settings.max_wait_s:
+            wait_s = self._backoff.wait_s(failure.attempts, failure, self._dice)
+            limiter.pause(wait_s, "Retry-After", now)
 
 
 def _tokens(request: Request) -> int:

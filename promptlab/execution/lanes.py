@@ -9,9 +9,6 @@ from collections import deque
 from promptlab.execution.limiter import Limiter
 from promptlab.execution.progress import duration
 
-NEXT_TRY = "the next attempt"
-"""Why a call waits that failed and will be made again."""
-
 
 class Gate:
     """Keeps the calls in flight, over all lanes, within the limit that the user set."""
@@ -21,12 +18,21 @@ class Gate:
         self.in_flight = 0
         self.lanes: deque[Lane] = deque()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether one more call may be in flight."""
+        return self.in_flight < self.limit
+
     def admit(self) -> None:
-        """Lets calls that wait for a place start, as far as there are places."""
+        """Lets calls that wait start, as far as there is room and the limits allow."""
         for lane in self.lanes:
-            while self.in_flight < self.limit and lane.has_room and lane.admit_one():
-                pass
+            lane.admit()
         self.lanes.rotate(-1)  # so that no lane always comes first
+
+    def close(self) -> None:
+        """Lets go of what would wake it up later."""
+        for lane in self.lanes:
+            lane.close()
 
 
 class Lane:
@@ -39,78 +45,22 @@ class Lane:
         """The indexes of the trials that no worker has begun."""
         self.in_flight = 0
         self._gate = gate
-        self._at_gate: deque[asyncio.Future[None]] = deque()
-        self._holds: dict[object, tuple[float, str]] = {}
+        self._at_door: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._retrying: list[float] = []
         gate.lanes.append(self)
 
     @property
     def left(self) -> int:
         """How many trials have no outcome yet: not begun, held back or in flight."""
-        begun = self.in_flight + len(self._at_gate) + len(self._holds)
+        begun = self.in_flight + len(self._at_door) + len(self._retrying)
         return len(self.waiting) + begun
-
-    @property
-    def has_room(self) -> bool:
-        """Whether the model bears one more call in flight."""
-        return self.in_flight < int(self.limiter.window)
 
     async def enter(self, tokens: int) -> None:
         """Returns when a call of so many tokens may be sent; `leave` must follow."""
-        wait_s = self.limiter.reserve(tokens, time.monotonic())
-        await self.hold(wait_s, self.limiter.reason)
-        while True:
-            await self._place()
-            paused_s = self.limiter.paused_s(time.monotonic())
-            if paused_s <= 0:
-                return
-            self.leave()
-            await self.hold(paused_s, "Retry-After")
-
-    def leave(self) -> None:
-        """Gives the place of a call to the next."""
-        self.in_flight -= 1
-        self._gate.in_flight -= 1
-        self._gate.admit()
-
-    async def hold(self, wait_s: float, reason: str) -> None:
-        """Waits; meanwhile `held_back` says what for."""
-        if wait_s > 0:
-            hold = object()
-            self._holds[hold] = time.monotonic() + wait_s, reason
-            try:
-                await asyncio.sleep(wait_s)
-            finally:
-                del self._holds[hold]
-
-    def admit_one(self) -> bool:
-        """Gives a place to the call that has waited longest; False if none waits."""
-        while self._at_gate:
-            place = self._at_gate.popleft()
-            if not place.done():
-                self._take()
-                place.set_result(None)
-                return True
-        return False
-
-    def held_back(self, now: float) -> str:
-        """What holds this model's calls back, how many and for how long; empty if
-        nothing does, or only single calls before their next attempt."""
-        holds = self._holds.values()
-        limits = [hold for hold in holds if self.in_flight == 0 or hold[1] != NEXT_TRY]
-        if not limits:
-            return ""
-        until, reason = min(limits)
-        calls = "1 call" if len(limits) == 1 else f"{len(limits):,} calls"
-        soon = until - now < 1
-        when = "" if soon else f", the next in {duration(until - now)}"
-        return f"{reason} of {self.model} ({calls}{when})"
-
-    async def _place(self) -> None:
-        if self.has_room and self._gate.in_flight < self._gate.limit:
-            self._take()
-            return
         place = asyncio.get_running_loop().create_future()
-        self._at_gate.append(place)
+        self._at_door.append((tokens, place))
+        self.admit()
         try:
             await place
         except asyncio.CancelledError:
@@ -118,6 +68,65 @@ class Lane:
                 self.leave()  # the place came at the very moment of giving up
             raise
 
-    def _take(self) -> None:
-        self.in_flight += 1
-        self._gate.in_flight += 1
+    def leave(self) -> None:
+        """Gives the place of a call to the next."""
+        self.in_flight -= 1
+        self._gate.in_flight -= 1
+        self._gate.admit()
+
+    async def rest(self, wait_s: float) -> None:
+        """Waits before the next attempt of a call."""
+        until = time.monotonic() + wait_s
+        self._retrying.append(until)
+        try:
+            await asyncio.sleep(wait_s)
+        finally:
+            self._retrying.remove(until)
+
+    def admit(self) -> None:
+        """Lets calls start in the order they came, until there is no room or the
+        limiter says to wait; then it comes back by itself."""
+        while self._at_door and self._gate.has_room and self._has_room:
+            tokens, place = self._at_door[0]
+            if not place.done():  # else its worker has given up
+                wait_s = self.limiter.admit(tokens, time.monotonic())
+                if wait_s > 0:
+                    self._come_back(wait_s)
+                    return
+                self.in_flight += 1
+                self._gate.in_flight += 1
+                place.set_result(None)
+            self._at_door.popleft()
+
+    def held_back(self, now: float) -> str:
+        """What holds this model's calls back, how many and for how long; empty if
+        nothing does, or only single calls before their next attempt."""
+        if (alarm := self._alarm) is not None:
+            reason, held = self.limiter.reason, len(self._at_door)
+            left_s = alarm.when() - now  # both are time.monotonic()
+        elif self._retrying and not self.in_flight:
+            reason, held = "the next attempt", len(self._retrying)
+            left_s = min(self._retrying) - now
+        else:
+            return ""
+        calls = "1 call" if held == 1 else f"{held:,} calls"
+        when = f", the next in {duration(left_s)}" if left_s >= 1 else ""
+        return f"{reason} of {self.model} ({calls}{when})"
+
+    def close(self) -> None:
+        """Lets go of what would wake it up later."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    @property
+    def _has_room(self) -> bool:
+        return self.in_flight < int(self.limiter.window)
+
+    def _come_back(self, wait_s: float) -> None:
+        self.close()
+        self._alarm = asyncio.get_running_loop().call_later(wait_s, self._on_alarm)
+
+    def _on_alarm(self) -> None:
+        self._alarm = None
+        self.admit()

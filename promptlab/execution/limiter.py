@@ -33,12 +33,12 @@ def parse_duration(text: str | None) -> float | None:
         return seconds if parts and whole else None
 
 
-class Bucket:
-    """A token bucket: so much at once, refilled evenly; unlimited until it is known.
+ROUNDING = 1e-6
+"""Requests or tokens; less is an error of the arithmetic, and is not waited for."""
 
-    What is taken is reserved at once, so the level may go below zero: the wait is how
-    long the refill takes to make that good, and callers leave in the order they came.
-    """
+
+class Bucket:
+    """A token bucket: so much at once, refilled evenly; unlimited until it is known."""
 
     def __init__(self, per_minute: float | None, now: float) -> None:
         self._own = per_minute
@@ -47,13 +47,18 @@ class Bucket:
         self._level = per_minute or 0.0
         self._at = now
 
-    def take(self, amount: float, now: float) -> float:
-        """Reserves `amount`; the seconds until it may be spent."""
+    def wait_s(self, amount: float, now: float) -> float:
+        """The seconds until `amount` can be taken; no more than a full bucket."""
         if self._capacity is None or self._rate <= 0:
             return 0.0
         self._refill(now)
-        self._level -= min(amount, self._capacity)
-        return max(0.0, -self._level / self._rate)
+        missing = min(amount, self._capacity) - self._level
+        return missing / self._rate if missing > ROUNDING else 0.0
+
+    def take(self, amount: float) -> None:
+        """Takes `amount`; the wait for it must be over."""
+        if self._capacity is not None:
+            self._level -= min(amount, self._capacity)
 
     def learn(
         self,
@@ -118,21 +123,24 @@ class Limiter:
         self._slow_start = True
         self._seen = self._refused = 0
 
-    def reserve(self, tokens: int, now: float) -> float:
-        """Reserves one call of so many tokens; the seconds until it may be made."""
+    def admit(self, tokens: int, now: float) -> float:
+        """Lets one call of so many tokens start now, and gives 0; or gives the seconds
+        to wait before asking again, and `reason` says what for."""
         waits = {
-            "requests per minute": self._requests.take(1, now),
+            "requests per minute": self._requests.wait_s(1, now),
             "tokens per minute": max(
-                self._tokens.take(tokens, now), self._project_tokens.take(tokens, now)
+                self._tokens.wait_s(tokens, now),
+                self._project_tokens.wait_s(tokens, now),
             ),
             self._pause_reason: self._paused_until - now,
         }
         self.reason, wait_s = max(waits.items(), key=lambda item: item[1])
-        return max(0.0, wait_s)
-
-    def paused_s(self, now: float) -> float:
-        """The seconds for which the server wants no call at all."""
-        return max(0.0, self._paused_until - now)
+        if wait_s > 0:
+            return wait_s
+        self._requests.take(1)
+        self._tokens.take(tokens)
+        self._project_tokens.take(tokens)
+        return 0.0
 
     def pause(self, wait_s: float, reason: str, now: float) -> None:
         """Lets no further call start for so many seconds."""

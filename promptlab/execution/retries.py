@@ -40,8 +40,8 @@ def judge(failure: Failure) -> Verdict:
     status = failure.status
     if status is None or status < 300:
         return Verdict.REPEAT if failure.kind in REPEATABLE else Verdict.FAIL
-    if status == 429:
-        return Verdict.STOP if _out_of_quota(failure) else Verdict.REPEAT
+    if status == 429 and _out_of_quota(failure):
+        return Verdict.STOP
     if status in (401, 402):
         return Verdict.STOP
     if status == 403:
@@ -50,7 +50,7 @@ def judge(failure: Failure) -> Verdict:
         return Verdict.FAIL_MODEL
     if failure.code in ("unsupported_parameter", "unsupported_value"):
         return Verdict.FAIL_VARIANT
-    if status in (408, 409, 425) or (status >= 500 and status not in (501, 505)):
+    if status in (408, 409, 425, 429) or (status >= 500 and status not in (501, 505)):
         return Verdict.FAIL if failure.should_retry is False else Verdict.REPEAT
     return Verdict.FAIL
 
@@ -80,6 +80,6 @@ class Backoff:
         What the server asks for is a minimum; up to 10 % is added, so that not all
         callers come back at once.
         """
-        if failure.retry_after_s is not None:
+        if failure.retry_after_s:
             return failure.retry_after_s * (1 + 0.1 * dice.random())
         return dice.uniform(0, min(self.longest_s, self.first_s * 2 ** (attempt - 1)))

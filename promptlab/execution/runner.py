@@ -270,6 +270,7 @@ class Run:
                 ]
             )
         finally:
+            self._gate.close()
             await caller.close()
 
     async def _until_done(self, workers: Sequence[asyncio.Task[None]]) -> None:

@@ -98,7 +98,7 @@ def test_wrong_config_is_one_line_that_says_where_and_what(
         (["export", "-o", "a.csv"], "no run is recorded"),
         (["init", "experiment.yaml"], "is there already"),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_wrong_argument_is_one_line(
     promptlab: CommandLine, arguments: list[str], said: str
