@@ -140,7 +140,7 @@ def clear(yes: Yes = False) -> None:
         "be paid for again.",
         yes,
     )
-    tell(f"removed {cache.prune():,} answers")
+    tell(f"removed {cache.clear():,} answers")
 
 
 def export(

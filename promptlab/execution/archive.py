@@ -80,7 +80,7 @@ def import_archive(cache: ResponseCache, path: Path) -> tuple[int, int]:
     while group := list(islice(entries, AT_ONCE)):
         there = cache.known([entry.key for entry in group])
         new = [entry for entry in group if entry.key not in there]
-        cache.put(new)
+        cache.add(new)
         added += len(new)
         known += len(group) - len(new)
     return added, known

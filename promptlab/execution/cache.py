@@ -24,7 +24,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -98,16 +98,15 @@ class _Store(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return cast(list[tuple[Any, ...]], self._sql(sql, values).fetchall())
 
-    def cursor(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        return cast(Iterator[tuple[Any, ...]], self._sql(sql, values))
-
-    def write(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    def write(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+        """Runs a statement for each row, for all or none; how many rows it changed."""
         # Not diskcache's `transact`: it tries for ever where a database is read-only.
         connection = self._con
         connection.execute("BEGIN IMMEDIATE")  # other writers are waited for: 60 s
         try:
-            connection.executemany(sql, rows)
+            changed = connection.executemany(sql, rows).rowcount
             connection.execute("COMMIT")
+            return int(changed)
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -149,7 +148,7 @@ class Entry:
         head, request_json, body = value.split(b"\n", 2)
         return cls(key, _head(head), request_json, body, experiment)
 
-    @property
+    @cached_property
     def value(self) -> bytes:
         """What is stored."""
         return b"\n".join((orjson.dumps(self.head), self.request_json, self.body))
@@ -215,23 +214,33 @@ class ResponseCache:
             known.update(key for (key,) in rows)
         return known
 
-    def put(self, entries: Sequence[Entry]) -> None:
-        """Stores entries, all of them or none; they are on disk when it returns.
+    def add(self, entries: Sequence[Entry]) -> dict[str, list[Any]]:
+        """Stores those of the entries whose key has none; they are on disk when it
+        returns. Gives, by key, what the table shows of those that were there first.
+
+        An answer once kept stays: another process may have gone on from it.
 
         Raises:
-            CacheError: they cannot be written.
+            CacheError: they cannot be written; then none of them is.
         """
-        rows = [
-            (e.key, e.head[-1], e.head[-1], e.experiment, len(value), MODE_RAW, value)
-            for e in entries
-            for value in [e.value]
-        ]
-        try:
-            self._store.write(INSERT, rows)
-        except (sqlite3.Error, diskcache.Timeout, OSError) as error:
-            raise CacheError(
-                f"answers cannot be stored in {self.directory}: {error}"
-            ) from error
+        if self._write(ADD, entries) == len(entries):
+            return {}
+        there = self.heads([entry.key for entry in entries])
+        self.put([entry for entry in entries if entry.key not in there])  # damaged
+        return {
+            entry.key: there[entry.key]
+            for entry in entries
+            if there.get(entry.key, entry.head) != entry.head[:HEAD_FIELDS]
+        }
+
+    def put(self, entries: Sequence[Entry]) -> None:
+        """Stores entries, in place of those that are there; they are on disk when it
+        returns.
+
+        Raises:
+            CacheError: they cannot be written; then none of them is.
+        """
+        self._write(PUT, entries)
 
     def delete(self, keys: Iterable[str]) -> int:
         """Removes entries; how many there were."""
@@ -247,11 +256,17 @@ class ResponseCache:
             raise CacheError(f"{self.directory} cannot be changed: {error}") from error
         return before - len(self)
 
+    def clear(self) -> int:
+        """Removes every answer; how many there were."""
+        return self.delete(key for key, *_ in self.catalogue())
+
     def prune(
         self, *, older_than_s: float | None = None, experiment: str | None = None
     ) -> int:
         """Removes the answers that are older, or that an experiment paid for, or both
         where both are given; how many there were."""
+        if older_than_s is None and experiment is None:
+            raise CacheError("prune: say older_than_s= or experiment=; or use clear()")
         before_s = None if older_than_s is None else time.time() - older_than_s
         return self.delete(
             key
@@ -328,6 +343,26 @@ class ResponseCache:
             ) from error
         return store
 
+    def _write(self, sql: str, entries: Sequence[Entry]) -> int:
+        rows = [
+            (
+                e.key,
+                e.head[-1],
+                e.head[-1],
+                e.experiment,
+                len(e.value),
+                MODE_RAW,
+                e.value,
+            )
+            for e in entries
+        ]
+        try:
+            return self._store.write(sql, rows)
+        except (sqlite3.Error, OSError) as error:
+            raise CacheError(
+                f"answers cannot be stored in {self.directory}: {error}"
+            ) from error
+
     def _selected(self, keys: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
         for part in _parts(keys):
             marks = ",".join("?" * len(part))
@@ -384,10 +419,13 @@ SELECT_MANY = (
 KEYS = "SELECT key FROM Cache WHERE raw = 1 AND mode = 1 AND filename IS NULL"
 INSERT = (
     "INSERT INTO Cache (key, raw, store_time, access_time, tag, size, mode, value)"
-    " VALUES (?, 1, ?, ?, ?, ?, ?, ?) ON CONFLICT (key, raw) DO UPDATE SET"
-    " store_time = excluded.store_time, expire_time = NULL, tag = excluded.tag,"
-    " size = excluded.size, mode = excluded.mode, filename = NULL,"
-    " value = excluded.value"
+    " VALUES (?, 1, ?, ?, ?, ?, ?, ?) ON CONFLICT (key, raw) DO"
+)
+ADD = f"{INSERT} NOTHING"
+PUT = (
+    f"{INSERT} UPDATE SET store_time = excluded.store_time,"
+    " expire_time = NULL, tag = excluded.tag, size = excluded.size,"
+    " mode = excluded.mode, filename = NULL, value = excluded.value"
 )
 
 

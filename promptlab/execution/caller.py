@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from promptlab.errors import CacheError, CallError
 from promptlab.execution.cache import Entry, ResponseCache
 from promptlab.execution.client import Client
-from promptlab.execution.commits import GroupCommit
+from promptlab.execution.commits import GroupCommit, Head
 from promptlab.execution.lanes import Lane
 from promptlab.execution.limiter import Limiter
 from promptlab.execution.loop import background_loop
@@ -21,9 +21,6 @@ from promptlab.execution.retries import Backoff, Verdict, judge
 from promptlab.execution.settings import Settings
 from promptlab.results.record import Failure, Response
 from promptlab.spec.request import Request
-
-Head = Sequence[Any]
-"""The first line of an entry: what the table shows of an answer, and more."""
 
 CHARACTERS_PER_TOKEN = 3
 """For the limiter's estimate only: on the safe side for most languages."""
@@ -58,7 +55,7 @@ class Caller:
         self._settings = settings
         self._experiment = experiment
         self._stop = stop
-        self._commits = GroupCommit(cache.put) if cache is not None else None
+        self._commits = None if cache is None else GroupCommit(self._write)
         self._flights = background_loop().flights
         self._renewed: dict[str, Head] = {}
         self._place = str(cache.directory) if cache is not None else f"run {id(self)}"
@@ -165,12 +162,21 @@ class Caller:
 
     async def _stored(self, request: Request, response: Response) -> Head:
         entry = Entry.of(request, response, self._experiment)
-        if self._commits is not None:
-            try:
-                await self._commits.put(entry)
-            except CacheError as error:  # paid for: it stays in the results
-                self._stop(f"{error}; export these results to keep them")
-        return entry.head
+        if self._commits is None:
+            return entry.head
+        _ = entry.value  # what cannot be written fails here, and alone
+        try:
+            return await self._commits.put(entry)
+        except CacheError as error:  # paid for: it stays in the results
+            self._stop(f"{error}; export these results to keep them")
+            return entry.head
+
+    def _write(self, entries: Sequence[Entry]) -> Mapping[str, Head]:
+        assert self._cache is not None
+        if self._settings.refresh:
+            self._cache.put(entries)
+            return {}
+        return self._cache.add(entries)
 
     def _slow_down(self, failure: Failure, limiter: Limiter) -> None:
         """Tells the limiter of a failure, before another call takes its place."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from promptlab.errors import CacheError, PromptlabError
 from promptlab.execution.cache import Entry
+
+Head = Sequence[Any]
+"""The first line of an entry: what the table shows of an answer, and more."""
 
 
 class GroupCommit:
@@ -18,26 +22,28 @@ class GroupCommit:
     disk a moment after it came, and a fast server costs few transactions.
     """
 
-    def __init__(self, write: Callable[[Sequence[Entry]], None]) -> None:
+    def __init__(self, write: Callable[[Sequence[Entry]], Mapping[str, Head]]) -> None:
+        """`write` stores entries, and gives what is stored in the place of some."""
         self._write = write
         self._loop = asyncio.get_running_loop()
-        self._waiting: queue.SimpleQueue[tuple[Entry, asyncio.Future[None]] | None]
+        self._waiting: queue.SimpleQueue[tuple[Entry, asyncio.Future[Head]] | None]
         self._waiting = queue.SimpleQueue()
         self._thread = threading.Thread(
             target=self._work, name="promptlab-commits", daemon=True
         )
         self._thread.start()
 
-    async def put(self, entry: Entry) -> None:
-        """Returns when the entry is on disk.
+    async def put(self, entry: Entry) -> Head:
+        """Returns when the entry is on disk, with the head that is on disk: another
+        one's, where an answer was there first.
 
         Raises:
             CacheError: it cannot be written.
         """
-        written: asyncio.Future[None] = self._loop.create_future()
+        written: asyncio.Future[Head] = self._loop.create_future()
         self._waiting.put((entry, written))
         # What was paid for is written even if the one who waits for it gives up.
-        await asyncio.shield(written)
+        return await asyncio.shield(written)
 
     async def close(self) -> None:
         """Returns when all that waits is on disk and the thread has ended."""
@@ -53,24 +59,29 @@ class GroupCommit:
             open_ = None not in group
             self._commit([item for item in group if item is not None])
 
-    def _commit(self, group: Sequence[tuple[Entry, asyncio.Future[None]]]) -> None:
+    def _commit(self, group: Sequence[tuple[Entry, asyncio.Future[Head]]]) -> None:
         if not group:
             return
         failure: Exception | None = None
+        there: Mapping[str, Head] = {}
         try:
-            self._write([entry for entry, _ in group])
+            there = self._write([entry for entry, _ in group])
         except PromptlabError as error:
             failure = error
         except Exception as error:  # whoever waits must be told, whatever it was
             failure = CacheError(f"answers cannot be stored: {error}")
-        self._loop.call_soon_threadsafe(_settle, [w for _, w in group], failure)
+        self._loop.call_soon_threadsafe(_settle, group, there, failure)
 
 
-def _settle(waiters: Sequence[asyncio.Future[None]], failure: Exception | None) -> None:
-    for waiter in waiters:
-        if waiter.done():
+def _settle(
+    group: Sequence[tuple[Entry, asyncio.Future[Head]]],
+    there: Mapping[str, Head],
+    failure: Exception | None,
+) -> None:
+    for entry, written in group:
+        if written.done():
             continue
         if failure is None:
-            waiter.set_result(None)
+            written.set_result(there.get(entry.key, entry.head))
         else:
-            waiter.set_exception(failure)
+            written.set_exception(failure)

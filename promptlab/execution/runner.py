@@ -11,9 +11,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from promptlab.errors import CallError
+from promptlab.errors import CallError, CredentialsError
 from promptlab.execution.cache import ResponseCache, open_cache
-from promptlab.execution.caller import Caller, Head, RunEnded
+from promptlab.execution.caller import Caller, RunEnded
+from promptlab.execution.commits import Head
 from promptlab.execution.handle import Handle
 from promptlab.execution.lanes import Gate, Lane
 from promptlab.execution.limiter import Limiter
@@ -300,6 +301,9 @@ class Run:
             except CallError as error:
                 self._fail(trial, error.failure)
                 self._draw_conclusions(trial, lane, error.failure)
+            except CredentialsError as error:
+                self._fail(trial, _unexpected(error))
+                self.end("stopped", str(error))
             except Exception as error:  # one trial's trouble is not the run's
                 self._fail(trial, _unexpected(error))
 

@@ -65,7 +65,7 @@ OUT_OF_QUOTA = refusal(
     type="insufficient_quota",
     message="You exceeded your current quota",
 )
-BUSY = refusal(429, "rate_limit_exceeded", type="requests", retry_after_s=0.0)
+BUSY = refusal(429, "rate_limit_exceeded", type="requests", retry_after_s=0.001)
 NO_SUCH_MODEL = refusal(404, "model_not_found", message="The model does not exist")
 UNSUPPORTED = refusal(400, "unsupported_parameter", param="temperature")
 BAD_REQUEST = refusal(400, "context_length_exceeded", message="Too many tokens")

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import diskcache
 import orjson
@@ -178,7 +179,7 @@ def test_no_way_of_reading_runs_a_planted_pickle(
     assert cache.known([asked().key]) == set()
     assert list(cache.entries()) == []
     assert cache.explain(asked()).hit is None
-    cache.prune()
+    cache.clear()
     assert not (tmp_path / "sprung").exists()
 
 
@@ -346,7 +347,7 @@ def test_delete_removes_some_and_prune_alone_removes_all(
     assert cache.delete([asked("1").key, asked("2").key, "unknown"]) == 2
     assert asked("1").key not in cache
     assert asked("3").key in cache
-    assert cache.prune() == 3
+    assert cache.clear() == 3
     assert len(cache) == 0
 
 
@@ -444,10 +445,10 @@ class FullDisk(pl.ResponseCache):
 
     room = 5
 
-    def put(self, entries: Sequence[Entry]) -> None:
+    def add(self, entries: Sequence[Entry]) -> dict[str, list[Any]]:
         if len(self) + len(entries) > self.room:
             raise CacheError("answers cannot be stored: database or disk is full")
-        super().put(entries)
+        return super().add(entries)
 
 
 def test_a_full_disk_stops_the_run_and_the_answers_stay_in_the_results(
@@ -558,3 +559,47 @@ def test_a_cache_that_becomes_read_only_stops_the_run_and_does_not_hang() -> Non
     ended, reason = child.stdout.splitlines()
     assert ended == "stopped|4|8"
     assert "readonly database; export these results to keep them" in reason
+
+
+def test_an_answer_once_kept_stays_unless_it_is_replaced(
+    cache: pl.ResponseCache,
+) -> None:
+    cache.add([entry(asked(), "first")])
+
+    there = cache.add([entry(asked(), "second"), entry(asked("Another?"), "new")])
+
+    assert there[asked().key][0] == "first"
+    assert list(there) == [asked().key]
+    assert cache.get(asked().key).response.output == "first"
+    cache.put([entry(asked(), "third")])
+    assert cache.get(asked().key).response.output == "third"
+
+
+def conversation() -> pl.Experiment:
+    """One trial of two turns."""
+    ask = [{"role": "user", "content": text} for text in ("Name a city.", "Why?")]
+    return pl.Experiment(
+        "talk",
+        grid={"model": ["m"], "prompt": {"talk": pl.Prompt(ask)}},
+        dataset=[{"id": "1", "n": 1}],
+    )
+
+
+@pytest.mark.filterwarnings("ignore:talk. no prompt uses")
+def test_of_two_who_paid_for_one_answer_both_go_on_from_the_first(
+    cache: pl.ResponseCache,
+) -> None:
+    experiment = conversation()
+    experiment.run(client=FakeClient(lambda request: "theirs"), cache=cache)
+    theirs = {stored.key: stored for stored in cache.entries()}
+    cache.clear()
+
+    def mine(request: pl.Request) -> str:
+        cache.add([theirs[request.key]])  # they were a little faster
+        return "mine"
+
+    results = experiment.run(client=FakeClient(mine), cache=cache)
+
+    assert results.table["output"].tolist() == ["theirs"]
+    assert len(cache) == 2
+    assert experiment.plan(base_url=FakeClient.base_url, cache=cache).calls == 0

@@ -11,7 +11,7 @@ import pytest
 import promptlab as pl
 from promptlab.errors import CacheError
 from promptlab.execution.cache import Entry
-from promptlab.execution.commits import GroupCommit
+from promptlab.execution.commits import GroupCommit, Head
 
 from .fakes import PATIENCE_S, response
 
@@ -31,12 +31,13 @@ class SlowDisk:
         self._free = threading.Event()
         self.error: Exception | None = None
 
-    def write(self, entries: Sequence[Entry]) -> None:
+    def write(self, entries: Sequence[Entry]) -> dict[str, Head]:
         self.groups.append(len(entries))
         self.writing.release()
         assert self._free.wait(PATIENCE_S)
         if self.error is not None:
             raise self.error
+        return {}
 
     def free(self) -> None:
         self._free.set()
@@ -55,7 +56,7 @@ async def queued(*tasks: asyncio.Task[None]) -> None:
 
 def test_an_entry_is_on_disk_when_put_returns(cache: pl.ResponseCache) -> None:
     async def main() -> None:
-        commits = GroupCommit(cache.put)
+        commits = GroupCommit(cache.add)
         for number in range(5):
             await commits.put(entry(number))
             assert entry(number).key in cache
@@ -111,11 +112,11 @@ def test_an_error_reaches_all_who_wait_for_the_write(error: Exception) -> None:
 def test_after_an_error_the_next_entries_are_written(cache: pl.ResponseCache) -> None:
     full = [True]
 
-    def write(entries: Sequence[Entry]) -> None:
+    def write(entries: Sequence[Entry]) -> dict[str, Head]:
         if full.pop():
             raise CacheError("full")
         full.append(False)
-        cache.put(entries)
+        return cache.add(entries)
 
     async def main() -> None:
         commits = GroupCommit(write)
@@ -132,7 +133,7 @@ def test_after_an_error_the_next_entries_are_written(cache: pl.ResponseCache) ->
 
 def test_close_writes_what_waits(cache: pl.ResponseCache) -> None:
     async def main() -> None:
-        commits = GroupCommit(cache.put)
+        commits = GroupCommit(cache.add)
         waiting = [asyncio.create_task(commits.put(entry(n))) for n in range(50)]
         await asyncio.sleep(0)
         await commits.close()
@@ -165,7 +166,7 @@ def test_close_ends_the_thread(cache: pl.ResponseCache) -> None:
     before = set(threading.enumerate())
 
     async def main() -> None:
-        await GroupCommit(cache.put).close()
+        await GroupCommit(cache.add).close()
 
     asyncio.run(main())
 

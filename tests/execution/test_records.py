@@ -110,7 +110,7 @@ def test_an_answer_that_was_pruned_since_is_a_failure(
     experiment: pl.Experiment, cache: pl.ResponseCache
 ) -> None:
     results = experiment.run(client=FakeClient(), cache=cache)
-    cache.prune()
+    cache.clear()
 
     loaded = pl.find_run(results.run).load_results()
 

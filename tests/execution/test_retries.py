@@ -92,7 +92,9 @@ def test_what_the_server_asks_for_is_a_minimum_and_gets_a_tenth_at_most() -> Non
     assert max(waits) <= 22
 
 
-def test_retry_after_nothing_is_no_wait() -> None:
-    failure = refusal(429, retry_after_s=0.0)
+def test_retry_after_nothing_is_as_if_nothing_was_said() -> None:
+    told, untold = refusal(429, retry_after_s=0.0), refusal(429)
 
-    assert Backoff().wait_s(5, failure, random.Random(1)) == 0
+    waits = [Backoff().wait_s(5, f, random.Random(1)) for f in (told, untold)]
+
+    assert waits[0] == waits[1] > 0
