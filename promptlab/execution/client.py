@@ -62,6 +62,12 @@ class _Endpoint:
     url: yarl.URL
     proxy: str | None
     secret: Secret
+    own_authorization: bool
+    """Whether the user's own headers say how to authenticate."""
+
+    def authorized(self, key: str) -> dict[str, str]:
+        """The headers that a call has beside those of the session."""
+        return {} if self.own_authorization else {"Authorization": f"Bearer {key}"}
 
 
 class OpenAIClient:
@@ -99,7 +105,7 @@ class OpenAIClient:
             async with endpoint.session.post(
                 endpoint.url,
                 data=orjson.dumps(request.body),
-                headers={"Authorization": f"Bearer {key}"},
+                headers=endpoint.authorized(key),
                 proxy=endpoint.proxy,
                 allow_redirects=False,
             ) as reply:
@@ -149,7 +155,8 @@ class OpenAIClient:
             headers=headers,
         )
         url = yarl.URL(f"{address}/chat/completions")
-        return _Endpoint(session, url, _proxy(address), secret)
+        own = any(name.lower() == "authorization" for name in self._extra_headers)
+        return _Endpoint(session, url, _proxy(address), secret, own)
 
     async def _offline_address(self) -> str:
         from promptlab.offline import OfflineServer

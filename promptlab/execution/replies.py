@@ -16,6 +16,9 @@ from promptlab.results.record import Failure, Response, Usage
 SECRET = re.compile(r"\b(?:sk|gsk|xai|pplx|hf)[-_][A-Za-z0-9_*.\-]{8,}|Bearer\s+\S+")
 """What looks like an API key, as servers repeat it in their refusals."""
 
+LONGEST_SAYING = 2_000
+"""Bytes of a refusal that is not JSON which are read."""
+
 
 def read_reply(
     status: int, headers: Mapping[str, str], body: bytes, latency_s: float
@@ -162,8 +165,10 @@ def _error(body: bytes) -> dict[str, Any]:
 
 def _said(body: bytes) -> str:
     """The text of a refusal that is not JSON, without its mark-up, shortened."""
-    text = re.sub(r"<[^>]*>", " ", body[:2000].decode(errors="replace"))
-    return " ".join(text.split())[:200]
+    text = re.sub(r"<[^>]*>", " ", body[:LONGEST_SAYING].decode(errors="replace"))
+    words = text.split()
+    # A word that is cut may be half an API key, which nothing would recognise.
+    return " ".join(words[:-1] if len(body) > LONGEST_SAYING else words)
 
 
 def _text(value: object) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import warnings
 from array import array
 from collections import deque
 from collections.abc import Collection, Coroutine, Sequence
@@ -11,9 +12,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from promptlab.errors import CallError, CredentialsError
+from promptlab.errors import CallError, CredentialsError, PromptlabWarning
 from promptlab.execution.cache import ResponseCache, open_cache
 from promptlab.execution.caller import Caller, RunEnded
+from promptlab.execution.client import Client
 from promptlab.execution.commits import Head
 from promptlab.execution.handle import Handle
 from promptlab.execution.lanes import Gate, Lane
@@ -113,6 +115,7 @@ class Run:
         self._status: Status = "complete"
         self._reason = ""
         self._state = "looking up"
+        self._blind = False
         self._elapsed_s: float | None = None
         self._started = time.monotonic()
         self._recent: deque[tuple[float, int]] = deque([(self._started, 0)], maxlen=50)
@@ -127,7 +130,7 @@ class Run:
                 reporter.cancel()
                 with suppress(asyncio.CancelledError):
                     await reporter
-            show(self.progress())
+            self._show(show)
         return results
 
     def cancel(self) -> None:
@@ -175,10 +178,13 @@ class Run:
         settings = self._settings
         if settings.use_cache:
             self._cache = open_cache(settings.cache)
-        record = self._begin_record()
         await self._survey()
+        client = None
         if any(lane.waiting for lane in self._lanes.values()):
-            await self._ask()
+            client = settings.opened_client(self._requests)
+        record = self._begin_record()
+        if client is not None:
+            await self._ask(client)
         self._elapsed_s = time.monotonic() - self._started
         self._state = self._status
         answered, cached = self._answers.answered, self._answers.cached
@@ -251,11 +257,11 @@ class Run:
             self._lanes[destination] = Lane(destination[1], self._gate, limiter)
         return self._lanes[destination]
 
-    async def _ask(self) -> None:
+    async def _ask(self, client: Client) -> None:
         """Asks what is lined up, until all has an outcome or the run is ended."""
         settings = self._settings
         caller = self._caller = Caller(
-            settings.opened_client(self._requests),
+            client,
             self._cache,
             settings,
             self._experiment.name,
@@ -344,9 +350,23 @@ class Run:
 
     async def _report(self, show: Display) -> None:
         while True:
-            show(self.progress())
+            self._show(show)
             await asyncio.sleep(PROGRESS_EVERY_S)
             self._recent.append((time.monotonic(), self._calls))
+
+    def _show(self, show: Display) -> None:
+        """Shows how far the run is; a display that fails is no reason to fail."""
+        if self._blind:
+            return
+        try:
+            show(self.progress())
+        except Exception as error:
+            self._blind = True
+            warnings.warn(
+                f"progress is no longer shown: {error!r}",
+                PromptlabWarning,
+                stacklevel=2,
+            )
 
     def _calls_per_s(self, now: float) -> float:
         """Calls answered a second, over the last few seconds."""
