@@ -37,6 +37,10 @@ ROUNDING = 1e-6
 """Requests or tokens; less is an error of the arithmetic, and is not waited for."""
 
 
+STRAY = 0.1
+"""The share of refused calls up to which a server is not thought to be overloaded."""
+
+
 class Bucket:
     """A token bucket: so much at once, refilled evenly; unlimited until it is known."""
 
@@ -98,9 +102,9 @@ class Limiter:
     """What one model at one server bears.
 
     The window, how many calls may be under way, starts small, grows by one with each
-    answer until the first refusal, then by one for each windowful; a windowful in
-    which a share f of the calls was refused shrinks it by f/2, so that stray failures
-    hardly matter and an overload halves it (Alizadeh et al., "Data Center TCP",
+    answer until more than stray calls are refused, then by one for each windowful; a
+    windowful in which a share f of the calls was refused shrinks it by f/2, so that
+    stray failures hardly matter and an overload halves it (Alizadeh et al., "Data Center TCP",
     SIGCOMM 2010, with the share of one window as the estimate).
     """
 
@@ -171,9 +175,9 @@ class Limiter:
         self._refused += refused
         if self._seen < self.window:
             return
-        if self._refused:
-            self._slow_start = False
-            self.window = max(1.0, self.window * (1 - self._refused / self._seen / 2))
+        share = self._refused / self._seen
+        self._slow_start &= share <= STRAY
+        self.window = max(1.0, self.window * (1 - share / 2))
         self._seen = self._refused = 0
 
     @staticmethod

@@ -68,10 +68,12 @@ class Backoff:
     """How long to wait before a call is made again.
 
     Full jitter (Brooker, "Exponential Backoff And Jitter", AWS, 2015): a random time
-    below a bound that doubles with every attempt.
+    below a bound that grows with every attempt. It starts low, as most failures are
+    single ones, and grows fast, as those that stay may stay for a minute.
     """
 
-    first_s: float = 0.5
+    first_s: float = 0.25
+    growth: float = 4.0
     longest_s: float = 60.0
 
     def wait_s(self, attempt: int, failure: Failure, dice: random.Random) -> float:
@@ -82,4 +84,5 @@ class Backoff:
         """
         if failure.retry_after_s:
             return failure.retry_after_s * (1 + 0.1 * dice.random())
-        return dice.uniform(0, min(self.longest_s, self.first_s * 2 ** (attempt - 1)))
+        bound_s = self.first_s * self.growth ** (attempt - 1)
+        return dice.uniform(0, min(self.longest_s, bound_s))

@@ -200,6 +200,17 @@ def test_until_the_first_refusal_each_answer_adds_one() -> None:
     assert limiter.window == before + 10
 
 
+def test_a_stray_refusal_does_not_end_the_quick_start() -> None:
+    limiter = Limiter(256, now=0)
+    before = limiter.window
+
+    limiter.refused()
+    for _ in range(3 * int(before)):
+        limiter.answered()
+
+    assert limiter.window > 3 * before
+
+
 def test_after_a_refusal_a_windowful_of_answers_adds_one() -> None:
     limiter = Limiter(64, now=0)
     for _ in range(int(limiter.window)):

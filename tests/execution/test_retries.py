@@ -73,9 +73,9 @@ def test_a_failure_is_judged_by_status_then_code_then_message(
 
 
 @pytest.mark.parametrize("attempt", range(1, 12))
-def test_backoff_is_random_below_a_bound_that_doubles(attempt: int) -> None:
-    backoff, dice = Backoff(first_s=0.5, longest_s=60), random.Random(attempt)
-    bound = min(60, 0.5 * 2 ** (attempt - 1))
+def test_backoff_is_random_below_a_bound_that_grows(attempt: int) -> None:
+    backoff = Backoff(first_s=0.25, growth=4, longest_s=60)
+    dice, bound = random.Random(attempt), min(60, 0.25 * 4 ** (attempt - 1))
 
     waits = [backoff.wait_s(attempt, refusal(500), dice) for _ in range(1000)]
 
