@@ -132,3 +132,7 @@ class Record:
     error: Failure | None
     key: str | None
     """What the last reply is kept under."""
+
+    def __repr__(self) -> str:
+        outcome = self.error.summary if self.error else _short(self.output or "", 80)
+        return f"Record({self.trial}: {outcome!r})"

@@ -85,6 +85,9 @@ class Trial:
         body = {**base, "messages": list(self.turns[0])}
         return Request(base_url, body, self.repeat)
 
+    def __repr__(self) -> str:
+        return f"Trial({str(self).removeprefix('trial ')})"
+
     def __str__(self) -> str:
         return f"trial {self.index} ({self.question.variant}, case={self.case.id!r}" + (
             f", repeat={self.repeat})" if self.repeat else ")"
@@ -331,10 +334,12 @@ class Experiment:
         for case in self.dataset:
             missing = [f for f in fields if case.inputs.get(f) is None]
             if missing:
-                have = ", ".join(self.dataset.fields) or "nothing"
+                have = ", ".join(self.dataset.fields) or "none"
+                empty = all(field in case.inputs for field in missing)
+                lacks = "has no value for" if empty else "does not have"
                 raise SpecError(
                     f"prompt {label!r} needs {missing}, which case {case.id!r} of "
-                    f"{self.dataset.name!r} does not have; its fields are {have}",
+                    f"{self.dataset.name!r} {lacks}; its fields are {have}",
                     at=("prompt", str(label)),
                 )
 
