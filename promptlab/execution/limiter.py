@@ -104,8 +104,8 @@ class Limiter:
     The window, how many calls may be under way, starts small, grows by one with each
     answer until more than stray calls are refused, then by one for each windowful; a
     windowful in which a share f of the calls was refused shrinks it by f/2, so that
-    stray failures hardly matter and an overload halves it (Alizadeh et al., "Data Center TCP",
-    SIGCOMM 2010, with the share of one window as the estimate).
+    stray failures hardly matter and an overload halves it (Alizadeh et al., "Data
+    Center TCP", SIGCOMM 2010, with the share of one window as the estimate).
     """
 
     def __init__(

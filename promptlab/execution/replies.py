@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import email.utils
+import json
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -15,6 +17,9 @@ from promptlab.results.record import Failure, Response, Usage
 
 SECRET = re.compile(r"\b(?:sk|gsk|xai|pplx|hf)[-_][A-Za-z0-9_*.\-]{8,}|Bearer\s+\S+")
 """What looks like an API key, as servers repeat it in their refusals."""
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a pair, which is no character."""
 
 LONGEST_SAYING = 2_000
 """Bytes of a refusal that is not JSON which are read."""
@@ -30,7 +35,7 @@ def read_reply(
     """
     if status >= 300:
         raise CallError(_refusal(status, headers, body))
-    document = _document(body, headers)
+    document, body = _document(body, headers)
     if isinstance(document.get("error"), (dict, str)) and not document.get("choices"):
         raise CallError(_refusal(status, headers, body))
     choice = _choice(document, headers)
@@ -54,10 +59,13 @@ def redacted(text: str, *secrets: str) -> str:
     return SECRET.sub("[key]", text)
 
 
-def _document(body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
+def _document(body: bytes, headers: Mapping[str, str]) -> tuple[dict[str, Any], bytes]:
+    """The document in a body, and the body, mended if it had to be."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        if (mended := _mended(body)) is not None:
+            return mended, orjson.dumps(mended)
         if body.lstrip()[:1] == b"<":
             raise _invalid(
                 "the server answered with a web page, not JSON; does base_url end in "
@@ -68,7 +76,29 @@ def _document(body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
         raise _invalid(f"the server sent {what}", headers) from error
     if not isinstance(document, dict):
         raise _invalid("the server sent JSON, but not a chat completion", headers)
-    return document
+    return document, body
+
+
+def _mended(body: bytes) -> dict[str, Any] | None:
+    """The object in a body that is JSON but for NaN, half a surrogate pair or a byte
+    that is not UTF-8, as some servers send; it was paid for. None if it is not."""
+    try:
+        document = _clean(json.loads(body.decode(errors="replace")))
+    except (ValueError, RecursionError, OverflowError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return SURROGATE.sub("\ufffd", value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return float(value)
+    if isinstance(value, dict):
+        return {_clean(name): _clean(item) for name, item in value.items()}
+    return [_clean(item) for item in value] if isinstance(value, list) else value
 
 
 def _choice(document: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:

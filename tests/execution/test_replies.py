@@ -1,0 +1,58 @@
+"""Replies: what is almost JSON was paid for too."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from promptlab.errors import CallError
+from promptlab.execution.replies import read_reply, redacted
+
+
+def reply(content: bytes, more: bytes = b"") -> bytes:
+    """A chat completion whose content and further members are written as given."""
+    choice = b'{"message":{"content":"' + content + b'"},"finish_reason":"stop"}'
+    return b'{"choices":[' + choice + b"]" + more + b"}"
+
+
+@pytest.mark.parametrize(
+    ("body", "output"),
+    [
+        (reply(b"half \\ud83d of a pair"), "half \ufffd of a pair"),
+        (reply(b"caf\xe9"), "caf\ufffd"),
+        (reply(b"sure", b',"logprobs":NaN,"score":-Infinity'), "sure"),
+        (reply(b"large", b',"id":' + b"9" * 40 + b',"p":NaN'), "large"),
+    ],
+    ids=["half a surrogate pair", "not UTF-8", "NaN", "a huge number"],
+)
+def test_an_answer_that_is_almost_json_is_kept_and_can_be_read_again(
+    body: bytes, output: str
+) -> None:
+    response = read_reply(200, {}, body, latency_s=0.1)
+
+    assert response.output == output
+    assert response.document["choices"][0]["message"]["content"] == output
+    assert orjson.dumps(response.output)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"NaN", b'"text"', reply(b"cut")[:-3], b'{"a":' * 100_000],
+    ids=["nothing", "NaN alone", "a text", "cut off", "nested without end"],
+)
+def test_what_is_no_answer_is_one_clear_failure(body: bytes) -> None:
+    with pytest.raises(CallError) as caught:
+        read_reply(200, {}, body, latency_s=0.1)
+
+    assert caught.value.failure.kind == "invalid_reply"
+    assert "\n" not in caught.value.failure.summary
+
+
+def test_a_page_of_refusal_never_ends_in_half_a_key() -> None:
+    key = "k" * 60
+    page = b"<html>" + b"denied " * 280 + key.encode() + b"</html>"
+
+    with pytest.raises(CallError) as caught:
+        read_reply(403, {}, page, latency_s=0.1)
+
+    assert "kkkk" not in redacted(caught.value.failure.message, key)
