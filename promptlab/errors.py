@@ -82,3 +82,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`"; did you mean 'x'?"` when `word` is close to one of `known`, else `""`."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def brief(value: object) -> str:
+    """The repr of a value, cut to 60 characters, for a message."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

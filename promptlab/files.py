@@ -26,7 +26,13 @@ from pydantic import (
     ValidationError,
 )
 
-from promptlab.errors import ConfigError, DatasetError, SpecError, did_you_mean
+from promptlab.errors import (
+    ConfigError,
+    DatasetError,
+    SpecError,
+    brief,
+    did_you_mean,
+)
 from promptlab.spec.dataset import Dataset
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.grid import KNOWN, Grid
@@ -390,7 +396,7 @@ class _TreeReader:
         known = hasattr(owner, "lc") and key in (owner.lc.data or {})
         where = f", line {owner.lc.key(key)[0] + 1}" if known else ""
         raise ConfigError(
-            f"{self._path}{where}: a key is a text, not {_brief(key)}; quote it"
+            f"{self._path}{where}: a key is a text, not {brief(key)}; quote it"
         )
 
     def _member(self, owner: Any, key: Any, item: Any, place: tuple[Any, ...]) -> Any:
@@ -447,10 +453,10 @@ def _explained(error: ValidationError, source: _Source) -> ConfigError:
     if place[:1] in (("grid",), ("zip",)) and not isinstance(
         found["input"], (list, dict)
     ):
-        said = f"should be a list of values; write [{_brief(found['input'])}]"
+        said = f"should be a list of values; write [{brief(found['input'])}]"
     elif place[:1] in EXPECTED:
         said = f"should be {EXPECTED[place[:1]]}"
-    return ConfigError(f"{where}: {name} {said}, not {_brief(found['input'])}")
+    return ConfigError(f"{where}: {name} {said}, not {brief(found['input'])}")
 
 
 EXPECTED: dict[tuple[Any, ...], str] = {
@@ -594,7 +600,7 @@ def _read_jsonl(path: Path, encoding: str) -> Sequence[Mapping[str, Any]]:
             ) from error
         if not isinstance(row, dict):
             raise DatasetError(
-                f"{path}, line {number}: a case is an object, not {_brief(row)}"
+                f"{path}, line {number}: a case is an object, not {brief(row)}"
             )
         rows.append(row)
     return rows
@@ -611,7 +617,7 @@ def _read_tree(path: Path, encoding: str) -> Sequence[Mapping[str, Any]]:
     else:
         plain = _Source.read(path, encoding).plain
     if not isinstance(plain, list):
-        raise DatasetError(f"{path}: a dataset is a list of cases, not {_brief(plain)}")
+        raise DatasetError(f"{path}: a dataset is a list of cases, not {brief(plain)}")
     return plain
 
 
@@ -653,8 +659,3 @@ def _text(path: Path, encoding: str, largest: int | None = None) -> str:
     except (LookupError, ValueError) as error:
         raise ConfigError(f"{path}: no encoding is called {encoding!r}") from error
     return text.removeprefix("\ufeff").replace("\r\n", "\n")
-
-
-def _brief(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from promptlab.errors import SpecError, did_you_mean
+from promptlab.errors import SpecError, brief, did_you_mean
 from promptlab.spec.prompt import Prompt
 from promptlab.spec.request import canonical, canonical_url
 
@@ -232,8 +232,8 @@ def _checked_levels(name: str, given: Any) -> tuple[Level, ...]:
         named = _named(name, given)
     elif isinstance(given, (str, Prompt, bytes)) or not isinstance(given, Iterable):
         raise SpecError(
-            f"{name}: a list of values is meant, not {_brief(given)}; "
-            f"write [{_brief(given)}]"
+            f"{name}: a list of values is meant, not {brief(given)}; "
+            f"write [{brief(given)}]"
         )
     else:
         named = [(None, value) for value in given]
@@ -253,7 +253,7 @@ def _named(name: str, given: Mapping[Any, Any]) -> list[tuple[str | None, Any]]:
     ):
         raise SpecError(
             f"{name}: a list of objects is meant, or a mapping of names to objects; "
-            f"write [{_brief(dict(given))}]"
+            f"write [{brief(dict(given))}]"
         )
     for label in given:
         if not isinstance(label, str) or not label:
@@ -298,7 +298,7 @@ def _check_system(value: Any) -> None:
     if value is None:
         return
     if not isinstance(value, str):
-        raise SpecError(f"a system message is a text or null, not {_brief(value)}")
+        raise SpecError(f"a system message is a text or null, not {brief(value)}")
     if not value.strip():
         raise SpecError("the text is empty; null means no system message")
     Prompt([{"role": "system", "content": value}, {"role": "user", "content": "-"}])
@@ -332,7 +332,7 @@ def _check_distinct(name: str, levels: Sequence[Level]) -> None:
     for level in levels:
         key = (type(level.value) is bool, level.value)
         if key in seen:
-            raise SpecError(f"{name} has {_brief(level.label)} twice")
+            raise SpecError(f"{name} has {brief(level.label)} twice")
         seen.append(key)
 
 
@@ -369,12 +369,12 @@ def _together(name: str, given: Any) -> tuple[Level, ...]:
 def _mappings(what: str, given: Any) -> list[Mapping[str, Any]]:
     entries = [given] if isinstance(given, Mapping) else given
     if isinstance(entries, (str, bytes)) or not isinstance(entries, Iterable):
-        raise SpecError(f"{what}: a list of mappings is meant, not {_brief(given)}")
+        raise SpecError(f"{what}: a list of mappings is meant, not {brief(given)}")
     entries = list(entries)
     for entry in entries:
         if not isinstance(entry, Mapping) or not entry:
             raise SpecError(
-                f"{what}: an entry is a mapping of parameters, not {_brief(entry)}"
+                f"{what}: an entry is a mapping of parameters, not {brief(entry)}"
             )
     return entries
 
@@ -430,7 +430,7 @@ def _chosen(
             found = [_named_by(wanted, levels[name]) for wanted in value]
             chosen[name] = [] if [] in found else list(itertools.chain(*found))
         if not chosen[name]:
-            known = ", ".join(_brief(level.label) for level in levels[name])
+            known = ", ".join(brief(level.label) for level in levels[name])
             raise SpecError(f"{what}: {name} has no value {value!r}; it has {known}")
     return chosen
 
@@ -466,8 +466,3 @@ def _plain_levels(name: str, levels: Sequence[Level]) -> Any:
 
 def _plain(value: Any) -> Any:
     return value.to_plain() if isinstance(value, Prompt) else value
-
-
-def _brief(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

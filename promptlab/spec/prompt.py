@@ -14,7 +14,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from promptlab.errors import SpecError, did_you_mean
+from promptlab.errors import SpecError, brief, did_you_mean
 
 Role = Literal["system", "user", "assistant"]
 ROLES: tuple[Role, ...] = ("system", "user", "assistant")
@@ -71,7 +71,7 @@ class Prompt:
             messages = [Message("user", messages)]
         if isinstance(messages, Mapping) or not isinstance(messages, Iterable):
             raise SpecError(
-                f"a prompt is a text or a list of messages, not {_brief(messages)}"
+                f"a prompt is a text or a list of messages, not {brief(messages)}"
             )
         read = tuple(_message(item) for item in messages)
         object.__setattr__(self, "messages", read)
@@ -148,7 +148,7 @@ def _message(item: Message | Mapping[str, str]) -> Message:
     if not isinstance(item, Mapping) or set(item) != {"role", "content"}:
         raise SpecError(
             "a message is a mapping with 'role' and 'content', "
-            f"not {_brief(dict(item) if isinstance(item, Mapping) else item)}"
+            f"not {brief(dict(item) if isinstance(item, Mapping) else item)}"
         )
     role, content = item["role"], item["content"]
     if role not in ROLES:
@@ -157,13 +157,8 @@ def _message(item: Message | Mapping[str, str]) -> Message:
             + did_you_mean(str(role), ROLES)
         )
     if not isinstance(content, str):
-        raise SpecError(f"a message's content is a text, not {_brief(content)}")
+        raise SpecError(f"a message's content is a text, not {brief(content)}")
     return Message(role, content)
-
-
-def _brief(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):

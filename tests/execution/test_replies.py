@@ -19,7 +19,7 @@ def reply(content: bytes, more: bytes = b"") -> bytes:
     ("body", "output"),
     [
         (reply(b"half \\ud83d of a pair"), "half \ufffd of a pair"),
-        (reply(b"caf\xe9"), "caf\ufffd"),
+        (reply(b"\xe9t\xe9"), "\ufffdt\ufffd"),
         (reply(b"sure", b',"logprobs":NaN,"score":-Infinity'), "sure"),
         (reply(b"large", b',"id":' + b"9" * 40 + b',"p":NaN'), "large"),
     ],
