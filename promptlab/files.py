@@ -561,6 +561,13 @@ def _read_csv(path: Path, encoding: str) -> Sequence[Mapping[str, Any]]:
     return rows
 
 
+CSV_HINTS = {
+    "field limit": "; keep long texts in JSONL",
+    "unexpected end of data": "; a text that begins here with a quote never ends",
+}
+"""What to do about what the csv module says."""
+
+
 def _csv_rows(reader: Any, path: Path) -> Iterator[tuple[int, list[str]]]:
     """Each row, with the line that it begins on."""
     line = 1
@@ -570,7 +577,7 @@ def _csv_rows(reader: Any, path: Path) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
-            hint = "; keep long texts in JSONL" if "field limit" in str(error) else ""
+            hint = next((h for said, h in CSV_HINTS.items() if said in str(error)), "")
             raise DatasetError(f"{path}, line {line}: {error}{hint}") from error
         yield line, row
         line = reader.line_num + 1

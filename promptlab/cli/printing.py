@@ -72,13 +72,16 @@ def print_results(results: Results, targets: Sequence[Path]) -> None:
 
 
 def _print_failures(results: Results) -> None:
-    groups: dict[str, list[int]] = {}
+    groups: dict[tuple[object, ...], list[int]] = {}
     for trial, failure in sorted(results.failures.items()):
-        groups.setdefault(failure.summary, []).append(trial)
+        sort = failure.kind, failure.status, failure.code
+        groups.setdefault(sort, []).append(trial)
     tell("failed:")
-    for summary, trials in list(groups.items())[:5]:
+    for trials in list(groups.values())[:5]:
         shown = ", ".join(map(str, trials[:5])) + (", …" if len(trials) > 5 else "")
-        tell(f"  {len(trials):,} × {summary} (trial {shown})")
+        which = f"trial{'' if len(trials) == 1 else 's'} {shown}"
+        first = results.failures[trials[0]].summary
+        tell(f"  {len(trials):,} × {first} ({which})")
     if len(groups) > 5:
         tell(f"  and {len(groups) - 5} other kinds")
 
