@@ -106,7 +106,7 @@ class Lane:
             left_s = alarm.when() - now  # both are time.monotonic()
         elif self._retrying and not self.in_flight:
             reason, held = "the next attempt", len(self._retrying)
-            left_s = min(self._retrying) - now
+            left_s = min(self._retrying, default=now) - now  # others' threads may ask
         else:
             return ""
         calls = "1 call" if held == 1 else f"{held:,} calls"
