@@ -52,9 +52,9 @@ CACHE_COMMANDS: tuple[Command, ...] = (
     cached.clear,
     cached.export,
 )
+cache_app.command("list")(cached.list_)
 for command in CACHE_COMMANDS:
     cache_app.command()(command)
-cache_app.command("list")(cached.list_)
 cache_app.command("import")(cached.import_)
 app.add_typer(cache_app, name="cache")
 

@@ -60,8 +60,8 @@ class Progress:
             parts.append(f"{self.calls_per_s:.3g} calls/s")
             if self.left_s is not None:
                 parts.append(f"{duration(self.left_s)} left")
-        if self.waiting and not self.finished:
-            parts.append(f"waiting for {self.waiting}")
+        if self.waiting and not self.finished:  # first, as a narrow line is cut off
+            parts.insert(1, f"waiting for {self.waiting}")
         if self.reason:
             parts.append(self.reason)
         return " · ".join(parts)
