@@ -230,7 +230,7 @@ class ResponseCache:
         return {
             entry.key: there[entry.key]
             for entry in entries
-            if there.get(entry.key, entry.head) != entry.head[:HEAD_FIELDS]
+            if entry.key in there and there[entry.key] != entry.head[:HEAD_FIELDS]
         }
 
     def put(self, entries: Sequence[Entry]) -> None:

@@ -129,6 +129,9 @@ class Caller:
         if self.ending:
             raise RunEnded
         await lane.enter(_tokens(request))
+        if self.ending:  # while it waited for its place
+            lane.leave()
+            raise RunEnded
         task = asyncio.current_task()
         assert task is not None
         self.in_flight.add(task)

@@ -93,11 +93,11 @@ class RunRecord:
         """Adds how the run ended."""
         self.status, self.reason = results.status, results.reason
         self.totals = asdict(results.totals)
-        self.asked = ranges(asked)
-        self.failures = list(_grouped(results.failures))
         try:
+            self.asked = ranges(asked)
+            self.failures = list(_grouped(results.failures))
             self.save()
-        except (OSError, CacheError) as error:
+        except (OSError, CacheError, TypeError, ValueError) as error:
             warnings.warn(
                 f"the record of this run is incomplete: {error}",
                 PromptlabWarning,

@@ -21,6 +21,9 @@ SECRET = re.compile(r"\b(?:sk|gsk|xai|pplx|hf)[-_][A-Za-z0-9_*.\-]{8,}|Bearer\s+
 SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a pair, which is no character."""
 
+USER_INFO = re.compile(r"(?<=://)[^/\s@'\"]+@")
+"""The name and password in a URL, a proxy's for one."""
+
 LONGEST_SAYING = 2_000
 """Bytes of a refusal that is not JSON which are read."""
 
@@ -56,6 +59,7 @@ def redacted(text: str, *secrets: str) -> str:
     for secret in secrets:
         if len(secret) >= 4:
             text = text.replace(secret, "[key]")
+    text = USER_INFO.sub("[key]@", SURROGATE.sub("\ufffd", text))
     return SECRET.sub("[key]", text)
 
 
@@ -168,7 +172,7 @@ def _refusal(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
         type=_text(error.get("type")),
         param=_text(error.get("param")),
         message=redacted(message),
-        request_id=headers.get("x-request-id"),
+        request_id=_text(headers.get("x-request-id")),
         retry_after_s=retry_after(headers),
         should_retry={"true": True, "false": False}.get(
             headers.get("x-should-retry", "").lower()
@@ -202,7 +206,9 @@ def _said(body: bytes) -> str:
 
 
 def _text(value: object) -> str | None:
-    return None if value is None or value == "" else str(value)
+    if value is None or value == "":
+        return None
+    return SURROGATE.sub("\ufffd", str(value))
 
 
 def _invalid(message: str, headers: Mapping[str, str]) -> CallError:
@@ -226,7 +232,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return max(
             0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time()
         )
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
