@@ -5,13 +5,16 @@
     ├── spec/          WHAT TO RUN       prompts, datasets, grids, requests, their keys
     ├── results/       WHAT CAME BACK    records, the table, exports
     ├── execution/     DOING IT          client, cache, limits, retries, runner
+    ├── notebook/      LOOKING AT IT     comparison, rating, plots, panels
     ├── offline/       A STAND-IN MODEL  a server on this machine, to try without a key
+    ├── home.py        where a project's state lives: .promptlab/
     ├── files.py       the user's files: config.yaml, prompts, datasets
     └── cli/           python -m promptlab ...
 
 Imports point one way: errors ← spec ← results ← execution ← cli, and errors, spec,
-results ← files ← cli. `offline` imports nothing of ours. Names are loaded when they are
-first used, so that importing the package does nothing and takes no time.
+results ← files ← cli; `notebook` sees results, and runs an experiment through its own
+methods; `offline` imports nothing of ours. Names are loaded when they are first used,
+so that importing the package does nothing and takes no time.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ import orjson
 from diskcache.core import MODE_RAW, UNKNOWN
 
 from promptlab.errors import CacheError, PromptlabWarning
-from promptlab.execution.home import home, ignore_in_git, private_folder
+from promptlab.home import home, ignore_in_git, private_folder
 from promptlab.results.record import Response, Usage
 from promptlab.spec.request import Request
 

@@ -24,8 +24,8 @@ import orjson
 
 from promptlab.errors import CacheError, PromptlabWarning, UnknownRun, did_you_mean
 from promptlab.execution.cache import ResponseCache
-from promptlab.execution.home import home, ignore_in_git, private_folder
 from promptlab.execution.survey import Standing, survey
+from promptlab.home import home, ignore_in_git, private_folder
 from promptlab.results.answers import Answers, ranges
 from promptlab.results.record import Failure
 from promptlab.results.results import Results

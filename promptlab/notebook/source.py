@@ -1,0 +1,113 @@
+"""Sources: what a view looks at, results or any table with the same columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from promptlab.errors import SpecError, did_you_mean
+from promptlab.results.results import Results
+from promptlab.spec.dataset import RESULT_COLUMNS
+
+if TYPE_CHECKING:
+    from promptlab.spec.experiment import Experiment
+
+NEEDED = ("trial", "case", "output")
+"""The columns that no view can do without."""
+
+MADE = ("expected", *RESULT_COLUMNS)
+"""The columns that are neither parameters, inputs nor scores."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A table of trials, and what its columns are.
+
+    They are told apart by their places: parameters stand between `trial` and `case`,
+    inputs between `case` and `expected` or `repeat`, scores after the last column that
+    a run makes.
+    """
+
+    table: pd.DataFrame
+    """One row for each trial, with an index from 0."""
+    experiment: Experiment | None = None
+    """What was run, where that is known."""
+
+    @classmethod
+    def of(cls, given: Results | pd.DataFrame) -> Source:
+        """The source in results, or in a table such as `read_results` gives.
+
+        Raises:
+            SpecError: it is neither, or lacks a column.
+        """
+        if isinstance(given, Results):
+            return cls(given.table, given.experiment)
+        if not isinstance(given, pd.DataFrame):
+            raise SpecError(
+                "a view takes Results, or a DataFrame with the columns of "
+                f"Results.table, not {type(given).__name__}"
+            )
+        missing = [name for name in NEEDED if name not in given]
+        if missing:
+            raise SpecError(
+                f"the table has no column {missing[0]!r}; a view needs "
+                f"{', '.join(NEEDED)}, as Results.table has them"
+            )
+        return cls(given.reset_index(drop=True))
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """The columns of the grid's parameters, in order."""
+        names = self._names
+        return tuple(names[names.index("trial") + 1 : names.index("case")])
+
+    @cached_property
+    def varying(self) -> tuple[str, ...]:
+        """The parameters that have more than one value."""
+        return tuple(n for n in self.parameters if len(self.values(n)) > 1)
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns of the dataset's inputs, in order."""
+        rest = self._names[self._names.index("case") + 1 :]
+        ends = [rest.index(name) for name in MADE if name in rest]
+        return tuple(rest[: min(ends, default=len(rest))])
+
+    @cached_property
+    def scores(self) -> tuple[str, ...]:
+        """The columns that were added after a run."""
+        known = {*MADE, *self.parameters, *self.inputs}
+        return tuple(name for name in self._names if name not in known)
+
+    def values(self, parameter: str) -> list[Any]:
+        """The values of a column, in the order they first appear; None where one is
+        missing."""
+        distinct = self.table[parameter].drop_duplicates()
+        return [None if pd.isna(v) else v for v in distinct.astype(object).tolist()]
+
+    def checked(self, by: str | Sequence[str] | None) -> tuple[str, ...]:
+        """The columns that a view tells apart by: those given, or the first parameter
+        that varies.
+
+        Raises:
+            SpecError: the table has no such column.
+        """
+        if by is None:
+            return self.varying[:1] or self.parameters[:1]
+        names = (by,) if isinstance(by, str) else tuple(by)
+        for name in names:
+            if name not in self.table:
+                hint = did_you_mean(name, self._names)
+                raise SpecError(
+                    f"by: the table has no column {name!r}"
+                    + (hint or f"; it has {', '.join(self._names)}")
+                )
+        return names
+
+    @property
+    def _names(self) -> list[str]:
+        return [str(name) for name in self.table]
