@@ -21,7 +21,7 @@ import sqlite3
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -32,9 +32,9 @@ import diskcache
 import orjson
 from diskcache.core import MODE_RAW, UNKNOWN
 
-from promptlab.errors import CacheError, PromptlabWarning
+from promptlab.errors import CacheError, CallError, PromptlabWarning
 from promptlab.home import home, ignore_in_git, private_folder
-from promptlab.results.record import Response, Usage
+from promptlab.results.record import Failure, Response, Usage
 from promptlab.spec.request import Request
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ KEYS_AT_ONCE = 5_000
 HEAD_FIELDS = 7
 """How many members of an entry's first line the table shows."""
 
+TOKENS = slice(2, 6)
+"""Those of them that count tokens."""
 
 SETTINGS = {
     "eviction_policy": "none",
@@ -128,18 +130,7 @@ class Entry:
     @classmethod
     def of(cls, request: Request, response: Response, experiment: str) -> Entry:
         """The entry that keeps this answer to this request."""
-        usage = response.usage
-        head = [
-            response.output,
-            response.finish_reason,
-            usage.input_tokens,
-            usage.cached_input_tokens,
-            usage.output_tokens,
-            usage.reasoning_tokens,
-            response.latency_s,
-            response.attempts,
-            response.received_s,
-        ]
+        head = _head_of(response)
         return cls(request.key, head, request.canonical_json, response.body, experiment)
 
     @classmethod
@@ -450,12 +441,55 @@ def open_cache(cache: ResponseCache | str | os.PathLike[str] | None) -> Response
     return ResponseCache(None if cache is None else Path(cache))
 
 
+def checked_response(response: Response) -> Response:
+    """What a client gave, if it is what the cache can give back.
+
+    Raises:
+        CallError: it is not; the client is wrong.
+    """
+    if not isinstance(response, Response) or not isinstance(response.body, bytes):
+        said = f"a {type(response).__name__}, not a Response with a body of bytes"
+    elif not isinstance(response.headers, Mapping):
+        said = f"headers that are a {type(response.headers).__name__}, not a mapping"
+    else:
+        try:
+            _check_head(orjson.loads(orjson.dumps(_head_of(response))))
+            return response
+        except (ValueError, TypeError, AttributeError):
+            said = f"fields of wrong types: {response!r:.300}"
+    raise CallError(Failure(kind="invalid_reply", message=f"the client gave {said}"))
+
+
+def _head_of(response: Response) -> list[Any]:
+    usage = response.usage
+    return [
+        response.output,
+        response.finish_reason,
+        usage.input_tokens,
+        usage.cached_input_tokens,
+        usage.output_tokens,
+        usage.reasoning_tokens,
+        response.latency_s,
+        response.attempts,
+        response.received_s,
+    ]
+
+
 def _head(line: bytes) -> list[Any]:
     """An entry's first line; `ValueError` if it is none that we wrote."""
     head = orjson.loads(line)
+    _check_head(head)
+    return head  # type: ignore[no-any-return]  # checked
+
+
+def _check_head(head: Any) -> None:
     if type(head) is not list or not _is_head(tuple(map(type, head))):
         raise ValueError("its first line is not one of ours")
-    return head
+    asked, read, given, reasoned = head[TOKENS]
+    # One of them is out of range just if all their bits together are.
+    bits = (asked or 0) | (read or 0) | (given or 0) | (reasoned or 0)
+    if not 0 <= bits < 2**53:
+        raise ValueError("its numbers of tokens are none")
 
 
 @lru_cache(maxsize=64)

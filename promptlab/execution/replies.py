@@ -24,6 +24,10 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 USER_INFO = re.compile(r"(?<=://)[^/\s@'\"]+@")
 """The name and password in a URL, a proxy's for one."""
 
+SHORTEST_SECRET = 8
+"""Characters; what is shorter is no key but a placeholder, such as `ollama`, and a word
+that a message may need."""
+
 LONGEST_SAYING = 2_000
 """Bytes of a refusal that is not JSON which are read."""
 
@@ -57,7 +61,7 @@ def read_reply(
 def redacted(text: str, *secrets: str) -> str:
     """The text without API keys: those given, and whatever looks like one."""
     for secret in secrets:
-        if len(secret) >= 4:
+        if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, "[key]")
     text = USER_INFO.sub("[key]@", SURROGATE.sub("\ufffd", text))
     return SECRET.sub("[key]", text)
@@ -84,10 +88,11 @@ def _document(body: bytes, headers: Mapping[str, str]) -> tuple[dict[str, Any], 
 
 
 def _mended(body: bytes) -> dict[str, Any] | None:
-    """The object in a body that is JSON but for NaN, half a surrogate pair or a byte
-    that is not UTF-8, as some servers send; it was paid for. None if it is not."""
+    """The object in a body that is JSON but for NaN, half a surrogate pair, a byte
+    order mark or a byte that is not UTF-8, as some servers send; it was paid for. None
+    if it is not."""
     try:
-        document = _clean(json.loads(body.decode(errors="replace")))
+        document = _clean(json.loads(body.decode("utf-8-sig", errors="replace")))
     except (ValueError, RecursionError, OverflowError):
         return None
     return document if isinstance(document, dict) else None
@@ -137,8 +142,15 @@ def _output(
     if isinstance(refusal := message.get("refusal"), str):
         return refusal, reason
     if calls := message.get("tool_calls"):
-        return orjson.dumps(calls).decode(), reason
+        return _written(calls, headers), reason
     return "", reason
+
+
+def _written(calls: Any, headers: Mapping[str, str]) -> str:
+    try:
+        return orjson.dumps(calls).decode()
+    except orjson.JSONEncodeError as error:  # it reads deeper than it writes
+        raise _invalid(f"the reply's tool calls: {error}", headers) from error
 
 
 def _usage(usage: Any) -> Usage:

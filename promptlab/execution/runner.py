@@ -17,7 +17,7 @@ from promptlab.execution.cache import ResponseCache, open_cache
 from promptlab.execution.caller import Caller, RunEnded
 from promptlab.execution.client import Client
 from promptlab.execution.commits import Head
-from promptlab.execution.handle import Handle
+from promptlab.execution.handle import Handle, check_may_wait
 from promptlab.execution.lanes import Gate, Lane
 from promptlab.execution.limiter import Limiter
 from promptlab.execution.loop import background_loop
@@ -37,24 +37,40 @@ GRACE_S = 5.0
 
 PROGRESS_EVERY_S = 0.1
 
+NOT_CACHED = Failure(
+    kind="not_cached",
+    message="the trial is not in the cache, and offline makes no calls",
+    attempts=0,
+)
+"""One for all misses: there may be a million."""
+
 
 def run(experiment: Experiment, **options: Any) -> Results:
     """Runs an experiment to the end: what is cached is not asked again.
 
-    Ctrl-C or the stop button ends it early and keeps every answer that was paid for;
-    running it again goes on from there. The options are those of `Settings`.
+    Ctrl-C or the stop button ends it early, keeps every answer that was paid for, and
+    gives the results so far; running it again goes on from there. Pressed twice, calls
+    in flight are given up, and `KeyboardInterrupt` is raised when that is done. The
+    options are those of `Settings`.
 
     Raises:
         SpecError: an option is wrong, or a prompt fails on some case.
         CredentialsError: a key is needed and there is none.
         CacheError: the cache cannot be used.
     """
+    check_may_wait()
     handle = start(experiment, **options)
+    interrupts = 0
     while True:
         try:
-            return handle.result()
+            results = handle.result()
+            break
         except KeyboardInterrupt:
+            interrupts += 1
             handle.cancel()  # what is in flight may arrive; a second time, not
+    if interrupts > 1:  # in a loop over experiments: not on to the next
+        raise KeyboardInterrupt
+    return results
 
 
 async def arun(experiment: Experiment, **options: Any) -> Results:
@@ -240,7 +256,7 @@ class Run:
         return self._wanted is None or index in self._wanted
 
     def _miss(self, index: int) -> None:
-        self._answers.fail(index, _not_cached(self._experiment.trials[index]))
+        self._answers.fail(index, NOT_CACHED)
 
     def _line_up(self, index: int) -> None:
         self._lane(self._requests.destination(index)).waiting.append(index)
@@ -268,32 +284,33 @@ class Run:
             stop=lambda reason: self.end("stopped", reason),
         )
         self._state = "running"
+        workers = [
+            asyncio.create_task(self._work(lane, caller))
+            for lane in self._lanes.values()
+            for _ in range(min(len(lane.waiting), settings.max_concurrency))
+        ]
         try:
-            await self._until_done(
-                [
-                    asyncio.create_task(self._work(lane, caller))
-                    for lane in self._lanes.values()
-                    for _ in range(min(len(lane.waiting), settings.max_concurrency))
-                ]
-            )
+            await self._until_done(workers, caller)
         finally:
+            for worker in workers:
+                worker.cancel()  # before what they use is closed
+            outcomes = await asyncio.gather(*workers, return_exceptions=True)
             self._gate.close()
             await caller.close()
-
-    async def _until_done(self, workers: Sequence[asyncio.Task[None]]) -> None:
-        """Waits for the workers; once the run is ended, only for calls in flight."""
-        everyone = asyncio.gather(*workers, return_exceptions=True)
-        await _first(everyone, self._ending.wait())
-        if self._ending.is_set():
-            for worker in workers:
-                if self._caller and worker not in self._caller.in_flight:
-                    worker.cancel()
-            await _first(everyone, self._hurry.wait(), timeout_s=GRACE_S)
-            for worker in workers:
-                worker.cancel()
-        for outcome in await everyone:
+        for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
+
+    async def _until_done(
+        self, workers: Sequence[asyncio.Task[None]], caller: Caller
+    ) -> None:
+        """Waits for the workers; once the run is ended, only for calls in flight."""
+        await _first(workers, self._ending.wait())
+        if self._ending.is_set():
+            for worker in workers:
+                if worker not in caller.in_flight:
+                    worker.cancel()
+            await _first(workers, self._hurry.wait(), timeout_s=GRACE_S)
 
     # One trial.
 
@@ -331,6 +348,7 @@ class Run:
             self._answers.put(follower, heads, key, cached=True)
 
     def _fail(self, trial: Trial, failure: Failure) -> None:
+        failure = failure.to_keep()
         self._answers.fail(trial.index, failure)
         for follower in self._followers.get(trial.index, ()):
             self._answers.fail(follower, failure)
@@ -338,6 +356,8 @@ class Run:
     def _draw_conclusions(self, trial: Trial, lane: Lane, failure: Failure) -> None:
         """Spares the calls that would be refused the same way."""
         verdict = judge(failure)
+        if failure.kind == "unreachable" and not lane.answered:
+            verdict = Verdict.FAIL_MODEL
         if verdict is Verdict.STOP:
             self.end("stopped", failure.summary + _remedy(failure))
         elif verdict in (Verdict.FAIL_MODEL, Verdict.FAIL_VARIANT):
@@ -360,7 +380,7 @@ class Run:
             return
         try:
             show(self.progress())
-        except Exception as error:
+        except BaseException as error:  # an exit, too, would end the loop of all runs
             self._blind = True
             warnings.warn(
                 f"progress is no longer shown: {error!r}",
@@ -381,24 +401,22 @@ class Run:
 
 
 async def _first(
-    everyone: asyncio.Future[Any],
+    tasks: Sequence[asyncio.Task[None]],
     signal: Coroutine[Any, Any, Any],
     timeout_s: float | None = None,
 ) -> None:
-    """Waits for all to be done, the signal, or the time to pass."""
-    task = asyncio.create_task(signal)
-    await asyncio.wait(
-        [everyone, task], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
-    )
-    task.cancel()
-
-
-def _not_cached(trial: Trial) -> Failure:
-    return Failure(
-        kind="not_cached",
-        message=f"{trial} is not in the cache, and offline makes no calls",
-        attempts=0,
-    )
+    """Waits for all tasks to be done, the signal, or the time to pass."""
+    signalled = asyncio.ensure_future(signal)
+    everyone = asyncio.ensure_future(asyncio.wait(tasks))
+    try:
+        await asyncio.wait(
+            [everyone, signalled],
+            timeout=timeout_s,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+    finally:
+        signalled.cancel()
+        everyone.cancel()
 
 
 def _unexpected(error: Exception) -> Failure:

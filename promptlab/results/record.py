@@ -11,6 +11,9 @@ import orjson
 
 from promptlab.spec.experiment import Trial
 
+LONGEST_TEXT = 2_000
+"""Characters of each text of a failure that are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -64,7 +67,8 @@ class Failure:
 
     kind: str
     """`connection`, `timeout`, `status`, `invalid_reply`, `not_cached`, `wait`,
-    `refused` (as the same was refused before) or the name of an exception."""
+    `unreachable` (no connection came about), `refused` (as the same was refused
+    before) or the name of an exception."""
     message: str
     status: int | None = None
     """The HTTP status."""
@@ -96,6 +100,15 @@ class Failure:
     def after(self, attempts: int) -> Failure:
         """The same failure, at that attempt."""
         return replace(self, attempts=attempts)
+
+    def to_keep(self) -> Failure:
+        """The same failure without headers, its texts cut to what is worth keeping."""
+        texts: dict[str, Any] = {
+            name: _short(text, LONGEST_TEXT)
+            for name in ("message", "code", "type", "param", "request_id")
+            if isinstance(text := getattr(self, name), str)
+        }
+        return replace(self, headers={}, **texts)
 
     def to_plain(self) -> dict[str, Any]:
         """Its fields that say something, as JSON values."""

@@ -230,6 +230,8 @@ HEAD = entry(asked()).head
         orjson.dumps([5, *HEAD[1:]]) + b"\n{}\n{}",
         orjson.dumps([*HEAD[:2], "ten", *HEAD[3:]]) + b"\n{}\n{}",
         orjson.dumps([*HEAD[:6], "fast", *HEAD[7:]]) + b"\n{}\n{}",
+        orjson.dumps([*HEAD[:2], 2**63, *HEAD[3:]]) + b"\n{}\n{}",
+        orjson.dumps([*HEAD[:4], -1, *HEAD[5:]]) + b"\n{}\n{}",
         b"\xff\xfe\n{}\n{}",
     ],
     ids=lambda value: repr(value[:24]),

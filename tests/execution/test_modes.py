@@ -159,6 +159,25 @@ def test_start_returns_at_once_and_the_handle_tells_waits_and_ends() -> None:
     assert handle.done
 
 
+def test_a_handles_future_cannot_be_cancelled_but_the_handle_can() -> None:
+    client = FakeClient(held=lambda request: True)
+    handle = capitals(2).start(client=client)
+    client.wait_for_calls(4)
+
+    async def impatient() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.wrap_future(handle.future), 0.01)
+
+    asyncio.run(impatient())
+    assert not handle.future.cancel()
+    again = capitals(2, name="again").start(client=client)
+    client.release_all()
+
+    assert handle.result(PATIENCE_S).status == "complete"
+    assert again.result(PATIENCE_S).totals.answered == 4
+    assert client.calls == 4
+
+
 def test_all_runs_share_one_loop_in_one_thread() -> None:
     clients = [FakeClient(held=lambda request: True) for _ in range(3)]
 
