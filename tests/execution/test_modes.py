@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import os
 import signal
@@ -17,6 +18,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import promptlab as pl
+from promptlab.execution.progress import Progress
 from promptlab.offline import Faults, OfflineServer
 
 from .conftest import capitals, outcomes
@@ -255,6 +257,23 @@ def test_ctrl_c_in_a_script_keeps_what_was_paid_for(
     assert 8 <= int(answered) < 400
     assert int(rows) == int(answered) == len(cache)
     assert server.answered - before == int(answered)
+
+
+def test_ctrl_c_twice_ends_the_run_and_leaves_whatever_called_it() -> None:
+    client = FakeClient(held=lambda request: True)
+    pressed: list[str] = []
+
+    def press(progress: Progress) -> None:
+        begun = progress.state in ("running", "finishing") and progress.in_flight
+        if begun and progress.state not in pressed:
+            pressed.append(progress.state)
+            _thread.interrupt_main()
+
+    with pytest.raises(KeyboardInterrupt):
+        capitals(4).run(client=client, progress=press)
+
+    assert pressed == ["running", "finishing"]
+    assert client.calls == 8
 
 
 # In a notebook.
