@@ -295,6 +295,4 @@ def _exit_code(results: Results) -> int:
 
 
 def _first_failure(results: Results) -> str:
-    for index, failure in results.failures.items():
-        return f"{results.experiment.trials[index]}: {failure.summary}"
-    return "no trial was asked"
+    return next((f.summary for f in results.failures.values()), "no trial was asked")

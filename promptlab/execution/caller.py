@@ -16,9 +16,11 @@ from promptlab.execution.commits import GroupCommit, Head
 from promptlab.execution.lanes import Lane
 from promptlab.execution.limiter import Limiter
 from promptlab.execution.loop import background_loop
+from promptlab.execution.meter import Meter
 from promptlab.execution.replies import redacted
 from promptlab.execution.retries import Backoff, Verdict, judge
 from promptlab.execution.settings import Settings
+from promptlab.money.prices import Prices
 from promptlab.results.record import Failure, Response
 from promptlab.spec.request import Request
 
@@ -48,8 +50,7 @@ class Caller:
         experiment: str,
         stop: Callable[[str], None],
     ) -> None:
-        self.calls = 0
-        """How many calls were answered."""
+        self.meter = Meter(Prices.of(settings.prices))
         self.in_flight: set[asyncio.Task[Any]] = set()
         """The tasks whose call has been sent, or whose answer is being stored."""
         self.ending = False
@@ -150,7 +151,7 @@ class Caller:
             lane.limiter.learn(response.headers, time.monotonic())
             lane.limiter.answered()
             lane.answered = True
-            self.calls += 1
+            self.meter.add(request, response)
             if attempt > 1:
                 response = replace(response, attempts=attempt)
             return await self._stored(request, response)

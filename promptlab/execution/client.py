@@ -19,10 +19,10 @@ from urllib.request import getproxies, proxy_bypass
 import orjson
 
 from promptlab.errors import CallError, PromptlabError
-from promptlab.execution.credentials import Secret, is_loopback
+from promptlab.execution.credentials import Secret
 from promptlab.execution.replies import read_reply, redacted
-from promptlab.execution.routes import OFFLINE_SCHEME
 from promptlab.results.record import Failure, Response
+from promptlab.spec.address import OFFLINE_SCHEME, is_loopback
 from promptlab.spec.request import Request
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import Any
 import orjson
 
 from promptlab.errors import CallError
-from promptlab.results.record import Failure, Response, Usage
+from promptlab.money.usage import Usage
+from promptlab.results.record import Failure, Response
 
 SECRET = re.compile(r"\b(?:sk|gsk|xai|pplx|hf)[-_][A-Za-z0-9_*.\-]{8,}|Bearer\s+\S+")
 """What looks like an API key, as servers repeat it in their refusals."""
@@ -27,6 +28,9 @@ USER_INFO = re.compile(r"(?<=://)[^/\s@'\"]+@")
 SHORTEST_SECRET = 8
 """Characters; what is shorter is no key but a placeholder, such as `ollama`, and a word
 that a message may need."""
+
+LONGEST_NAME = 200
+"""Characters of a code, a type or a model's name that are read."""
 
 LONGEST_SAYING = 2_000
 """Bytes of a refusal that is not JSON which are read."""
@@ -52,6 +56,8 @@ def read_reply(
         finish_reason=finish_reason,
         usage=_usage(document.get("usage")),
         latency_s=latency_s,
+        model=_text(document.get("model")),
+        service_tier=_text(document.get("service_tier")),
         received_s=time.time(),
         body=body,
         headers=headers,
@@ -156,11 +162,14 @@ def _written(calls: Any, headers: Mapping[str, str]) -> str:
 def _usage(usage: Any) -> Usage:
     if not isinstance(usage, Mapping):
         return Usage()
+    asked = usage.get("prompt_tokens_details")
+    given = usage.get("completion_tokens_details")
     return Usage(
-        _number(usage, "prompt_tokens"),
-        _number(usage.get("prompt_tokens_details"), "cached_tokens"),
-        _number(usage, "completion_tokens"),
-        _number(usage.get("completion_tokens_details"), "reasoning_tokens"),
+        input_tokens=_number(usage, "prompt_tokens"),
+        cached_input_tokens=_number(asked, "cached_tokens"),
+        output_tokens=_number(usage, "completion_tokens"),
+        reasoning_tokens=_number(given, "reasoning_tokens"),
+        cache_write_tokens=_number(asked, "cache_write_tokens"),
     )
 
 
@@ -220,7 +229,7 @@ def _said(body: bytes) -> str:
 def _text(value: object) -> str | None:
     if value is None or value == "":
         return None
-    return SURROGATE.sub("\ufffd", str(value))
+    return SURROGATE.sub("\ufffd", str(value)[:LONGEST_NAME])
 
 
 def _invalid(message: str, headers: Mapping[str, str]) -> CallError:

@@ -70,6 +70,7 @@ def run(experiment: Experiment, **options: Any) -> Results:
             handle.cancel()  # what is in flight may arrive; a second time, not
     if interrupts > 1:  # in a loop over experiments: not on to the next
         raise KeyboardInterrupt
+    _warn_of_prices(results)
     return results
 
 
@@ -85,7 +86,9 @@ async def arun(experiment: Experiment, **options: Any) -> Results:
         # The stop button of a notebook is noticed only when the loop wakes up.
         while not finished.done():
             await asyncio.wait([finished], timeout=0.1)
-        return finished.result()
+        results = finished.result()
+        _warn_of_prices(results)
+        return results
     except asyncio.CancelledError:
         handle.cancel()
         await asyncio.wait([asyncio.wrap_future(handle.future)], timeout=2 * GRACE_S)
@@ -120,6 +123,7 @@ class Run:
         self._wanted = None if wanted is None else set(wanted)
         self._requests = settings.requests(experiment)
         self._answers = Answers(len(experiment))
+        self._pricing = settings.pricing(experiment)
         self._followers: dict[int, array[int]] = {}
         self._gate = Gate(settings.max_concurrency)
         self._lanes: dict[tuple[str, str], Lane] = {}
@@ -172,6 +176,7 @@ class Run:
         speed = self._calls_per_s(now)
         lanes = list(self._lanes.values())
         left = sum(lane.left for lane in lanes)
+        meter = self._caller.meter if self._caller else None
         return Progress(
             name=self._experiment.name,
             trials=len(self._answers),
@@ -179,6 +184,9 @@ class Run:
             cached=self._answers.cached.count(1),
             failed=len(self._answers.failures),
             calls=self._calls,
+            input_tokens=meter.input_tokens if meter else 0,
+            output_tokens=meter.output_tokens if meter else 0,
+            billed_usd=meter.billed_usd if meter else 0.0,
             in_flight=self._gate.in_flight,
             elapsed_s=self._elapsed_s or now - self._started,
             calls_per_s=speed,
@@ -207,6 +215,7 @@ class Run:
         results = Results(
             self._experiment,
             self._answers,
+            pricing=self._pricing,
             status=self._status,
             reason=self._reason,
             calls=self._calls,
@@ -239,24 +248,21 @@ class Run:
     def _take(self, finding: Finding) -> None:
         index = finding.trial
         if finding.standing is Standing.CACHED:
-            self._answers.put(index, finding.heads, finding.key, cached=True)
+            self._answers.put(index, finding.heads, finding.key)
         elif finding.standing is Standing.DUPLICATE:
             self._followers.setdefault(finding.first, array("Q")).append(index)
             if self._settings.offline:
-                self._miss(index)
+                self._answers.fail(index, NOT_CACHED, finding.heads)
             elif self._wants(index) and not self._wants(finding.first):
                 self._wanted = (self._wanted or set()) | {finding.first}
                 self._line_up(finding.first)
         elif self._settings.offline:
-            self._miss(index)
+            self._answers.fail(index, NOT_CACHED, finding.heads)
         elif self._wants(index):
             self._line_up(index)
 
     def _wants(self, index: int) -> bool:
         return self._wanted is None or index in self._wanted
-
-    def _miss(self, index: int) -> None:
-        self._answers.fail(index, NOT_CACHED)
 
     def _line_up(self, index: int) -> None:
         self._lane(self._requests.destination(index)).waiting.append(index)
@@ -322,36 +328,49 @@ class Run:
             except RunEnded:
                 return
             except CallError as error:
-                self._fail(trial, error.failure)
                 self._draw_conclusions(trial, lane, error.failure)
             except CredentialsError as error:
-                self._fail(trial, _unexpected(error))
                 self.end("stopped", str(error))
-            except Exception as error:  # one trial's trouble is not the run's
-                self._fail(trial, _unexpected(error))
+            except Exception:  # it is the trial's failure
+                continue
 
     async def _converse(self, trial: Trial, lane: Lane, caller: Caller) -> None:
         """Asks every question of a trial, each with the replies before it."""
         if failure := self._refused.get(lane) or self._refused.get(trial.question):
-            raise CallError(failure)
+            self._fail(trial, failure)
+            return
         index = trial.index
         heads: list[Head] = []
-        all_cached, key = True, ""
-        while request := self._requests.request(index, [head[0] for head in heads]):
-            if heads:  # others may have begun with the same words
-                caller.share(key, heads[-1])
-            head, cached = await caller.reply(request, lane)
-            heads.append(head)
-            all_cached, key = all_cached and cached, request.key
-        self._answers.put(index, heads, key, cached=all_cached)
+        paid: list[bool] = []
+        key = ""
+        try:
+            while request := self._requests.request(index, [h[0] for h in heads]):
+                if heads:  # others may have begun with the same words
+                    caller.share(key, heads[-1])
+                head, was_there = await caller.reply(request, lane)
+                heads.append(head)
+                paid.append(not was_there)
+                key = request.key
+        except RunEnded:
+            raise
+        except Exception as error:  # one trial's trouble is not the run's
+            self._fail(trial, _failure(error), heads, paid)
+            raise
+        self._answers.put(index, heads, key, paid)
         for follower in self._followers.get(index, ()):
-            self._answers.put(follower, heads, key, cached=True)
+            self._answers.put(follower, heads, key)
 
-    def _fail(self, trial: Trial, failure: Failure) -> None:
+    def _fail(
+        self,
+        trial: Trial,
+        failure: Failure,
+        heads: Sequence[Head] = (),
+        paid: Sequence[bool] = (),
+    ) -> None:
         failure = failure.to_keep()
-        self._answers.fail(trial.index, failure)
+        self._answers.fail(trial.index, failure, heads, paid)
         for follower in self._followers.get(trial.index, ()):
-            self._answers.fail(follower, failure)
+            self._answers.fail(follower, failure, heads)
 
     def _draw_conclusions(self, trial: Trial, lane: Lane, failure: Failure) -> None:
         """Spares the calls that would be refused the same way."""
@@ -397,7 +416,7 @@ class Run:
 
     @property
     def _calls(self) -> int:
-        return self._caller.calls if self._caller else 0
+        return self._caller.meter.calls if self._caller else 0
 
 
 async def _first(
@@ -419,7 +438,20 @@ async def _first(
         everyone.cancel()
 
 
-def _unexpected(error: Exception) -> Failure:
+def _warn_of_prices(results: Results) -> None:
+    if results.unpriced:
+        line = f'prices={{{results.unpriced[0]!r}: {{"input": ..., "output": ...}}}}'
+        warnings.warn(
+            f"no price is known for {', '.join(map(repr, results.unpriced))}, so the "
+            f"cost is NaN; give one, in US dollars for a million tokens: {line}",
+            PromptlabWarning,
+            stacklevel=4,  # where the experiment's own method was called
+        )
+
+
+def _failure(error: Exception) -> Failure:
+    if isinstance(error, CallError):
+        return error.failure
     said = redacted(" ".join(str(error).split()))
     return Failure(kind=type(error).__name__, message=said or "no message")
 

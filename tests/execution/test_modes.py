@@ -115,10 +115,16 @@ def test_cancelling_arun_ends_the_run_and_keeps_its_answers(
 def test_a_timeout_around_arun_ends_the_run() -> None:
     client = FakeClient(held=lambda request: True)
 
+    async def expire(limit: asyncio.Timeout) -> None:
+        await asyncio.to_thread(client.wait_for_calls, 2)
+        limit.reschedule(0)
+        client.release_all()
+
     async def main() -> None:
-        asyncio.get_running_loop().call_later(0.1, client.release_all)
-        async with asyncio.timeout(0.05):
+        async with asyncio.timeout(None) as limit:
+            expiry = asyncio.create_task(expire(limit))
             await capitals(50).arun(client=client, max_concurrency=2)
+        await expiry
 
     with pytest.raises(TimeoutError):
         asyncio.run(main())

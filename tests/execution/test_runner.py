@@ -214,11 +214,11 @@ def test_two_runs_at_once_on_one_cache_ask_identical_requests_once(
     client.wait_for_calls(max_concurrency)
     other = experiment.start(client=client, max_concurrency=max_concurrency)
     client.release_all()
-    tables = [handle.result(PATIENCE_S).table for handle in (one, other)]
+    found = [handle.result(PATIENCE_S) for handle in (one, other)]
 
     assert client.calls == 8
-    assert_frame_equal(*(table.drop(columns="cached") for table in tables))
-    assert sum(table["cached"].sum() for table in tables) == 8
+    assert_frame_equal(*map(outcomes, found))
+    assert sum(results.totals.cached for results in found) == 8
 
 
 def test_a_run_asks_itself_what_another_run_failed_to_get(
@@ -811,6 +811,94 @@ def test_a_progress_function_cannot_wait_for_another_run(
     assert results.totals.answered == 8
 
 
+# What it costs.
+
+
+def test_a_run_knows_what_it_paid_while_it_goes_on_and_afterwards() -> None:
+    prices = {"fake": {"input": 1, "output": 10}}
+    each_usd = (10 * 1 + 5 * 10) / 1e6
+    seen: list[Progress] = []
+
+    results = capitals(4).run(client=FakeClient(), prices=prices, progress=seen.append)
+    again = capitals(5).run(client=FakeClient(), prices=prices)
+
+    assert seen[-1].billed_usd == pytest.approx(8 * each_usd)
+    assert (seen[-1].input_tokens, seen[-1].output_tokens) == (80, 40)
+    assert results.totals.billed_usd == pytest.approx(8 * each_usd)
+    assert again.totals.cost_usd == pytest.approx(10 * each_usd)
+    assert again.totals.billed_usd == pytest.approx(2 * each_usd)
+
+
+def test_a_model_without_a_price_is_named_once(experiment: pl.Experiment) -> None:
+    client = FakeClient()
+    client.base_url = "https://elsewhere.test/v1"
+
+    with pytest.warns(pl.PromptlabWarning) as caught:
+        results = experiment.run(client=client)
+
+    assert [str(warning.message) for warning in caught] == [
+        "no price is known for 'fake', so the cost is NaN; give one, in US dollars for "
+        'a million tokens: prices={\'fake\': {"input": ..., "output": ...}}'
+    ]
+    assert caught[0].filename == __file__
+    assert results.table["cost_usd"].isna().all()
+
+
+# Conversations.
+
+
+def test_every_reply_of_a_conversation_can_be_read() -> None:
+    talk = pl.Experiment(
+        "talk",
+        grid={
+            "model": ["fake"],
+            "prompt": {
+                "two": [
+                    {"role": "user", "content": "Where is {{city}}?"},
+                    {"role": "user", "content": "And how large?"},
+                ]
+            },
+        },
+        dataset=[{"city": "Bern"}],
+    )
+
+    paid = talk.run(client=FakeClient(said))
+    again = talk.run(client=FakeClient())
+
+    assert paid[0].messages == again[0].messages
+    assert [m["content"] for m in paid[0].messages] == [
+        *("Where is Bern?", "Where is Bern?"),
+        *("And how large?", "And how large?"),
+    ]
+    table = paid.messages
+    assert table["role"].tolist() == ["user", "assistant"] * 2
+    assert table["turn"].tolist() == [0, 0, 1, 1]
+    assert set(table["case"]) == {"1"}
+
+
+def test_a_conversation_that_breaks_off_shows_what_was_said() -> None:
+    talk = pl.Experiment(
+        "talk",
+        grid={
+            "model": ["fake"],
+            "prompt": {
+                "two": [
+                    {"role": "user", "content": "{{t}}"},
+                    {"role": "user", "content": "two"},
+                ]
+            },
+        },
+        dataset=[{"t": "one"}],
+    )
+    client = FakeClient(lambda asked: BAD_REQUEST if said(asked) == "two" else "ok")
+
+    (record,) = talk.run(client=client, prices={"fake": {"input": 1, "output": 0}})
+
+    assert [m["content"] for m in record.messages] == ["one", "ok", "two"]
+    assert record.error is not None
+    assert record.billed_usd == pytest.approx(10 / 1e6)
+
+
 # Before the first call.
 
 
@@ -820,10 +908,12 @@ def test_a_missing_key_is_told_before_any_call(experiment: pl.Experiment) -> Non
 
 
 def test_a_run_that_is_all_cached_needs_no_key(experiment: pl.Experiment) -> None:
-    url = "https://fake.test/v1"
-    experiment.run(client=FakeClient())
+    client = FakeClient()
+    client.base_url = "https://api.openai.com/v1"
+    prices = {"fake": {"input": 1, "output": 1}}
+    experiment.run(client=client, prices=prices)
 
-    results = experiment.run(base_url=url)
+    results = experiment.run(prices=prices)
 
     assert results.totals.cached == 8
 
