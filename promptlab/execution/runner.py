@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Collection, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promptlab.errors import CallError, CredentialsError, PromptlabWarning
 from promptlab.execution.cache import ResponseCache, open_cache
@@ -30,7 +30,11 @@ from promptlab.execution.survey import Finding, Standing, survey
 from promptlab.results.answers import Answers
 from promptlab.results.record import Failure
 from promptlab.results.results import Results, Status
+from promptlab.results.table import build_table
 from promptlab.spec.experiment import Experiment, Question, Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GRACE_S = 5.0
 """How long calls in flight may still finish when a run is ended: they are paid for."""
@@ -59,7 +63,7 @@ def run(experiment: Experiment, **options: Any) -> Results:
         CacheError: the cache cannot be used.
     """
     check_may_wait()
-    handle = start(experiment, **options)
+    handle = _started(Run(experiment, Settings.of(options)))
     interrupts = 0
     while True:
         try:
@@ -80,7 +84,7 @@ async def arun(experiment: Experiment, **options: Any) -> Results:
     When it is cancelled the run ends, its answers are kept, and the cancellation goes
     on to the caller.
     """
-    handle = start(experiment, **options)
+    handle = _started(Run(experiment, Settings.of(options)))
     finished = asyncio.wrap_future(handle.future)
     try:
         # The stop button of a notebook is noticed only when the loop wakes up.
@@ -98,15 +102,19 @@ async def arun(experiment: Experiment, **options: Any) -> Results:
 def start(
     experiment: Experiment, *, wanted: Collection[int] | None = None, **options: Any
 ) -> Handle:
-    """Starts a run in the background and returns at once.
+    """Starts a run in the background and returns at once; a notebook shows a button
+    that stops it.
 
     With `wanted`, only trials of these indexes are asked; others are looked up.
 
     Raises:
         SpecError: an option is wrong.
     """
-    under_way = Run(experiment, Settings.of(options), wanted)
-    return Handle(under_way, background_loop().submit(under_way.execute()))
+    return _started(Run(experiment, Settings.of(options), wanted, stoppable=True))
+
+
+def _started(run: Run) -> Handle:
+    return Handle(run, background_loop().submit(run.execute()))
 
 
 class Run:
@@ -116,11 +124,15 @@ class Run:
         self,
         experiment: Experiment,
         settings: Settings,
-        wanted: Collection[int] | None,
+        wanted: Collection[int] | None = None,
+        *,
+        stoppable: bool = False,
     ) -> None:
+        """A notebook shows a button to stop it, if it is `stoppable`."""
         self._experiment = experiment
         self._settings = settings
         self._wanted = None if wanted is None else set(wanted)
+        self._stop = self._cancel_soon if stoppable else None
         self._requests = settings.requests(experiment)
         self._answers = Answers(len(experiment))
         self._pricing = settings.pricing(experiment)
@@ -142,7 +154,7 @@ class Run:
 
     async def execute(self) -> Results:
         """Runs to the end; gives the results of what was answered or failed."""
-        with display_for(self._settings.progress) as show:
+        with display_for(self._settings.progress, self._stop) as show:
             reporter = asyncio.create_task(self._report(show))
             try:
                 results = await self._run()
@@ -161,6 +173,10 @@ class Run:
         else:
             self.end("interrupted")
 
+    def _cancel_soon(self) -> None:
+        """As `cancel`, from any thread."""
+        background_loop().loop.call_soon_threadsafe(self.cancel)
+
     def end(self, status: Status, reason: str = "") -> None:
         """Ends the run early: no further call starts, those in flight may finish."""
         if self._ending.is_set() or self._elapsed_s is not None:
@@ -169,6 +185,10 @@ class Run:
         self._ending.set()
         if self._caller:
             self._caller.ending = True
+
+    def table(self) -> pd.DataFrame:
+        """The table of the trials that have an outcome by now."""
+        return build_table(self._pricing, self._answers)
 
     def progress(self) -> Progress:
         """How far the run is."""

@@ -123,7 +123,7 @@ def _several_calls(
     if not answers.calls:
         return
     place_of = {int(row): place for place, row in enumerate(rows)}
-    for index, calls in answers.calls.items():
+    for index, calls in list(answers.calls.items()):  # a run may be adding to them
         if index in place_of:
             question = int(_questions(pricing.experiment, np.asarray(index)))
             yield place_of[index], question, calls
