@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.cells import cell_len
 
-from promptlab.execution.progress import printable
+from promptlab.execution.progress import printable, thousands
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +41,9 @@ def print_plan(plan: Plan, *, json: bool) -> None:
                 "trials": len(experiment),
                 **{s: plan.counts[s] for s in ("cached", "new", "duplicate")},
                 "calls": plan.calls,
+                "input_tokens": list(plan.input_tokens),
+                "output_tokens": list(plan.output_tokens),
+                "cost_usd": list(plan.cost_usd),
                 "warnings": list(experiment.warnings),
             }
         )
@@ -57,6 +60,16 @@ def print_plan(plan: Plan, *, json: bool) -> None:
     print_table(["parameter", "values", ""], rows)
     tell(f"dataset {experiment.dataset.name}: {', '.join(experiment.dataset.fields)}")
     tell(f"a run now: {plan.headline}")
+    if plan.calls:
+        sent, given = plan.input_tokens, plan.output_tokens
+        tell(
+            f"about {thousands(sent.low)} to {thousands(sent.high)} tokens sent, "
+            + (
+                f"at most {thousands(given.high)} answered"
+                if given.high < float("inf")
+                else "answers are not bounded: set max_tokens"
+            )
+        )
 
 
 def print_results(results: Results, targets: Sequence[Path]) -> None:

@@ -96,14 +96,14 @@ class Progress:
         return [f"{self.calls_per_s:.3g} calls/s", *left]
 
 
-def thousands(count: int) -> str:
+def thousands(count: float) -> str:
     """A count in words: `950`, `12.3k`, `4.5M`."""
     for size, unit in ((1_000_000, "M"), (1_000, "k")):
         if count >= size * 10:
             return f"{count / size:,.0f}{unit}"
         if count >= size:
             return f"{count / size:.1f}{unit}"
-    return f"{count}"
+    return f"{count:.0f}"
 
 
 def duration(seconds: float) -> str:

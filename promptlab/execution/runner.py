@@ -49,12 +49,16 @@ NOT_CACHED = Failure(
 """One for all misses: there may be a million."""
 
 
-def run(experiment: Experiment, **options: Any) -> Results:
+def run(
+    experiment: Experiment, *, wanted: Collection[int] | None = None, **options: Any
+) -> Results:
     """Runs an experiment to the end: what is cached is not asked again.
 
     Ctrl-C or the stop button ends it early, keeps every answer that was paid for, and
     gives the results so far; running it again goes on from there. Pressed twice, calls
-    in flight are given up, and `KeyboardInterrupt` is raised when that is done. The
+    in flight are given up, and `KeyboardInterrupt` is raised when that is done.
+
+    With `wanted`, only trials of these indexes are asked; others are looked up. The
     options are those of `Settings`.
 
     Raises:
@@ -63,7 +67,7 @@ def run(experiment: Experiment, **options: Any) -> Results:
         CacheError: the cache cannot be used.
     """
     check_may_wait()
-    handle = _started(Run(experiment, Settings.of(options)))
+    handle = _started(Run(experiment, Settings.of(options), wanted))
     interrupts = 0
     while True:
         try:
@@ -78,13 +82,15 @@ def run(experiment: Experiment, **options: Any) -> Results:
     return results
 
 
-async def arun(experiment: Experiment, **options: Any) -> Results:
+async def arun(
+    experiment: Experiment, *, wanted: Collection[int] | None = None, **options: Any
+) -> Results:
     """As `run`, for a running event loop of any kind: `await experiment.arun()`.
 
     When it is cancelled the run ends, its answers are kept, and the cancellation goes
     on to the caller.
     """
-    handle = _started(Run(experiment, Settings.of(options)))
+    handle = _started(Run(experiment, Settings.of(options), wanted))
     finished = asyncio.wrap_future(handle.future)
     try:
         # The stop button of a notebook is noticed only when the loop wakes up.
