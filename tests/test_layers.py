@@ -52,6 +52,7 @@ HOMES = {
     "dotenv": {"execution.credentials"},
     "genai_prices": {"money.prices"},
     "httpx2": {"execution.client"},
+    "ipywidgets": {"execution.progress"},
     "jinja2": {"spec.prompt"},
     "numpy": {
         *("money.prices", "results.costs", "results.results", "results.table"),

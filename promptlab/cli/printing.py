@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.cells import cell_len
 
-from promptlab.execution.progress import printable, thousands
+from promptlab.execution.progress import printable
+from promptlab.money.amounts import thousands
 
 if TYPE_CHECKING:
     import pandas as pd

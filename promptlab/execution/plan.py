@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from promptlab.execution.cache import OUTPUT_TOKENS, open_cache
 from promptlab.execution.settings import Settings
 from promptlab.execution.survey import Finding, Standing, survey
+from promptlab.money.amounts import dollars
 from promptlab.money.estimate import ZERO, Estimate, Range
-from promptlab.money.prices import dollars
 from promptlab.money.tokens import message_tokens
 from promptlab.spec.experiment import Experiment
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, TextIO
 
-from promptlab.money.prices import dollars
+from promptlab.money.amounts import dollars, thousands
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,16 +94,6 @@ class Progress:
             return [self.state]
         left = [] if self.left_s is None else [f"{duration(self.left_s)} left"]
         return [f"{self.calls_per_s:.3g} calls/s", *left]
-
-
-def thousands(count: float) -> str:
-    """A count in words: `950`, `12.3k`, `4.5M`."""
-    for size, unit in ((1_000_000, "M"), (1_000, "k")):
-        if count >= size * 10:
-            return f"{count / size:,.0f}{unit}"
-        if count >= size:
-            return f"{count / size:.1f}{unit}"
-    return f"{count:.0f}"
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,6 @@ the cost is NaN then, never 0.
 from __future__ import annotations
 
 import fnmatch
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -140,17 +139,6 @@ class Prices:
             return None
         same = [o for o in found if o.model == found[0].model]
         return max(same, key=lambda o: o.valid_from or date.min).price
-
-
-def dollars(amount: float) -> str:
-    """An amount in US dollars with two digits that say something: `$0.0034`, `$12.30`,
-    `$1,234`; `–` where it is unknown."""
-    if amount != amount:
-        return "–"
-    if amount == 0 or amount >= 0.995:
-        return f"${amount:,.0f}" if amount >= 1_000 else f"${amount:,.2f}"
-    decimals = 1 - math.floor(math.log10(amount))
-    return f"${amount:.{decimals}f}"
 
 
 KINDS = ("input", "output", "cached_input", "cache_write")

@@ -15,7 +15,7 @@ import orjson
 import pandas as pd
 
 from promptlab.errors import SpecError, did_you_mean
-from promptlab.money.prices import dollars
+from promptlab.money.amounts import dollars
 from promptlab.money.usage import Usage
 from promptlab.results.answers import Answers
 from promptlab.results.costs import Pricing, unpriced_models

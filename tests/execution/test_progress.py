@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from promptlab.execution.progress import Progress, progress_html, thousands
+from promptlab.execution.progress import Progress, progress_html
+from promptlab.money.amounts import thousands
 
 RUNNING = Progress(
     name="triage",
