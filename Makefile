@@ -20,6 +20,7 @@ demo: setup  ## Run a real grid on the offline model: no key, no network
 
 test: setup  ## Run all tests
 	$(PYTHON) -m pytest -q
+	$(PYTHON) -m pytest -q tests/browser
 
 check: setup  ## Format, lint, check types and spelling, then test
 	$(VENV)/bin/ruff format .
@@ -27,6 +28,7 @@ check: setup  ## Format, lint, check types and spelling, then test
 	$(VENV)/bin/mypy
 	$(VENV)/bin/codespell
 	$(PYTHON) -m pytest -q
+	$(PYTHON) -m pytest -q tests/browser
 
 bench: setup  ## Measure against a bare client and a hand-written loop
 	$(PYTHON) -m benchmarks
