@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from promptlab.files import load_experiment
     from promptlab.money.prices import Prices
     from promptlab.money.usage import Usage
+    from promptlab.notebook.rate import rate
+    from promptlab.notebook.votes import votes
     from promptlab.offline import OfflineServer
     from promptlab.results.exports import read_results
     from promptlab.results.record import Failure, Record, Response
@@ -72,10 +74,12 @@ _HOMES = {
     "arun": "execution.runner",
     "find_run": "execution.records",
     "load_experiment": "files",
+    "rate": "notebook.rate",
     "read_results": "results.exports",
     "recorded_runs": "execution.records",
     "run": "execution.runner",
     "start": "execution.runner",
+    "votes": "notebook.votes",
 }
 
 __all__ = [
@@ -106,10 +110,12 @@ __all__ = [
     "arun",
     "find_run",
     "load_experiment",
+    "rate",
     "read_results",
     "recorded_runs",
     "run",
     "start",
+    "votes",
 ]
 
 

@@ -49,6 +49,7 @@ HOMES = {
     "IPython": {"execution.progress"},
     "aiohttp": {"execution.client", "offline.server"},
     "diskcache": {"execution.cache"},
+    "anywidget": {"notebook"},
     "dotenv": {"execution.credentials"},
     "genai_prices": {"money.prices"},
     "httpx2": {"execution.client"},
