@@ -56,6 +56,8 @@ class Config:
     """The options of `run`."""
     output: tuple[Path, ...]
     """Where the results are to be written."""
+    files: tuple[Path, ...]
+    """What was read: the file itself, its dataset, prompts and the like."""
     description: str = ""
 
 
@@ -115,6 +117,7 @@ def load_config(path: Path) -> Config:
         experiment=experiment,
         options=options,
         output=tuple(folder / output for output in outputs),
+        files=(path, *(folder / name for name in _named(model))),
         description=model.description,
     )
 
@@ -493,6 +496,20 @@ def _keys(place: tuple[Any, ...]) -> list[str]:
 
 
 # Parts of a config.
+
+
+def _named(model: ConfigModel) -> Iterator[str]:
+    """The names of the files that a config takes something from."""
+    if isinstance(model.dataset, DatasetModel):
+        yield model.dataset.file
+    elif isinstance(model.dataset, str):
+        yield model.dataset
+    for group in (model.grid, *model.zip):
+        for given in group.values():
+            values = given.values() if isinstance(given, dict) else given
+            yield from (str(value["file"]) for value in values if _names_file(value))
+    if model.run.env_file is not None:
+        yield model.run.env_file
 
 
 def _dataset(given: Any, folder: Path) -> Dataset:

@@ -398,6 +398,34 @@ def test_any_value_may_stand_in_a_file(write: Write, load: Load) -> None:
     assert level.value == [{"type": "function"}]
 
 
+def test_a_config_tells_which_files_it_was_read_from(
+    tmp_path: Path, write: Write, load: Load
+) -> None:
+    write("cases.jsonl", '{"t": "a"}')
+    write("p/plain.md", "{{t}}")
+    write("system.md", "You route.")
+    write("tools.json", '[{"type": "function"}]')
+
+    config = load(
+        "name: x\n"
+        "dataset: {file: cases.jsonl}\n"
+        "grid:\n  model: [m]\n  prompt: {plain: {file: p/plain.md}, terse: 'a'}\n"
+        "  tools: [{file: tools.json}]\n"
+        "zip: [{system: [null, {file: system.md}], seed: [1, 2]}]\n"
+        "run: {env_file: mine.env}\n"
+    )
+
+    assert config.files == (
+        tmp_path / "experiment.yaml",
+        tmp_path / "cases.jsonl",
+        tmp_path / "p" / "plain.md",
+        tmp_path / "tools.json",
+        tmp_path / "system.md",
+        tmp_path / "mine.env",
+    )
+    assert load(BASE).files == (tmp_path / "experiment.yaml",)
+
+
 def test_yaml_is_1_2(load: Load) -> None:
     config = load(
         BASE.replace(

@@ -117,7 +117,7 @@ def run(
         offline=offline or None,
     )
     targets = [*loaded.output, *(output or [])]
-    check_targets(targets)
+    check_targets(targets, loaded.files)
     if dry_run:
         print_plan(experiment.plan(**options), json=json)
         return
@@ -146,7 +146,7 @@ def validate(
     """Check a config file and say what a run would do. No key is needed."""
     loaded = load_config(config)
     experiment = selected(loaded.experiment, repeats, limit, only, var)
-    check_targets(loaded.output)
+    check_targets(loaded.output, loaded.files)
     options = options_of(loaded, base_url=base_url, env_file=env_file)
     print_plan(experiment.plan(**options), json=json)
 

@@ -305,6 +305,57 @@ def test_output_that_cannot_be_written_is_said_before_any_call(
     assert server.calls == 0
 
 
+@pytest.mark.parametrize(
+    "named", ["cases.csv", "./sub/../cases.csv", "soft.csv", "hard.csv"]
+)
+@pytest.mark.parametrize(
+    ("arguments", "in_config"),
+    [
+        (["validate"], True),
+        (["run"], True),
+        (["run", "--dry-run"], True),
+        (["run"], False),
+        (["run", "--dry-run"], False),
+    ],
+)
+def test_output_never_takes_the_place_of_what_the_experiment_is_read_from(
+    promptlab: CommandLine,
+    config: Config,
+    folder: Path,
+    named: str,
+    arguments: list[str],
+    in_config: bool,
+) -> None:
+    (folder / "sub").mkdir()
+    cases = folder / "cases.csv"
+    cases.write_text("ticket\nI was charged twice.\n")
+    (folder / "soft.csv").symlink_to(cases)
+    (folder / "hard.csv").hardlink_to(cases)
+    path = config(dataset="cases.csv", output=named if in_config else [])
+
+    done = promptlab(*arguments, path, *([] if in_config else ["-o", named]))
+
+    assert done.code == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"promptlab: {Path(named)} cannot be an output: ")
+    assert line.endswith("; name another file")
+    assert cases.read_text() == "ticket\nI was charged twice.\n"
+
+
+def test_output_that_is_a_link_to_an_input_names_both(
+    promptlab: CommandLine, config: Config, folder: Path
+) -> None:
+    (folder / "cases.csv").write_text("ticket\nHello\n")
+    (folder / "link.csv").symlink_to("cases.csv")
+
+    own = promptlab("run", config(dataset="cases.csv"), "-o", "cases.csv")
+    link = promptlab("run", config(dataset="cases.csv"), "-o", "link.csv")
+
+    assert "cases.csv cannot be an output: the experiment is read from it" in own.stderr
+    assert "link.csv cannot be an output" in link.stderr
+    assert "the experiment is read from cases.csv" in link.stderr
+
+
 def test_output_that_fails_after_all_loses_nothing(
     started: Callable, serve: Callable[..., OfflineServer], promptlab: CommandLine
 ) -> None:
