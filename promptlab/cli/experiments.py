@@ -122,6 +122,9 @@ def run(
         print_plan(experiment.plan(**options), json=json)
         return
     results = _run(experiment, options, retry_errors=retry_errors, quiet=quiet or json)
+    if targets and not results.totals.answered:
+        say(_spared(targets))
+        targets = []
     unwritten = _write(results, targets)
     written = [target for target in targets if target not in unwritten]
     if json:
@@ -261,6 +264,15 @@ def _run(
             return handle.result()
         except KeyboardInterrupt:
             handle.cancel()  # what is in flight may arrive; a second time, not
+
+
+def _spared(targets: Sequence[Path]) -> str:
+    """What is said instead of writing a table without an answer over a better one."""
+    there = [str(target) for target in targets if target.exists()]
+    stay = f"{' and '.join(there)} {'stays' if len(there) == 1 else 'stay'} as before"
+    return "no trial was answered, so no table is written" + (
+        f"; {stay}" if there else ""
+    )
 
 
 def _write(results: Results, targets: Sequence[Path]) -> dict[Path, str]:

@@ -356,6 +356,39 @@ def test_output_that_is_a_link_to_an_input_names_both(
     assert "the experiment is read from cases.csv" in link.stderr
 
 
+def test_run_that_answers_nothing_leaves_the_outputs_of_an_earlier_one(
+    promptlab: CommandLine, config: Config, folder: Path
+) -> None:
+    path = config(output="out/z.csv")
+    promptlab("run", path)
+    before = (folder / "out" / "z.csv").read_bytes()
+
+    wrong = config(grid={"model": ["offline/none"]}, output="out/z.csv")
+    failed = promptlab("run", wrong, "-o", "new.csv")
+    plain = promptlab("run", wrong, "--json")
+
+    assert failed.code == plain.code == 1
+    assert (folder / "out" / "z.csv").read_bytes() == before
+    assert not (folder / "new.csv").exists()
+    assert (
+        "no trial was answered, so no table is written; out/z.csv stays as before"
+        in failed.stderr.splitlines()
+    )
+    assert "wrote" not in failed.stdout
+    assert plain.json["output"] == []
+
+
+def test_run_that_answers_something_writes_all_of_its_outcomes(
+    promptlab: CommandLine, config: Config, folder: Path
+) -> None:
+    path = config(grid={"model": ["offline/small", "offline/none"]}, output="z.csv")
+
+    done = promptlab("run", path)
+
+    assert done.code == 3
+    assert len(pl.read_results(folder / "z.csv")) == 8
+
+
 def test_output_that_fails_after_all_loses_nothing(
     started: Callable, serve: Callable[..., OfflineServer], promptlab: CommandLine
 ) -> None:
