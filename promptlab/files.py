@@ -71,12 +71,15 @@ def load_experiment(path: str | Path) -> Experiment:
     return load_config(Path(path)).experiment
 
 
-def load_config(path: Path) -> Config:
+def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
     """A config file, with the files it names; these are relative to it.
+
+    Every case gets `inputs`, over those it has.
 
     Raises:
         ConfigError: the file is wrong.
         DatasetError: its dataset is.
+        SpecError: an input is one that no prompt uses and no case has.
     """
     source = _Source.read(path)
     try:
@@ -99,6 +102,8 @@ def load_config(path: Path) -> Config:
             ],
             exclude=model.exclude,
         )
+    if inputs:
+        dataset = _with_inputs(dataset, grid, inputs)
     with source.blamed():
         experiment = Experiment(
             model.name,
@@ -518,6 +523,21 @@ def _dataset(given: Any, folder: Path) -> Dataset:
     if isinstance(given, DatasetModel):
         return read_dataset(folder / given.file, encoding=given.encoding)
     return Dataset(given)
+
+
+def _with_inputs(dataset: Dataset, grid: Grid, inputs: Mapping[str, Any]) -> Dataset:
+    systems = grid.levels("system") if "system" in grid.parameters else ()
+    prompts = [level.value for level in grid.levels("prompt")]
+    prompts += [Prompt("-").with_system(level.value) for level in systems]
+    used = sorted({field for prompt in prompts for field in prompt.fields})
+    for name in inputs:
+        if name not in used and name not in dataset.fields:
+            hint = did_you_mean(name, [*used, *dataset.fields])
+            raise SpecError(
+                f"no prompt uses {name!r}, and no case of {dataset.name} has it"
+                + (hint or f"; prompts use {', '.join(used) or 'no field'}")
+            )
+    return dataset.with_inputs(**inputs)
 
 
 def _values(name: str, given: Any, folder: Path) -> Any:

@@ -91,8 +91,8 @@ def explain(
     """Say why a trial hits or misses the cache."""
     from promptlab.execution.settings import Settings
 
-    loaded = load_config(config)
-    experiment = selected(loaded.experiment, None, limit, only, var)
+    loaded = load_config(config, var)
+    experiment = selected(loaded.experiment, None, limit, only)
     if trial >= len(experiment):
         complain(f"there is no trial {trial}: the experiment has {len(experiment):,}")
     chosen = experiment.trials[trial]

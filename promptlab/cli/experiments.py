@@ -105,8 +105,8 @@ def run(
     ] = False,
 ) -> None:
     """Run an experiment. What is cached is not asked again."""
-    loaded = load_config(config)
-    experiment = selected(loaded.experiment, repeats, limit, only, var)
+    loaded = load_config(config, var)
+    experiment = selected(loaded.experiment, repeats, limit, only)
     options = options_of(
         loaded,
         max_concurrency=max_concurrency,
@@ -147,8 +147,8 @@ def validate(
     json: Json = False,
 ) -> None:
     """Check a config file and say what a run would do. No key is needed."""
-    loaded = load_config(config)
-    experiment = selected(loaded.experiment, repeats, limit, only, var)
+    loaded = load_config(config, var)
+    experiment = selected(loaded.experiment, repeats, limit, only)
     check_targets(loaded.output, loaded.files)
     options = options_of(loaded, base_url=base_url, env_file=env_file)
     print_plan(experiment.plan(**options), json=json)

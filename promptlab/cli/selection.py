@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from promptlab.spec.experiment import Experiment
 
 
-def load_config(path: Path) -> Config:
-    """A config file; raises `ConfigError`."""
+def load_config(path: Path, var: Sequence[str] | None) -> Config:
+    """A config file, with the inputs of `--var` in every case.
+
+    Raises:
+        SpecError: it is wrong, or one of the inputs is of no use.
+    """
     from promptlab import files
 
-    return files.load_config(path)
+    return files.load_config(path, dict(pair("--var", text) for text in var or ()))
 
 
 def selected(
@@ -28,11 +32,8 @@ def selected(
     repeats: int | None,
     limit: str | None,
     only: list[str] | None,
-    var: list[str] | None,
 ) -> Experiment:
     """The experiment, with what the options leave of it."""
-    if var:
-        experiment = experiment.with_inputs(**dict(pair("--var", v) for v in var))
     if only:
         wanted: dict[str, list[Any]] = {}
         for entry in only:

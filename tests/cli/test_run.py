@@ -167,6 +167,52 @@ def test_var_sets_an_input_in_every_case(
     assert all(text.endswith("Hello = world") for text in asked)
 
 
+def test_var_gives_a_field_that_no_case_has(
+    promptlab: CommandLine, config: Config, server: OfflineServer
+) -> None:
+    path = config(grid={"system": [None, "Be {{tone}}."], "prompt": ["{{ticket}}"]})
+
+    without = promptlab("run", path, *_at(server))
+    done = promptlab("run", path, "--var", "tone=kind", *_at(server))
+
+    assert without.code == 1
+    assert "needs ['tone']" in without.stderr
+    assert done.code == 0
+    asked = [body["messages"][0]["content"] for body in server.requests]
+    assert asked.count("Be kind.") == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "hint"),
+    [
+        ("tikcet", "; did you mean 'ticket'?"),
+        ("xyz", "; prompts use ticket"),
+        ("expected", "; prompts use ticket"),
+        ("prompt", "; prompts use ticket"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [["run"], ["run", "--dry-run"], ["validate"], ["cache", "explain"]]
+)
+def test_var_that_would_change_nothing_is_refused(
+    promptlab: CommandLine, command: list[str], field: str, hint: str
+) -> None:
+    done = promptlab(*command, "experiment.yaml", "--var", f"{field}=x")
+
+    assert done.code == 1
+    assert done.stderr == (
+        f"promptlab: no prompt uses {field!r}, and no case of dataset has it{hint}\n"
+    )
+
+
+def test_var_may_set_a_field_that_no_prompt_uses_yet(
+    promptlab: CommandLine, config: Config
+) -> None:
+    path = config(dataset=[{"id": "1", "ticket": "a", "note": "b"}])
+
+    assert promptlab("validate", path, "--var", "note=c").code == 0
+
+
 def test_no_cache_reads_nothing_and_stores_nothing(
     promptlab: CommandLine, server: OfflineServer
 ) -> None:
