@@ -15,6 +15,7 @@ import typer
 
 from promptlab.cli.options import (
     BaseUrl,
+    Cache,
     ConfigFile,
     EnvFile,
     Json,
@@ -75,6 +76,7 @@ def run(
     limit: Limit = None,
     only: Only = None,
     var: Var = None,
+    cache: Cache = None,
     no_cache: NoCache = False,
     refresh: Refresh = False,
     offline: Offline = False,
@@ -112,6 +114,7 @@ def run(
         max_concurrency=max_concurrency,
         base_url=base_url,
         env_file=env_file,
+        cache=cache,
         use_cache=False if no_cache else None,
         refresh=refresh or None,
         offline=offline or None,
@@ -144,13 +147,14 @@ def validate(
     var: Var = None,
     base_url: BaseUrl = None,
     env_file: EnvFile = None,
+    cache: Cache = None,
     json: Json = False,
 ) -> None:
     """Check a config file and say what a run would do. No key is needed."""
     loaded = load_config(config, var)
     experiment = selected(loaded.experiment, repeats, limit, only)
     check_targets(loaded.output, loaded.files)
-    options = options_of(loaded, base_url=base_url, env_file=env_file)
+    options = options_of(loaded, base_url=base_url, env_file=env_file, cache=cache)
     print_plan(experiment.plan(**options), json=json)
 
 
