@@ -321,7 +321,7 @@ def _true(value: Any) -> bool:
 KINDS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("case", "output", "finish_reason", "error", "key"), str),
     **dict.fromkeys(("trial", "repeat", *TOKENS), _whole),
-    "latency_s": float,
+    **dict.fromkeys(("latency_s", "cost_usd", "billed_usd"), float),
     "cached": _true,
 }
 """What is in the columns that every table has, however a file has it."""
