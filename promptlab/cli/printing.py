@@ -125,7 +125,7 @@ def print_runs(records: Sequence[RunRecord], *, json: bool) -> None:
                 {
                     "run": r.name,
                     "experiment": r.experiment_name,
-                    "status": r.status,
+                    "status": r.state,
                     "started_s": r.started_s,
                     **r.totals,
                 }
@@ -141,7 +141,7 @@ def print_runs(records: Sequence[RunRecord], *, json: bool) -> None:
         [
             [
                 r.name,
-                r.status if r.status != "running" else "ended early",
+                r.state,
                 *(
                     f"{r.totals.get(n, 0):,}"
                     for n in ("trials", "answered", "failed", "calls")

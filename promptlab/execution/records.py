@@ -1,9 +1,11 @@
 """Run records: what each run was, kept in `.promptlab/runs`.
 
 A record is a folder with `run.json`: when and with which versions the experiment ran,
-how it ended, its totals, which trials were asked anew and which failed and why. The
-definition of the experiment, its cases included, is kept once for all runs of it, in
-`runs/experiments`; the answers are in the cache. Together they give the results again.
+how it ended, its totals, which trials were answered, which of them anew, and which
+failed and why. The definition of the experiment, its cases included, is kept once for
+all runs of it, in `runs/experiments`; the answers are in the cache. Together they give
+the results again. While a run goes on, its process holds a lock on the file `running`
+beside it, which the system lets go however the process ends.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ import platform
 import secrets
 import time
 import warnings
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -31,6 +35,11 @@ from promptlab.results.costs import Pricing
 from promptlab.results.record import Failure
 from promptlab.results.results import Results
 from promptlab.spec.experiment import Experiment, Requests
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 PACKAGES = ("promptlab-notebook", "openai", "pandas", "diskcache", "aiohttp")
 
@@ -53,6 +62,7 @@ class RunRecord:
     """In seconds since 1970."""
     versions: dict[str, str] = field(default_factory=dict)
     status: str = "running"
+    """How it ended; `running` while it has not, and for ever if it was killed."""
     reason: str = ""
     totals: dict[str, Any] = field(default_factory=dict)
     asked: str = ""
@@ -82,6 +92,7 @@ class RunRecord:
             ignore_in_git(home())
             if not (file := folder / f"{digest}.json").exists():
                 _write(file, definition)
+            record._take_lock()
             record.save()
         except (OSError, CacheError) as error:
             warnings.warn(
@@ -104,13 +115,29 @@ class RunRecord:
                 PromptlabWarning,
                 stacklevel=2,
             )
+        self.release()
 
     def save(self) -> None:
         """Writes it to its folder."""
-        folder = private_folder(runs_folder() / self.name)
         _write(
-            folder / "run.json", orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2)
+            self._folder() / "run.json",
+            orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2),
         )
+
+    def release(self) -> None:
+        """Tells that the run goes on no longer, whatever came of it."""
+        with suppress(OSError):
+            (runs_folder() / self.name / "running").unlink()
+
+    @property
+    def state(self) -> str:
+        """Its status; of one that has none yet, `running` or `ended early`."""
+        if self.status != "running":
+            return self.status
+        held = _is_locked(runs_folder() / self.name / "running")
+        if held is None:
+            return "ended early or running"
+        return "running" if held else "ended early"
 
     @property
     def failed(self) -> frozenset[int]:
@@ -157,12 +184,24 @@ class RunRecord:
             experiment,
             answers,
             pricing=pricing,
-            status=_ended(self.status),
+            status=_status(self.state),
             reason=self.reason,
             calls=self.totals.get("calls", 0),
             elapsed_s=self.totals.get("elapsed_s", 0.0),
             run=self.name,
         )
+
+    def _folder(self) -> Path:
+        return private_folder(runs_folder() / self.name)
+
+    def _take_lock(self) -> None:
+        """Locks the file `running` for as long as this process and object live."""
+        if fcntl is None:
+            return
+        descriptor = os.open(self._folder() / "running", os.O_RDWR | os.O_CREAT, 0o600)
+        weakref.finalize(self, os.close, descriptor)
+        with suppress(OSError):  # some file systems have no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def recorded_runs() -> list[RunRecord]:
@@ -233,8 +272,22 @@ def _digest(definition: bytes) -> str:
     return hashlib.sha256(definition).hexdigest()
 
 
-def _ended(status: str) -> Any:
-    return status if status in ("complete", "stopped") else "interrupted"
+def _status(state: str) -> Any:
+    return state if state in ("complete", "stopped", "running") else "interrupted"
+
+
+def _is_locked(file: Path) -> bool | None:
+    """Whether a process holds a lock on a file; None where that cannot be told."""
+    if fcntl is None:
+        return None
+    try:
+        with file.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (FileNotFoundError, BlockingIOError) as error:
+        return isinstance(error, BlockingIOError)
+    except OSError:
+        return None
+    return False
 
 
 def _read(file: Path) -> RunRecord | None:

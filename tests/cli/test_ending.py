@@ -45,6 +45,25 @@ def test_interrupted_run_keeps_its_answers_and_the_next_asks_the_rest(
     assert rest["calls"] == 16 - said["answered"]
 
 
+def test_run_is_listed_as_running_until_its_process_is_gone(
+    started: Started, promptlab: CommandLine, serve: Callable[..., OfflineServer]
+) -> None:
+    server = serve(Faults(latency_s=2))
+    at = "--base-url", server.base_url
+    child = started("run", "experiment.yaml", "-j", "1", "--repeats", "4", *at)
+    until(lambda: server.in_flight, "a call")
+
+    during = promptlab("show", "--list", "--json").json
+    shown = promptlab("show")
+    child.kill()
+    child.communicate()
+    after = promptlab("show", "--list")
+
+    assert [run["status"] for run in during] == ["running"]
+    assert shown.stdout.splitlines()[1].endswith(", running")
+    assert "ended early" in after.stdout
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["run", "experiment.yaml"], ["schema"], ["validate", "experiment.yaml"]],

@@ -16,7 +16,7 @@ from pandas.testing import assert_frame_equal
 
 import promptlab as pl
 from promptlab.errors import UnknownRun
-from promptlab.execution.records import last_run_of
+from promptlab.execution.records import RunRecord, last_run_of
 
 from .conftest import capitals
 from .fakes import (
@@ -205,9 +205,54 @@ def test_a_killed_run_is_shown_as_interrupted(experiment: pl.Experiment) -> None
     loaded = pl.find_run().load_results()
 
     assert child.returncode == -signal.SIGKILL
+    assert pl.find_run().state == "ended early"
     assert loaded.status == "interrupted"
     assert loaded.totals.answered == 5
     assert loaded.totals.missing == 3
+
+
+def test_a_run_is_running_while_it_goes_on(
+    experiment: pl.Experiment, clean_home: Path
+) -> None:
+    client = FakeClient(held=lambda request: True)
+    handle = experiment.start(client=client)
+    client.wait_for_calls(1)
+
+    record = pl.find_run()
+    during = record.state, record.load_results().status
+    client.release_all()
+    handle.result()
+
+    assert during == ("running", "running")
+    assert pl.find_run().state == "complete"
+    assert [file.name for file in (clean_home / "runs" / record.name).iterdir()] == [
+        "run.json"
+    ]
+
+
+def test_a_run_that_was_let_go_ended_early(
+    experiment: pl.Experiment, clean_home: Path
+) -> None:
+    routes = {"fake": "https://fake.test/v1"}
+    record = RunRecord.begin(experiment, routes, "")
+    assert record is not None
+    before = pl.find_run().state
+
+    record.release()
+
+    assert (before, pl.find_run().state) == ("running", "ended early")
+
+
+def test_where_there_are_no_locks_it_is_not_known_whether_a_run_goes_on(
+    experiment: pl.Experiment, clean_home: Path
+) -> None:
+    experiment.run(client=FakeClient())
+    folder = clean_home / "runs" / pl.find_run().name
+    plain = orjson.loads((folder / "run.json").read_bytes())
+    (folder / "run.json").write_bytes(orjson.dumps({**plain, "status": "running"}))
+    (folder / "running").mkdir()  # it cannot be opened, so neither locked
+
+    assert pl.find_run().state == "ended early or running"
 
 
 def test_a_record_that_cannot_be_written_is_only_a_warning(
