@@ -41,7 +41,15 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+MOST_REASONS = 200
+"""Different failures that a record keeps as they are. Were each of a million to hold an
+id of its own, the record would be larger than the answers."""
+
 PACKAGES = ("promptlab-notebook", "openai", "pandas", "diskcache", "aiohttp")
+
+
+PRUNED = Failure(kind="not_cached", message="no longer in the cache")
+NOT_KEPT = Failure(kind="not_cached", message="not kept: the run did not use the cache")
 
 
 @dataclass
@@ -65,8 +73,11 @@ class RunRecord:
     """How it ended; `running` while it has not, and for ever if it was killed."""
     reason: str = ""
     totals: dict[str, Any] = field(default_factory=dict)
+    answered: str | None = None
+    """The trials that were answered, as ranges: `0-3,7`. None in a record that does not
+    say, as of a run that was killed: those that are in the cache now."""
     asked: str = ""
-    """The trials that were answered by calls of this run, as ranges: `0-3,7`."""
+    """Those of them that were answered by calls of this run."""
     failures: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """Which trials failed, as ranges, and why."""
 
@@ -106,6 +117,8 @@ class RunRecord:
         self.status, self.reason = results.status, results.reason
         self.totals = asdict(results.totals)
         try:
+            table = results.table
+            self.answered = ranges(table["trial"][table["error"].isna()].tolist())
             self.asked = ranges(asked)
             self.failures = list(_grouped(results.failures))
             self.save()
@@ -159,12 +172,16 @@ class RunRecord:
             ) from error
 
     def load_results(self) -> Results:
-        """The results again, from the cache; an answer pruned since is a failure."""
+        """The results again, from the cache; an answer pruned since is a failure.
+
+        Of a run that was killed they are what is in the cache now: it could not say.
+        """
         experiment = self.load_experiment()
         requests = Requests(experiment, self.routes.__getitem__)
         answers = Answers(len(experiment))
         failures = {i: f for where, f in self.failures for i in numbers(where)}
         asked = frozenset(numbers(self.asked))
+        answered = None if self.answered is None else set(numbers(self.answered))
         pricing = Pricing(experiment, routes=self.routes)
         cache = ResponseCache(self.cache) if self.cache else None
         for group in survey(requests, cache):
@@ -172,14 +189,13 @@ class RunRecord:
                 index = finding.trial
                 if index in failures:
                     answers.fail(index, Failure.from_plain(failures[index]))
+                elif answered is not None and index not in answered:
+                    continue
                 elif finding.standing is Standing.CACHED:
                     paid = [index in asked] * len(finding.heads)
                     answers.put(index, finding.heads, finding.key, paid)
-                elif self.status == "complete":
-                    answers.fail(
-                        index,
-                        Failure(kind="not_cached", message="no longer in the cache"),
-                    )
+                elif answered is not None or self.status == "complete":
+                    answers.fail(index, PRUNED if cache is not None else NOT_KEPT)
         return Results(
             experiment,
             answers,
@@ -260,12 +276,25 @@ def numbers(where: str) -> Iterator[int]:
 def _grouped(
     failures: Mapping[int, Failure],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Which trials failed, as ranges, and why; beyond the first `MOST_REASONS` why is
+    what others of the kind and status said."""
     groups: dict[bytes, list[int]] = {}
+    others: dict[tuple[str, int | None], bytes] = {}
     for index in sorted(failures):
-        plain = orjson.dumps(failures[index].to_plain())
+        failure = failures[index]
+        plain = orjson.dumps(failure.to_plain())
+        if plain not in groups and len(groups) >= MOST_REASONS:
+            sort = failure.kind, failure.status
+            plain = others.setdefault(sort, orjson.dumps(_like(failure).to_plain()))
         groups.setdefault(plain, []).append(index)
     for plain, indexes in groups.items():
         yield ranges(indexes), orjson.loads(plain)
+
+
+def _like(failure: Failure) -> Failure:
+    """What stands for many failures that differ from one another."""
+    said = f"one of many, such as: {failure.message}"
+    return Failure(kind=failure.kind, status=failure.status, message=said)
 
 
 def _digest(definition: bytes) -> str:

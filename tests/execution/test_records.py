@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -26,6 +27,7 @@ from .fakes import (
     FakeClient,
     Script,
     echo,
+    refusal,
     said,
 )
 
@@ -104,6 +106,87 @@ def test_a_stopped_run_is_recorded_with_its_reason(experiment: pl.Experiment) ->
     assert loaded.status == "stopped"
     assert loaded.reason == results.reason
     assert_frame_equal(results.table, loaded.table)
+
+
+def test_a_record_does_not_change_when_a_later_run_answers_more(
+    experiment: pl.Experiment,
+) -> None:
+    experiment.only(temperature=0).limit(1).run(client=FakeClient())
+    poor = FakeClient(Script(["an answer", *[OUT_OF_QUOTA] * 9]))
+    stopped = experiment.run(client=poor, max_concurrency=1)
+    experiment.run(client=FakeClient())
+
+    loaded = pl.find_run(stopped.run).load_results()
+
+    assert_frame_equal(stopped.table, loaded.table)
+    assert loaded.headline == stopped.headline
+
+
+def test_an_answer_of_a_stopped_run_that_was_pruned_since_is_a_failure(
+    experiment: pl.Experiment, cache: pl.ResponseCache
+) -> None:
+    poor = FakeClient(Script(["an answer", *[OUT_OF_QUOTA] * 9]))
+    stopped = experiment.run(client=poor, max_concurrency=1, cache=cache)
+    cache.clear()
+
+    loaded = pl.find_run(stopped.run).load_results()
+
+    assert loaded.table["trial"].tolist() == stopped.table["trial"].tolist()
+    assert loaded.totals.answered == 0
+    assert "no longer in the cache" in set(loaded.errors["message"])
+
+
+def test_a_run_without_a_cache_says_why_its_answers_are_gone(
+    experiment: pl.Experiment,
+) -> None:
+    results = experiment.run(client=FakeClient(), use_cache=False)
+
+    loaded = pl.find_run(results.run).load_results()
+
+    assert set(loaded.errors["message"]) == {"not kept: the run did not use the cache"}
+
+
+def test_a_record_of_before_it_said_what_was_answered_is_read(
+    experiment: pl.Experiment, clean_home: Path
+) -> None:
+    results = experiment.run(client=half_broken())
+    file = clean_home / "runs" / str(results.run) / "run.json"
+    plain = orjson.loads(file.read_bytes())
+    del plain["answered"]
+    file.write_bytes(orjson.dumps(plain))
+
+    loaded = pl.find_run().load_results()
+
+    assert_frame_equal(results.table, loaded.table)
+
+
+def test_many_different_failures_do_not_swell_a_record(clean_home: Path) -> None:
+    count = 0
+
+    def refused(asked: pl.Request) -> pl.Failure:
+        nonlocal count
+        count += 1
+        return (
+            refusal(503 if count % 2 else 500, request_id=f"req_{count}")
+            if (count % 50)
+            else replace(BAD_REQUEST, message="x" * 100_000)
+        )
+
+    experiment = capitals(1_000, temperature=[0], repeats=3)
+    results = experiment.run(
+        client=FakeClient(refused), max_attempts=1, max_concurrency=1, use_cache=False
+    )
+    record = pl.find_run()
+
+    assert record.failed == frozenset(range(3_000))
+    assert (clean_home / "runs" / record.name / "run.json").stat().st_size < 100_000
+    loaded = record.load_results()
+    assert loaded.totals == results.totals
+    first, last = loaded.failures[0], loaded.failures[2_998]
+    assert first == results.failures[0]
+    assert (last.kind, last.status, last.request_id) == ("status", 503, None)
+    assert last.message == "one of many, such as: refused with 503"
+    assert len(max(f.message for f in loaded.failures.values())) == 2_000
 
 
 def test_an_answer_that_was_pruned_since_is_a_failure(
