@@ -47,6 +47,7 @@ from promptlab.cli.selection import (
 from promptlab.errors import ExportError, did_you_mean
 
 if TYPE_CHECKING:
+    from promptlab.execution.records import RunRecord
     from promptlab.offline import Faults
     from promptlab.results.results import Results
     from promptlab.spec.experiment import Experiment
@@ -291,12 +292,33 @@ def _write(results: Results, targets: Sequence[Path]) -> dict[Path, str]:
 
 
 def _failed_before(experiment: Experiment) -> frozenset[int]:
-    from promptlab.execution.records import last_run_of
+    """The trials that failed in the last run of just this experiment."""
+    from promptlab.execution.records import last_run_of, recorded_runs
 
     record = last_run_of(experiment)
     if record is None:
-        complain("--retry-errors: no run of just this experiment is recorded")
+        runs = recorded_runs()
+        akin = next((r for r in runs if r.experiment_name == experiment.name), None)
+        complain(f"--retry-errors: {_no_run_of(experiment, akin)}")
+    if record.state != "complete":
+        say(
+            f"--retry-errors: {record.name} did not ask all of its trials "
+            f"({record.state}); leave --retry-errors out to ask the rest"
+        )
+    elif not record.failed:
+        say(f"--retry-errors: nothing failed in {record.name}")
     return record.failed
+
+
+def _no_run_of(experiment: Experiment, akin: RunRecord | None) -> str:
+    name = experiment.name
+    if akin is None:
+        return f"no run of {name!r} is recorded; run it without --retry-errors"
+    return (
+        f"the last run of {name!r}, {akin.name}, was of other trials: the config, "
+        "--limit, --only, --var or --repeats differ; give them as they were, or leave "
+        "--retry-errors out, as what is cached is not asked again"
+    )
 
 
 def _exit_code(results: Results) -> int:

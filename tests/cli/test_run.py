@@ -282,7 +282,55 @@ def test_retry_errors_needs_a_run_to_retry(promptlab: CommandLine) -> None:
     done = promptlab("run", "experiment.yaml", "--retry-errors")
 
     assert done.code == 1
-    assert "no run of just this experiment is recorded" in done.stderr
+    assert done.stderr == (
+        "promptlab: --retry-errors: no run of 'triage' is recorded; "
+        "run it without --retry-errors\n"
+    )
+
+
+@pytest.mark.parametrize("options", [["--limit", "1"], ["--only", "prompt=plain"]])
+def test_retry_errors_after_a_run_of_other_trials_says_what_to_give(
+    promptlab: CommandLine, options: list[str]
+) -> None:
+    run = promptlab("run", "experiment.yaml", *options, "--json").json["run"]
+
+    done = promptlab("run", "experiment.yaml", "--retry-errors")
+    same = promptlab("run", "experiment.yaml", *options, "--retry-errors")
+
+    assert done.code == 1
+    (line,) = done.stderr.splitlines()
+    assert f"the last run of 'triage', {run}, was of other trials" in line
+    assert "--limit, --only, --var or --repeats differ; give them as they were" in line
+    assert "or leave --retry-errors out" in line
+    assert same.code == 0
+
+
+def test_retry_errors_says_that_nothing_failed(promptlab: CommandLine) -> None:
+    run = promptlab("run", "experiment.yaml", "--json").json["run"]
+
+    done = promptlab("run", "experiment.yaml", "--retry-errors")
+
+    assert done.code == 0
+    assert f"--retry-errors: nothing failed in {run}" in done.stderr.splitlines()
+    assert "4 of 4 trials answered" in done.stdout
+
+
+def test_retry_errors_after_a_run_that_ended_early_says_how_to_go_on(
+    promptlab: CommandLine, serve: Callable[..., OfflineServer]
+) -> None:
+    poor = serve(Faults(quota_after=1))
+    run = promptlab("run", "experiment.yaml", "-j", "1", "--json", *_at(poor)).json
+    assert (run["status"], run["failed"]) == ("stopped", 1)
+    rich = serve()
+
+    done = promptlab("run", "experiment.yaml", "--retry-errors", *_at(rich))
+
+    assert done.code == 3
+    assert rich.calls == 1
+    assert (
+        f"--retry-errors: {run['run']} did not ask all of its trials (stopped); "
+        "leave --retry-errors out to ask the rest"
+    ) in done.stderr
 
 
 def test_env_file_gives_the_key_and_the_server(
