@@ -98,7 +98,7 @@ def explain(
     loaded = load_config(config, var)
     experiment = selected(loaded.experiment, repeats, limit, only)
     if trial >= len(experiment):
-        complain(f"there is no trial {trial}: the experiment has {len(experiment):,}")
+        complain(f"there is no trial {trial}; the last is {len(experiment) - 1}")
     chosen = experiment.trials[trial]
     options = options_of(loaded, base_url=base_url, env_file=env_file, cache=cache)
     settings = Settings.of(options)
@@ -158,6 +158,8 @@ def export(
     """Write answers to a file that others can import."""
     from promptlab.execution.archive import export_archive
 
+    if not path.name.endswith((".jsonl", ".jsonl.gz")):
+        complain(f"{path}: answers are written as .jsonl or .jsonl.gz")
     count = export_archive(_existing(cache), path, experiment=experiment)
     tell(f"wrote {count:,} answers to {path}")
 

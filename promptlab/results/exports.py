@@ -143,7 +143,7 @@ def _by_ending(path: Path, known: dict[str, Kind]) -> Kind:
     if path.suffix.lower() not in known:
         raise ExportError(
             f"{path}: results are written as {', '.join(known)}, "
-            f"not as {path.suffix or 'a file without an ending'!r}"
+            f"not as {repr(path.suffix) if path.suffix else 'a file without an ending'}"
         )
     return known[path.suffix.lower()]
 

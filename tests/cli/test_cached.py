@@ -148,6 +148,23 @@ def test_exported_answers_spare_others_their_calls(
     assert promptlab("run", "experiment.yaml", "--json").json["calls"] == 0
 
 
+@pytest.mark.usefixtures("answered")
+@pytest.mark.parametrize("name", ["experiment.yaml", "answers.csv", "answers.gz"])
+def test_answers_are_exported_to_jsonl_only(
+    promptlab: CommandLine, folder: Path, name: str
+) -> None:
+    before = (folder / "experiment.yaml").read_bytes()
+
+    done = promptlab("cache", "export", name)
+
+    assert done.code == 1
+    assert (
+        done.stderr
+        == f"promptlab: {name}: answers are written as .jsonl or .jsonl.gz\n"
+    )
+    assert (folder / "experiment.yaml").read_bytes() == before
+
+
 def test_import_of_something_else_says_the_line(promptlab: CommandLine) -> None:
     Path("a.jsonl").write_text("{}\n")
 
