@@ -189,9 +189,14 @@ def _existing(folder: Path | None) -> ResponseCache:
 
 
 def _confirm(question: str, yes: bool) -> None:
-    if not yes and not typer.confirm(question):
-        tell("nothing was removed")
-        raise typer.Exit
+    try:
+        if yes or typer.confirm(question):
+            return
+    except typer.Abort:  # nobody is there to answer
+        print()
+        complain("nothing was removed; --yes removes without asking")
+    tell("nothing was removed")
+    raise typer.Exit
 
 
 def _age(text: str) -> float:

@@ -59,7 +59,8 @@ def print_plan(plan: Plan, *, json: bool) -> None:
         for name in experiment.grid.parameters
     ]
     print_table(["parameter", "values", ""], rows)
-    tell(f"dataset {experiment.dataset.name}: {', '.join(experiment.dataset.fields)}")
+    inputs = ", ".join(experiment.dataset.fields) or "none"
+    tell(f"inputs of {experiment.dataset.name}: {inputs}")
     tell(f"a run now: {plan.headline}")
     if plan.calls:
         sent, given = plan.input_tokens, plan.output_tokens

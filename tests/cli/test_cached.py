@@ -124,6 +124,21 @@ def test_nothing_is_removed_without_a_yes(
 
 
 @pytest.mark.usefixtures("answered")
+def test_where_nobody_can_answer_yes_is_an_option(
+    promptlab: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+
+    done = promptlab("cache", "clear")
+
+    assert done.code == 1
+    assert done.stderr.splitlines()[-1] == (
+        "promptlab: nothing was removed; --yes removes without asking"
+    )
+    assert promptlab("cache", "stats", "--json").json["answers"] == 8
+
+
+@pytest.mark.usefixtures("answered")
 def test_clear_removes_all(promptlab: CommandLine) -> None:
     done = promptlab("cache", "clear", "--yes")
 
