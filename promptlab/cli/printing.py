@@ -59,7 +59,8 @@ def print_plan(plan: Plan, *, json: bool) -> None:
         for name in experiment.grid.parameters
     ]
     print_table(["parameter", "values", ""], rows)
-    tell(f"dataset {experiment.dataset.name}: {', '.join(experiment.dataset.fields)}")
+    inputs = ", ".join(experiment.dataset.fields) or "none"
+    tell(f"inputs of {experiment.dataset.name}: {inputs}")
     tell(f"a run now: {plan.headline}")
     if plan.calls:
         sent, given = plan.input_tokens, plan.output_tokens
@@ -125,7 +126,7 @@ def print_runs(records: Sequence[RunRecord], *, json: bool) -> None:
                 {
                     "run": r.name,
                     "experiment": r.experiment_name,
-                    "status": r.status,
+                    "status": r.state,
                     "started_s": r.started_s,
                     **r.totals,
                 }
@@ -141,7 +142,7 @@ def print_runs(records: Sequence[RunRecord], *, json: bool) -> None:
         [
             [
                 r.name,
-                r.status if r.status != "running" else "ended early",
+                r.state,
                 *(
                     f"{r.totals.get(n, 0):,}"
                     for n in ("trials", "answered", "failed", "calls")

@@ -19,6 +19,7 @@ def test_validate_counts_what_a_run_would_do_and_needs_no_key(
 
     assert done.code == 0
     assert "triage: 2 variants × 2 cases × 3 repeats = 12 trials" in done.stdout
+    assert "inputs of dataset: ticket" in done.stdout.splitlines()
     assert "12 calls to make" in done.stdout
 
 
