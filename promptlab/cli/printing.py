@@ -144,7 +144,7 @@ def print_runs(records: Sequence[RunRecord], *, json: bool) -> None:
                 r.name,
                 r.state,
                 *(
-                    f"{r.totals.get(n, 0):,}"
+                    f"{r.totals[n]:,}" if n in r.totals else "–"
                     for n in ("trials", "answered", "failed", "calls")
                 ),
             ]
