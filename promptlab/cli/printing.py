@@ -144,7 +144,7 @@ def print_runs(records: Sequence[RunRecord], *, json: bool) -> None:
                 r.name,
                 r.state,
                 *(
-                    f"{r.totals.get(n, 0):,}"
+                    f"{r.totals[n]:,}" if n in r.totals else "–"
                     for n in ("trials", "answered", "failed", "calls")
                 ),
             ]
@@ -157,6 +157,7 @@ HEADS = {
     "mean_input_tokens": "tokens in",
     "mean_output_tokens": "tokens out",
     "mean_latency_s": "latency s",
+    "mean_cost_usd": "cost $",
 }
 SHOWN_IF_ANY = ("failed", "truncated", "cached")
 """Counts that are left out of a summary where all of them are 0."""
@@ -166,7 +167,8 @@ def _print_summary(summary: pd.DataFrame) -> None:
     """The summary as a table, without what says nothing."""
     table = summary.reset_index().drop(columns=["answered", "all"], errors="ignore")
     silent = [name for name in SHOWN_IF_ANY if not table[name].any()]
-    table = table.drop(columns=silent)
+    unknown = [name for name in HEADS if table[name].isna().all()]
+    table = table.drop(columns=silent + unknown)
     heads = [HEADS.get(str(column), str(column)) for column in table]
     rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
     print_table(heads, rows)

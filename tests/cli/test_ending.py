@@ -69,6 +69,7 @@ def test_ctrl_c_ends_the_shells_loop_of_runs_too(
         for _ in range(times):
             os.killpg(shell.pid, signal.SIGINT)
         stdout, _ = shell.communicate(timeout=PATIENCE_S)
+    until(lambda: not server.in_flight, "the end of the call")
 
     assert shell.returncode == -signal.SIGINT
     assert "next" not in stdout
@@ -88,10 +89,11 @@ def test_run_is_listed_as_running_until_its_process_is_gone(
     child.kill()
     child.communicate()
     after = promptlab("show", "--list")
+    until(lambda: not server.in_flight, "the end of the call")
 
     assert [run["status"] for run in during] == ["running"]
     assert shown.stdout.splitlines()[1].endswith(", running")
-    assert "ended early" in after.stdout
+    assert after.stdout.splitlines()[-1].split()[1:] == ["ended", "early", *"––––"]
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,16 @@ def test_run_prints_a_line_for_each_variant(promptlab: CommandLine) -> None:
     assert done.stdout.splitlines()[-1].startswith("recorded as ")
 
 
+def test_summary_has_no_column_of_which_nothing_is_known(
+    promptlab: CommandLine, config: Config
+) -> None:
+    answered = promptlab("run", "experiment.yaml").stdout.splitlines()[1:3]
+    failed = promptlab("run", config(grid={"model": ["offline/none"]})).stdout
+
+    assert "cost" not in " ".join(answered)  # of the offline model
+    assert failed.splitlines()[1].split() == ["prompt", "trials", "failed"]
+
+
 def test_a_table_is_written_to_every_file_named(
     promptlab: CommandLine, config: Config, folder: Path
 ) -> None:
