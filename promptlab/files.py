@@ -33,6 +33,7 @@ from promptlab.errors import (
     brief,
     did_you_mean,
 )
+from promptlab.money.prices import Prices
 from promptlab.spec.dataset import Dataset
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.grid import KNOWN, Grid
@@ -113,6 +114,8 @@ def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
             capabilities=model.capabilities or None,
         )
     options = model.run.model_dump(exclude_none=True)
+    with source.blamed("run", "prices"):
+        Prices.of(options.get("prices"))
     for name in ("cache", "env_file"):
         if name in options:
             options[name] = folder / options[name]
@@ -233,6 +236,11 @@ class RunModel(_Strict):
         None, ge=0, description="Between the attempts of a call, all in all; 300."
     )
     cache: StrictStr | None = Field(None, description="The folder of the cache.")
+    prices: dict[StrictStr, dict[StrictStr, float | StrictStr]] | None = Field(
+        None,
+        description="Own prices, by model or pattern: input, output, cached_input, "
+        "cache_write, in US dollars for a million tokens, and valid_from.",
+    )
 
 
 class ConfigModel(_Strict):

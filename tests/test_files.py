@@ -966,3 +966,23 @@ def slips(draw: st.DrawFn) -> str:
 @given(text=slips())
 def test_a_slip_in_the_starter_loads_or_is_told(fuzzed: Path, text: str) -> None:
     loads_or_tells(fuzzed, text.encode())
+
+
+def test_own_prices_are_read_and_checked(tmp_path: Path) -> None:
+    path = tmp_path / "experiment.yaml"
+    text = """\
+name: e
+dataset: [{t: a}]
+grid: {model: [m], prompt: ["{{t}}"]}
+run:
+  prices:
+    m: {input: 0.1, output: 1}
+"""
+    path.write_text(text)
+    config = load_config(path)
+
+    assert config.options["prices"] == {"m": {"input": 0.1, "output": 1}}
+
+    path.write_text(text.replace("output: 1", "out: 1"))
+    with pytest.raises(ConfigError, match=r"line 5: the price of 'm' is a mapping"):
+        load_config(path)

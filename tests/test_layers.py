@@ -24,7 +24,7 @@ BELOW: dict[str, set[str]] = {
     "home": {"errors"},
     "execution": {"errors", "spec", "money", "results", "home", "offline"},
     "notebook": {"errors", "spec", "results", "home"},
-    "files": {"errors", "spec", "results"},
+    "files": {"errors", "spec", "money", "results"},
     "offline": set(),
     "cli": {
         *("errors", "spec", "money", "results", "execution", "files", "offline"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from promptlab.cli.printing import (
     complain,
     drop_output,
     nobody_reads,
+    say,
     show_warning,
 )
 from promptlab.errors import PromptlabError
@@ -74,10 +74,9 @@ def main() -> None:
         if debug:
             raise
         complain(str(error))
-    except SystemExit as ended:
-        if ended.code == INTERRUPTED:
-            _die_of_interrupt()
-        raise
+    except KeyboardInterrupt:
+        say("interrupted")
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         nobody_reads()
     except OSError as error:  # a full disk, most likely
@@ -85,15 +84,6 @@ def main() -> None:
             raise
         drop_output()
         complain(str(error))
-
-
-def _die_of_interrupt() -> None:
-    """Ends the process by the signal that Ctrl-C sends: a shell counts it as 130, and
-    only so does it end the loop or list of commands around it, as the user meant."""
-    if os.name == "posix":
-        sys.stderr.flush()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
 
 
 @app.callback(invoke_without_command=True)

@@ -77,6 +77,8 @@ def print_plan(plan: Plan, *, json: bool) -> None:
 def print_results(results: Results, targets: Sequence[Path]) -> None:
     """What a run gave, and where it was written."""
     tell(results.headline)
+    if results.price_note:
+        tell(results.price_note)
     _print_summary(results.summary())
     if results.failures:
         _print_failures(results)

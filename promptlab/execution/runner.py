@@ -465,14 +465,8 @@ async def _first(
 
 
 def _warn_of_prices(results: Results) -> None:
-    if results.unpriced:
-        line = f'prices={{{results.unpriced[0]!r}: {{"input": ..., "output": ...}}}}'
-        warnings.warn(
-            f"no price is known for {', '.join(map(repr, results.unpriced))}, so the "
-            f"cost is NaN; give one, in US dollars for a million tokens: {line}",
-            PromptlabWarning,
-            stacklevel=4,  # where the experiment's own method was called
-        )
+    if results.price_note:  # where the experiment's own method was called
+        warnings.warn(results.price_note, PromptlabWarning, stacklevel=4)
 
 
 def _failure(error: Exception) -> Failure:

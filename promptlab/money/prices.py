@@ -14,8 +14,6 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from promptlab.errors import SpecError
 from promptlab.money.usage import Terms, Usage
 from promptlab.spec.address import is_local
@@ -68,6 +66,8 @@ class Price:
         )
         if self.long is None or self.long_from is None:
             return cost
+        import numpy as np
+
         tokens = input_tokens, cached_input_tokens, cache_write_tokens, output_tokens
         is_long = np.greater(input_tokens, self.long_from)
         return np.where(is_long, self.long.cost_usd(*tokens), cost)

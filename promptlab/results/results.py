@@ -265,6 +265,19 @@ class Results:
             parts.append(f"{self.status}{why}")
         return ", ".join(parts)
 
+    @property
+    def price_note(self) -> str:
+        """What to do about models without a price, in one line; empty if all have
+        one."""
+        if not self.unpriced:
+            return ""
+        names = ", ".join(map(repr, self.unpriced))
+        line = f'prices={{{self.unpriced[0]!r}: {{"input": ..., "output": ...}}}}'
+        return (
+            f"no price is known for {names}, so the cost is NaN; give one, in US "
+            f"dollars for a million tokens: {line}"
+        )
+
     def _groups(self, by: str | Sequence[str] | None) -> list[str]:
         if by is None:
             parameters = self.experiment.grid.parameters

@@ -41,8 +41,13 @@ def test_validate_tells_what_is_cached(
         "new": 2,
         "duplicate": 0,
         "calls": 2,
+        "input_tokens": done.json["input_tokens"],
+        "output_tokens": [2, 32.0],
+        "cost_usd": [None, None],
         "warnings": [],
     }
+    least, most = done.json["input_tokens"]
+    assert 0 < least < most
     assert server.calls == 2
 
 
