@@ -1,0 +1,5 @@
+"""Plots: what a run gave, drawn to be read without a caption.
+
+Each takes `Results` or a table like theirs and returns a figure that shows itself, or
+draws on the axes it is given. A value has one colour in all of them.
+"""
