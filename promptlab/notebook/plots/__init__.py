@@ -3,3 +3,7 @@
 Each takes `Results` or a table like theirs and returns a figure that shows itself, or
 draws on the axes it is given. A value has one colour in all of them.
 """
+
+from promptlab.notebook.plots.tokens import plot_tokens
+
+__all__ = ["plot_tokens"]
