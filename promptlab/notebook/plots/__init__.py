@@ -4,6 +4,7 @@ Each takes `Results` or a table like theirs and returns a figure that shows itse
 draws on the axes it is given. A value has one colour in all of them.
 """
 
+from promptlab.notebook.plots.cost import plot_cost
 from promptlab.notebook.plots.tokens import plot_tokens
 
-__all__ = ["plot_tokens"]
+__all__ = ["plot_cost", "plot_tokens"]
