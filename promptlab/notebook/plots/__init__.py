@@ -5,12 +5,14 @@ draws on the axes it is given. A value has one colour in all of them.
 """
 
 from promptlab.notebook.plots.cost import plot_cost
+from promptlab.notebook.plots.heatmap import plot_heatmap
 from promptlab.notebook.plots.latency import plot_latency
 from promptlab.notebook.plots.lengths import plot_lengths
 from promptlab.notebook.plots.tokens import plot_tokens
 
 __all__ = [
     "plot_cost",
+    "plot_heatmap",
     "plot_latency",
     "plot_lengths",
     "plot_tokens",
