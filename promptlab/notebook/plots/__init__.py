@@ -9,6 +9,7 @@ from promptlab.notebook.plots.heatmap import plot_heatmap
 from promptlab.notebook.plots.latency import plot_latency
 from promptlab.notebook.plots.lengths import plot_lengths
 from promptlab.notebook.plots.tokens import plot_tokens
+from promptlab.notebook.plots.usage import plot_usage
 
 __all__ = [
     "plot_cost",
@@ -16,4 +17,5 @@ __all__ = [
     "plot_latency",
     "plot_lengths",
     "plot_tokens",
+    "plot_usage",
 ]
