@@ -14,8 +14,8 @@ from matplotlib.ticker import FuncFormatter
 
 from promptlab.errors import SpecError
 from promptlab.notebook.figures import Plot
-from promptlab.notebook.plots.groups import Group, Groups, grouped, numbers
-from promptlab.notebook.plots.lettering import Dollars, money, trials
+from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped, numbers
+from promptlab.notebook.plots.lettering import Dollars, money
 from promptlab.notebook.plots.rows import Column, leave_blank, rows
 from promptlab.notebook.plots.sheet import Sheet
 from promptlab.notebook.plots.strips import ROW, draw_strip, thinned
@@ -53,7 +53,7 @@ def plot_cost(
         )
     title = f"Cost per {PER:,} trials{groups.by}"
     table = groups.table(_costs)
-    known = int(table["n"].sum())
+    known = groups.known("cost_usd")
     unknown = "" if known else "The price of no trial is known"
     if why := groups.nothing or unknown:
         return Sheet.empty(ax, title, why).done(table)
@@ -62,12 +62,13 @@ def plot_cost(
         "diamond the mean and its 95% interval",
         *groups.pooled,
         *groups.failures,
-        *_unpriced(groups, known),
+        *groups.unknown("Price", known),
         *thinned(list(table["n"])),
+        *groups.undrawn,
     ]
-    columns = _columns(table)
-    sheet = rows(ax, title, lines, groups.labels, columns, height=ROW)
-    _draw(sheet, groups, table)
+    drawn, plotted = groups.drawn, table[:MOST]
+    sheet = rows(ax, title, lines, drawn.labels, _columns(plotted), height=ROW)
+    _draw(sheet, drawn, plotted)
     return sheet.done(table)
 
 
@@ -123,11 +124,6 @@ def _costs(group: Group) -> Mapping[str, Any]:
         "total_usd": costs.sum(min_count=1) / PER,
         "billed_usd": numbers(group.rows, "billed_usd").sum(min_count=1),
     }
-
-
-def _unpriced(groups: Groups, known: int) -> list[str]:
-    n = sum(group.n for group in groups)
-    return [f"Price unknown: {n - known:,} of {trials(n)}, left out"] * (known < n)
 
 
 def _columns(table: pd.DataFrame) -> list[Column]:

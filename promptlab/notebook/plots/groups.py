@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,9 @@ from promptlab.notebook.source import Source, hashable
 from promptlab.results.results import Results
 
 BETWEEN = " · "
+
+MOST = 60
+"""How many groups are drawn; a plot of more could be neither read nor shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +69,21 @@ class Groups:
     def labels(self) -> list[str]:
         return [group.label for group in self.members]
 
+    @cached_property
+    def answered(self) -> pd.DataFrame:
+        """The rows of all trials that did not fail, drawn or not."""
+        table = self.source.table
+        return table[~failed(table)]
+
+    def known(self, column: str) -> int:
+        """For how many of those a column holds a number."""
+        return int(numbers(self.answered, column).notna().sum())
+
+    def unknown(self, what: str, known: int) -> list[str]:
+        """A line on trials of which something is not known, if there are any."""
+        n = len(self.answered)
+        return [f"{what} unknown: {n - known:,} of {trials(n)}, left out"] * (known < n)
+
     @property
     def by(self) -> str:
         """`" by prompt · model"`, for a title."""
@@ -74,10 +92,21 @@ class Groups:
     @property
     def failures(self) -> list[str]:
         """A line on failed trials, if there are any."""
-        failed = sum(group.failed for group in self.members)
-        if not failed:
+        asked = len(self.source.table)
+        failed = asked - len(self.answered)
+        return [f"{failed:,} of {trials(asked)} failed: left out"] * (failed > 0)
+
+    @property
+    def drawn(self) -> Groups:
+        """The first of them, as many as can be drawn."""
+        return replace(self, members=self.members[:MOST], index=self.index[:MOST])
+
+    @property
+    def undrawn(self) -> list[str]:
+        """A line on those that are not drawn, if there are any."""
+        if len(self) <= MOST:
             return []
-        return [f"{failed:,} of {trials(len(self.source.table))} failed: left out"]
+        return [f"The first {MOST} of {len(self):,} are drawn; .table has all"]
 
     @property
     def pooled(self) -> list[str]:
@@ -92,10 +121,10 @@ class Groups:
     @property
     def nothing(self) -> str:
         """Why there is nothing to draw; empty if there is something."""
-        if any(group.n for group in self.members):
+        asked = len(self.source.table)
+        if len(self.answered):
             return ""
-        failed = len(self.source.table)
-        return f"All {trials(failed)} failed" if failed else "No trials"
+        return f"All {trials(asked)} failed" if asked else "No trials"
 
     def table(self, row: Callable[[Group], Mapping[str, Any]]) -> pd.DataFrame:
         """A row for each group, under the values that tell them apart."""
@@ -133,17 +162,17 @@ def parted(
     A value that is missing is one that was not sent, in a column of `parameters`.
     """
     places = _places(table, names)
-    order, first = np.unique(places, return_index=True)
+    order, first, counts = np.unique(places, return_index=True, return_counts=True)
+    rows = np.split(  # of no rows at all it makes one part
+        np.argsort(places, kind="stable"), np.cumsum(counts)[:-1]
+    )
     missing = ["not sent" if name in parameters else "none" for name in names]
     values = zip(*(table[name].iloc[first] for name in names), strict=True)
     labels = [BETWEEN.join(map(shown, row, missing)) for row in values]
+    labels = told_apart(labels if names else [whole] * len(order))
     members = tuple(
-        Group(label, mark(place), table[places == place])
-        for label, place in zip(
-            told_apart(labels if names else [whole] * len(order)),
-            order.tolist(),
-            strict=True,
-        )
+        Group(label, mark(place), table.iloc[part])
+        for label, place, part in zip(labels, order.tolist(), rows, strict=False)
     )
     return members, _index(table.iloc[first], names, whole)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,14 @@ from matplotlib.patches import Rectangle
 from promptlab.errors import SpecError, did_you_mean
 from promptlab.notebook.colours import text_on
 from promptlab.notebook.figures import Plot
-from promptlab.notebook.plots.groups import Groups, failed, grouped, numbers, title
+from promptlab.notebook.plots.groups import (
+    MOST,
+    Groups,
+    failed,
+    grouped,
+    numbers,
+    title,
+)
 from promptlab.notebook.plots.lettering import (
     fonts,
     money,
@@ -67,19 +73,6 @@ Texts = list[list[tuple[str, str]]]
 """For each tile, from left to right and from the top down, what is written in it."""
 
 
-@dataclass(frozen=True)
-class Tile:
-    """The trials of one combination."""
-
-    values: pd.Series[float]
-    """Those known of the trials that were answered."""
-    asked: int
-
-    def number(self, aggregate: str) -> float:
-        """What is shown of them; NaN where there is nothing."""
-        return float(self.values.agg(aggregate)) if len(self.values) else math.nan
-
-
 def plot_heatmap(
     results: Results | pd.DataFrame,
     rows: str | None = None,
@@ -110,24 +103,24 @@ def plot_heatmap(
             + (did_you_mean(aggregate, AGGREGATES) or f"; use {', '.join(AGGREGATES)}")
         )
     down, across = grouped(results, rows), grouped(results, columns)
-    tiles = _tiles(down, across, value)
-    table = _table(down, across, tiles, value, aggregate)
+    tiles = _tiles(down, across, value, aggregate)
+    table = _table(down, across, tiles, value)
     heading = f"{aggregate.capitalize()} {title([value])} by {title([rows, columns])}"
     if down.nothing:
         return Sheet.empty(ax, heading, down.nothing).done(table)
+    lines = [
+        *down.within((rows, columns)),
+        *down.failures,
+        *dict.fromkeys(down.undrawn + across.undrawn),
+    ]
+    down, across = down.drawn, across.drawn
+    tiles = tiles.loc[(slice(MOST - 1), slice(MOST - 1)), :]
     written = _writer(source, value, aggregate)
-    texts = [[_text(tile, written, aggregate) for tile in row] for row in tiles]
-    needed = _needed(texts)
-    wide, high = _tile_size(ax, down, across, needed)
-    size = TEXT * min(1.0, wide / needed, high / (TILE - PADDING / 2))
-    values = np.array([[tile.number(aggregate) for tile in row] for row in tiles])
-    legible = size >= SMALLEST
-    lines = _lines(down, across, aggregate, spread=legible and "±" in str(texts))
-    if not legible and np.isfinite(values).any():
-        ends = written(np.nanmin(values)), written(np.nanmax(values))
-        lines.append("From {} (dark) to {} (light)".format(*ends))
+    texts = _texts(tiles, written, aggregate, len(across))
+    wide, size = _sizes(ax, down, across, texts)
+    lines = [_explained(tiles, texts, written, aggregate, size), *lines]
     sheet = _sheet(ax, heading, down, across, lines, wide)
-    _draw(sheet, values, texts, size)
+    _draw(sheet, tiles["number"].to_numpy().reshape(len(down), -1), texts, size)
     return sheet.done(table)
 
 
@@ -173,39 +166,47 @@ def _has_numbers(source: Source, name: str) -> bool:
     return pd.api.types.is_numeric_dtype(column)  # booleans are
 
 
-def _tiles(down: Groups, across: Groups, value: str) -> list[list[Tile]]:
-    return [[_tile(row.rows, column.rows, value) for column in across] for row in down]
+def _tiles(down: Groups, across: Groups, value: str, aggregate: str) -> pd.DataFrame:
+    """For each place in rows and columns: `number`, `sd`, `n` and how many `asked`."""
+    table = down.source.table
+    trials = pd.DataFrame(
+        {
+            "row": _places(down),
+            "column": _places(across),
+            "value": numbers(table, value).mask(failed(table)),
+        }
+    )
+    both = trials.groupby(["row", "column"])["value"]
+    everywhere = pd.MultiIndex.from_product([range(len(down)), range(len(across))])
+    n = both.count().reindex(everywhere, fill_value=0)
+    return pd.DataFrame(
+        {
+            "number": both.agg(aggregate)
+            .reindex(everywhere)
+            .where(n > 0),  # not 0
+            "sd": both.std().reindex(everywhere),
+            "n": n,
+            "asked": both.size().reindex(everywhere, fill_value=0),
+        }
+    )
 
 
-def _tile(row: pd.DataFrame, column: pd.DataFrame, value: str) -> Tile:
-    both = row.loc[row.index.intersection(column.index)]
-    answered = both[~failed(both)]
-    return Tile(numbers(answered, value).dropna(), len(both))
+def _places(groups: Groups) -> pd.Series[int]:
+    """For each trial the place of its group."""
+    sizes = [len(group.rows) for group in groups]
+    trials = [trial for group in groups for trial in group.rows.index]
+    return pd.Series(np.repeat(np.arange(len(groups)), sizes), index=trials, dtype=int)
 
 
 def _table(
-    down: Groups,
-    across: Groups,
-    tiles: list[list[Tile]],
-    value: str,
-    aggregate: str,
+    down: Groups, across: Groups, tiles: pd.DataFrame, value: str
 ) -> pd.DataFrame:
-    """A row for each tile, from left to right and from the top down."""
-    places = [
-        (row, column) for row in range(len(down)) for column in range(len(across))
-    ]
-    index = pd.MultiIndex.from_arrays(
-        [
-            down.index.take([row for row, _ in places]),
-            across.index.take([column for _, column in places]),
-        ]
-    )
-    rows = [
-        (tile.number(aggregate), tile.values.std(), len(tile.values), tile.asked)
-        for row in tiles
-        for tile in row
-    ]
-    return pd.DataFrame(rows, index=index, columns=[value, "sd", "n", "asked"])
+    """The tiles under the values of the two parameters."""
+    table = tiles.set_axis([value, "sd", "n", "asked"], axis="columns")
+    places = np.array(tiles.index.to_list(), dtype=int).reshape(-1, 2)
+    rows, columns = down.index.take(places[:, 0]), across.index.take(places[:, 1])
+    table.index = pd.MultiIndex.from_arrays([rows, columns])
+    return table
 
 
 def _writer(source: Source, value: str, aggregate: str) -> Callable[[float], str]:
@@ -217,17 +218,39 @@ def _writer(source: Source, value: str, aggregate: str) -> Callable[[float], str
     return seconds if value.endswith("_s") else number
 
 
-def _text(
-    tile: Tile, written: Callable[[float], str], aggregate: str
-) -> tuple[str, str]:
-    """The number, and below it the spread and the number of trials."""
-    if tile.values.empty:
-        return "", "failed" if tile.asked else "not asked"
-    spread = aggregate == "mean" and written is not percent and len(tile.values) > 1
-    return (
-        written(tile.number(aggregate)),
-        f"±{written(tile.values.std())}  " * spread + f"n={len(tile.values):,}",
-    )
+def _texts(
+    tiles: pd.DataFrame,
+    written: Callable[[float], str],
+    aggregate: str,
+    columns: int,
+) -> Texts:
+    """The numbers, and below each the spread and the number of trials."""
+
+    def text(tile: Any) -> tuple[str, str]:
+        if not tile.n:
+            return "", "failed" if tile.asked else "not asked"
+        spread = aggregate == "mean" and written is not percent and tile.n > 1
+        below = f"±{written(tile.sd)}  " * spread + f"n={tile.n:,}"
+        return written(tile.number), below
+
+    flat = [text(tile) for tile in tiles.itertuples()]
+    return [flat[start : start + columns] for start in range(0, len(flat), columns)]
+
+
+def _explained(
+    tiles: pd.DataFrame,
+    texts: Texts,
+    written: Callable[[float], str],
+    aggregate: str,
+    size: float,
+) -> str:
+    """What the numbers are, or the colours if there is no room for numbers."""
+    what = f"{aggregate.capitalize()} over the trials of each combination"
+    if size >= SMALLEST:
+        spread = any("±" in below for row in texts for _, below in row)
+        return what + (", ± their standard deviation" if spread else "")
+    ends = tiles["number"].min(), tiles["number"].max()
+    return f"{what}, from {written(ends[0])} (dark) to {written(ends[1])} (light)"
 
 
 def _sheet(
@@ -283,26 +306,23 @@ def _room(left: float) -> float:
     return WIDTH - 2 * MARGIN - left
 
 
-def _tile_size(
-    ax: Axes | None, down: Groups, across: Groups, needed: float
+def _sizes(
+    ax: Axes | None, down: Groups, across: Groups, texts: Texts
 ) -> tuple[float, float]:
-    """How wide and how high a tile is: in a plot of its own, as its texts need."""
+    """How wide a tile is, and the size of letters in it.
+
+    In a plot of its own a tile is as wide as its texts need, within limits; on given
+    axes the letters are as small as they must be.
+    """
+    needed = _needed(texts)
     if ax is None:
-        room = _room(_left(down))
-        wide = max(needed, min(WIDEST, room / len(across)))
-        wide = min(wide, 2 * WIDTH / len(across))
-        return max(wide, NARROWEST / len(across)), TILE
-    wide, high = size_of(ax)
-    return wide / len(across), high / len(down)
-
-
-def _lines(down: Groups, across: Groups, aggregate: str, *, spread: bool) -> list[str]:
-    return [
-        f"{aggregate.capitalize()} over the trials of each combination"
-        + (", ± their standard deviation" if spread else ""),
-        *down.within({*down.names, *across.names}),
-        *down.failures,
-    ]
+        high, columns = TILE, len(across)
+        wide = max(needed, min(WIDEST, _room(_left(down)) / columns))
+        wide = max(min(wide, 2 * WIDTH / columns), NARROWEST / columns)
+    else:
+        all_wide, all_high = size_of(ax)
+        wide, high = all_wide / len(across), all_high / len(down)
+    return wide, TEXT * min(1.0, wide / needed, high / (TILE - PADDING / 2))
 
 
 def _needed(texts: Texts) -> float:

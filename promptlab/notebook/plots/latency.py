@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from promptlab.notebook.figures import Plot
-from promptlab.notebook.plots.groups import Group, Groups, grouped
+from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped
 from promptlab.notebook.plots.key import Key
-from promptlab.notebook.plots.lettering import exact, fonts, number, percent, trials
+from promptlab.notebook.plots.lettering import exact, fonts, number, percent
 from promptlab.notebook.plots.rows import Column
 from promptlab.notebook.plots.sheet import AS_IT_IS, Sheet, dashed
 from promptlab.results.results import Results
@@ -45,7 +45,7 @@ def plot_latency(
     groups = grouped(results, by)
     title = f"Latency{groups.by}"
     table = groups.table(_quantiles)
-    known = int(table["n"].sum())
+    known = groups.known("latency_s")
     unknown = "" if known else "The latency of no trial is known"
     if why := groups.nothing or unknown:
         return Sheet.empty(ax, title, why).done(table)
@@ -54,19 +54,21 @@ def plot_latency(
         "percentile",
         *groups.pooled,
         *groups.failures,
-        *_unknown(groups, known),
+        *groups.unknown("Latency", known),
+        *groups.undrawn,
     ]
-    unit, factor = ("s", 1) if table["p95_s"].max() >= 1 else ("ms", 1000)
+    drawn, plotted = groups.drawn, table[:MOST]
+    unit, factor = ("s", 1) if plotted["p95_s"].max() >= 1 else ("ms", 1000)
     columns = [
-        *(_column(name, table[f"{name}_s"] * factor, unit) for name in SHARES),
-        Column("n", [f"{n:,}" for n in table["n"]]),
+        *(_column(name, plotted[f"{name}_s"] * factor, unit) for name in SHARES),
+        Column("n", [f"{n:,}" for n in plotted["n"]]),
     ]
-    key = Key(groups.members, columns)
+    key = Key(drawn.members, columns)
     height = max(210.0, key.height)
     sheet = Sheet.of(ax, title, lines, height=height, left=32.0, right=key.width)
     key.draw(sheet)
-    _draw(sheet, groups, table)
-    _measure(sheet, table, unit, factor)
+    _draw(sheet, drawn, plotted)
+    _measure(sheet, plotted, unit, factor)
     return sheet.done(table)
 
 
@@ -91,11 +93,6 @@ def _within(times: pd.Series[float], share: float) -> float:
 def _column(name: str, times: pd.Series[float], unit: str) -> Column:
     known = [f"{number(time)} {unit}" if time == time else "–" for time in times]
     return Column(name, known)
-
-
-def _unknown(groups: Groups, known: int) -> list[str]:
-    n = sum(group.n for group in groups)
-    return [f"Latency unknown: {n - known:,} of {trials(n)}, left out"] * (known < n)
 
 
 def _draw(sheet: Sheet, groups: Groups, table: pd.DataFrame) -> None:

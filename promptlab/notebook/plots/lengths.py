@@ -10,12 +10,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from promptlab.notebook.figures import Plot
-from promptlab.notebook.plots.groups import Group, Groups, grouped
-from promptlab.notebook.plots.lettering import exact, percent, trials
+from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped
+from promptlab.notebook.plots.lettering import exact, percent
 from promptlab.notebook.plots.rows import Column, leave_blank, rows
 from promptlab.notebook.plots.sheet import Sheet
 from promptlab.notebook.plots.strips import ROW, draw_strip, thinned
 from promptlab.results.results import Results
+
+UNCOUNTED = "In characters: the server counted no tokens"
 
 
 def plot_lengths(
@@ -32,8 +34,8 @@ def plot_lengths(
     Returns a figure, its `.table` the plotted values; or `ax`, if that is given.
     """
     groups = grouped(results, by)
-    counted = any(g.numbers("output_tokens").notna().any() for g in groups)
-    unit = "tokens" if counted else "characters"
+    known = groups.known("output_tokens")
+    unit = "tokens" if known else "characters"
     title = f"Length of the output{groups.by}"
     table = groups.table(lambda group: _lengths(group, unit))
     if groups.nothing:
@@ -44,17 +46,19 @@ def plot_lengths(
         + ("; rings were cut short by max_tokens" if cut else ""),
         *groups.pooled,
         *groups.failures,
-        *_unknown(groups, unit),
+        *(groups.unknown("Length", known) if known else [UNCOUNTED]),
         *thinned(list(table["n"])),
+        *groups.undrawn,
     ]
-    columns = _columns(table, groups)
-    sheet = rows(ax, title, lines, groups.labels, columns, height=ROW)
-    for row, group in enumerate(groups):
+    drawn, plotted = groups.drawn, table[:MOST]
+    columns = _columns(plotted, drawn)
+    sheet = rows(ax, title, lines, drawn.labels, columns, height=ROW)
+    for row, group in enumerate(drawn):
         lengths = lengths_of(group, unit).dropna()
         draw_strip(sheet, row, lengths, group.mark, hollow=_truncated(group))
         if lengths.empty:
             leave_blank(sheet, row, group, "length unknown")
-    sheet.from_zero(table["longest"])
+    sheet.from_zero(plotted["longest"])
     sheet.label_x(f"{unit} per output")
     sheet.grid("x")
     return sheet.done(table)
@@ -93,14 +97,6 @@ def _told(group: Group) -> int:
     if "finish_reason" not in group.answered:
         return 0
     return int(group.answered["finish_reason"].notna().sum())
-
-
-def _unknown(groups: Groups, unit: str) -> list[str]:
-    n = sum(group.n for group in groups)
-    if unit == "characters":
-        return ["In characters: the server counted no tokens"]
-    known = sum(int(group.numbers("output_tokens").notna().sum()) for group in groups)
-    return [f"Length unknown: {n - known:,} of {trials(n)}, left out"] * (known < n)
 
 
 def _columns(table: pd.DataFrame, groups: Groups) -> list[Column]:

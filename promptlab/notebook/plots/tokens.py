@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from promptlab.notebook.colours import mixed
 from promptlab.notebook.figures import Plot
-from promptlab.notebook.plots.groups import Group, Groups, grouped
+from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped
 from promptlab.notebook.plots.lettering import number, trials
 from promptlab.notebook.plots.rows import Column, leave_blank, rows
 from promptlab.notebook.plots.sheet import Ink, Sheet
@@ -54,18 +54,20 @@ def plot_tokens(
     unknown = "" if table["total_tokens"].notna().any() else "The server counted none"
     if why := groups.nothing or unknown:
         return Sheet.empty(ax, title, why).done(table)
-    drawn = [part for part in PARTS if table[part].gt(0).any()]
+    parts = [part for part in PARTS if table[part].gt(0).any()]
     lines = [
         "Mean of each part; the line runs from the 10th to the 90th percentile of "
         "the totals",
         *groups.pooled,
         *groups.failures,
         *_unknown(groups),
+        *groups.undrawn,
     ]
+    drawn, plotted = groups.drawn, table[:MOST]
     ground = Ink.on(ax).ground
-    columns = [*(_part_column(p, table, ground) for p in drawn), *_sums(table)]
-    sheet = rows(ax, title, lines, groups.labels, columns, height=25.0)
-    _draw(sheet, groups, table, drawn)
+    columns = [*(_part_column(p, plotted, ground) for p in parts), *_sums(plotted)]
+    sheet = rows(ax, title, lines, drawn.labels, columns, height=25.0)
+    _draw(sheet, drawn, plotted, parts)
     sheet.label_x("tokens per trial")
     return sheet.done(table)
 
@@ -105,18 +107,14 @@ def _less(whole: pd.Series[float], part: pd.Series[float]) -> pd.Series[float]:
 
 def _unknown(groups: Groups) -> list[str]:
     """Lines on what the server did not say."""
-    n = sum(group.n for group in groups)
-    known = {
-        name: sum(int(group.numbers(column).notna().sum()) for group in groups)
-        for column, name in COUNTED.items()
-    }
-    never = [name for name, trials in known.items() if not trials]
+    n = len(groups.answered)
+    known = {name: groups.known(column) for column, name in COUNTED.items()}
     lines = [
         f"{name.capitalize()}: known for {count:,} of {trials(n)}, the mean is theirs"
         for name, count in known.items()
         if 0 < count < n
     ]
-    if never:
+    if never := [name for name, count in known.items() if not count]:
         lines.append(f"The server did not count: {', '.join(never)}")
     return lines
 
@@ -142,12 +140,12 @@ def shade(part: str, colour: str, ground: str) -> str:
 
 
 def _draw(
-    sheet: Sheet, groups: Groups, table: pd.DataFrame, drawn: Sequence[str]
+    sheet: Sheet, groups: Groups, table: pd.DataFrame, parts: Sequence[str]
 ) -> None:
     ax, ink = sheet.ax, sheet.ink
     places = np.arange(len(groups))
     left = np.zeros(len(groups))
-    for part in drawn:
+    for part in parts:
         widths = table[part].fillna(0.0).to_numpy()
         ax.barh(
             places,

@@ -142,6 +142,17 @@ def test_a_figure_grows_with_its_groups(draw: Draw) -> None:
 
 
 @every
+def test_of_very_many_groups_the_first_are_drawn_and_the_plot_says_so(
+    draw: Draw,
+) -> None:
+    figure = draw(trials([f"p{n}" for n in range(200)]), **_two(draw))
+
+    assert len(figure.table) == 200
+    assert "The first 60 of 200 are drawn; .table has all" in texts(axes_of(figure))
+    figure._repr_png_()
+
+
+@every
 def test_texts_are_legible_on_a_dark_figure_of_the_reader(draw: Draw) -> None:
     ax = own_axes()
     figure = ax.get_figure()
