@@ -181,9 +181,7 @@ def _tiles(down: Groups, across: Groups, value: str, aggregate: str) -> pd.DataF
     n = both.count().reindex(everywhere, fill_value=0)
     return pd.DataFrame(
         {
-            "number": both.agg(aggregate)
-            .reindex(everywhere)
-            .where(n > 0),  # not 0
+            "number": both.agg(aggregate).reindex(everywhere).where(n > 0),  # not 0
             "sd": both.std().reindex(everywhere),
             "n": n,
             "asked": both.size().reindex(everywhere, fill_value=0),
