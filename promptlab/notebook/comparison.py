@@ -114,31 +114,23 @@ class Comparison:
         """
         names = _checked_by(source, by)
         table = source.table
-        column, first_of_column = _grouped([_coded(table[n]).codes for n in names])
-        if len(first_of_column) > MOST_COLUMNS:
+        column, firsts = _grouped([_coded(table[n]).codes for n in names])
+        if len(firsts) > MOST_COLUMNS:
             raise SpecError(
-                f"compare: {' and '.join(names)} have {len(first_of_column):,} values; "
+                f"compare: {' and '.join(names)} have {len(firsts):,} values; "
                 f"at most {MOST_COLUMNS} can be compared"
             )
         varying = [n for n in source.varying if n not in names]
         fixed = [n for n in varying if _goes_with(source, n, names, column)]
         others = tuple(n for n in varying if n not in fixed)
         keys = [n for n in (*others, "case", "repeat") if n in table and n not in names]
-        row, first_of_row = _grouped([_coded(table[n]).codes for n in keys], len(table))
-        labels = {n: _taken(table[n], first_of_column) for n in (*names, *fixed)}
-        columns = tuple(
-            Column(
-                {name: labels[name][i] for name in names},
-                {name: labels[name][i] for name in fixed},
-            )
-            for i in range(len(first_of_column))
-        )
-        places = _places(row, column, (len(first_of_row), len(columns)))
+        row, rows = _grouped([_coded(table[n]).codes for n in keys], len(table))
+        places = _places(row, column, (len(rows), len(firsts)))
         if isinstance(places, tuple):
             raise SpecError(_told_twice(table, places, (*names, *keys)))
-        return cls(
-            source, names, others, columns, places, _checked_score(source, score)
-        )
+        columns = tuple(_columns(table.iloc[firsts], names, fixed))
+        score = _checked_score(source, score)
+        return cls(source, names, others, columns, places, score)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -440,8 +432,13 @@ def _told_twice(
     )
 
 
-def _taken(values: pd.Series[Any], at: np.ndarray) -> list[Any]:
-    return [plain(value) for value in list(values.take(at))]
+def _columns(
+    firsts: pd.DataFrame, by: Sequence[str], fixed: Sequence[str]
+) -> Iterator[Column]:
+    """The columns, from one trial of each."""
+    labels = {n: [plain(v) for v in list(firsts[n])] for n in (*by, *fixed)}
+    for i in range(len(firsts)):
+        yield Column({n: labels[n][i] for n in by}, {n: labels[n][i] for n in fixed})
 
 
 def plain(value: Any) -> Any:

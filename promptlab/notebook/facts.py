@@ -12,12 +12,17 @@ NOT_SENT = "not sent"
 
 
 def label(value: Any) -> str:
-    """The label of a parameter's value, or any other value of the table."""
+    """The label of a parameter's value, or any other value of the table.
+
+    >>> label(0.70), label(1.0), label("plain"), label(None), label(True)
+    ('0.7', '1', 'plain', 'not sent', 'true')
+    """
     if value is None:
         return NOT_SENT
-    if isinstance(value, bool) or not isinstance(value, float):
+    if not isinstance(value, float):
         return plain_text(value)
-    return f"{value:g}"
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def plain_text(value: Any) -> str:
