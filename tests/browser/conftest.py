@@ -84,13 +84,18 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture
+def traffic() -> Traffic:
+    """What the pages of a test ask for, and get."""
+    return Traffic()
+
+
+@pytest.fixture
 def context(
-    request: pytest.FixtureRequest, browser: Browser
+    request: pytest.FixtureRequest, browser: Browser, traffic: Traffic
 ) -> Iterator[BrowserContext]:
     """A fresh profile; at its end the test fails if a page asked another machine."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     context.set_default_timeout(PATIENCE_MS)
-    traffic = Traffic()
     traffic.watch(context)
     request.node.stash[CONTEXT] = context
     request.node.stash[TRAFFIC] = traffic

@@ -19,7 +19,7 @@ except ImportError:  # all tests of this folder are skipped then
     expect = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Locator, Page
+    from playwright.sync_api import BrowserContext, Locator, Page, WebSocket
 
 LOOPBACK = "127.0.0.1"
 READY = """() => {
@@ -47,6 +47,8 @@ class Traffic:
     """What a browser asked for, and what went wrong in its pages."""
 
     urls: list[str] = field(default_factory=list)
+    received: list[bytes] = field(default_factory=list)
+    """What kernels sent, message for message."""
     errors: list[str] = field(default_factory=list)
 
     def watch(self, context: BrowserContext) -> None:
@@ -56,13 +58,20 @@ class Traffic:
         context.on("weberror", lambda found: self.errors.append(str(found.error)))
 
     def _watch_page(self, page: Page) -> None:
-        page.on("websocket", lambda socket: self.urls.append(socket.url))
+        page.on("websocket", self._watch_socket)
         page.on(
             "console",
             lambda said: (
                 self.errors.append(said.text) if said.type == "error" else None
             ),
         )
+
+    def _watch_socket(self, socket: WebSocket) -> None:
+        self.urls.append(socket.url)
+        socket.on("framereceived", self._note)
+
+    def _note(self, payload: str | bytes) -> None:
+        self.received.append(payload.encode() if isinstance(payload, str) else payload)
 
     @property
     def strays(self) -> list[str]:
@@ -147,6 +156,7 @@ class NotebookPage:
         expect(self.page.locator("body")).to_have_attribute(
             "data-jp-theme-light", "false"
         )
+        expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
 
     def command(self, name: str, **options: Any) -> None:
         """Has JupyterLab do something, and waits for its end."""
