@@ -3,6 +3,7 @@
     promptlab/
     ├── errors.py      what we raise, drawn as a tree
     ├── spec/          WHAT TO RUN       prompts, datasets, grids, requests, their keys
+    ├── money/         WHAT IT COSTS     usage, prices
     ├── results/       WHAT CAME BACK    records, the table, exports
     ├── execution/     DOING IT          client, cache, limits, retries, runner
     ├── notebook/      LOOKING AT IT     comparison, rating, plots, panels
@@ -11,10 +12,10 @@
     ├── files.py       the user's files: config.yaml, prompts, datasets
     └── cli/           python -m promptlab ...
 
-Imports point one way: errors ← spec ← results ← execution ← cli, and errors, spec,
-results ← files ← cli; `notebook` sees results, and runs an experiment through its own
-methods; `offline` imports nothing of ours. Names are loaded when they are first used,
-so that importing the package does nothing and takes no time.
+Imports point one way: errors ← spec ← money ← results ← execution ← cli, and errors,
+spec, results ← files ← cli; `notebook` sees results, and runs an experiment through its
+own methods; `offline` imports nothing of ours. Names are loaded when they are first
+used, so that importing the package does nothing and takes no time.
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
     from promptlab.execution.records import find_run, recorded_runs
     from promptlab.execution.runner import arun, run, start
     from promptlab.files import load_experiment
+    from promptlab.money.prices import Prices
+    from promptlab.money.usage import Usage
     from promptlab.offline import OfflineServer
     from promptlab.results.exports import read_results
-    from promptlab.results.record import Failure, Record, Response, Usage
+    from promptlab.results.record import Failure, Record, Response
     from promptlab.results.results import Results
     from promptlab.spec.dataset import Case, Dataset
     from promptlab.spec.experiment import Experiment, Trial
@@ -52,6 +55,7 @@ _HOMES = {
     "OfflineServer": "offline",
     "OpenAIClient": "execution.client",
     "Plan": "execution.plan",
+    "Prices": "money.prices",
     "Prompt": "spec.prompt",
     "PromptlabError": "errors",
     "PromptlabWarning": "errors",
@@ -63,7 +67,7 @@ _HOMES = {
     "SDKClient": "execution.client",
     "SpecError": "errors",
     "Trial": "spec.experiment",
-    "Usage": "results.record",
+    "Usage": "money.usage",
     "Variant": "spec.grid",
     "arun": "execution.runner",
     "find_run": "execution.records",
@@ -84,6 +88,7 @@ __all__ = [
     "OfflineServer",
     "OpenAIClient",
     "Plan",
+    "Prices",
     "Prompt",
     "PromptlabError",
     "PromptlabWarning",

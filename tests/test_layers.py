@@ -19,13 +19,17 @@ ROOT = Path(pl.__file__).parent
 BELOW: dict[str, set[str]] = {
     "errors": set(),
     "spec": {"errors"},
-    "results": {"errors", "spec"},
+    "money": {"errors", "spec"},
+    "results": {"errors", "spec", "money"},
     "home": {"errors"},
-    "execution": {"errors", "spec", "results", "home", "offline"},
+    "execution": {"errors", "spec", "money", "results", "home", "offline"},
     "notebook": {"errors", "spec", "results", "home"},
     "files": {"errors", "spec", "results"},
     "offline": set(),
-    "cli": {"errors", "spec", "results", "execution", "files", "offline", "promptlab"},
+    "cli": {
+        *("errors", "spec", "money", "results", "execution", "files", "offline"),
+        "promptlab",
+    },
     "__main__": {"cli"},
     "promptlab": set(),
 }
@@ -46,9 +50,13 @@ HOMES = {
     "aiohttp": {"execution.client", "offline.server"},
     "diskcache": {"execution.cache"},
     "dotenv": {"execution.credentials"},
+    "genai_prices": {"money.prices"},
     "httpx2": {"execution.client"},
     "jinja2": {"spec.prompt"},
-    "numpy": {"results.table", "execution.plan"},
+    "numpy": {
+        *("money.prices", "results.costs", "results.results", "results.table"),
+        "execution.plan",
+    },
     "openai": {"execution.client"},
     "openpyxl": {"results.exports"},
     "pandas": {

@@ -78,10 +78,11 @@ def _print_failures(results: Results) -> None:
         groups.setdefault(sort, []).append(trial)
     tell("failed:")
     for trials in list(groups.values())[:5]:
-        shown = ", ".join(map(str, trials[:5])) + (", …" if len(trials) > 5 else "")
-        which = f"trial{'' if len(trials) == 1 else 's'} {shown}"
+        rest = "".join(f", {trial}" for trial in trials[1:5])
+        which = f"{results.experiment.trials[trials[0]]}{rest}"
         first = results.failures[trials[0]].summary
-        tell(f"  {len(trials):,} × {first} ({which})")
+        tell(f"  {len(trials):,} × {first}")
+        tell(f"      {which}{', …' if len(trials) > 5 else ''}")
     if len(groups) > 5:
         tell(f"  and {len(groups) - 5} other kinds")
 

@@ -8,8 +8,7 @@ a miss with a warning. And many rows are read or written in one statement.
 
 An entry is three lines of JSON, under the key of its request:
 
-1. what the table shows: output, finish_reason, the four token counts, latency_s, then
-   the number of attempts and when it was received, in seconds since 1970;
+1. the head, what the table shows and what decides on the price: see `HEAD`;
 2. the request, exactly as it was hashed for the key;
 3. the answer as received, byte for byte. No header and no API key is kept.
 """
@@ -21,7 +20,7 @@ import sqlite3
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -32,9 +31,10 @@ import diskcache
 import orjson
 from diskcache.core import MODE_RAW, UNKNOWN
 
-from promptlab.errors import CacheError, PromptlabWarning
+from promptlab.errors import CacheError, CallError, PromptlabWarning
 from promptlab.home import home, ignore_in_git, private_folder
-from promptlab.results.record import Response, Usage
+from promptlab.money.usage import Usage
+from promptlab.results.record import Failure, Response
 from promptlab.spec.request import Request
 
 if TYPE_CHECKING:
@@ -44,9 +44,17 @@ if TYPE_CHECKING:
 KEYS_AT_ONCE = 5_000
 """Keys asked for in one statement; SQLite's own bound is 32,766."""
 
-HEAD_FIELDS = 7
-"""How many members of an entry's first line the table shows."""
+HEAD = (
+    *("output", "finish_reason"),
+    *("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens"),
+    *("cache_write_tokens", "latency_s", "received_s", "model", "service_tier"),
+    "attempts",
+)
+"""The members of an entry's first line, in order. Times are in seconds, `received_s`
+since 1970; `model` is the one that answered."""
 
+TOKENS = slice(2, 7)
+RECEIVED = HEAD.index("received_s")
 
 SETTINGS = {
     "eviction_policy": "none",
@@ -119,7 +127,7 @@ class Entry:
 
     key: str
     head: list[Any]
-    """The first line: what the table shows, attempts, when it was received."""
+    """The first line: see `HEAD`."""
     request_json: bytes
     body: bytes
     experiment: str = ""
@@ -128,18 +136,7 @@ class Entry:
     @classmethod
     def of(cls, request: Request, response: Response, experiment: str) -> Entry:
         """The entry that keeps this answer to this request."""
-        usage = response.usage
-        head = [
-            response.output,
-            response.finish_reason,
-            usage.input_tokens,
-            usage.cached_input_tokens,
-            usage.output_tokens,
-            usage.reasoning_tokens,
-            response.latency_s,
-            response.attempts,
-            response.received_s,
-        ]
+        head = _head_of(response)
         return cls(request.key, head, request.canonical_json, response.body, experiment)
 
     @classmethod
@@ -161,16 +158,9 @@ class Entry:
     @property
     def response(self) -> Response:
         """The answer."""
-        output, reason, *tokens, latency_s, attempts, received_s = self.head
-        return Response(
-            output=output,
-            finish_reason=reason,
-            usage=Usage(*tokens),
-            latency_s=latency_s,
-            attempts=attempts,
-            received_s=received_s,
-            body=self.body,
-        )
+        fields = dict(zip(HEAD, self.head, strict=True))
+        usage = Usage(**{name: fields.pop(name) for name in HEAD[TOKENS]})
+        return Response(**fields, usage=usage, body=self.body)
 
 
 class ResponseCache:
@@ -192,13 +182,13 @@ class ResponseCache:
         return next(self._entries(rows), None)
 
     def head(self, key: str) -> list[Any] | None:
-        """What the table shows of one answer; None if there is none."""
+        """The head of one answer; None if there is none."""
         with self._reading():
             rows = self._store.rows(f"{SELECT} AND key = ?", (key,))
         return self._heads_in(rows).get(key) if rows else None
 
     def heads(self, keys: Sequence[str]) -> dict[str, list[Any]]:
-        """What the table shows, by key, of those of the answers that are there."""
+        """The heads, by key, of those of the answers that are there."""
         heads: dict[str, list[Any]] = {}
         for rows in self._selected(keys):
             heads |= self._heads_in(rows)
@@ -216,7 +206,7 @@ class ResponseCache:
 
     def add(self, entries: Sequence[Entry]) -> dict[str, list[Any]]:
         """Stores those of the entries whose key has none; they are on disk when it
-        returns. Gives, by key, what the table shows of those that were there first.
+        returns. Gives, by key, the heads of those that were there first.
 
         An answer once kept stays: another process may have gone on from it.
 
@@ -230,7 +220,7 @@ class ResponseCache:
         return {
             entry.key: there[entry.key]
             for entry in entries
-            if entry.key in there and there[entry.key] != entry.head[:HEAD_FIELDS]
+            if entry.key in there and there[entry.key] != entry.head
         }
 
     def put(self, entries: Sequence[Entry]) -> None:
@@ -347,8 +337,8 @@ class ResponseCache:
         rows = [
             (
                 e.key,
-                e.head[-1],
-                e.head[-1],
+                e.head[RECEIVED],
+                e.head[RECEIVED],
                 e.experiment,
                 len(e.value),
                 MODE_RAW,
@@ -377,7 +367,7 @@ class ResponseCache:
                 self._refuse(key, f"mode {mode}")
                 continue
             try:
-                heads[key] = _head(value[: value.index(b"\n")])[:HEAD_FIELDS]
+                heads[key] = _head(value[: value.index(b"\n")])
             except (ValueError, TypeError) as error:
                 self._refuse(key, error)
         return heads
@@ -450,19 +440,66 @@ def open_cache(cache: ResponseCache | str | os.PathLike[str] | None) -> Response
     return ResponseCache(None if cache is None else Path(cache))
 
 
+def checked_response(response: Response) -> Response:
+    """What a client gave, if it is what the cache can give back.
+
+    Raises:
+        CallError: it is not; the client is wrong.
+    """
+    if not isinstance(response, Response) or not isinstance(response.body, bytes):
+        said = f"a {type(response).__name__}, not a Response with a body of bytes"
+    elif not isinstance(response.headers, Mapping):
+        said = f"headers that are a {type(response.headers).__name__}, not a mapping"
+    else:
+        try:
+            _check_head(orjson.loads(orjson.dumps(_head_of(response))))
+            return response
+        except (ValueError, TypeError, AttributeError):
+            said = f"fields of wrong types: {response!r:.300}"
+    raise CallError(Failure(kind="invalid_reply", message=f"the client gave {said}"))
+
+
+def _head_of(response: Response) -> list[Any]:
+    usage = response.usage
+    return [
+        response.output,
+        response.finish_reason,
+        usage.input_tokens,
+        usage.cached_input_tokens,
+        usage.output_tokens,
+        usage.reasoning_tokens,
+        usage.cache_write_tokens,
+        response.latency_s,
+        response.received_s,
+        response.model,
+        response.service_tier,
+        response.attempts,
+    ]
+
+
 def _head(line: bytes) -> list[Any]:
     """An entry's first line; `ValueError` if it is none that we wrote."""
     head = orjson.loads(line)
+    _check_head(head)
+    return head  # type: ignore[no-any-return]  # checked
+
+
+def _check_head(head: Any) -> None:
     if type(head) is not list or not _is_head(tuple(map(type, head))):
         raise ValueError("its first line is not one of ours")
-    return head
+    asked, read, given, reasoned, written = head[TOKENS]
+    # One of them is out of range just if all their bits together are.
+    bits = (asked or 0) | (read or 0) | (given or 0) | (reasoned or 0) | (written or 0)
+    if not 0 <= bits < 2**53 or not 0 <= head[RECEIVED] < 2**40:
+        raise ValueError("its numbers are out of range")
 
 
 @lru_cache(maxsize=64)
 def _is_head(kinds: tuple[type, ...]) -> bool:
     """Whether an entry's first line may hold values of these types."""
     none, number = type(None), (int, float)
-    known = [(str,), (str, none), *[(int, none)] * 4, number, (int,), number]
+    text, count = (str, none), (int, none)
+    known = [(str,), text, *[count] * 5, number, number, text, text, (int,)]
     return len(kinds) == len(known) and all(map(tuple.__contains__, known, kinds))
 
 

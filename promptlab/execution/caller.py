@@ -10,17 +10,23 @@ from dataclasses import replace
 from typing import Any
 
 from promptlab.errors import CacheError, CallError
-from promptlab.execution.cache import Entry, ResponseCache
+from promptlab.execution.cache import Entry, ResponseCache, checked_response
 from promptlab.execution.client import Client
 from promptlab.execution.commits import GroupCommit, Head
 from promptlab.execution.lanes import Lane
 from promptlab.execution.limiter import Limiter
 from promptlab.execution.loop import background_loop
+from promptlab.execution.meter import Meter
 from promptlab.execution.replies import redacted
 from promptlab.execution.retries import Backoff, Verdict, judge
 from promptlab.execution.settings import Settings
+from promptlab.money.prices import Prices
 from promptlab.results.record import Failure, Response
 from promptlab.spec.request import Request
+
+ATTEMPTS_TO_REACH = 3
+"""How often a call is made at most at a server that has answered none yet, where no
+connection comes about."""
 
 CHARACTERS_PER_TOKEN = 3
 """For the limiter's estimate only: on the safe side for most languages."""
@@ -44,8 +50,7 @@ class Caller:
         experiment: str,
         stop: Callable[[str], None],
     ) -> None:
-        self.calls = 0
-        """How many calls were answered."""
+        self.meter = Meter(Prices.of(settings.prices))
         self.in_flight: set[asyncio.Task[Any]] = set()
         """The tasks whose call has been sent, or whose answer is being stored."""
         self.ending = False
@@ -115,7 +120,7 @@ class Caller:
                 failure = error.failure.after(attempt)
             if judge(failure) is not Verdict.REPEAT:
                 raise CallError(failure)
-            if attempt >= self._settings.max_attempts:
+            if attempt >= self._most_attempts(failure, lane):
                 raise CallError(failure)
             wait_s = self._backoff.wait_s(attempt, failure, self._dice)
             if waited_s + wait_s > self._settings.max_wait_s:
@@ -123,6 +128,12 @@ class Caller:
             waited_s += wait_s
             if not failure.retry_after_s:  # else the whole lane waits
                 await lane.rest(wait_s)
+
+    def _most_attempts(self, failure: Failure, lane: Lane) -> int:
+        """Fewer at a server that was never reached: most likely it is not there."""
+        most = self._settings.max_attempts
+        never = failure.kind == "unreachable" and not lane.answered
+        return min(most, ATTEMPTS_TO_REACH) if never else most
 
     async def _attempt(self, request: Request, lane: Lane, attempt: int) -> Head:
         """One attempt: sent within the limits, stored before its place is given up."""
@@ -139,7 +150,8 @@ class Caller:
             response = await self._complete(request)
             lane.limiter.learn(response.headers, time.monotonic())
             lane.limiter.answered()
-            self.calls += 1
+            lane.answered = True
+            self.meter.add(request, response)
             if attempt > 1:
                 response = replace(response, attempts=attempt)
             return await self._stored(request, response)
@@ -153,7 +165,7 @@ class Caller:
     async def _complete(self, request: Request) -> Response:
         """The client's answer; an exit or a cancellation of its own is one call's."""
         try:
-            return await self._client.complete(request)
+            return checked_response(await self._client.complete(request))
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit) as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task and task.cancelling():

@@ -19,10 +19,10 @@ from urllib.request import getproxies, proxy_bypass
 import orjson
 
 from promptlab.errors import CallError, PromptlabError
-from promptlab.execution.credentials import Secret, is_loopback
+from promptlab.execution.credentials import Secret
 from promptlab.execution.replies import read_reply, redacted
-from promptlab.execution.routes import OFFLINE_SCHEME
 from promptlab.results.record import Failure, Response
+from promptlab.spec.address import OFFLINE_SCHEME, is_loopback
 from promptlab.spec.request import Request
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     import yarl
 
     from promptlab.offline import OfflineServer
+
+LARGEST_REPLY = 64_000_000
+"""Bytes; no answer is so long, but a few kilobytes can be compressed from it."""
 
 CONNECT_S = 30.0
 """How long a connection may take to open; the SDK's 5 s are short when it is busy."""
@@ -109,11 +112,13 @@ class OpenAIClient:
                 proxy=endpoint.proxy,
                 allow_redirects=False,
             ) as reply:
-                body = await reply.read()
+                body = await _whole(reply)
                 latency_s = time.perf_counter() - started
                 return read_reply(reply.status, reply.headers, body, latency_s)
         except TimeoutError as error:
             raise CallError(_timeout(self._timeout_s)) from error
+        except aiohttp.ClientConnectorError as error:
+            raise CallError(_unreachable(request, error.os_error, key)) from error
         except (aiohttp.ClientError, OSError) as error:
             raise CallError(_broken(error, key)) from error
         except CallError as error:
@@ -200,7 +205,12 @@ class SDKClient:
         except openai.APITimeoutError as error:
             raise CallError(_timeout(None)) from error
         except (openai.APIConnectionError, httpx2.HTTPError) as error:
-            raise CallError(_broken(error.__cause__ or error, self._key)) from error
+            cause = error.__cause__ or error
+            if isinstance(cause, httpx2.ConnectError):
+                failure = _unreachable(request, cause, self._key)
+            else:
+                failure = _broken(cause, self._key)
+            raise CallError(failure) from error
         latency_s = time.perf_counter() - started
         try:
             return read_reply(status, headers, body, latency_s)
@@ -217,6 +227,27 @@ class SDKClient:
 
     def __repr__(self) -> str:
         return f"SDKClient({self.base_url!r})"
+
+
+async def _whole(reply: aiohttp.ClientResponse) -> bytes:
+    """The body of a reply, as long as an answer may be once it is decompressed."""
+    length = reply.content_length
+    plain = "Content-Encoding" not in reply.headers
+    if plain and length is not None and length <= LARGEST_REPLY:
+        return await reply.read()
+    parts = []
+    left = LARGEST_REPLY
+    async for part in reply.content.iter_any():
+        parts.append(part)
+        left -= len(part)
+        if left < 0:
+            raise CallError(
+                Failure(
+                    kind="invalid_reply",
+                    message=f"the reply is larger than {LARGEST_REPLY // 10**6} MB",
+                )
+            )
+    return b"".join(parts)
 
 
 def _sdk_headers(address: str, key: str, extra: Mapping[str, str]) -> dict[str, str]:
@@ -258,6 +289,15 @@ def _broken(error: BaseException, key: str) -> Failure:
     said = " ".join(str(error).split()) or type(error).__name__
     return Failure(
         kind="connection", message=f"the connection failed: {redacted(said, key)}"
+    )
+
+
+def _unreachable(request: Request, error: BaseException, key: str) -> Failure:
+    said = " ".join(str(error).split()) or type(error).__name__
+    return Failure(
+        kind="unreachable",
+        message=f"no connection to {request.base_url}: {redacted(said, key)}; "
+        "is the server running, and base_url right?",
     )
 
 

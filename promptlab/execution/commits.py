@@ -25,6 +25,7 @@ class GroupCommit:
     def __init__(self, write: Callable[[Sequence[Entry]], Mapping[str, Head]]) -> None:
         """`write` stores entries, and gives what is stored in the place of some."""
         self._write = write
+        self._closed = False
         self._loop = asyncio.get_running_loop()
         self._waiting: queue.SimpleQueue[tuple[Entry, asyncio.Future[Head]] | None]
         self._waiting = queue.SimpleQueue()
@@ -40,6 +41,8 @@ class GroupCommit:
         Raises:
             CacheError: it cannot be written.
         """
+        if self._closed:
+            raise CacheError("the run is over: nothing more is stored")
         written: asyncio.Future[Head] = self._loop.create_future()
         self._waiting.put((entry, written))
         # What was paid for is written even if the one who waits for it gives up.
@@ -47,6 +50,7 @@ class GroupCommit:
 
     async def close(self) -> None:
         """Returns when all that waits is on disk and the thread has ended."""
+        self._closed = True
         self._waiting.put(None)
         await asyncio.to_thread(self._thread.join)
 

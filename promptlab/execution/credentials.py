@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import ipaddress
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from promptlab.errors import CredentialsError, SpecError
+from promptlab.spec.address import is_loopback
 
 ApiKey = str | Callable[[], str | Awaitable[str]]
 
@@ -100,14 +100,3 @@ def check_transport(base_url: str, *, allow_insecure: bool) -> None:
         f"{base_url} is not encrypted: key and prompts would be readable on the way; "
         "use https, or pass allow_insecure=True for a server you trust"
     )
-
-
-def is_loopback(base_url: str) -> bool:
-    """Whether a URL leads to this machine."""
-    host = urlsplit(base_url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -6,6 +6,7 @@ import concurrent.futures
 import time
 from typing import TYPE_CHECKING
 
+from promptlab.errors import PromptlabError
 from promptlab.execution.loop import background_loop
 from promptlab.execution.progress import Progress
 from promptlab.results.results import Results
@@ -17,13 +18,22 @@ LOOK_EVERY_S = 0.2
 """How long a wait may last before signals, such as Ctrl-C, are looked at."""
 
 
+def check_may_wait() -> None:
+    """Raises `PromptlabError` where a wait would hold up what it waits for."""
+    if background_loop().is_here:
+        raise PromptlabError(
+            "this code runs on the loop that runs experiments, so it cannot wait for "
+            "one: use `await experiment.arun()`"
+        )
+
+
 class Handle:
     """A run that goes on in the background."""
 
     def __init__(self, run: Run, future: concurrent.futures.Future[Results]) -> None:
         self._run = run
         self.future = future
-        """Resolves to the results."""
+        """Resolves to the results; it cannot be cancelled, but the handle can."""
 
     @property
     def done(self) -> bool:
@@ -41,6 +51,8 @@ class Handle:
         Raises:
             TimeoutError: the run is still going on after `timeout_s`.
         """
+        if not self.done:
+            check_may_wait()
         until = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             left_s = LOOK_EVERY_S

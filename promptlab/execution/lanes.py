@@ -44,6 +44,8 @@ class Lane:
         self.waiting: deque[int] = deque()
         """The indexes of the trials that no worker has begun."""
         self.in_flight = 0
+        self.answered = False
+        """Whether any call has been answered."""
         self._gate = gate
         self._at_door: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._alarm: asyncio.TimerHandle | None = None

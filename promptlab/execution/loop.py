@@ -32,9 +32,29 @@ class BackgroundLoop:
         """Whether its thread runs; after a fork it does not."""
         return self._thread.is_alive()
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the code that asks runs on the loop itself."""
+        return threading.current_thread() is self._thread
+
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        """Runs a coroutine on the loop."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        """Runs a coroutine on the loop. Cancelling the future has no effect: what the
+        coroutine holds must be given back by the coroutine."""
+        outcome: Future[T] = Future()
+        outcome.set_running_or_notify_cancel()
+        asyncio.run_coroutine_threadsafe(coroutine, self.loop).add_done_callback(
+            lambda done: _pass_on(done, outcome)
+        )
+        return outcome
+
+
+def _pass_on(done: Future[T], outcome: Future[T]) -> None:
+    if done.cancelled():
+        outcome.set_exception(asyncio.CancelledError())
+    elif (error := done.exception()) is not None:
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(done.result())
 
 
 _started: list[BackgroundLoop] = []

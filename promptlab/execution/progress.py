@@ -23,6 +23,11 @@ class Progress:
     failed: int
     calls: int
     """Calls that were answered."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    """Of those calls."""
+    billed_usd: float = 0.0
+    """What those calls cost; NaN where a price is unknown."""
     in_flight: int
     elapsed_s: float
     calls_per_s: float

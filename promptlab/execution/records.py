@@ -27,6 +27,7 @@ from promptlab.execution.cache import ResponseCache
 from promptlab.execution.survey import Standing, survey
 from promptlab.home import home, ignore_in_git, private_folder
 from promptlab.results.answers import Answers, ranges
+from promptlab.results.costs import Pricing
 from promptlab.results.record import Failure
 from promptlab.results.results import Results
 from promptlab.spec.experiment import Experiment, Requests
@@ -137,6 +138,7 @@ class RunRecord:
         answers = Answers(len(experiment))
         failures = {i: f for where, f in self.failures for i in numbers(where)}
         asked = frozenset(numbers(self.asked))
+        pricing = Pricing(experiment, routes=self.routes)
         cache = ResponseCache(self.cache) if self.cache else None
         for group in survey(requests, cache):
             for finding in group:
@@ -144,9 +146,8 @@ class RunRecord:
                 if index in failures:
                     answers.fail(index, Failure.from_plain(failures[index]))
                 elif finding.standing is Standing.CACHED:
-                    answers.put(
-                        index, finding.heads, finding.key, cached=index not in asked
-                    )
+                    paid = [index in asked] * len(finding.heads)
+                    answers.put(index, finding.heads, finding.key, paid)
                 elif self.status == "complete":
                     answers.fail(
                         index,
@@ -155,6 +156,7 @@ class RunRecord:
         return Results(
             experiment,
             answers,
+            pricing=pricing,
             status=_ended(self.status),
             reason=self.reason,
             calls=self.totals.get("calls", 0),

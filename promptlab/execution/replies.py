@@ -13,7 +13,8 @@ from typing import Any
 import orjson
 
 from promptlab.errors import CallError
-from promptlab.results.record import Failure, Response, Usage
+from promptlab.money.usage import Usage
+from promptlab.results.record import Failure, Response
 
 SECRET = re.compile(r"\b(?:sk|gsk|xai|pplx|hf)[-_][A-Za-z0-9_*.\-]{8,}|Bearer\s+\S+")
 """What looks like an API key, as servers repeat it in their refusals."""
@@ -23,6 +24,13 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 USER_INFO = re.compile(r"(?<=://)[^/\s@'\"]+@")
 """The name and password in a URL, a proxy's for one."""
+
+SHORTEST_SECRET = 8
+"""Characters; what is shorter is no key but a placeholder, such as `ollama`, and a word
+that a message may need."""
+
+LONGEST_NAME = 200
+"""Characters of a code, a type or a model's name that are read."""
 
 LONGEST_SAYING = 2_000
 """Bytes of a refusal that is not JSON which are read."""
@@ -48,6 +56,8 @@ def read_reply(
         finish_reason=finish_reason,
         usage=_usage(document.get("usage")),
         latency_s=latency_s,
+        model=_text(document.get("model")),
+        service_tier=_text(document.get("service_tier")),
         received_s=time.time(),
         body=body,
         headers=headers,
@@ -57,7 +67,7 @@ def read_reply(
 def redacted(text: str, *secrets: str) -> str:
     """The text without API keys: those given, and whatever looks like one."""
     for secret in secrets:
-        if len(secret) >= 4:
+        if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, "[key]")
     text = USER_INFO.sub("[key]@", SURROGATE.sub("\ufffd", text))
     return SECRET.sub("[key]", text)
@@ -84,10 +94,11 @@ def _document(body: bytes, headers: Mapping[str, str]) -> tuple[dict[str, Any], 
 
 
 def _mended(body: bytes) -> dict[str, Any] | None:
-    """The object in a body that is JSON but for NaN, half a surrogate pair or a byte
-    that is not UTF-8, as some servers send; it was paid for. None if it is not."""
+    """The object in a body that is JSON but for NaN, half a surrogate pair, a byte
+    order mark or a byte that is not UTF-8, as some servers send; it was paid for. None
+    if it is not."""
     try:
-        document = _clean(json.loads(body.decode(errors="replace")))
+        document = _clean(json.loads(body.decode("utf-8-sig", errors="replace")))
     except (ValueError, RecursionError, OverflowError):
         return None
     return document if isinstance(document, dict) else None
@@ -137,18 +148,28 @@ def _output(
     if isinstance(refusal := message.get("refusal"), str):
         return refusal, reason
     if calls := message.get("tool_calls"):
-        return orjson.dumps(calls).decode(), reason
+        return _written(calls, headers), reason
     return "", reason
+
+
+def _written(calls: Any, headers: Mapping[str, str]) -> str:
+    try:
+        return orjson.dumps(calls).decode()
+    except orjson.JSONEncodeError as error:  # it reads deeper than it writes
+        raise _invalid(f"the reply's tool calls: {error}", headers) from error
 
 
 def _usage(usage: Any) -> Usage:
     if not isinstance(usage, Mapping):
         return Usage()
+    asked = usage.get("prompt_tokens_details")
+    given = usage.get("completion_tokens_details")
     return Usage(
-        _number(usage, "prompt_tokens"),
-        _number(usage.get("prompt_tokens_details"), "cached_tokens"),
-        _number(usage, "completion_tokens"),
-        _number(usage.get("completion_tokens_details"), "reasoning_tokens"),
+        input_tokens=_number(usage, "prompt_tokens"),
+        cached_input_tokens=_number(asked, "cached_tokens"),
+        output_tokens=_number(usage, "completion_tokens"),
+        reasoning_tokens=_number(given, "reasoning_tokens"),
+        cache_write_tokens=_number(asked, "cache_write_tokens"),
     )
 
 
@@ -208,7 +229,7 @@ def _said(body: bytes) -> str:
 def _text(value: object) -> str | None:
     if value is None or value == "":
         return None
-    return SURROGATE.sub("\ufffd", str(value))
+    return SURROGATE.sub("\ufffd", str(value)[:LONGEST_NAME])
 
 
 def _invalid(message: str, headers: Mapping[str, str]) -> CallError:

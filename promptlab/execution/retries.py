@@ -55,7 +55,7 @@ def judge(failure: Failure) -> Verdict:
     return Verdict.FAIL
 
 
-REPEATABLE = ("connection", "timeout")
+REPEATABLE = ("connection", "timeout", "unreachable")
 
 
 def _out_of_quota(failure: Failure) -> bool:

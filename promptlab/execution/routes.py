@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from promptlab.spec.request import OPENAI_URL, canonical_url
+from promptlab.spec.address import OFFLINE_SCHEME, OPENAI_URL, canonical_url
 
 OFFLINE_PREFIX = "offline/"
 """Models whose names begin so are answered by the offline model, in the process."""
-
-OFFLINE_SCHEME = "offline://"
 
 
 def route(

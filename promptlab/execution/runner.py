@@ -17,7 +17,7 @@ from promptlab.execution.cache import ResponseCache, open_cache
 from promptlab.execution.caller import Caller, RunEnded
 from promptlab.execution.client import Client
 from promptlab.execution.commits import Head
-from promptlab.execution.handle import Handle
+from promptlab.execution.handle import Handle, check_may_wait
 from promptlab.execution.lanes import Gate, Lane
 from promptlab.execution.limiter import Limiter
 from promptlab.execution.loop import background_loop
@@ -37,24 +37,41 @@ GRACE_S = 5.0
 
 PROGRESS_EVERY_S = 0.1
 
+NOT_CACHED = Failure(
+    kind="not_cached",
+    message="the trial is not in the cache, and offline makes no calls",
+    attempts=0,
+)
+"""One for all misses: there may be a million."""
+
 
 def run(experiment: Experiment, **options: Any) -> Results:
     """Runs an experiment to the end: what is cached is not asked again.
 
-    Ctrl-C or the stop button ends it early and keeps every answer that was paid for;
-    running it again goes on from there. The options are those of `Settings`.
+    Ctrl-C or the stop button ends it early, keeps every answer that was paid for, and
+    gives the results so far; running it again goes on from there. Pressed twice, calls
+    in flight are given up, and `KeyboardInterrupt` is raised when that is done. The
+    options are those of `Settings`.
 
     Raises:
         SpecError: an option is wrong, or a prompt fails on some case.
         CredentialsError: a key is needed and there is none.
         CacheError: the cache cannot be used.
     """
+    check_may_wait()
     handle = start(experiment, **options)
+    interrupts = 0
     while True:
         try:
-            return handle.result()
+            results = handle.result()
+            break
         except KeyboardInterrupt:
+            interrupts += 1
             handle.cancel()  # what is in flight may arrive; a second time, not
+    if interrupts > 1:  # in a loop over experiments: not on to the next
+        raise KeyboardInterrupt
+    _warn_of_prices(results)
+    return results
 
 
 async def arun(experiment: Experiment, **options: Any) -> Results:
@@ -69,7 +86,9 @@ async def arun(experiment: Experiment, **options: Any) -> Results:
         # The stop button of a notebook is noticed only when the loop wakes up.
         while not finished.done():
             await asyncio.wait([finished], timeout=0.1)
-        return finished.result()
+        results = finished.result()
+        _warn_of_prices(results)
+        return results
     except asyncio.CancelledError:
         handle.cancel()
         await asyncio.wait([asyncio.wrap_future(handle.future)], timeout=2 * GRACE_S)
@@ -104,6 +123,7 @@ class Run:
         self._wanted = None if wanted is None else set(wanted)
         self._requests = settings.requests(experiment)
         self._answers = Answers(len(experiment))
+        self._pricing = settings.pricing(experiment)
         self._followers: dict[int, array[int]] = {}
         self._gate = Gate(settings.max_concurrency)
         self._lanes: dict[tuple[str, str], Lane] = {}
@@ -156,6 +176,7 @@ class Run:
         speed = self._calls_per_s(now)
         lanes = list(self._lanes.values())
         left = sum(lane.left for lane in lanes)
+        meter = self._caller.meter if self._caller else None
         return Progress(
             name=self._experiment.name,
             trials=len(self._answers),
@@ -163,6 +184,9 @@ class Run:
             cached=self._answers.cached.count(1),
             failed=len(self._answers.failures),
             calls=self._calls,
+            input_tokens=meter.input_tokens if meter else 0,
+            output_tokens=meter.output_tokens if meter else 0,
+            billed_usd=meter.billed_usd if meter else 0.0,
             in_flight=self._gate.in_flight,
             elapsed_s=self._elapsed_s or now - self._started,
             calls_per_s=speed,
@@ -191,6 +215,7 @@ class Run:
         results = Results(
             self._experiment,
             self._answers,
+            pricing=self._pricing,
             status=self._status,
             reason=self._reason,
             calls=self._calls,
@@ -223,24 +248,21 @@ class Run:
     def _take(self, finding: Finding) -> None:
         index = finding.trial
         if finding.standing is Standing.CACHED:
-            self._answers.put(index, finding.heads, finding.key, cached=True)
+            self._answers.put(index, finding.heads, finding.key)
         elif finding.standing is Standing.DUPLICATE:
             self._followers.setdefault(finding.first, array("Q")).append(index)
             if self._settings.offline:
-                self._miss(index)
+                self._answers.fail(index, NOT_CACHED, finding.heads)
             elif self._wants(index) and not self._wants(finding.first):
                 self._wanted = (self._wanted or set()) | {finding.first}
                 self._line_up(finding.first)
         elif self._settings.offline:
-            self._miss(index)
+            self._answers.fail(index, NOT_CACHED, finding.heads)
         elif self._wants(index):
             self._line_up(index)
 
     def _wants(self, index: int) -> bool:
         return self._wanted is None or index in self._wanted
-
-    def _miss(self, index: int) -> None:
-        self._answers.fail(index, _not_cached(self._experiment.trials[index]))
 
     def _line_up(self, index: int) -> None:
         self._lane(self._requests.destination(index)).waiting.append(index)
@@ -268,32 +290,33 @@ class Run:
             stop=lambda reason: self.end("stopped", reason),
         )
         self._state = "running"
+        workers = [
+            asyncio.create_task(self._work(lane, caller))
+            for lane in self._lanes.values()
+            for _ in range(min(len(lane.waiting), settings.max_concurrency))
+        ]
         try:
-            await self._until_done(
-                [
-                    asyncio.create_task(self._work(lane, caller))
-                    for lane in self._lanes.values()
-                    for _ in range(min(len(lane.waiting), settings.max_concurrency))
-                ]
-            )
+            await self._until_done(workers, caller)
         finally:
+            for worker in workers:
+                worker.cancel()  # before what they use is closed
+            outcomes = await asyncio.gather(*workers, return_exceptions=True)
             self._gate.close()
             await caller.close()
-
-    async def _until_done(self, workers: Sequence[asyncio.Task[None]]) -> None:
-        """Waits for the workers; once the run is ended, only for calls in flight."""
-        everyone = asyncio.gather(*workers, return_exceptions=True)
-        await _first(everyone, self._ending.wait())
-        if self._ending.is_set():
-            for worker in workers:
-                if self._caller and worker not in self._caller.in_flight:
-                    worker.cancel()
-            await _first(everyone, self._hurry.wait(), timeout_s=GRACE_S)
-            for worker in workers:
-                worker.cancel()
-        for outcome in await everyone:
+        for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
+
+    async def _until_done(
+        self, workers: Sequence[asyncio.Task[None]], caller: Caller
+    ) -> None:
+        """Waits for the workers; once the run is ended, only for calls in flight."""
+        await _first(workers, self._ending.wait())
+        if self._ending.is_set():
+            for worker in workers:
+                if worker not in caller.in_flight:
+                    worker.cancel()
+            await _first(workers, self._hurry.wait(), timeout_s=GRACE_S)
 
     # One trial.
 
@@ -305,39 +328,55 @@ class Run:
             except RunEnded:
                 return
             except CallError as error:
-                self._fail(trial, error.failure)
                 self._draw_conclusions(trial, lane, error.failure)
             except CredentialsError as error:
-                self._fail(trial, _unexpected(error))
                 self.end("stopped", str(error))
-            except Exception as error:  # one trial's trouble is not the run's
-                self._fail(trial, _unexpected(error))
+            except Exception:  # it is the trial's failure
+                continue
 
     async def _converse(self, trial: Trial, lane: Lane, caller: Caller) -> None:
         """Asks every question of a trial, each with the replies before it."""
         if failure := self._refused.get(lane) or self._refused.get(trial.question):
-            raise CallError(failure)
+            self._fail(trial, failure)
+            return
         index = trial.index
         heads: list[Head] = []
-        all_cached, key = True, ""
-        while request := self._requests.request(index, [head[0] for head in heads]):
-            if heads:  # others may have begun with the same words
-                caller.share(key, heads[-1])
-            head, cached = await caller.reply(request, lane)
-            heads.append(head)
-            all_cached, key = all_cached and cached, request.key
-        self._answers.put(index, heads, key, cached=all_cached)
+        paid: list[bool] = []
+        key = ""
+        try:
+            while request := self._requests.request(index, [h[0] for h in heads]):
+                if heads:  # others may have begun with the same words
+                    caller.share(key, heads[-1])
+                head, was_there = await caller.reply(request, lane)
+                heads.append(head)
+                paid.append(not was_there)
+                key = request.key
+        except RunEnded:
+            raise
+        except Exception as error:  # one trial's trouble is not the run's
+            self._fail(trial, _failure(error), heads, paid)
+            raise
+        self._answers.put(index, heads, key, paid)
         for follower in self._followers.get(index, ()):
-            self._answers.put(follower, heads, key, cached=True)
+            self._answers.put(follower, heads, key)
 
-    def _fail(self, trial: Trial, failure: Failure) -> None:
-        self._answers.fail(trial.index, failure)
+    def _fail(
+        self,
+        trial: Trial,
+        failure: Failure,
+        heads: Sequence[Head] = (),
+        paid: Sequence[bool] = (),
+    ) -> None:
+        failure = failure.to_keep()
+        self._answers.fail(trial.index, failure, heads, paid)
         for follower in self._followers.get(trial.index, ()):
-            self._answers.fail(follower, failure)
+            self._answers.fail(follower, failure, heads)
 
     def _draw_conclusions(self, trial: Trial, lane: Lane, failure: Failure) -> None:
         """Spares the calls that would be refused the same way."""
         verdict = judge(failure)
+        if failure.kind == "unreachable" and not lane.answered:
+            verdict = Verdict.FAIL_MODEL
         if verdict is Verdict.STOP:
             self.end("stopped", failure.summary + _remedy(failure))
         elif verdict in (Verdict.FAIL_MODEL, Verdict.FAIL_VARIANT):
@@ -360,7 +399,7 @@ class Run:
             return
         try:
             show(self.progress())
-        except Exception as error:
+        except BaseException as error:  # an exit, too, would end the loop of all runs
             self._blind = True
             warnings.warn(
                 f"progress is no longer shown: {error!r}",
@@ -377,31 +416,42 @@ class Run:
 
     @property
     def _calls(self) -> int:
-        return self._caller.calls if self._caller else 0
+        return self._caller.meter.calls if self._caller else 0
 
 
 async def _first(
-    everyone: asyncio.Future[Any],
+    tasks: Sequence[asyncio.Task[None]],
     signal: Coroutine[Any, Any, Any],
     timeout_s: float | None = None,
 ) -> None:
-    """Waits for all to be done, the signal, or the time to pass."""
-    task = asyncio.create_task(signal)
-    await asyncio.wait(
-        [everyone, task], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
-    )
-    task.cancel()
+    """Waits for all tasks to be done, the signal, or the time to pass."""
+    signalled = asyncio.ensure_future(signal)
+    everyone = asyncio.ensure_future(asyncio.wait(tasks))
+    try:
+        await asyncio.wait(
+            [everyone, signalled],
+            timeout=timeout_s,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+    finally:
+        signalled.cancel()
+        everyone.cancel()
 
 
-def _not_cached(trial: Trial) -> Failure:
-    return Failure(
-        kind="not_cached",
-        message=f"{trial} is not in the cache, and offline makes no calls",
-        attempts=0,
-    )
+def _warn_of_prices(results: Results) -> None:
+    if results.unpriced:
+        line = f'prices={{{results.unpriced[0]!r}: {{"input": ..., "output": ...}}}}'
+        warnings.warn(
+            f"no price is known for {', '.join(map(repr, results.unpriced))}, so the "
+            f"cost is NaN; give one, in US dollars for a million tokens: {line}",
+            PromptlabWarning,
+            stacklevel=4,  # where the experiment's own method was called
+        )
 
 
-def _unexpected(error: Exception) -> Failure:
+def _failure(error: Exception) -> Failure:
+    if isinstance(error, CallError):
+        return error.failure
     said = redacted(" ".join(str(error).split()))
     return Failure(kind=type(error).__name__, message=said or "no message")
 

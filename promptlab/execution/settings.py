@@ -19,9 +19,11 @@ from promptlab.execution.credentials import (
     find_key,
 )
 from promptlab.execution.progress import Progress
-from promptlab.execution.routes import OFFLINE_SCHEME, route
+from promptlab.execution.routes import route
+from promptlab.money.prices import Prices
+from promptlab.results.costs import Pricing
+from promptlab.spec.address import OFFLINE_SCHEME, canonical_url
 from promptlab.spec.experiment import Experiment, Requests
-from promptlab.spec.request import canonical_url
 
 ACCOUNT = {
     "OpenAI-Organization": "OPENAI_ORG_ID",
@@ -77,6 +79,9 @@ class Settings:
     record: bool = True
     """Whether the run leaves a record in `.promptlab/runs`."""
 
+    prices: Prices | Mapping[str, Mapping[str, Any]] | None = None
+    """Own prices, over the list prices: see `Prices.of`."""
+
     progress: ProgressOption = "auto"
     """Where progress is shown: False nowhere, a function gets each `Progress`."""
 
@@ -116,6 +121,12 @@ class Settings:
         if self.client is not None:
             return canonical_url(self.client.base_url)
         return route(model, self.base_url, self.variables)
+
+    def pricing(self, experiment: Experiment) -> Pricing:
+        """The prices that the experiment's answers are reckoned with."""
+        models = [level.value for level in experiment.grid.levels("model")]
+        routes = {model: self.route(model) for model in models}
+        return Pricing(experiment, Prices.of(self.prices), routes)
 
     def requests(self, experiment: Experiment) -> Requests:
         """The experiment's requests under these settings."""

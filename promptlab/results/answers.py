@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -47,6 +47,17 @@ class Texts:
         )
 
 
+class Calls(NamedTuple):
+    """The answered calls of a trial that is more than one, or failed on the way."""
+
+    replies: tuple[str, ...]
+    """What was answered, in order."""
+    heads: tuple[tuple[Any, ...], ...]
+    """What the heads of the answers say beside it."""
+    paid: tuple[bool, ...]
+    """Which of them this run paid for."""
+
+
 class Answers:
     """The outcomes of an experiment's trials, by index, each noted once.
 
@@ -64,7 +75,15 @@ class Answers:
         self.cached_input_tokens = _filled("q", UNKNOWN, trials)
         self.output_tokens = _filled("q", UNKNOWN, trials)
         self.reasoning_tokens = _filled("q", UNKNOWN, trials)
+        self.cache_write_tokens = _filled("q", UNKNOWN, trials)
         self.latency_s = _filled("d", float("nan"), trials)
+        self.received_s = _filled("d", 0.0, trials)
+        """When the last call of each was answered, in seconds since 1970."""
+        self.served_by = _filled("I", 0, trials)
+        """The place in `servers` of each."""
+        self.servers: dict[tuple[str | None, str | None], int] = {(None, None): 0}
+        """The models that answered, and the tiers that served."""
+        self.calls: dict[int, Calls] = {}
         self.answered = bytearray(trials)
         """1 where there is an answer, 0 where not."""
         self.cached = bytearray(trials)
@@ -75,17 +94,26 @@ class Answers:
         return len(self.answered)
 
     def put(
-        self, index: int, heads: Sequence[Sequence[Any]], key: str, *, cached: bool
+        self,
+        index: int,
+        heads: Sequence[Sequence[Any]],
+        key: str,
+        paid: Sequence[bool] = (False,),
     ) -> None:
-        """Notes the answer to a trial: what the cache's heads say of its calls.
+        """Notes the answer to a trial: what the cache's heads say of its calls, and
+        which of these this run paid for; none, if it does not say.
 
         Of a conversation that is the last reply, all tokens and the whole latency;
         `key` is the last call's.
         """
-        output, reason, asked, read, given, reasoned, latency_s = _summed(heads)[:7]
+        if len(heads) > 1:
+            self._note_calls(index, heads, paid)
+        output, reason, asked, read, given, reasoned, written, *rest = _summed(heads)
+        latency_s, received_s, model, tier = rest[:4]
         code = self.finish_reasons.get(reason)
         if code is None:
             code = self._new_reason(reason)
+        server = self.servers.setdefault((model, tier), len(self.servers))
         self.output[index] = output
         self.key[index] = key
         self.finish_reason[index] = code
@@ -93,12 +121,23 @@ class Answers:
         self.cached_input_tokens[index] = UNKNOWN if read is None else read
         self.output_tokens[index] = UNKNOWN if given is None else given
         self.reasoning_tokens[index] = UNKNOWN if reasoned is None else reasoned
+        self.cache_write_tokens[index] = UNKNOWN if written is None else written
         self.latency_s[index] = latency_s
-        self.cached[index] = cached
+        self.received_s[index] = received_s
+        self.served_by[index] = server
+        self.cached[index] = not any(paid)
         self.answered[index] = 1
 
-    def fail(self, index: int, failure: Failure) -> None:
-        """Notes that a trial has no answer."""
+    def fail(
+        self,
+        index: int,
+        failure: Failure,
+        heads: Sequence[Sequence[Any]] = (),
+        paid: Sequence[bool] = (),
+    ) -> None:
+        """Notes that a trial has no answer, and those of its calls that have one."""
+        if heads:
+            self._note_calls(index, heads, paid)
         self.failures[index] = failure
 
     def counts(self) -> Counter[str]:
@@ -111,18 +150,32 @@ class Answers:
             truncated=0 if length is None else self.finish_reason.count(length),
         )
 
+    def _note_calls(
+        self, index: int, heads: Sequence[Sequence[Any]], paid: Sequence[bool]
+    ) -> None:
+        replies = tuple(head[0] for head in heads)
+        known = tuple(tuple(head[1:]) for head in heads)
+        paid = (*paid, *[False] * (len(heads) - len(paid)))
+        self.calls[index] = Calls(replies, known, paid)
+
     def _new_reason(self, reason: str | None) -> int:
         """A place for a finish reason; a server that makes up hundreds gets one."""
         reason = reason if len(self.finish_reasons) < 200 else "other"
         return self.finish_reasons.setdefault(reason, len(self.finish_reasons))
 
 
+SUMMED = slice(2, 8)
+"""Of a head, the members that are added up: tokens and latency."""
+
+
 def _summed(heads: Sequence[Sequence[Any]]) -> Sequence[Any]:
     """The heads of a conversation's calls, as if they were one."""
     if len(heads) == 1:
         return heads[0]
-    columns = zip(*(head[2:7] for head in heads), strict=True)
-    return [*heads[-1][:2], *(None if None in c else sum(c) for c in columns)]
+    columns = zip(*(head[SUMMED] for head in heads), strict=True)
+    sums = [None if None in column else sum(column) for column in columns]
+    last = heads[-1]
+    return [*last[: SUMMED.start], *sums, *last[SUMMED.stop :]]
 
 
 def _filled(kind: str, value: float, length: int) -> array[Any]:

@@ -9,21 +9,12 @@ from typing import Any
 
 import orjson
 
+from promptlab.money.usage import Usage
 from promptlab.spec.experiment import Trial
+from promptlab.spec.prompt import ChatMessage, Turn
 
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """The tokens of one or more calls; None where the server did not say."""
-
-    input_tokens: int | None = None
-    """All tokens of the prompt, those read from the provider's cache included."""
-    cached_input_tokens: int | None = None
-    """Those of them that the provider read from its own prompt cache."""
-    output_tokens: int | None = None
-    """All tokens of the answer, reasoning included."""
-    reasoning_tokens: int | None = None
-    """Those of them that the model spent on reasoning."""
+LONGEST_TEXT = 2_000
+"""Characters of each text of a failure that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +28,10 @@ class Response:
     usage: Usage
     latency_s: float
     """From the first byte sent to the last received, of the attempt that answered."""
+    model: str | None = None
+    """The model that answered: the snapshot behind the name that was asked."""
+    service_tier: str | None = None
+    """The tier that served it, which decides on the price."""
     attempts: int = 1
     """How often the call was made until it was answered."""
     received_s: float = 0.0
@@ -52,11 +47,6 @@ class Response:
         document: dict[str, Any] = orjson.loads(self.body)
         return document
 
-    @property
-    def model(self) -> str | None:
-        """The model that answered: the snapshot behind the name that was asked."""
-        return self.document.get("model")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
@@ -64,7 +54,8 @@ class Failure:
 
     kind: str
     """`connection`, `timeout`, `status`, `invalid_reply`, `not_cached`, `wait`,
-    `refused` (as the same was refused before) or the name of an exception."""
+    `unreachable` (no connection came about), `refused` (as the same was refused
+    before) or the name of an exception."""
     message: str
     status: int | None = None
     """The HTTP status."""
@@ -97,6 +88,15 @@ class Failure:
         """The same failure, at that attempt."""
         return replace(self, attempts=attempts)
 
+    def to_keep(self) -> Failure:
+        """The same failure without headers, its texts cut to what is worth keeping."""
+        texts: dict[str, Any] = {
+            name: _short(text, LONGEST_TEXT)
+            for name in ("message", "code", "type", "param", "request_id")
+            if isinstance(text := getattr(self, name), str)
+        }
+        return replace(self, headers={}, **texts)
+
     def to_plain(self) -> dict[str, Any]:
         """Its fields that say something, as JSON values."""
         return {
@@ -127,11 +127,23 @@ class Record:
     """Of all calls of the trial together."""
     latency_s: float | None
     """Of all calls of the trial together, as measured when they were made."""
+    cost_usd: float | None
+    """What all its calls cost at list price; None where that is not known."""
+    billed_usd: float | None
+    """What this run paid for them; None where that is not known."""
     cached: bool
     """Whether this run paid for none of it."""
     error: Failure | None
     key: str | None
     """What the last reply is kept under."""
+    turns: tuple[Turn, ...]
+    """The conversation as far as it came: for each call, the messages that it added
+    and the reply."""
+
+    @property
+    def messages(self) -> list[ChatMessage]:
+        """The conversation as one list of messages."""
+        return [message for turn in self.turns for message in turn]
 
     def __repr__(self) -> str:
         outcome = self.error.summary if self.error else _short(self.output or "", 80)

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import html
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import numpy as np
 import orjson
 import pandas as pd
 
 from promptlab.errors import SpecError, did_you_mean
+from promptlab.money.prices import dollars
+from promptlab.money.usage import Usage
 from promptlab.results.answers import Answers
+from promptlab.results.costs import Pricing, unpriced_models
 from promptlab.results.exports import write
-from promptlab.results.record import Failure, Record, Usage
-from promptlab.results.table import TOKENS, build_table
+from promptlab.results.record import Failure, Record
+from promptlab.results.table import TOKENS, build_table, texts
 from promptlab.spec.experiment import Experiment, Trial
+from promptlab.spec.prompt import Turn
 
 Status = Literal["complete", "interrupted", "stopped"]
 
@@ -40,6 +46,10 @@ class Totals:
     """Those of the answered that max_tokens cut short (finish_reason `length`)."""
     calls: int
     """Calls that were made and answered; what failed before is not among them."""
+    cost_usd: float
+    """What all answers cost at list price; NaN where one of the prices is unknown."""
+    billed_usd: float
+    """What this run paid; NaN where one of the prices is unknown."""
     elapsed_s: float
 
     @property
@@ -59,6 +69,7 @@ class Results:
         experiment: Experiment,
         answers: Answers,
         *,
+        pricing: Pricing | None = None,
         status: Status = "complete",
         reason: str = "",
         calls: int = 0,
@@ -67,12 +78,18 @@ class Results:
     ) -> None:
         """Takes the answers over: their columns become the table's."""
         counts = answers.counts()
+        self._calls = answers.calls
+        pricing = pricing or Pricing(experiment)
+        self._table = build_table(pricing, answers)
+        answered = self._table["output"].notna()
         self.experiment = experiment
         self.status: Status = status
         """`complete`: every trial was asked; `interrupted` by the user; `stopped` as
         going on was pointless."""
         self.reason = reason
         """Why it was stopped, in one line."""
+        self.unpriced = tuple(unpriced_models(pricing, answers))
+        """The models that answered from elsewhere, and whose price is not known."""
         self.run = run
         """The name of the run's record, which `promptlab show` takes."""
         self.failures: Mapping[int, Failure] = answers.failures
@@ -84,9 +101,10 @@ class Results:
             failed=counts["failed"],
             truncated=counts["truncated"],
             calls=calls,
+            cost_usd=float(self._table.loc[answered, "cost_usd"].sum(skipna=False)),
+            billed_usd=float(self._table["billed_usd"].sum(skipna=False)),
             elapsed_s=elapsed_s,
         )
-        self._table = build_table(experiment, answers)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -110,14 +128,15 @@ class Results:
     def summary(self, by: str | Sequence[str] | None = None) -> pd.DataFrame:
         """Counts and means, for each value of `by`, or of all that varies.
 
-        Failed trials are counted in `trials` and `failed`; token counts and latency
-        are means over the answered ones.
+        Failed trials are counted in `trials` and `failed`; token counts, latency and
+        cost are means over the answered ones.
 
         Raises:
             SpecError: the table has no such column.
         """
         table = self._table
-        outcomes = table[["trial", "cached", *TOKENS, "latency_s"]].assign(
+        numbers = [*TOKENS, "latency_s", "cost_usd"]
+        outcomes = table[["trial", "cached", *numbers]].assign(
             answered=table["output"].notna(),
             failed=table["error"].notna(),
             truncated=table["finish_reason"].eq("length"),
@@ -134,7 +153,27 @@ class Results:
             cached=("cached", "sum"),
             **{f"mean_{name}": (name, "mean") for name in (TOKENS[0], TOKENS[2])},
             mean_latency_s=("latency_s", "mean"),
+            mean_cost_usd=("cost_usd", "mean"),
         )
+
+    @property
+    def messages(self) -> pd.DataFrame:
+        """The conversations in full: one row for each message, `trial`, `case`,
+        `repeat` and the parameters of its trial, then `turn` (0 for the first call),
+        `role` and `content`."""
+        parameters = list(self.experiment.grid.parameters)
+        rows = self._table[["trial", *parameters, "case", "repeat"]]
+        said = [
+            (place, turn, message)
+            for place, record in enumerate(self)
+            for turn, messages in enumerate(record.turns)
+            for message in messages
+        ]
+        table = rows.iloc[[place for place, _, _ in said]].reset_index(drop=True)
+        table["turn"] = np.asarray([turn for _, turn, _ in said], dtype=np.int64)
+        table["role"] = texts([message["role"] for *_, message in said])
+        table["content"] = texts([message["content"] for *_, message in said])
+        return table
 
     def to(self, path: str | Path) -> Path:
         """Writes the table to a .csv, .xlsx, .jsonl or .parquet file.
@@ -163,9 +202,12 @@ class Results:
             finish_reason=_value(row["finish_reason"]),
             usage=Usage(*(_value(row[name]) for name in TOKENS)),
             latency_s=_value(row["latency_s"]),
+            cost_usd=_value(row["cost_usd"]),
+            billed_usd=_value(row["billed_usd"]),
             cached=bool(row["cached"]),
             error=self.failures.get(trial.index),
             key=_value(row["key"]),
+            turns=self._turns(trial, _value(row["output"])),
         )
 
     def __repr__(self) -> str:
@@ -179,6 +221,17 @@ class Results:
             f"{html.escape(self.headline)}</p>"
             + _html_table(shown)
             + (f"<p>and {rest:,} more rows in <code>.table</code></p>" if rest else "")
+        )
+
+    def _turns(self, trial: Trial, output: str | None) -> tuple[Turn, ...]:
+        """What was said in a trial, call by call, as far as it came."""
+        calls = self._calls.get(trial.index)
+        replies = calls.replies if calls else () if output is None else (output,)
+        answers: list[Turn] = [({"role": "assistant", "content": r},) for r in replies]
+        asked = trial.turns[: len(replies) + 1]
+        return tuple(
+            messages + answer
+            for messages, answer in itertools.zip_longest(asked, answers, fillvalue=())
         )
 
     def _telling_columns(self) -> list[str]:
@@ -203,6 +256,8 @@ class Results:
             f"{totals.calls:,} calls made",
             f"{totals.failed:,} failed",
         ]
+        if totals.billed_usd > 0:
+            parts.insert(3, f"{dollars(totals.billed_usd)} paid")
         if totals.truncated:
             parts.append(f"{totals.truncated:,} truncated by max_tokens")
         if self.status != "complete":

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from promptlab.results.answers import UNKNOWN, Answers, Texts
+from promptlab.results.costs import Pricing, cost_columns
 from promptlab.spec.experiment import Experiment
 
 TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
@@ -23,8 +24,9 @@ COUNTS = ("max_tokens", "max_completion_tokens")
 FINISH_REASONS = ("stop", "length", "content_filter", "tool_calls", "function_call")
 
 
-def build_table(experiment: Experiment, answers: Answers) -> pd.DataFrame:
+def build_table(pricing: Pricing, answers: Answers) -> pd.DataFrame:
     """The table of the trials that have an outcome."""
+    experiment = pricing.experiment
     done = np.frombuffer(answers.answered, dtype=bool).copy()
     done[list(answers.failures)] = True
     rows = np.flatnonzero(done)
@@ -35,6 +37,7 @@ def build_table(experiment: Experiment, answers: Answers) -> pd.DataFrame:
         counts = np.frombuffer(getattr(answers, name), dtype=np.int64)[rows]
         columns[name] = pd.arrays.IntegerArray(counts, counts == UNKNOWN)
     columns["latency_s"] = np.frombuffer(answers.latency_s)[rows]
+    columns |= cost_columns(pricing, answers, rows)
     columns["cached"] = np.frombuffer(answers.cached, dtype=bool)[rows]
     columns["error"] = _errors(answers, rows)
     columns["key"] = _packed(answers.key, rows)
@@ -63,7 +66,7 @@ def column(name: str, values: Sequence[Any]) -> Any:
         return _reasons(values)
     if name in TOKENS:
         return whole_numbers(values)
-    if name == "latency_s":
+    if name in ("latency_s", "cost_usd", "billed_usd"):
         return _floats(values)
     if name == "cached":
         return np.asarray(values, dtype=bool)

@@ -13,8 +13,9 @@ from typing import Any
 import orjson
 
 from promptlab.errors import SpecError, brief, did_you_mean
+from promptlab.spec.address import canonical_url
 from promptlab.spec.prompt import Prompt
-from promptlab.spec.request import canonical, canonical_url
+from promptlab.spec.request import canonical
 
 FIRST = ("model", "prompt", "system", "temperature", "max_tokens")
 """The parameters that the table shows first, in this order."""

@@ -19,14 +19,13 @@ import hashlib
 import math
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 
 from promptlab.errors import SpecError
+from promptlab.spec.address import canonical_url
 
 SCHEMA = 1
-OPENAI_URL = "https://api.openai.com/v1"
 
 DEEPEST = 100
 """How deep a value of a request may nest; JSON libraries give up at some 250."""
@@ -140,34 +139,3 @@ def _text(value: object) -> str:
         except UnicodeEncodeError as error:
             raise SpecError(f"a text is not valid Unicode: {value!r:.60}") from error
     return value
-
-
-def canonical_url(base_url: str) -> str:
-    """A base URL in the one form that is part of the key.
-
-    Raises:
-        SpecError: it is neither an absolute http or https URL nor the offline model's
-            `offline://VERSION`, or it holds a password.
-    """
-    try:
-        parts = urlsplit(base_url.strip())
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise SpecError(f"base_url {base_url!r} is not a URL: {error}") from error
-    if parts.username or parts.password:
-        raise SpecError(
-            "base_url holds a user name or password; give the key as an environment "
-            "variable instead"
-        )
-    if parts.scheme == "offline" and host:  # the offline model, by its version
-        return f"offline://{host}"
-    if parts.scheme not in ("http", "https") or not host:
-        raise SpecError(
-            f"base_url {base_url!r} is not a URL; it looks like {OPENAI_URL!r}"
-        )
-    if parts.query or parts.fragment:
-        raise SpecError(f"base_url {base_url!r} cannot hold a query or a fragment")
-    host = f"[{host}]" if ":" in host else host
-    if port and port != {"http": 80, "https": 443}[parts.scheme]:
-        host += f":{port}"
-    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))

@@ -58,4 +58,4 @@ def capitals(
 
 def outcomes(results: pl.Results) -> pd.DataFrame:
     """The table without who paid: what must not depend on how often a run was cut."""
-    return results.table.drop(columns=["cached"])
+    return results.table.drop(columns=["billed_usd", "cached"])

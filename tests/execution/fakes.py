@@ -47,6 +47,7 @@ def response(text: str, finish_reason: str = "stop") -> Response:
         finish_reason=finish_reason,
         usage=Usage(input_tokens=10, output_tokens=5),
         latency_s=0.25,
+        model="fake-2026-11-01",
         received_s=1_790_000_000.0,
         body=orjson.dumps(body),
     )
@@ -88,7 +89,7 @@ class FakeClient:
     that `held` accepts wait until they are released.
     """
 
-    base_url = "https://fake.test/v1"
+    base_url = "http://localhost/v1"
 
     def __init__(
         self,

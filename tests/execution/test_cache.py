@@ -12,6 +12,7 @@ import textwrap
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from promptlab.execution.cache import Entry
 from .conftest import capitals, outcomes
 from .fakes import PATIENCE_S, FakeClient, response
 
-URL = "https://fake.test/v1"
+URL = FakeClient.base_url
 
 
 def asked(
@@ -230,6 +231,8 @@ HEAD = entry(asked()).head
         orjson.dumps([5, *HEAD[1:]]) + b"\n{}\n{}",
         orjson.dumps([*HEAD[:2], "ten", *HEAD[3:]]) + b"\n{}\n{}",
         orjson.dumps([*HEAD[:6], "fast", *HEAD[7:]]) + b"\n{}\n{}",
+        orjson.dumps([*HEAD[:2], 2**63, *HEAD[3:]]) + b"\n{}\n{}",
+        orjson.dumps([*HEAD[:4], -1, *HEAD[5:]]) + b"\n{}\n{}",
         b"\xff\xfe\n{}\n{}",
     ],
     ids=lambda value: repr(value[:24]),
@@ -326,9 +329,8 @@ def test_prune_removes_by_age_by_experiment_or_by_both(
     cache: pl.ResponseCache,
 ) -> None:
     def aged(text: str, experiment: str, age_s: float) -> Entry:
-        stored = entry(asked(text), experiment=experiment)
-        stored.head[-1] = time.time() - age_s
-        return stored
+        answer = replace(response("yes"), received_s=time.time() - age_s)
+        return Entry.of(asked(text), answer, experiment)
 
     cache.put([aged("1", "a", 5), aged("2", "a", 500), aged("3", "b", 500)])
 

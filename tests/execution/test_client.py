@@ -374,12 +374,43 @@ def test_what_support_asks_for_and_what_the_server_advises_is_kept(ask: Ask) -> 
     assert (found.request_id, found.should_retry) == ("req_123", False)
 
 
-def test_nobody_listening_is_a_connection_that_failed() -> None:
-    results = capitals(1, temperature=[0]).run(
-        base_url="http://127.0.0.1:9/v1", max_attempts=1
+def nobody() -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(api_key=KEY, base_url="http://127.0.0.1:9/v1")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        lambda: {"base_url": "http://127.0.0.1:9/v1"},
+        lambda: {"client": pl.SDKClient(nobody())},
+    ],
+    ids=["OpenAIClient", "SDKClient"],
+)
+def test_where_nobody_listens_the_run_says_so_soon(
+    options: Callable[[], dict[str, Any]],
+) -> None:
+    results = capitals(40).run(**options())
+
+    assert results.failures[0].kind == "unreachable"
+    assert results.failures[0].attempts == 3
+    assert "is the server running, and base_url right?" in results.failures[0].message
+    assert results.totals.failed == 80
+
+
+def test_a_reply_that_unpacks_to_more_than_any_answer_is_a_failure(
+    server: ToldServer,
+) -> None:
+    bomb = gzip.compress(answer("x" * 70_000_000).body)
+    server.reply = lambda received: Reply(
+        body=bomb, headers={"content-encoding": "gzip"}
     )
 
-    assert results.errors["kind"].tolist() == ["connection"]
+    results = run(server)
+
+    assert len(bomb) < 100_000
+    assert results.failures[0].summary == (
+        "invalid_reply: the reply is larger than 64 MB"
+    )
 
 
 # What is sent.

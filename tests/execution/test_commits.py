@@ -172,3 +172,15 @@ def test_close_ends_the_thread(cache: pl.ResponseCache) -> None:
 
     left = set(threading.enumerate()) - before
     assert not [thread for thread in left if thread.name == "promptlab-commits"]
+
+
+def test_what_comes_after_the_end_is_refused_instead_of_waited_for(
+    cache: pl.ResponseCache,
+) -> None:
+    async def main() -> None:
+        commits = GroupCommit(cache.add)
+        await commits.close()
+        with pytest.raises(CacheError, match="the run is over"):
+            await commits.put(entry(1))
+
+    asyncio.run(main())

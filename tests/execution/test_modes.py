@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import os
 import signal
@@ -17,6 +18,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import promptlab as pl
+from promptlab.execution.progress import Progress
 from promptlab.offline import Faults, OfflineServer
 
 from .conftest import capitals, outcomes
@@ -113,10 +115,16 @@ def test_cancelling_arun_ends_the_run_and_keeps_its_answers(
 def test_a_timeout_around_arun_ends_the_run() -> None:
     client = FakeClient(held=lambda request: True)
 
+    async def expire(limit: asyncio.Timeout) -> None:
+        await asyncio.to_thread(client.wait_for_calls, 2)
+        limit.reschedule(0)
+        client.release_all()
+
     async def main() -> None:
-        asyncio.get_running_loop().call_later(0.1, client.release_all)
-        async with asyncio.timeout(0.05):
+        async with asyncio.timeout(None) as limit:
+            expiry = asyncio.create_task(expire(limit))
             await capitals(50).arun(client=client, max_concurrency=2)
+        await expiry
 
     with pytest.raises(TimeoutError):
         asyncio.run(main())
@@ -157,6 +165,25 @@ def test_start_returns_at_once_and_the_handle_tells_waits_and_ends() -> None:
     client.release_all()
     assert handle.result(PATIENCE_S).totals.answered == 100
     assert handle.done
+
+
+def test_a_handles_future_cannot_be_cancelled_but_the_handle_can() -> None:
+    client = FakeClient(held=lambda request: True)
+    handle = capitals(2).start(client=client)
+    client.wait_for_calls(4)
+
+    async def impatient() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.wrap_future(handle.future), 0.01)
+
+    asyncio.run(impatient())
+    assert not handle.future.cancel()
+    again = capitals(2, name="again").start(client=client)
+    client.release_all()
+
+    assert handle.result(PATIENCE_S).status == "complete"
+    assert again.result(PATIENCE_S).totals.answered == 4
+    assert client.calls == 4
 
 
 def test_all_runs_share_one_loop_in_one_thread() -> None:
@@ -236,6 +263,23 @@ def test_ctrl_c_in_a_script_keeps_what_was_paid_for(
     assert 8 <= int(answered) < 400
     assert int(rows) == int(answered) == len(cache)
     assert server.answered - before == int(answered)
+
+
+def test_ctrl_c_twice_ends_the_run_and_leaves_whatever_called_it() -> None:
+    client = FakeClient(held=lambda request: True)
+    pressed: list[str] = []
+
+    def press(progress: Progress) -> None:
+        begun = progress.state in ("running", "finishing") and progress.in_flight
+        if begun and progress.state not in pressed:
+            pressed.append(progress.state)
+            _thread.interrupt_main()
+
+    with pytest.raises(KeyboardInterrupt):
+        capitals(4).run(client=client, progress=press)
+
+    assert pressed == ["running", "finishing"]
+    assert client.calls == 8
 
 
 # In a notebook.

@@ -44,7 +44,7 @@ def test_a_run_leaves_a_record_of_what_it_was(experiment: pl.Experiment) -> None
     assert record.experiment_name == "capitals"
     assert record.dataset_digest == experiment.dataset.digest
     assert record.status == "complete"
-    assert record.routes == {"fake": "https://fake.test/v1"}
+    assert record.routes == {"fake": "http://localhost/v1"}
     assert {"python", "openai", "pandas"} <= record.versions.keys()
     assert record.totals["calls"] == 8
 
@@ -58,7 +58,7 @@ def test_recorded_results_are_those_of_the_run(experiment: pl.Experiment) -> Non
     assert_frame_equal(results.table, loaded.table)
     assert loaded.table["cached"].tolist() == [True] * 2 + [False] * 6
     assert loaded.failures == results.failures
-    assert loaded.totals == results.totals
+    assert repr(loaded.totals) == repr(results.totals)  # costs are NaN
     assert loaded.headline == results.headline
 
 

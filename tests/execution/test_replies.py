@@ -22,8 +22,9 @@ def reply(content: bytes, more: bytes = b"") -> bytes:
         (reply(b"\xe9t\xe9"), "\ufffdt\ufffd"),
         (reply(b"sure", b',"logprobs":NaN,"score":-Infinity'), "sure"),
         (reply(b"large", b',"id":' + b"9" * 40 + b',"p":NaN'), "large"),
+        (b"\xef\xbb\xbf" + reply(b"marked"), "marked"),
     ],
-    ids=["half a surrogate pair", "not UTF-8", "NaN", "a huge number"],
+    ids=["half a surrogate pair", "not UTF-8", "NaN", "a huge number", "a BOM"],
 )
 def test_an_answer_that_is_almost_json_is_kept_and_can_be_read_again(
     body: bytes, output: str
@@ -35,10 +36,15 @@ def test_an_answer_that_is_almost_json_is_kept_and_can_be_read_again(
     assert orjson.dumps(response.output)
 
 
+DEEP_TOOL_CALLS = (
+    b'{"choices":[{"message":{"tool_calls":' + b"[" * 300 + b"]" * 300 + b"}}]}"
+)
+
+
 @pytest.mark.parametrize(
     "body",
-    [b"", b"NaN", b'"text"', reply(b"cut")[:-3], b'{"a":' * 100_000],
-    ids=["nothing", "NaN alone", "a text", "cut off", "nested without end"],
+    [b"", b"NaN", b'"text"', reply(b"cut")[:-3], b'{"a":' * 100_000, DEEP_TOOL_CALLS],
+    ids=["nothing", "NaN alone", "a text", "cut off", "without end", "deep tool calls"],
 )
 def test_what_is_no_answer_is_one_clear_failure(body: bytes) -> None:
     with pytest.raises(CallError) as caught:
@@ -56,3 +62,7 @@ def test_a_page_of_refusal_never_ends_in_half_a_key() -> None:
         read_reply(403, {}, page, latency_s=0.1)
 
     assert "kkkk" not in redacted(caught.value.failure.message, key)
+
+
+def test_a_placeholder_for_a_key_blanks_no_word() -> None:
+    assert redacted("model ollama/x not found", "ollama") == "model ollama/x not found"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from pandas.testing import assert_frame_equal
 import promptlab as pl
 from promptlab.errors import CredentialsError
 from promptlab.execution.progress import Progress
+from promptlab.spec.request import Request
 
 from .conftest import capitals, outcomes
 from .fakes import (
@@ -27,6 +30,7 @@ from .fakes import (
     Script,
     echo,
     refusal,
+    response,
     said,
     wait_until,
 )
@@ -210,11 +214,11 @@ def test_two_runs_at_once_on_one_cache_ask_identical_requests_once(
     client.wait_for_calls(max_concurrency)
     other = experiment.start(client=client, max_concurrency=max_concurrency)
     client.release_all()
-    tables = [handle.result(PATIENCE_S).table for handle in (one, other)]
+    found = [handle.result(PATIENCE_S) for handle in (one, other)]
 
     assert client.calls == 8
-    assert_frame_equal(*(table.drop(columns="cached") for table in tables))
-    assert sum(table["cached"].sum() for table in tables) == 8
+    assert_frame_equal(*map(outcomes, found))
+    assert sum(results.totals.cached for results in found) == 8
 
 
 def test_a_run_asks_itself_what_another_run_failed_to_get(
@@ -273,11 +277,19 @@ def test_offline_makes_no_call_and_names_each_trial_it_misses(
     assert client.calls == 0
     assert results.totals.cached == 2
     assert results.status == "complete"
-    assert results.failures[2].message == (
-        "trial 2 (model='fake', prompt='prompt_1', temperature=0, case='2') "
-        "is not in the cache, and offline makes no calls"
-    )
     assert set(results.failures) == {2, 3, 4, 5, 6, 7}
+    assert results.failures[2].message == (
+        "the trial is not in the cache, and offline makes no calls"
+    )
+    assert results.errors.loc[0, ["trial", "temperature", "case"]].tolist() == [
+        *(2, 0.0, "2")
+    ]
+
+
+def test_a_million_misses_share_one_failure(experiment: pl.Experiment) -> None:
+    results = experiment.run(offline=True)
+
+    assert len({id(failure) for failure in results.failures.values()}) == 1
 
 
 def test_offline_needs_no_key(experiment: pl.Experiment) -> None:
@@ -366,6 +378,76 @@ def test_any_exception_in_one_call_is_that_trials_error(error: BaseException) ->
     assert {f.kind for f in results.failures.values()} == {type(error).__name__}
     assert results.totals.answered == 22
     assert results.table["error"].notna().sum() == 2
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        "Bern",
+        replace(response("Bern"), output=None),  # type: ignore[arg-type]
+        replace(response("Bern"), usage={"input_tokens": 1}),  # type: ignore[arg-type]
+        replace(response("Bern"), usage=pl.Usage(input_tokens=-1)),
+        replace(response("Bern"), usage=pl.Usage(output_tokens=2**60)),
+        replace(response("Bern"), latency_s=float("nan")),
+        replace(response("Bern"), body="Bern"),  # type: ignore[arg-type]
+        replace(response("Bern"), headers=None),  # type: ignore[arg-type]
+    ],
+    ids=[
+        *("nothing", "a text", "output", "usage", "negative", "too many", "nan"),
+        *("body", "headers"),
+    ],
+)
+def test_a_client_that_gives_no_response_fails_its_trials(
+    given: Any, cache: pl.ResponseCache
+) -> None:
+    class Careless(FakeClient):
+        async def complete(self, request: Request) -> pl.Response:
+            answer = await super().complete(request)
+            return given if said(request) == about(1) else answer  # type: ignore[no-any-return]
+
+    results = capitals(3).run(client=Careless(), cache=cache)
+
+    assert sorted(results.failures) == [2, 3]
+    assert results.failures[2].summary.startswith("invalid_reply: the client gave ")
+    assert len(cache) == results.totals.answered == 4
+
+
+def test_failures_keep_neither_headers_nor_endless_texts() -> None:
+    failure = refusal(
+        400, "x" * 9_000, message="y" * 9_000, headers={"set-cookie": "secret"}
+    )
+
+    results = capitals(2).run(client=FakeClient(lambda request: failure))
+
+    kept = results.failures[0]
+    assert kept.headers == {}
+    assert len(kept.message) == len(kept.code or "") == 2_000
+
+
+UNREACHABLE = pl.Failure(
+    kind="unreachable", message="no connection to there", retry_after_s=0.001
+)
+
+
+def test_a_server_that_is_not_there_is_given_up_after_a_few_attempts() -> None:
+    client = FakeClient(lambda request: UNREACHABLE)
+
+    results = capitals(100).run(client=client, max_concurrency=2)
+
+    assert client.calls <= 2 * 3
+    assert len(results.failures) == results.totals.failed == 200
+    assert {f.kind for f in results.failures.values()} == {"unreachable", "refused"}
+
+
+def test_a_server_that_has_answered_is_waited_for() -> None:
+    texts = iter(["ok", *[None] * 4])
+    client = FakeClient(lambda request: next(texts, "ok") or UNREACHABLE)
+
+    results = capitals(2).run(client=client, max_concurrency=1)
+
+    assert results.totals.answered == 4
+    assert client.calls == 4 + 4
 
 
 @pytest.mark.parametrize(
@@ -704,6 +786,119 @@ def test_a_progress_function_that_fails_does_not_cost_the_results(
     assert results.totals.answered == client.calls == 8
 
 
+def test_an_exit_in_a_progress_function_ends_neither_the_run_nor_the_next_one(
+    experiment: pl.Experiment, client: FakeClient
+) -> None:
+    def leaving(progress: Progress) -> None:
+        raise SystemExit("enough")
+
+    with pytest.warns(pl.PromptlabWarning, match="enough"):
+        results = experiment.run(client=client, progress=leaving)
+    again = experiment.run(client=client)
+
+    assert results.totals.answered == again.totals.cached == 8
+
+
+def test_a_progress_function_cannot_wait_for_another_run(
+    experiment: pl.Experiment, client: FakeClient
+) -> None:
+    def impatient(progress: Progress) -> None:
+        capitals(1, name="inner").run(client=FakeClient())
+
+    with pytest.warns(pl.PromptlabWarning, match=r"use `await experiment.arun\(\)`"):
+        results = experiment.run(client=client, progress=impatient)
+
+    assert results.totals.answered == 8
+
+
+# What it costs.
+
+
+def test_a_run_knows_what_it_paid_while_it_goes_on_and_afterwards() -> None:
+    prices = {"fake": {"input": 1, "output": 10}}
+    each_usd = (10 * 1 + 5 * 10) / 1e6
+    seen: list[Progress] = []
+
+    results = capitals(4).run(client=FakeClient(), prices=prices, progress=seen.append)
+    again = capitals(5).run(client=FakeClient(), prices=prices)
+
+    assert seen[-1].billed_usd == pytest.approx(8 * each_usd)
+    assert (seen[-1].input_tokens, seen[-1].output_tokens) == (80, 40)
+    assert results.totals.billed_usd == pytest.approx(8 * each_usd)
+    assert again.totals.cost_usd == pytest.approx(10 * each_usd)
+    assert again.totals.billed_usd == pytest.approx(2 * each_usd)
+
+
+def test_a_model_without_a_price_is_named_once(experiment: pl.Experiment) -> None:
+    client = FakeClient()
+    client.base_url = "https://elsewhere.test/v1"
+
+    with pytest.warns(pl.PromptlabWarning) as caught:
+        results = experiment.run(client=client)
+
+    assert [str(warning.message) for warning in caught] == [
+        "no price is known for 'fake', so the cost is NaN; give one, in US dollars for "
+        'a million tokens: prices={\'fake\': {"input": ..., "output": ...}}'
+    ]
+    assert caught[0].filename == __file__
+    assert results.table["cost_usd"].isna().all()
+
+
+# Conversations.
+
+
+def test_every_reply_of_a_conversation_can_be_read() -> None:
+    talk = pl.Experiment(
+        "talk",
+        grid={
+            "model": ["fake"],
+            "prompt": {
+                "two": [
+                    {"role": "user", "content": "Where is {{city}}?"},
+                    {"role": "user", "content": "And how large?"},
+                ]
+            },
+        },
+        dataset=[{"city": "Bern"}],
+    )
+
+    paid = talk.run(client=FakeClient(said))
+    again = talk.run(client=FakeClient())
+
+    assert paid[0].messages == again[0].messages
+    assert [m["content"] for m in paid[0].messages] == [
+        *("Where is Bern?", "Where is Bern?"),
+        *("And how large?", "And how large?"),
+    ]
+    table = paid.messages
+    assert table["role"].tolist() == ["user", "assistant"] * 2
+    assert table["turn"].tolist() == [0, 0, 1, 1]
+    assert set(table["case"]) == {"1"}
+
+
+def test_a_conversation_that_breaks_off_shows_what_was_said() -> None:
+    talk = pl.Experiment(
+        "talk",
+        grid={
+            "model": ["fake"],
+            "prompt": {
+                "two": [
+                    {"role": "user", "content": "{{t}}"},
+                    {"role": "user", "content": "two"},
+                ]
+            },
+        },
+        dataset=[{"t": "one"}],
+    )
+    client = FakeClient(lambda asked: BAD_REQUEST if said(asked) == "two" else "ok")
+
+    (record,) = talk.run(client=client, prices={"fake": {"input": 1, "output": 0}})
+
+    assert [m["content"] for m in record.messages] == ["one", "ok", "two"]
+    assert record.error is not None
+    assert record.billed_usd == pytest.approx(10 / 1e6)
+
+
 # Before the first call.
 
 
@@ -713,10 +908,12 @@ def test_a_missing_key_is_told_before_any_call(experiment: pl.Experiment) -> Non
 
 
 def test_a_run_that_is_all_cached_needs_no_key(experiment: pl.Experiment) -> None:
-    url = "https://fake.test/v1"
-    experiment.run(client=FakeClient())
+    client = FakeClient()
+    client.base_url = "https://api.openai.com/v1"
+    prices = {"fake": {"input": 1, "output": 1}}
+    experiment.run(client=client, prices=prices)
 
-    results = experiment.run(base_url=url)
+    results = experiment.run(prices=prices)
 
     assert results.totals.cached == 8
 

@@ -21,6 +21,24 @@ FAILURE = pl.Failure(
 )
 
 
+RECEIVED_S = 1_790_000_000.0
+
+
+def head(
+    output: str,
+    finish_reason: str = "stop",
+    tokens: Sequence[int | None] = (10, None, 5, 0, None),
+    latency_s: float = 0.25,
+    *,
+    model: str | None = "m-2026-11-01",
+    service_tier: str | None = None,
+    received_s: float = RECEIVED_S,
+) -> list[Any]:
+    """What the cache says of an answer: see `promptlab.execution.cache.HEAD`."""
+    times = (latency_s, received_s)
+    return [output, finish_reason, *tokens, *times, model, service_tier, 1]
+
+
 def experiment(
     dataset: Any = ({"t": "a"}, {"t": "b"}), *, repeats: int = 1, **grid: Any
 ) -> pl.Experiment:
@@ -44,6 +62,8 @@ def results(
         if isinstance(outcome, pl.Failure):
             answers.fail(index, outcome)
         elif outcome is not None:
-            head = [outcome, finish_reason, 10, None, 5, 0, 0.25]
-            answers.put(index, [head], f"key{index}", cached=index in cached)
+            answers.put(
+                *(index, [head(outcome, finish_reason)], f"key{index}"),
+                paid=[index not in cached],
+            )
     return pl.Results(experiment, answers, **more)

@@ -6,16 +6,14 @@ import pytest
 
 from promptlab.results.answers import Answers, ranges
 
-from .making import FAILURE
-
-HEAD = ["yes", "stop", 10, 2, 5, 1, 0.25]
+from .making import FAILURE, head
 
 
 def test_outcomes_are_counted() -> None:
     answers = Answers(5)
 
-    answers.put(0, [HEAD], "k", cached=False)
-    answers.put(3, [["cut", "length", *HEAD[2:]]], "l", cached=True)
+    answers.put(0, [head("yes")], "k", paid=[True])
+    answers.put(3, [head("cut", "length")], "l")
     answers.fail(1, FAILURE)
 
     assert answers.counts() == {"answered": 2, "cached": 1, "failed": 1, "truncated": 1}
@@ -26,7 +24,7 @@ def test_a_server_that_makes_up_finish_reasons_is_borne() -> None:
     answers = Answers(1000)
 
     for index in range(1000):
-        answers.put(index, [["a", f"r{index}", *HEAD[2:]]], "k", cached=False)
+        answers.put(index, [head("a", f"r{index}")], "k")
 
     assert answers.counts()["answered"] == 1000
 

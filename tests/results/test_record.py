@@ -33,9 +33,3 @@ def test_headers_are_never_kept_or_shown() -> None:
     response = pl.Response("a", "stop", pl.Usage(), 0.1, headers={"x": "hunter2"})
 
     assert "hunter2" not in repr(failure) + str(failure.to_plain()) + repr(response)
-
-
-def test_a_response_knows_the_snapshot_that_answered() -> None:
-    body = b'{"model": "m-2026-11-01", "choices": []}'
-
-    assert pl.Response("a", "stop", pl.Usage(), 0.1, body=body).model == "m-2026-11-01"

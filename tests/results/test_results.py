@@ -80,9 +80,17 @@ def test_records_are_the_rows() -> None:
         finish_reason="stop",
         usage=pl.Usage(10, None, 5, 0),
         latency_s=0.25,
+        cost_usd=None,
+        billed_usd=0.0,
         cached=True,
         error=None,
         key="key0",
+        turns=(
+            (
+                {"role": "user", "content": "a"},
+                {"role": "assistant", "content": "a"},
+            ),
+        ),
     )
     assert failed.trial == made.experiment.trials[1]
     assert (failed.output, failed.usage, failed.key) == (None, pl.Usage(), None)

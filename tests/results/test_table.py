@@ -10,7 +10,7 @@ import pytest
 import promptlab as pl
 from promptlab.results.answers import Answers
 
-from .making import FAILURE, experiment, results
+from .making import FAILURE, experiment, head, results
 
 
 def test_columns_come_in_the_order_of_the_design() -> None:
@@ -42,6 +42,8 @@ def test_columns_come_in_the_order_of_the_design() -> None:
         "output_tokens",
         "reasoning_tokens",
         "latency_s",
+        "cost_usd",
+        "billed_usd",
         "cached",
         "error",
         "key",
@@ -78,6 +80,8 @@ def test_types_do_not_depend_on_the_values() -> None:
         "output_tokens": "Int64",
         "reasoning_tokens": "Int64",
         "latency_s": "float64",
+        "cost_usd": "float64",
+        "billed_usd": "float64",
         "cached": "bool",
         "error": "str",
         "key": "str",
@@ -163,9 +167,12 @@ def test_tokens_that_the_server_does_not_tell_are_missing_not_0() -> None:
 def test_a_conversation_is_one_row_with_its_last_reply_and_all_its_tokens() -> None:
     asked = experiment([{"t": "a"}])
     answers = Answers(1)
-    heads = [["one", "length", 10, 1, 5, None, 0.25], ["two", "stop", 20, 2, 6, 1, 0.5]]
+    heads = [
+        head("one", "length", (10, 1, 5, None, 0), 0.25),
+        head("two", "stop", (20, 2, 6, 1, 0), 0.5),
+    ]
 
-    answers.put(0, heads, "last", cached=False)
+    answers.put(0, heads, "last", [True, True])
     (row,) = pl.Results(asked, answers).table.to_dict("records")
 
     assert row["output"] == "two"
@@ -195,7 +202,7 @@ def test_many_answers_in_any_order_stand_in_their_rows() -> None:
     answers = Answers(len(asked))
 
     for index in reversed(range(len(asked))):
-        answers.put(index, [[str(index), "stop", 1, 0, 1, 0, 0.5]], "k", cached=False)
+        answers.put(index, [head(str(index))], "k")
 
     output = pl.Results(asked, answers).table["output"]
     assert output.tolist() == [str(index) for index in range(len(asked))]
