@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from promptlab.errors import SpecError
+from promptlab.money.prices import dollars
 from promptlab.notebook.comparison import Comparison, plain
-from promptlab.notebook.facts import label, money, plain_text, seconds
-from promptlab.spec.experiment import Trial
+from promptlab.notebook.facts import label, plain_text, seconds
+from promptlab.results.record import Record
 
 EXCERPT = 20_000
 """Characters of a text that are given at once."""
@@ -31,55 +32,57 @@ def asked(comparison: Comparison, place: int) -> dict[str, Any]:
 
     Messages are grouped by turn, each turn being one call. Texts are cut to an excerpt
     that `text_of` gives the rest of.
+
+    Raises:
+        SpecError: the table has no such trial.
     """
+    _check(comparison, place)
     row = comparison.table.iloc[place]
-    trial = _trial(comparison, place)
+    record = _record(comparison, place)
     return {
         "trial": place,
         "title": [_cell(row, "case"), *_labels(comparison, place)],
-        "messages": list(_messages(comparison, trial, place)),
-        "parameters": list(_parameters(comparison, trial, row)),
-        "dropped": [] if trial is None else _named(trial.question.dropped),
+        "messages": [] if record is None else list(_messages(record)),
+        "parameters": _parameters(comparison, record, row),
+        "dropped": [] if record is None else _named(record.trial.question.dropped),
         "inputs": [
             _excerpt(name, _cell(row, name), f"input:{name}")
             for name in comparison.source.inputs
         ],
         "outcome": list(_outcome(comparison, row)),
-        "note": NO_MESSAGES if trial is None else "",
+        "note": NO_MESSAGES if record is None else "",
     }
 
 
 def text_of(comparison: Comparison, place: int, part: str) -> str:
-    """A whole text that is shown as an excerpt: `output`, `error`, `message:N` or
+    """A whole text that is shown as an excerpt: `output`, `message:N` or
     `input:NAME`.
 
     Raises:
         SpecError: there is no such text.
     """
-    if not 0 <= place < len(comparison.table):
-        raise SpecError(f"compare: the table has no row {place}")
+    _check(comparison, place)
     kind, _, name = part.partition(":")
     if kind == "output":
         return comparison.outputs[place].as_py() or ""
-    if kind == "error":
-        return comparison.errors[place].as_py() or ""
-    if kind == "expected" and "expected" in comparison.table:
-        return _cell(comparison.table.iloc[place], "expected")
     if kind == "input" and name in comparison.source.inputs:
         return _cell(comparison.table.iloc[place], name)
-    trial = _trial(comparison, place)
-    if kind == "message" and trial is not None and name.isdecimal():
-        contents = [message["content"] for turn in trial.turns for message in turn]
-        if int(name) < len(contents):
-            return contents[int(name)]
+    record = _record(comparison, place)
+    if kind == "message" and record is not None and name.isdecimal():
+        messages = record.messages
+        if int(name) < len(messages):
+            return messages[int(name)]["content"]
     raise SpecError(f"compare: there is no text {part!r:.60}")
 
 
-def _trial(comparison: Comparison, place: int) -> Trial | None:
-    experiment = comparison.source.experiment
-    if experiment is None:
-        return None
-    return experiment.trials[int(comparison.table["trial"].iloc[place])]
+def _check(comparison: Comparison, place: int) -> None:
+    if not 0 <= place < len(comparison.table):
+        raise SpecError(f"compare: the table has no row {place}")
+
+
+def _record(comparison: Comparison, place: int) -> Record | None:
+    results = comparison.source.results
+    return None if results is None else results[place]
 
 
 def _labels(comparison: Comparison, place: int) -> Iterator[str]:
@@ -90,26 +93,15 @@ def _labels(comparison: Comparison, place: int) -> Iterator[str]:
         yield f"repeat {label(plain(row['repeat']))}"
 
 
-def _messages(
-    comparison: Comparison, trial: Trial | None, place: int
-) -> Iterator[dict[str, Any]]:
-    if trial is None:
-        return
+def _messages(record: Record) -> Iterator[dict[str, Any]]:
+    """The conversation: each message with the number of its call, from 0."""
     index = 0
-    for number, turn in enumerate(trial.turns):
-        for message in turn:
+    for turn, messages in enumerate(record.turns):
+        for message in messages:
             part = f"message:{index}"
-            yield {
-                **_excerpt(message["role"], message["content"], part),
-                "turn": number,
-            }
+            said = _excerpt(message["role"], message["content"], part)
+            yield {**said, "turn": turn}
             index += 1
-        if number < len(trial.turns) - 1:
-            yield {"role": "assistant", "turn": number, "text": None}
-    output = comparison.outputs[place].as_py()
-    if output is not None:
-        last = len(trial.turns) - 1
-        yield {**_excerpt("assistant", output, "output"), "turn": last}
 
 
 def _excerpt(role: str, text: str, part: str) -> dict[str, Any]:
@@ -123,10 +115,12 @@ def _excerpt(role: str, text: str, part: str) -> dict[str, Any]:
     }
 
 
-def _parameters(comparison: Comparison, trial: Trial | None, row: Any) -> list[Any]:
-    if trial is None:
+def _parameters(
+    comparison: Comparison, record: Record | None, row: Any
+) -> list[list[str]]:
+    if record is None:
         return _named({n: plain(row[n]) for n in comparison.source.parameters})
-    question = trial.question
+    question = record.trial.question
     at = {} if question.base_url is None else {"base_url": question.base_url}
     return _named({"model": question.model, **at, **question.parameters})
 
@@ -138,8 +132,8 @@ def _outcome(comparison: Comparison, row: Any) -> Iterator[list[str]]:
             yield [said, value if isinstance(value, str) else f"{value:,}"]
     for name, said, write in (
         ("latency_s", "latency", seconds),
-        ("cost_usd", "cost", money),
-        ("billed_usd", "billed by this run", money),
+        ("cost_usd", "cost", dollars),
+        ("billed_usd", "paid by this run", dollars),
     ):
         if name in table and (value := plain(row[name])) is not None:
             yield [said, write(value)]

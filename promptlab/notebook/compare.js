@@ -1560,11 +1560,7 @@ class ComparisonView {
   message(trial, { role, text, there, length, part }) {
     const known = { system: "system", user: "user", assistant: "assistant" }[role];
     const content = el("div", { class: "plc-text", dir: "auto" });
-    const node = el("div", { class: `plc-message plc-${known ?? "input"}` }, el("div", { class: "plc-role" }, part === "output" ? "assistant: the output" : role), content);
-    if (text === null) {
-      content.replaceChildren(el("i", { class: "plc-missing" }, "an earlier reply, which the table does not hold"));
-      return node;
-    }
+    const node = el("div", { class: `plc-message plc-${known ?? "input"}` }, el("div", { class: "plc-role" }, role), content);
     content.replaceChildren(text === "" ? el("i", { class: "plc-missing" }, "empty") : text);
     if (there >= length) return node;
     const button = el("button", { type: "button", class: "plc-link" });

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import orjson
@@ -47,20 +46,6 @@ def valid(text: str) -> str:
 def excerpt(text: str, length: int) -> str:
     """The text, cut to so many characters."""
     return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def money(usd: float) -> str:
-    """Dollars, with as many digits as tell something.
-
-    >>> money(0.000123), money(0.5), money(1234.5), money(0)
-    ('$0.00012', '$0.50', '$1,234.50', '$0')
-    """
-    if usd == 0:
-        return "$0"
-    if abs(usd) >= 0.1:
-        return f"${usd:,.2f}"
-    digits = 1 - math.floor(math.log10(abs(usd)))
-    return f"${usd:.{min(digits, 12)}f}"
 
 
 def seconds(value: float) -> str:

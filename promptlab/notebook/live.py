@@ -145,15 +145,11 @@ class Live:
             raise SpecError(f"compare: there is no row {row}")
         key = self.comparison.key(row)
         before = self.kept.of(key)
-        after = self.kept.put(key, question["change"])
-        return {"before": _plain(before), "after": _plain(after)}
+        after = self.kept.put(key, dict(question["change"]))
+        return {"before": before.to_plain(), "after": after.to_plain()}
 
     def _unknown(self, question: Mapping[str, Any]) -> dict[str, Any]:
         raise SpecError(f"compare: there is no question {question.get('kind')!r:.60}")
-
-
-def _plain(mark: Mark) -> dict[str, Any]:
-    return {"pinned": mark.pinned, "kind": mark.kind, "note": mark.note}
 
 
 def _name(comparison: Comparison) -> str:

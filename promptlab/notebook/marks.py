@@ -6,11 +6,11 @@ changes the last one counts. A row is known again by what it is, not by where it
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,8 +18,9 @@ from typing import Any, Protocol
 import orjson
 import pandas as pd
 
-from promptlab.errors import CacheError, SpecError
-from promptlab.home import home, ignore_in_git, private_folder
+from promptlab.errors import CacheError, PromptlabWarning, SpecError
+from promptlab.home import home
+from promptlab.notebook.journal import Journal
 
 KINDS = ("star", "problem", "question")
 """What a row can be marked as."""
@@ -63,6 +64,10 @@ class Mark:
 
     def __bool__(self) -> bool:
         return self.pinned or self.kind is not None or self.note != ""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Its fields as JSON values."""
+        return {"pinned": self.pinned, "kind": self.kind, "note": self.note}
 
     def changed(self, change: Mapping[str, Any]) -> Mark:
         """The mark after a change of some of its fields.
@@ -110,11 +115,12 @@ class Marks:
 
     def __init__(self, name: str, folder: Path | None = None) -> None:
         self.name = name
-        self.file = (folder or marks_folder()) / f"{_file_name(name)}.jsonl"
+        path = (folder or marks_folder()) / f"{file_name(name)}.jsonl"
+        self.journal = Journal(path)
         self.version = 0
-        """Grows with every change that is known."""
+        """Grows whenever something has changed."""
         self._entries: dict[tuple[Any, ...], list[Entry]] = {}
-        self._read_to = 0
+        self._read: tuple[int, int] | None = None
         self.refresh()
 
     @property
@@ -123,12 +129,20 @@ class Marks:
         return (e for group in self._entries.values() for e in group if e.mark)
 
     def refresh(self) -> None:
-        """Reads the changes that came since the last time."""
-        for line in self._new_lines():
-            try:
-                self._note(orjson.loads(line))
-            except (ValueError, KeyError, TypeError, AttributeError):
-                continue  # torn by a crash, or not ours
+        """Reads the file again, if it has changed."""
+        if (state := _state(self.journal.path)) == self._read:
+            return
+        self._read = state
+        self._entries = {}
+        self.version += 1
+        try:
+            lines = self.journal.entries()
+        except CacheError as error:
+            warnings.warn(f"no marks: {error}", PromptlabWarning, stacklevel=2)
+            return
+        for line in lines:
+            with suppress(KeyError, TypeError, ValueError, AttributeError):
+                self._note(line)
 
     def put(self, key: RowKey, change: Mapping[str, Any]) -> Mark:
         """Changes the mark of a row, and gives it.
@@ -137,27 +151,23 @@ class Marks:
             SpecError: there is no such mark.
             CacheError: it cannot be written.
         """
-        plain = {
-            "changed_s": time.time(),
-            "experiment": self.name,
-            "by": key.by,
-            "case": key.case,
-            "repeat": key.repeat,
-            "parameters": key.parameters,
-        }
-        # Of an older, smaller grid: what it says of this row stays.
-        known = self._nearest(key)
-        if known is not None and known.key.parameters != key.parameters:
-            change = {**_plain(known.mark), **change}
+        self.refresh()
+        nearest = self._nearest(key)
         mark = self.of(key).changed(change)
-        try:
-            private_folder(self.file.parent)
-            ignore_in_git(home())
-            _append(self.file, orjson.dumps({**plain, **change}) + b"\n")
-        except OSError as error:
-            raise CacheError(
-                f"{self.file} cannot be written: {error.strerror or error}"
-            ) from error
+        # Of an older, smaller grid: what its mark says of this row stays.
+        inherits = nearest is not None and nearest.key.parameters != key.parameters
+        told = mark.to_plain()
+        self.journal.append(
+            {
+                "changed_s": time.time(),
+                "experiment": self.name,
+                "by": key.by,
+                "case": key.case,
+                "repeat": key.repeat,
+                "parameters": key.parameters,
+                **(told if inherits else {name: told[name] for name in change}),
+            }
+        )
         self.refresh()
         return mark
 
@@ -169,49 +179,31 @@ class Marks:
     def on(self, rows: Rows) -> dict[int, Mark]:
         """The rows that have a mark, and which."""
         places = dict.fromkeys((e.key.case, e.key.repeat) for e in self.entries)
-        found = (
-            (row, self.of(rows.key(row))) for p in places for row in rows.rows_of(*p)
-        )
-        return {row: mark for row, mark in found if mark}
+        marked = {
+            row: self.of(rows.key(row)) for at in places for row in rows.rows_of(*at)
+        }
+        return {row: mark for row, mark in marked.items() if mark}
 
     def _nearest(self, key: RowKey) -> Entry | None:
-        known = [
-            e for e in self._entries.get(key.place, ()) if key.in_common(e.key) >= 0
-        ]
+        """What is known of the row that has most in common with this one."""
+        group = self._entries.get(key.place, ())
         return max(
-            known, key=lambda e: (key.in_common(e.key), e.changed_s), default=None
+            (entry for entry in group if key.in_common(entry.key) >= 0),
+            key=lambda entry: (key.in_common(entry.key), entry.changed_s),
+            default=None,
         )
 
-    def _note(self, plain: dict[str, Any]) -> None:
+    def _note(self, line: Mapping[str, Any]) -> None:
         """Takes a line of the file over."""
-        if plain["experiment"] != self.name:
-            return  # two names can come to one file
-        key = RowKey(
-            tuple(plain["by"]),
-            plain["case"],
-            plain["repeat"],
-            dict(plain["parameters"]),
-        )
+        if line["experiment"] != self.name:
+            return  # two names can come to one file where case does not count
+        case, repeat = line["case"], line["repeat"]
+        key = RowKey(tuple(line["by"]), case, repeat, dict(line["parameters"]))
         group = self._entries.setdefault(key.place, [])
         before = next((e for e in group if e.key == key), Entry(key))
-        change = {name: plain[name] for name in FIELDS if name in plain}
-        entry = Entry(key, before.mark.changed(change), float(plain["changed_s"]))
+        change = {name: line[name] for name in FIELDS if name in line}
+        entry = Entry(key, before.mark.changed(change), float(line["changed_s"]))
         group[:] = [*(e for e in group if e.key != key), entry]
-        self.version += 1
-
-    def _new_lines(self) -> Iterable[bytes]:
-        """The whole lines behind those that were read."""
-        try:
-            with self.file.open("rb") as file:
-                if file.seek(0, os.SEEK_END) < self._read_to:
-                    self._entries, self._read_to = {}, 0  # another took its place
-                file.seek(self._read_to)
-                new = file.read()
-        except OSError:
-            return ()
-        whole = new[: new.rfind(b"\n") + 1]
-        self._read_to += len(whole)
-        return whole.splitlines()
 
 
 def marks(name: str | None = None) -> pd.DataFrame:
@@ -221,8 +213,7 @@ def marks(name: str | None = None) -> pd.DataFrame:
     `by` is what was compared, `parameters` the other parameters of the row as JSON,
     `mark` is `star`, `problem` or `question`, `changed` the time of the last change.
     """
-    kept = [Marks(name)] if name is not None else list(_all())
-    return table(kept)
+    return table([Marks(name)] if name is not None else list(_all()))
 
 
 def table(kept: Iterable[Marks]) -> pd.DataFrame:
@@ -252,40 +243,22 @@ def marks_folder() -> Path:
 
 
 def _all() -> Iterator[Marks]:
-    folder = marks_folder()
-    for file in sorted(folder.glob("*.jsonl")):
-        names: dict[str, None] = {}
-        for line in file.read_bytes().splitlines():
-            try:
-                names[str(orjson.loads(line)["experiment"])] = None
-            except (ValueError, KeyError, TypeError):
-                continue
-        for name in names:
-            if _file_name(name) == file.stem:
-                yield Marks(name, folder)
+    for path in sorted(marks_folder().glob("*.jsonl")):
+        lines = Journal(path).entries()
+        names = dict.fromkeys(str(line.get("experiment")) for line in lines)
+        yield from (Marks(name) for name in names if file_name(name) == path.stem)
 
 
-def _plain(mark: Mark) -> dict[str, Any]:
-    return {"pinned": mark.pinned, "kind": mark.kind, "note": mark.note}
-
-
-def _append(file: Path, line: bytes) -> None:
-    """Adds a line to a file, whole and on disk; behind a torn line it starts anew."""
-    # In one write at the end: two processes do not mix their lines.
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+def _state(path: Path) -> tuple[int, int] | None:
+    """Changes with the file; None where there is none."""
     try:
-        if end := os.lseek(descriptor, 0, os.SEEK_END):
-            os.lseek(descriptor, end - 1, os.SEEK_SET)
-            if os.read(descriptor, 1) != b"\n":
-                line = b"\n" + line
-        if os.write(descriptor, line) < len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
-def _file_name(name: str) -> str:
+def file_name(name: str) -> str:
     """A name that any file system takes; it ends in a hash if it had to be changed."""
     kept = "".join(
         c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name

@@ -13,11 +13,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from promptlab.money.prices import dollars
 from promptlab.notebook.comparison import MEASURES, Comparison
 from promptlab.notebook.facts import (
     count,
     label,
-    money,
     number,
     plain_text,
     seconds,
@@ -75,7 +75,7 @@ def page(
         {
             "row": int(row),
             **_head(comparison, {name: v[i] for name, v in columns.items()}),
-            "mark": _mark(marks.get(int(row), Mark())),
+            "mark": marks.get(int(row), Mark()).to_plain(),
             "outputs": outputs[i * width : (i + 1) * width],
         }
         for i, row in enumerate(rows)
@@ -221,7 +221,7 @@ def _facts(comparison: Comparison, part: pd.DataFrame) -> list[list[list[str]]]:
                 continue
             title = _short(name)
             if name == "output_tokens" and read is not None and read[i] is not None:
-                title = f"{count(read[i], 'token')} read, {value:,} written"
+                title = f"{number(read[i])} tokens read, {number(value)} written"
             said = ("yes" if value else "no") if is_bool else _measure(name, value)
             facts.append([said if name in MEASURES else f"{title}: {said}", title])
         found.append(facts)
@@ -282,7 +282,7 @@ def _measure(name: str, value: float) -> str:
     if name == "latency_s":
         return seconds(value)
     if name == "cost_usd":
-        return money(value)
+        return dollars(value)
     return f"{number(value)} {SHORT.get(name, '')}".rstrip()
 
 
@@ -306,10 +306,6 @@ def _head(comparison: Comparison, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _cut(text: str) -> list[Any]:
     return [text[:INPUT_EXCERPT], len(text)]
-
-
-def _mark(mark: Mark) -> dict[str, Any]:
-    return {"pinned": mark.pinned, "kind": mark.kind, "note": mark.note}
 
 
 def _named(values: Mapping[str, Any]) -> list[list[str]]:

@@ -289,11 +289,17 @@ def _with_word(
     else:
         coded = comparison.of_trials(field.name)
         trials = coded.spread(_matches(coded.texts, word))
+    return _in_column(comparison, view, field, trials)
+
+
+def _in_column(
+    comparison: Comparison, view: View, field: Field, trials: np.ndarray
+) -> np.ndarray:
+    """The rows with such a trial in the field's column, or in any that is shown."""
     if field.column is None:
         return _any(comparison, view, trials)
     places = comparison.places[:, field.column]
-    found: np.ndarray = trials[places] & (places >= 0)
-    return found
+    return np.asarray(trials[places] & (places >= 0))
 
 
 def _comparing(comparison: Comparison, view: View, field: Field) -> np.ndarray:
@@ -307,9 +313,8 @@ def _comparing(comparison: Comparison, view: View, field: Field) -> np.ndarray:
     compare = COMPARE[match[1] or "="]
     trials = compare(numbers, float(match[2])) & ~np.isnan(numbers)
     if field.scope == "row":
-        found: np.ndarray = trials[comparison.first]
-        return found
-    return _any(comparison, view, trials)
+        return np.asarray(trials[comparison.first])
+    return _in_column(comparison, view, field, trials)
 
 
 def _ordered(comparison: Comparison, view: View) -> np.ndarray:
@@ -359,7 +364,7 @@ def _right(comparison: Comparison) -> np.ndarray:
 
 def _lengths(texts: pa.Array) -> np.ndarray:
     lengths: np.ndarray = (
-        pc.binary_length(texts).cast(pa.float64()).to_numpy(zero_copy_only=False)
+        pc.utf8_length(texts).cast(pa.float64()).to_numpy(zero_copy_only=False)
     )
     return lengths
 
