@@ -8,6 +8,7 @@ const TYPING_MS = 120;
 const BUSY_MS = 1200;
 const NO_KERNEL_MS = 4000;
 const UNDO_MS = 12000;
+const LEFT_MS = 500;
 const TEXT_EMS = 13.5; // as in the style sheet
 
 // ------------------------------------------------------------------ making elements
@@ -383,6 +384,7 @@ class ComparisonView {
     this.total = 0;
     this.rows = [];
     this.at = { row: 0, column: 1 };
+    this.goal = null;
     this.expanded = new Set();
     this.diff = "marks";
     this.markdown = false;
@@ -406,8 +408,18 @@ class ComparisonView {
         if (this.busy && ![...this.waiting.values()].length) this.wait(false);
         resolve(answer);
       });
-      this.model.send({ kind, ...more, from: this.me, id });
+      try {
+        this.model.send({ kind, ...more, from: this.me, id });
+      } catch {
+        this.lost();
+      }
     });
+  }
+
+  /** The kernel was restarted or shut down: what is shown stays, and nothing comes. */
+  lost() {
+    this.wait(false);
+    this.problem("The kernel that holds these rows is gone: run this cell again.");
   }
 
   listen() {
@@ -421,6 +433,12 @@ class ComparisonView {
       }
     };
     this.model.on("msg:custom", this.heard);
+    // The way to the kernel is new or gone: asking tells which.
+    this.left = () => {
+      clearTimeout(this.timers.left);
+      this.timers.left = setTimeout(() => this.told && this.load(this.start, { still: true }), LEFT_MS);
+    };
+    this.model.on("comm_live_update", this.left);
     // Another theme: what is behind the text may be dark now.
     this.themes = new MutationObserver(() => this.theme());
     for (const node of [document.documentElement, document.body]) {
@@ -431,6 +449,7 @@ class ComparisonView {
 
   close() {
     this.model.off("msg:custom", this.heard);
+    this.model.off("comm_live_update", this.left);
     this.themes.disconnect();
     this.seen?.disconnect();
     this.found(null);
@@ -460,8 +479,10 @@ class ComparisonView {
    * stays where it is. */
   async load(start, { row = null, focus = false, still = false } = {}) {
     const asked = (this.loading = {});
+    this.goal = row;
     const answer = await this.ask("page", { view: this.view, start, count: PAGE });
     if (asked !== this.loading) return;
+    this.goal = null;
     if (answer.problem) return this.problem(answer.problem);
     this.problem("");
     this.take(answer, { row, focus, still });
@@ -497,6 +518,7 @@ class ComparisonView {
     const place = still ? this.at.row : row === null ? 0 : row - this.start;
     this.at.row = Math.max(0, Math.min(place, this.rows.length - 1));
     this.at.column = Math.min(this.at.column, this.view.columns.length);
+    this.theme();
     this.showHead();
     this.showPager();
     this.showKinds();
@@ -1196,22 +1218,20 @@ class ComparisonView {
     if (cell && !String(getSelection())) cell.focus({ preventScroll: true });
   }
 
+  /** The row that has focus, or that is about to: keys may be faster than the kernel. */
+  get here() {
+    return this.goal ?? this.start + this.at.row;
+  }
+
   move(rows, columns) {
-    const { at } = this;
-    at.column = Math.max(0, Math.min(at.column + columns, this.view.columns.length));
-    const to = this.start + at.row + rows;
-    if (to >= this.start && to < this.start + this.rows.length) {
-      at.row += rows;
-      this.focusCell();
-    } else if (to >= 0 && to < this.total) {
-      this.load(to, { row: to, focus: true });
-    }
+    this.at.column = Math.max(0, Math.min(this.at.column + columns, this.view.columns.length));
+    this.jump(this.here + rows);
   }
 
   /** Moves to a row by its number among those shown, from 0. */
   jump(row) {
     const to = Math.max(0, Math.min(row, this.total - 1));
-    if (to >= this.start && to < this.start + this.rows.length) {
+    if (this.goal === null && to >= this.start && to < this.start + this.rows.length) {
       this.at.row = to - this.start;
       this.focusCell();
     } else if (this.total) {
@@ -1256,8 +1276,8 @@ class ComparisonView {
       ArrowUp: () => this.move(-1, 0),
       ArrowRight: () => this.move(0, 1),
       ArrowLeft: () => this.move(0, -1),
-      PageDown: () => this.jump(Math.min(this.start + PAGE, this.total - 1)),
-      PageUp: () => this.jump(Math.max(this.start - PAGE, 0)),
+      PageDown: () => this.jump((Math.floor(this.here / PAGE) + 1) * PAGE),
+      PageUp: () => this.jump((Math.floor(this.here / PAGE) - 1) * PAGE),
       Home: () => this.move(0, -100),
       End: () => this.move(0, 100),
       Enter: () => row && this.expand(row),
@@ -1413,10 +1433,12 @@ class ComparisonView {
           event.preventDefault();
           event.stopPropagation();
           finish(false);
-        } else if (event.key === "Enter" && !event.shiftKey) {
+        } else if (event.key === "Enter") {
           event.preventDefault();
           event.stopPropagation();
-          finish(true);
+          // JupyterLab keeps Shift + Enter from breaking a line in any text field.
+          if (event.shiftKey) area.setRangeText("\n", area.selectionStart, area.selectionEnd, "end");
+          else finish(true);
         }
       },
       onblur: () => finish(true),
