@@ -23,7 +23,7 @@ BELOW: dict[str, set[str]] = {
     "results": {"errors", "spec", "money"},
     "home": {"errors"},
     "execution": {"errors", "spec", "money", "results", "home", "offline"},
-    "notebook": {"errors", "spec", "results", "home"},
+    "notebook": {"errors", "spec", "money", "results", "home"},
     "files": {"errors", "spec", "money", "results"},
     "offline": set(),
     "cli": {
@@ -53,12 +53,13 @@ HOMES = {
     "dotenv": {"execution.credentials"},
     "genai_prices": {"money.prices"},
     "httpx2": {"execution.client"},
-    "ipywidgets": {"execution.progress"},
+    "ipywidgets": {"execution.progress", "notebook"},
     "jinja2": {"spec.prompt"},
     "numpy": {
         *("money.prices", "results.costs", "results.results", "results.table"),
-        "execution.plan",
+        *("execution.plan", "notebook"),
     },
+    "matplotlib": {"notebook.colours", "notebook.figures", "notebook.plots"},
     "openai": {"execution.client"},
     "openpyxl": {"results.exports"},
     "pandas": {
@@ -68,7 +69,9 @@ HOMES = {
         "execution.plan",
         "notebook",
     },
-    "pyarrow": {"results.answers", "results.exports", "results.table", "files"},
+    "pyarrow": {
+        *("results.answers", "results.exports", "results.table", "files", "notebook"),
+    },
     "pydantic": {"files"},
     "rich": {"cli.printing", "execution.progress"},
     "ruamel": {"files"},

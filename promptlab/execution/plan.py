@@ -68,9 +68,10 @@ class Plan:
         """The counts in one line."""
         counts = self.counts
         calls = "1 call" if self.calls == 1 else f"{self.calls:,} calls"
+        trials = len(self.standings)
         return (
-            f"{len(self.standings):,} trials: {counts['cached']:,} cached, "
-            f"{counts['new']:,} new, {counts['duplicate']:,} duplicates; "
+            f"{trials:,} trial{'' if trials == 1 else 's'}: "
+            f"{counts['cached']:,} cached, {counts['new']:,} new, {counts['duplicate']:,} duplicates; "
             f"{calls} to make{self._cost}"
         )
 

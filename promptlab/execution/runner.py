@@ -234,7 +234,12 @@ class Run:
             client = settings.opened_client(self._requests)
         record = self._begin_record()
         if client is not None:
-            await self._ask(client)
+            try:
+                await self._ask(client)
+            except BaseException:
+                if record:
+                    record.release()
+                raise
         self._elapsed_s = time.monotonic() - self._started
         self._state = self._status
         answered, cached = self._answers.answered, self._answers.cached

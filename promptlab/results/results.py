@@ -25,7 +25,7 @@ from promptlab.results.table import TOKENS, build_table, texts
 from promptlab.spec.experiment import Experiment, Trial
 from promptlab.spec.prompt import Turn
 
-Status = Literal["complete", "interrupted", "stopped"]
+Status = Literal["complete", "interrupted", "stopped", "running"]
 
 SHOWN_ROWS = 10
 SHOWN_INPUTS = 2
@@ -85,7 +85,7 @@ class Results:
         self.experiment = experiment
         self.status: Status = status
         """`complete`: every trial was asked; `interrupted` by the user; `stopped` as
-        going on was pointless."""
+        going on was pointless; `running`: a recorded run that goes on elsewhere."""
         self.reason = reason
         """Why it was stopped, in one line."""
         self.unpriced = tuple(unpriced_models(pricing, answers))

@@ -1,0 +1,562 @@
+"""The comparison in JupyterLab: read, filtered, marked, by keys and by mouse."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import promptlab
+from browser.driver import NotebookPage, OpenNotebook, expect
+from browser.labserver import LabServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+MAKE = """
+import pandas as pd
+from promptlab.notebook.compare import compare
+
+def table(outputs, **columns):
+    rows = [{"trial": i, "prompt": p, "case": c, "repeat": 0, "output": o}
+            for i, ((c, p), o) in enumerate(outputs.items())]
+    return pd.DataFrame(rows).assign(**columns)
+"""
+
+THREE = """
+texts = {
+    ("t1", "plain"): "The lid opens with one hand.",
+    ("t1", "steps"): "The lid opens with two hands.",
+    ("t2", "plain"): "billing",
+    ("t2", "steps"): "billing",
+    ("t3", "plain"): "Sent today.",
+    ("t3", "steps"): None,
+}
+error = [None] * 5 + ["429 slow down"]
+compare(table(texts, error=error, latency_s=[1, 2, 3, 4, 5, 6]), "prompt", name="three")
+"""
+
+MANY = """
+n = 100_000
+many = pd.DataFrame({
+    "trial": range(2 * n),
+    "model": ["a", "b"] * n,
+    "case": [f"case{i // 2}" for i in range(2 * n)],
+    "repeat": 0,
+    "output": [f"answer {i}" for i in range(2 * n)],
+})
+compare(many, "model")
+"""
+
+
+class Comparison:
+    """A comparison below a cell, as a user meets it."""
+
+    def __init__(self, notebook: NotebookPage, cell: int = 1) -> None:
+        self.page: Page = notebook.page
+        self.root = notebook.output(cell).locator(".promptlab-compare")
+        self.status = self.root.get_by_role("status").last
+        self.lines = self.root.locator("tbody tr")
+        expect(self.lines.first).to_be_visible()
+
+    def output(self, row: int, column: int) -> Locator:
+        """The output of a row and a column, counted from 0."""
+        return self.lines.nth(row).get_by_role("gridcell").nth(column)
+
+    def head(self, row: int) -> Locator:
+        return self.lines.nth(row).get_by_role("rowheader")
+
+    @property
+    def cases(self) -> list[str]:
+        return self.root.locator(".plc-case").all_inner_texts()
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+
+def shown(open_notebook: OpenNotebook, *cells: str) -> Comparison:
+    notebook = open_notebook(MAKE, *cells)
+    notebook.run_all()
+    return Comparison(notebook)
+
+
+def test_outputs_stand_side_by_side_with_their_differences(
+    open_notebook: OpenNotebook,
+) -> None:
+    seen = shown(open_notebook, THREE)
+
+    assert seen.cases == ["t1", "t2", "t3"]
+    expect(seen.root.get_by_role("columnheader", name="plain")).to_be_visible()
+    expect(seen.output(0, 1).locator("ins")).to_have_text(["two hands"])
+    expect(seen.output(0, 0).locator("ins, del")).to_have_count(0)
+    expect(seen.output(1, 1)).to_contain_text("= baseline")
+    expect(seen.output(2, 1)).to_contain_text("429 slow down")
+    expect(seen.status).to_have_text("3 rows")
+    expect(seen.root.get_by_role("button", name="Differ")).to_have_text("Differ2")
+
+
+def test_keys_move_and_none_reaches_the_notebook(open_notebook: OpenNotebook) -> None:
+    notebook = open_notebook(MAKE, THREE, "1 + 1")
+    notebook.run_all()
+    seen = Comparison(notebook)
+    cells = notebook.page.locator(".jp-Notebook-cell")
+
+    seen.output(0, 0).click()
+    for key in "ddxabmyzv00iicc":
+        seen.press(key)
+    seen.press("Escape", "Escape", "d", "d", "Escape")
+    expect(cells).to_have_count(3)
+    seen.output(0, 0).click()
+    seen.press("j", "l")
+    expect(seen.output(1, 1)).to_be_focused()
+    seen.press("ArrowDown", "ArrowLeft", "ArrowLeft")
+    expect(seen.head(2)).to_be_focused()
+    seen.press("k", "k", "k", "h", "d", "d")
+    expect(seen.head(0)).to_be_focused()
+    expect(cells).to_have_count(3)
+    assert "output_type" in str(notebook.bundles(2))
+
+
+def test_the_baseline_and_the_marks_of_differences_are_chosen_by_keys(
+    open_notebook: OpenNotebook,
+) -> None:
+    seen = shown(open_notebook, THREE)
+    seen.output(0, 1).click()
+
+    seen.press("b")
+    expect(seen.output(0, 0).locator("ins")).to_have_text(["one hand"])
+    expect(seen.status).to_have_text("Compared with steps")
+    seen.press("d")
+    expect(seen.output(0, 0).locator("del")).to_have_text(["two hands"])
+    seen.press("d")
+    expect(seen.output(0, 0).locator("ins, del")).to_have_count(0)
+    expect(seen.output(0, 0)).to_have_text(re.compile("The lid opens with one hand"))
+
+
+def test_rows_are_filtered_and_sorted(open_notebook: OpenNotebook) -> None:
+    seen = shown(open_notebook, THREE)
+    seen.output(0, 0).click()
+
+    seen.press("/")
+    seen.page.keyboard.type("OPENS lid")
+    expect(seen.status).to_have_text("1 of 3 rows")
+    assert seen.cases == ["t1"]
+    seen.page.keyboard.type(" nowhere")
+    expect(seen.status).to_have_text("0 of 3 rows")
+    seen.root.get_by_role("button", name="Show all rows").click()
+    expect(seen.status).to_have_text("3 rows")
+    seen.root.get_by_role("button", name="Failed").click()
+    expect(seen.status).to_have_text("1 of 3 rows")
+    assert seen.cases == ["t3"]
+    seen.root.get_by_role("button", name="Failed").click()
+    expect(seen.status).to_have_text("3 rows")
+    seen.root.get_by_label("Where to look").select_option("latency_s")
+    seen.root.get_by_role("searchbox").fill("slow")
+    expect(seen.root.get_by_role("alert")).to_contain_text("latency_s is a number")
+    seen.root.get_by_role("searchbox").fill("> 4.5")
+    expect(seen.status).to_have_text("1 of 3 rows")
+    expect(seen.root.get_by_role("alert")).to_be_hidden()
+    seen.root.get_by_role("searchbox").press("Escape")
+    expect(seen.status).to_have_text("3 rows")
+    header = seen.root.get_by_role("columnheader", name="case")
+    header.get_by_role("button").click()
+    header.get_by_role("button").click()
+    expect(header).to_have_attribute("aria-sort", "descending")
+    expect(seen.head(0)).to_contain_text("t3")
+
+
+def test_the_last_of_many_rows_is_one_key_away(open_notebook: OpenNotebook) -> None:
+    seen = shown(open_notebook, MANY)
+
+    seen.output(24, 1).click()
+    seen.press("j")
+    expect(seen.root.get_by_text("case25", exact=True)).to_be_visible()
+    expect(seen.output(0, 1)).to_be_focused()
+    seen.press("k")
+    expect(seen.output(24, 1)).to_be_focused()
+    expect(seen.output(24, 1)).to_contain_text("answer 49")
+    seen.press("h", "G")
+    expect(seen.root.get_by_text("case99999", exact=True)).to_be_visible()
+    expect(seen.output(24, 0)).to_be_focused()
+    expect(seen.lines).to_have_count(25)
+    seen.press("g")
+    expect(seen.output(0, 0)).to_contain_text("answer 0")
+    seen.press("PageDown", "PageDown")
+    go = seen.root.get_by_label("Go to row, of 100,000")
+    expect(go).to_have_value("51")
+    go.fill("77,777")
+    go.press("Enter")
+    expect(seen.root.get_by_text("case77776", exact=True)).to_be_visible()
+    seen.press("ArrowDown")
+    expect(seen.output(2, 0)).to_be_focused()
+    seen.root.get_by_role("button", name="Last page").click()
+    expect(seen.root.get_by_text("case99999", exact=True)).to_be_visible()
+    seen.press("d", "d")
+    expect(seen.page.locator(".jp-Notebook-cell")).to_have_count(2)
+
+
+def test_marks_are_kept_and_can_be_undone(open_notebook: OpenNotebook) -> None:
+    notebook = open_notebook(MAKE, THREE)
+    notebook.run_all()
+    seen = Comparison(notebook)
+
+    seen.output(2, 0).click()
+    seen.press("p")
+    expect(seen.head(0)).to_contain_text("t3")
+    expect(seen.status).to_contain_text("Pinned to the top: t3")
+    seen.output(1, 0).click()
+    seen.press("m")
+    expect(seen.head(1).get_by_role("button", name="Marked: star")).to_be_visible()
+    seen.press("n")
+    seen.page.keyboard.type("dd look")
+    seen.press("Shift+Enter")
+    seen.page.keyboard.type("again <b>")
+    seen.press("Enter")
+    expect(seen.head(1)).to_contain_text("dd look\nagain <b>")
+    seen.press("n")
+    seen.page.keyboard.press("Control+A")
+    seen.press("Delete", "Enter")
+    expect(seen.head(1)).not_to_contain_text("look")
+    seen.root.get_by_role("button", name="Undo").click()
+    expect(seen.head(1)).to_contain_text("again <b>")
+    kept = [
+        json.loads(line)
+        for path in (notebook.path.parent / ".promptlab" / "marks").glob("*.jsonl")
+        for line in path.read_text("utf-8").splitlines()
+    ]
+    assert {line["experiment"] for line in kept} == {"three"}
+    assert len(kept) == 5
+
+    notebook.restart()
+    notebook.run_all()
+    again = Comparison(notebook)
+    assert again.cases == ["t3", "t1", "t2"]
+    expect(again.head(1)).to_contain_text("dd look")
+
+
+def test_without_a_kernel_the_first_rows_are_still_there(
+    open_notebook: OpenNotebook, lab: LabServer
+) -> None:
+    notebook = open_notebook(MAKE, THREE)
+    notebook.run_all()
+    seen = Comparison(notebook)
+    static = notebook.output(1).locator(".jp-RenderedHTML table")
+    expect(static).to_be_hidden()
+    expect(seen.root).to_be_visible()
+
+    notebook.save()
+    for kernel in lab.ask("GET", "kernels"):
+        lab.ask("DELETE", f"kernels/{kernel['id']}")
+    page = notebook.page.context.new_page()
+    name = notebook.path.relative_to(lab.root).as_posix()
+    page.goto(f"{lab.url}/doc/tree/{name}?token={lab.token}&reset")
+    table = page.locator(".jp-RenderedHTML table")
+    expect(table).to_be_visible()
+    expect(table).to_contain_text("The lid opens with two hands.")
+
+
+def test_after_a_restart_what_is_shown_stays_and_says_what_to_do(
+    open_notebook: OpenNotebook,
+) -> None:
+    notebook = open_notebook(MAKE, THREE)
+    notebook.run_all()
+    seen = Comparison(notebook)
+
+    notebook.restart()
+    seen.output(0, 0).click()
+    seen.press("p")
+
+    expect(seen.root.get_by_role("alert")).to_contain_text("run this cell again")
+    assert seen.cases == ["t1", "t2", "t3"]
+
+
+HOSTILE = """
+import numpy as np
+bad = [
+    "<img src=x onerror=\\"document.title='owned'\\">",
+    "</pre></td></table><script>document.title='owned'</script>",
+    "[link](javascript:document.title='owned') <a href='http://evil.example/'>a</a>",
+    "![picture](http://evil.example/pixel.png)\\n\\n<style>*{display:none}</style>",
+    "مرحبا بالعالم 123 \\u202eevil\\u202c",
+    "e\\u0301 Z\\u0337\\u0327 👩\\u200d👩\\u200d👧 日本語のテキスト",
+    "**" * 9000 + "`" * 2000 + "[" * 2000 + "|" * 2000,
+    "x" * 1_000_000,
+    "",
+]
+rows = {(f"<b>{i}</b>", p): b for i, b in enumerate(bad) for p in ("<i>one</i>", "two")}
+hostile = table(rows)
+hostile.loc[1::2, "output"] = hostile["output"].str[:300].str.upper()
+compare(hostile, "prompt", name="<u>x</u>")
+"""
+
+
+def test_whatever_a_model_writes_stays_text(open_notebook: OpenNotebook) -> None:
+    seen = shown(open_notebook, HOSTILE)
+    title = seen.page.title()
+    made = (
+        "img, script, style, a, b:not(.plc-failed > *), i:not(.plc-missing), u, iframe"
+    )
+
+    expect(seen.output(0, 0)).to_contain_text("<img src=x onerror=")
+    expect(seen.output(1, 1).locator("ins")).not_to_have_count(0)
+    for mode in ("plain", "rendered"):
+        assert seen.root.locator(f"tbody :is({made})").count() == 0, mode
+        seen.output(0, 0).click()
+        seen.press("t")
+        expect(seen.status).to_contain_text("Outputs are")
+    seen.press("t")
+    expect(seen.output(2, 0)).to_contain_text(
+        "link (javascript:document.title='owned')"
+    )
+    expect(seen.output(3, 0)).to_contain_text(
+        "[image: picture http://evil.example/pixel"
+    )
+    seen.press("r")
+    expect(seen.root.get_by_role("dialog")).to_be_visible()
+    seen.press("Escape", "?", "Escape")
+    assert seen.root.locator(f"tbody :is({made})").count() == 0
+    assert seen.page.title() == title
+    arabic = seen.output(4, 0).locator(".plc-text")
+    assert arabic.evaluate("node => getComputedStyle(node).direction") == "rtl"
+
+
+def test_a_line_of_a_million_characters_is_read_in_parts(
+    open_notebook: OpenNotebook,
+) -> None:
+    seen = shown(open_notebook, HOSTILE)
+    output = seen.output(7, 0)
+
+    output.click()
+    expect(output).to_contain_text("1,000,000 characters")
+    assert output.evaluate("node => node.scrollHeight") < 400
+    seen.press("Enter")
+    for there in ("24,000", "224,000", "424,000", "624,000", "824,000"):
+        expect(output).to_contain_text(f"{there} of 1,000,000 characters")
+        output.get_by_role("button", name=re.compile("Show .* more")).click()
+    expect(output).not_to_contain_text("of 1,000,000 characters")
+    seen.press("Enter")
+    expect(output.get_by_role("button", name="More", exact=True)).to_be_visible()
+
+
+def test_the_request_is_shown_on_demand(open_notebook: OpenNotebook) -> None:
+    run = """
+import promptlab as pl
+talk = pl.Prompt([{"role": "system", "content": "Be brief."},
+                  {"role": "user", "content": "Where is {{t}}?"},
+                  {"role": "user", "content": "And then?"}])
+experiment = pl.Experiment(
+    "talk",
+    grid={"model": ["offline/small", "offline/large"], "prompt": {"talk": talk},
+          "temperature": [0]},
+    dataset=[{"t": "the parcel"}])
+compare(experiment.run(progress=False))
+"""
+    seen = shown(open_notebook, run)
+
+    seen.output(0, 1).click()
+    seen.press("r")
+    dialog = seen.root.get_by_role("dialog")
+    expect(dialog).to_contain_text("Conversation of 2 calls")
+    for text in ("Be brief.", "Where is the parcel?", "And then?", "temperature"):
+        expect(dialog).to_contain_text(text)
+    seen.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(seen.output(0, 1)).to_be_focused()
+
+
+def test_columns_are_chosen_from_many(open_notebook: OpenNotebook) -> None:
+    seen = shown(
+        open_notebook,
+        "compare(table({('c', f'p{i}'): f'text {i}' for i in range(9)}), 'prompt')",
+    )
+    titles = seen.root.locator(".plc-label")
+
+    expect(titles).to_have_text([f"p{i}" for i in range(6)])
+    seen.root.get_by_role("button", name="6 of 9 columns").click()
+    dialog = seen.root.get_by_role("dialog")
+    dialog.get_by_label("p8").click()
+    expect(dialog).to_contain_text("At most 6 columns")
+    expect(dialog.get_by_label("p8")).not_to_be_checked()
+    dialog.get_by_label("p0").uncheck()
+    dialog.get_by_label("p8").check()
+    expect(titles).to_have_text(["p1", "p2", "p3", "p4", "p5", "p8"])
+    seen.press("Escape")
+    pressed = seen.page.get_by_role("button", name="baseline", pressed=True)
+    expect(seen.root.locator("th", has=pressed)).to_contain_text("p1")
+
+
+def test_six_columns_scroll_under_the_names_of_their_rows(
+    open_notebook: OpenNotebook,
+) -> None:
+    notebook = open_notebook(
+        MAKE,
+        "cells = [(f'c{i}', f'p{j}') for i in range(9) for j in range(6)]\n"
+        "texts = dict.fromkeys(cells, 'word ' * 99)\n"
+        "compare(table(texts), 'prompt')",
+    )
+    notebook.page.set_viewport_size({"width": 1366, "height": 768})
+    notebook.run_all()
+    seen = Comparison(notebook)
+    page_width = "document.documentElement.scrollWidth <= window.innerWidth"
+
+    seen.output(0, 0).click()
+    seen.press("End")
+    expect(seen.output(0, 5)).to_be_focused()
+    expect(seen.output(0, 5)).to_be_in_viewport(ratio=0.9)
+    expect(seen.head(0)).to_be_in_viewport(ratio=0.9)
+    seen.press("G")
+    expect(seen.root.get_by_role("columnheader", name="p5")).to_be_in_viewport()
+    assert seen.page.evaluate(page_width)
+
+
+CONTRAST = """(root) => {
+    const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+    const bright = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+        .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+    const over = (top, under) => top.length < 4 || top[3] === 1 ? top
+        : [0, 1, 2].map((i) => top[i] * top[3] + under[i] * (1 - top[3]));
+    const behind = (node) => {
+        const own = rgb(getComputedStyle(node).backgroundColor);
+        if (node === document.documentElement) return [255, 255, 255];
+        const clear = own.length === 4 && own[3] < 1;
+        return clear ? over(own, behind(node.parentElement)) : own;
+    };
+    const found = {};
+    for (const node of root.querySelectorAll("*")) {
+        const texts = [...node.childNodes].filter((n) => n.nodeType === 3);
+        const text = texts.some((n) => n.data.trim());
+        if (!text || !node.checkVisibility({ opacityProperty: true })) continue;
+        const back = behind(node);
+        const front = over(rgb(getComputedStyle(node).color), back);
+        const [a, b] = [bright(front), bright(back)].sort((x, y) => y - x);
+        found[`${node.tagName} ${node.className}`] = (a + 0.05) / (b + 0.05);
+    }
+    return found;
+}"""
+
+
+def test_all_text_can_be_read_in_both_themes(open_notebook: OpenNotebook) -> None:
+    more = "expected=['x', 'x', 'billing', 'x', 'x', 'x'], ok=[True, False] * 3,"
+    notebook = open_notebook(MAKE, THREE.replace("latency_s", f"{more} latency_s"))
+    notebook.run_all()
+    seen = Comparison(notebook)
+    seen.output(0, 1).click()
+    seen.press("d")
+    expect(seen.output(0, 1).locator("del")).to_be_visible()
+
+    expect(seen.root).to_have_attribute("data-scheme", "light")
+    light = seen.root.evaluate(CONTRAST)
+    notebook.use_dark_theme()
+    expect(seen.root).to_have_attribute("data-scheme", "dark")
+    dark = seen.root.evaluate(CONTRAST)
+
+    assert any("INS" in name for name in light.keys() & dark.keys())
+    for contrast in (light, dark):
+        assert {name: value for name, value in contrast.items() if value < 4.5} == {}
+
+
+def test_a_screen_reader_is_told_what_is_what(open_notebook: OpenNotebook) -> None:
+    seen = shown(open_notebook, THREE)
+    grid = seen.root.get_by_role("grid", name="Outputs side by side")
+
+    expect(grid).to_have_attribute("aria-rowcount", "4")
+    expect(grid).to_have_attribute("aria-colcount", "3")
+    expect(seen.lines.nth(1)).to_have_attribute("aria-rowindex", "3")
+    assert grid.locator("tbody [tabindex='0']").count() == 1
+    unnamed = """root => [...root.querySelectorAll("button, input, select")]
+        .filter(node => !(node.getAttribute("aria-label") || node.innerText.trim()
+            || node.title || node.labels?.length)).length"""
+    assert seen.root.evaluate(unnamed) == 0
+    seen.output(0, 0).click()
+    seen.press("j")
+    assert grid.locator("tbody [tabindex='0']").count() == 1
+    expect(seen.root.get_by_role("status").last).to_have_attribute("role", "status")
+
+
+def test_two_views_of_one_comparison_are_apart_and_share_marks(
+    open_notebook: OpenNotebook,
+) -> None:
+    held = THREE.replace("compare(", "shared = compare(")
+    notebook = open_notebook(MAKE, held, "shared", "shared")
+    notebook.run_all()
+    one, two = Comparison(notebook, 2), Comparison(notebook, 3)
+
+    one.root.get_by_role("searchbox").fill("billing")
+    expect(one.status).to_have_text("1 of 3 rows")
+    expect(two.status).to_have_text("3 rows")
+    two.output(2, 0).click()
+    two.press("m")
+    expect(two.head(2).get_by_role("button", name="Marked: star")).to_be_visible()
+    one.root.get_by_role("searchbox").fill("")
+    expect(one.head(2).get_by_role("button", name="Marked: star")).to_be_visible()
+
+
+def test_the_plain_pager_works_in_the_notebook(open_notebook: OpenNotebook) -> None:
+    notebook = open_notebook(
+        MAKE, THREE.replace('"prompt"', '"prompt", engine="ipywidgets"')
+    )
+    notebook.run_all()
+    out = notebook.output(1)
+
+    expect(out).to_contain_text("The lid opens with two hands.")
+    out.get_by_placeholder("Filter").fill("billing")
+    out.get_by_placeholder("Filter").press("Enter")
+    expect(out).to_contain_text("1 of 3 rows")
+
+
+DIFFERENCES = [
+    ("", ""),
+    ("a", ""),
+    ("", "a b"),
+    ("the quick brown fox", "the slow brown dog"),
+    ("one two three", "one  two\nthree"),
+    ("日本語のテキスト", "日本の本"),
+    ("e\u0301a 👩\u200d👩\u200d👧", "ea 👩\u200d👧"),
+    ("x\n" * 3_000 + "a b c", "x\n" * 2_000 + "y\n" * 900 + "a d c"),
+    ("w1 " * 9_000, "w2 " * 9_000),
+    (
+        " ".join(f"w{i}" for i in range(4_000)),
+        " ".join(f"w{i * 7 % 4_001}" for i in range(4_000)),
+    ),
+]
+
+
+def test_differences_are_exact_and_quick(open_notebook: OpenNotebook) -> None:
+    notebook = open_notebook("1")
+    script = Path(promptlab.__file__).parent / "notebook" / "compare.js"
+    code = """async ([source, pairs]) => {
+        const blob = new Blob([source], { type: "text/javascript" });
+        const url = URL.createObjectURL(blob);
+        const { difference } = await import(url);
+        return pairs.map(([before, after]) => {
+            const start = performance.now();
+            const runs = difference(before, after);
+            return { runs, ms: performance.now() - start };
+        });
+    }"""
+
+    found: list[dict[str, Any]] = notebook.page.evaluate(
+        code,
+        [script.read_text("utf-8"), [*DIFFERENCES, ("x" * 1_000_000, "y" * 1_000_000)]],
+    )
+
+    for (before, after), made in zip(DIFFERENCES, found[:-1], strict=True):
+        kinds = [kind for kind, _ in made["runs"]]
+        assert before == "".join(t for k, t in made["runs"] if k != "added")
+        assert after == "".join(t for k, t in made["runs"] if k != "removed")
+        assert all(a != b for a, b in itertools.pairwise(kinds))
+        assert made["ms"] < 2_000
+    assert found[3]["runs"] == [
+        ["same", "the "],
+        ["removed", "quick"],
+        ["added", "slow"],
+        ["same", " brown "],
+        ["removed", "fox"],
+        ["added", "dog"],
+    ]
+    assert found[-1]["runs"] is None
+    assert found[-1]["ms"] < 100
