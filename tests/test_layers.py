@@ -46,7 +46,7 @@ DOORS = {
 """The only imports that point up: they are made when the door is opened."""
 
 HOMES = {
-    "IPython": {"execution.progress"},
+    "IPython": {"execution.progress", "notebook"},
     "aiohttp": {"execution.client", "offline.server"},
     "diskcache": {"execution.cache"},
     "anywidget": {"notebook"},
@@ -75,6 +75,7 @@ HOMES = {
     "pydantic": {"files"},
     "rich": {"cli.printing", "execution.progress"},
     "ruamel": {"files"},
+    "traitlets": {"notebook"},
     "typer": {"cli"},
     "yarl": {"execution.client"},
 }

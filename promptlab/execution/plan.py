@@ -71,7 +71,8 @@ class Plan:
         trials = len(self.standings)
         return (
             f"{trials:,} trial{'' if trials == 1 else 's'}: "
-            f"{counts['cached']:,} cached, {counts['new']:,} new, {counts['duplicate']:,} duplicates; "
+            f"{counts['cached']:,} cached, {counts['new']:,} new, "
+            f"{counts['duplicate']:,} duplicates; "
             f"{calls} to make{self._cost}"
         )
 

@@ -16,7 +16,7 @@ import pytest
 
 from promptlab.offline import Faults, OfflineServer
 
-from .conftest import COMMAND, CommandLine, until
+from .conftest import COMMAND, PATIENCE_S, CommandLine, until
 
 Started = Callable[..., "subprocess.Popen[str]"]
 
