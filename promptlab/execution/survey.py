@@ -103,10 +103,16 @@ def _heads(
 
 def _is_first(opening: Opening, turn: int, seen: dict[str, int]) -> bool:
     """Whether no earlier trial makes the call of that turn after the same turns."""
+    if turn:
+        so_far = f"{turn}:{chain(opening.key, opening.turns[1 : turn + 1])}"
+        return seen.setdefault(so_far, opening.trial) == opening.trial
+    begun = f"0:{opening.key}"  # noted by conversations; by its key, a single call
     if len(opening.turns) == 1:
-        return True
-    so_far = f"{turn}:{chain(opening.key, opening.turns[1 : turn + 1])}"
-    return seen.setdefault(so_far, opening.trial) == opening.trial
+        return begun not in seen
+    return (
+        opening.key not in seen
+        and seen.setdefault(begun, opening.trial) == opening.trial
+    )
 
 
 def _batched(openings: Iterator[Opening], size: int) -> Iterator[list[Opening]]:

@@ -967,6 +967,23 @@ def test_the_plan_says_what_the_run_then_does(client: FakeClient) -> None:
     assert plan.calls == client.calls == results.totals.calls == 8
 
 
+@pytest.mark.parametrize("second", [["", "more"], ["more", ""]], ids=["short", "long"])
+def test_a_call_that_conversations_of_unlike_length_share_is_planned_once(
+    second: list[str], client: FakeClient
+) -> None:
+    turns = [{"role": "user", "content": text} for text in ("same", "{{then}}")]
+    talk = pl.Experiment(
+        "unlike",
+        grid=pl.Grid(model=["fake"], prompt={"turns": turns}),
+        dataset=[{"then": text} for text in second],
+    )
+
+    plan = talk.plan(client=client)
+    results = talk.run(client=client)
+
+    assert plan.calls == results.totals.calls == client.calls == 2
+
+
 def test_what_a_run_takes_lies_within_what_the_plan_says(
     cache: pl.ResponseCache,
 ) -> None:
