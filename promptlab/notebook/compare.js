@@ -9,6 +9,7 @@ const BUSY_MS = 1200;
 const NO_KERNEL_MS = 4000;
 const UNDO_MS = 12000;
 const LEFT_MS = 500;
+const MOMENT_MS = 12;
 const TEXT_EMS = 13.5; // as in the style sheet
 
 // ------------------------------------------------------------------ making elements
@@ -343,7 +344,7 @@ const UNSCORED = ["Unexpected", "Rows with an output that is not the expected te
 const VERDICTS = { right: "✓ right", wrong: "✗ wrong", expected: "✓ as expected", unexpected: "≠ expected" };
 const MARKS = ["star", "problem", "question"];
 const DIFFS = ["marks", "all", "off"];
-const DIFF_NAMES = { marks: "Mark changes", all: "Mark and show removed", off: "No marks" };
+const DIFF_NAMES = { marks: "Mark changes", all: "Show removed too", off: "No marks" };
 const KEYS = [
   ["↑, ↓ or k, j", "row above, row below"],
   ["←, → or h, l", "output to the left, to the right"],
@@ -353,7 +354,7 @@ const KEYS = [
   ["/", "filter by text"],
   ["f", "choose where to look"],
   ["s, S", "choose the order; turn it around"],
-  ["d", "differences: mark, mark and show removed, none"],
+  ["d", "differences: marked, with what was removed, not marked"],
   ["b", "compare with this column; in the first, with what is expected"],
   ["c", "choose columns"],
   ["p", "pin the row to the top"],
@@ -390,7 +391,7 @@ class ComparisonView {
     this.markdown = false;
     this.undoable = null;
     this.timers = {};
-    this.stop = new AbortController();
+    this.queue = [];
     this.build(host);
     this.listen();
     this.open();
@@ -405,7 +406,7 @@ class ComparisonView {
     return new Promise((resolve) => {
       this.waiting.set(id, (answer) => {
         clearTimeout(busy);
-        if (this.busy && ![...this.waiting.values()].length) this.wait(false);
+        if (!this.waiting.size) this.wait(false);
         resolve(answer);
       });
       try {
@@ -418,6 +419,7 @@ class ComparisonView {
 
   /** The kernel was restarted or shut down: what is shown stays, and nothing comes. */
   lost() {
+    this.waiting.clear();
     this.wait(false);
     this.problem("The kernel that holds these rows is gone: run this cell again.");
   }
@@ -462,6 +464,7 @@ class ComparisonView {
     this.timers.kernel = setTimeout(() => {
       this.veil.remove();
       this.root.classList.add("plc-alone");
+      this.say("No kernel answers yet: what was saved is shown below.");
     }, NO_KERNEL_MS);
     const answer = await this.ask("open", { count: PAGE });
     clearTimeout(this.timers.kernel);
@@ -530,7 +533,6 @@ class ComparisonView {
   // ---------------------------------------------------------------- the frame
 
   build(host) {
-    const on = { signal: this.stop.signal };
     // Hides the table that a saved notebook shows in place of this view.
     this.veil = el("style", {}, `.${CSS.escape(this.model.get("hides"))} { display: none; }`);
     this.bar = el("div", { class: "plc-bar", role: "group", "aria-label": "What is shown" });
@@ -557,14 +559,19 @@ class ComparisonView {
       el("div", { class: "plc-foot" }, this.status, this.pager),
       this.veil,
     );
-    this.root.addEventListener("keydown", (event) => this.key(event), on);
-    this.body.addEventListener("focusin", (event) => this.focused(event), on);
-    this.body.addEventListener("click", (event) => this.clicked(event), on);
+    this.root.addEventListener("keydown", (event) => this.key(event));
+    this.body.addEventListener("focusin", (event) => this.focused(event));
+    this.body.addEventListener("click", (event) => this.clicked(event));
     this.seen = new IntersectionObserver((entries) => this.appeared(entries), {
       root: this.scroller,
       rootMargin: "200px",
     });
     host.append(this.root);
+  }
+
+  /** The element that has focus, also where this view is in a tree of its own. */
+  get active() {
+    return this.root.getRootNode().activeElement ?? null;
   }
 
   theme() {
@@ -677,7 +684,7 @@ class ComparisonView {
 
   showKinds() {
     if (!this.told) return;
-    const kept = this.kinds.contains(document.activeElement) ? document.activeElement.dataset.kind : null;
+    const kept = this.kinds.contains(this.active) ? this.active.dataset.kind : null;
     this.kinds.replaceChildren(
       ...this.told.kinds
         .filter((kind) => kind !== "differs" || this.view.columns.length > 1)
@@ -706,7 +713,7 @@ class ComparisonView {
     const { start, total } = this;
     const end = start + this.rows.length;
     const last = Math.max(0, Math.ceil(total / PAGE) - 1) * PAGE;
-    const kept = this.pager.contains(document.activeElement) ? document.activeElement.dataset.to : null;
+    const kept = this.pager.contains(this.active) ? this.active.dataset.to : null;
     // A button that has focus must not be switched off: keys would go to the notebook.
     const button = (name, said, to, off) =>
       el(
@@ -757,7 +764,7 @@ class ComparisonView {
   /** Tells what happened, to the eye and to a screen reader; with a way back. */
   say(text, undo = null) {
     clearTimeout(this.timers.say);
-    const kept = this.status.contains(document.activeElement);
+    const kept = this.status.contains(this.active);
     this.status.replaceChildren(
       el("span", { dir: "auto" }, text),
       ...(undo ? [el("button", { type: "button", class: "plc-link", onclick: undo }, "Undo")] : []),
@@ -781,7 +788,7 @@ class ComparisonView {
 
   showHead() {
     const { view, told } = this;
-    const kept = this.head.contains(document.activeElement) ? document.activeElement.dataset.as : null;
+    const kept = this.head.contains(this.active) ? this.active.dataset.as : null;
     this.grid.setAttribute("aria-rowcount", this.total + 1);
     this.grid.setAttribute("aria-colcount", view.columns.length + 1);
     this.grid.style.setProperty("--plc-columns", view.columns.length);
@@ -855,9 +862,10 @@ class ComparisonView {
   // ---------------------------------------------------------------- rows
 
   showRows(focus = false) {
-    const held = focus || this.body.contains(document.activeElement);
+    const held = focus || this.body.contains(this.active);
     if (held) this.scroller.focus({ preventScroll: true });
     this.seen.disconnect();
+    this.queue = [];
     this.body.replaceChildren(...this.rows.map((row, index) => this.row(row, index)));
     if (!this.rows.length) this.body.append(this.nothing());
     this.clip();
@@ -1078,15 +1086,24 @@ class ComparisonView {
     for (const entry of entries) {
       if (!entry.isIntersecting) continue;
       this.seen.unobserve(entry.target);
-      this.compareRow(entry.target);
+      this.queue.push(entry.target);
     }
+    this.compareQueued();
+  }
+
+  /** Compares rows for a moment, then lets keys and scrolling in. */
+  compareQueued() {
+    clearTimeout(this.timers.queue);
+    const until = performance.now() + MOMENT_MS;
+    while (this.queue.length && performance.now() < until) this.compareRow(this.queue.shift());
+    if (this.queue.length) this.timers.queue = setTimeout(() => this.compareQueued());
     this.highlight();
   }
 
   compareRow(line) {
     const row = this.rows[line.dataset.index];
     if (!row || this.diff === "off" || this.view.baseline === null) return;
-    const { base, cut } = this.baseline(row);
+    const { base, open } = this.baseline(row);
     if (base === null) return;
     row.outputs.forEach((output, column) => {
       if (!output || output.text === null || this.view.columns[column] === this.view.baseline) return;
@@ -1115,22 +1132,23 @@ class ComparisonView {
         alike.textContent = `${percent}% alike: another text`;
         return;
       }
-      text.replaceChildren(this.marked(runs, cut || output.there < output.length));
+      text.replaceChildren(this.marked(runs, open || output.there < output.length));
     });
   }
 
-  /** The text that a row's outputs are compared with, and whether it is cut. */
+  /** The text that a row's outputs are compared with, and whether more of it follows. */
   baseline(row) {
     if (this.view.baseline === EXPECTED) {
       if (!row.expected) return { base: null };
-      return { base: row.expected[0], cut: row.expected[1] > [...row.expected[0]].length };
+      const [base, length] = row.expected;
+      return { base, open: length > [...base].length };
     }
     const output = row.outputs[this.view.columns.indexOf(this.view.baseline)];
     if (!output || output.text === null) return { base: null };
-    return { base: output.text, cut: output.there < output.length };
+    return { base: output.text, open: output.there < output.length };
   }
 
-  /** The text with its differences; of texts that are cut, the last is not told. */
+  /** The text with its differences; where more follows (`open`), the last is not told. */
   marked(runs, open) {
     const made = document.createDocumentFragment();
     const lastSame = runs.map(([kind]) => kind).lastIndexOf("same");
@@ -1261,7 +1279,8 @@ class ComparisonView {
     if (typing) return;
     const pressed = event.target.closest("button");
     if (pressed && ["Enter", " "].includes(event.key)) return;
-    const run = this.command(event.key, this.body.contains(event.target));
+    const inRows = this.scroller.contains(event.target) && !this.head.contains(event.target);
+    const run = this.command(event.key, inRows);
     if (!run) return;
     event.preventDefault();
     run();
@@ -1305,7 +1324,7 @@ class ComparisonView {
       n: () => row && this.note(row),
       r: () => output && this.request(output.trial),
     };
-    return (inRows && moves[key]) || (!this.drawer.contains(document.activeElement) && anywhere[key]) || null;
+    return (inRows && moves[key]) || (!this.drawer.contains(this.active) && anywhere[key]) || null;
   }
 
   escape(event, typing) {
@@ -1413,7 +1432,7 @@ class ComparisonView {
       if (done) return;
       done = true;
       const note = area.value.trim();
-      const held = document.activeElement === area;
+      const held = this.active === area;
       if (held) head.focus({ preventScroll: true });
       area.remove();
       head.querySelector(".plc-note")?.removeAttribute("hidden");
@@ -1475,7 +1494,7 @@ class ComparisonView {
   // ---------------------------------------------------------------- the drawer
 
   show(title, ...content) {
-    if (this.drawer.hidden) this.before = document.activeElement;
+    if (this.drawer.hidden) this.before = this.active;
     const id = `plc-${this.me}`;
     this.drawer.setAttribute("aria-labelledby", id);
     this.drawer.replaceChildren(
@@ -1582,7 +1601,7 @@ class ComparisonView {
   message(trial, { role, text, there, length, part }) {
     const known = { system: "system", user: "user", assistant: "assistant" }[role];
     const content = el("div", { class: "plc-text", dir: "auto" });
-    const node = el("div", { class: `plc-message plc-${known ?? "input"}` }, el("div", { class: "plc-role" }, role), content);
+    const node = el("div", { class: `plc-message plc-${known ?? "given"}` }, el("div", { class: "plc-role" }, role), content);
     content.replaceChildren(text === "" ? el("i", { class: "plc-missing" }, "empty") : text);
     if (there >= length) return node;
     const button = el("button", { type: "button", class: "plc-link" });

@@ -393,8 +393,7 @@ def test_six_columns_scroll_under_the_names_of_their_rows(
 ) -> None:
     notebook = open_notebook(
         MAKE,
-        "cells = [(f'c{i}', f'p{j}') for i in range(9) for j in range(6)]\n"
-        "texts = dict.fromkeys(cells, 'word ' * 99)\n"
+        "texts = {(f'c{i}', f'p{j}'): 'a ' * 200 for i in range(9) for j in range(6)}\n"
         "compare(table(texts), 'prompt')",
     )
     notebook.page.set_viewport_size({"width": 1366, "height": 768})

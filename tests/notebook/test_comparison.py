@@ -115,7 +115,7 @@ def test_two_trials_in_one_place_are_an_error_that_names_them() -> None:
 @pytest.mark.parametrize(
     ("by", "said"),
     [
-        ("promt", "did you mean 'prompt'"),
+        ("promptt", "did you mean 'prompt'"),
         (["prompt", "prompt"], "named twice"),
         ("text", "'text' is no parameter"),
         ("output", "'output' is no parameter"),
