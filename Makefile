@@ -33,7 +33,10 @@ check: setup  ## Format, lint, check types and spelling, then test
 bench: setup  ## Measure against a bare client and a hand-written loop
 	$(PYTHON) -m benchmarks
 
+screenshots: setup  ## Take pictures of the notebook's views, to look at
+	PYTHONPATH=tests $(PYTHON) -m browser.screenshots out/screenshots
+
 lab: setup  ## Open the notebooks in JupyterLab
 	$(VENV)/bin/jupyter lab notebooks
 
-.PHONY: help setup demo test check bench lab
+.PHONY: help setup demo test check bench screenshots lab

@@ -379,6 +379,9 @@ def test_a_password_in_a_base_url_is_refused_and_not_repeated(base_url: str) -> 
     assert "hunter2" not in str(caught.value)
 
 
+FREE = {"m": {"input": 0, "output": 0}}
+
+
 class OneAnswer:
     """A model at OpenAI's address that says the same to everything."""
 
@@ -412,7 +415,7 @@ def test_how_it_is_run_is_no_part_of_the_key(option: dict[str, Any]) -> None:
         "e", grid={"model": ["m"], "prompt": ["{{t}}"]}, dataset=[{"t": "a"}]
     )
 
-    experiment.run(client=OneAnswer(), progress=False)
+    experiment.run(client=OneAnswer(), prices=FREE, progress=False)
 
     assert experiment.plan(**option).counts["cached"] == 1
 
@@ -422,6 +425,6 @@ def test_where_it_is_sent_is_part_of_the_key() -> None:
         "e", grid={"model": ["m"], "prompt": ["{{t}}"]}, dataset=[{"t": "a"}]
     )
 
-    experiment.run(client=OneAnswer(), progress=False)
+    experiment.run(client=OneAnswer(), prices=FREE, progress=False)
 
     assert experiment.plan(base_url="https://example.com/v1").counts["new"] == 1
