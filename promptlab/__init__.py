@@ -33,6 +33,18 @@ if TYPE_CHECKING:
     from promptlab.files import load_experiment
     from promptlab.money.prices import Prices
     from promptlab.money.usage import Usage
+    from promptlab.notebook.compare import compare
+    from promptlab.notebook.marks import marks
+    from promptlab.notebook.plots import (
+        plot_cost,
+        plot_heatmap,
+        plot_latency,
+        plot_lengths,
+        plot_tokens,
+        plot_usage,
+    )
+    from promptlab.notebook.rate import rate
+    from promptlab.notebook.votes import votes
     from promptlab.offline import OfflineServer
     from promptlab.results.exports import read_results
     from promptlab.results.record import Failure, Record, Response
@@ -70,12 +82,22 @@ _HOMES = {
     "Usage": "money.usage",
     "Variant": "spec.grid",
     "arun": "execution.runner",
+    "compare": "notebook.compare",
     "find_run": "execution.records",
     "load_experiment": "files",
+    "marks": "notebook.marks",
+    "plot_cost": "notebook.plots",
+    "plot_heatmap": "notebook.plots",
+    "plot_latency": "notebook.plots",
+    "plot_lengths": "notebook.plots",
+    "plot_tokens": "notebook.plots",
+    "plot_usage": "notebook.plots",
+    "rate": "notebook.rate",
     "read_results": "results.exports",
     "recorded_runs": "execution.records",
     "run": "execution.runner",
     "start": "execution.runner",
+    "votes": "notebook.votes",
 }
 
 __all__ = [
@@ -104,12 +126,22 @@ __all__ = [
     "Variant",
     "__version__",
     "arun",
+    "compare",
     "find_run",
     "load_experiment",
+    "marks",
+    "plot_cost",
+    "plot_heatmap",
+    "plot_latency",
+    "plot_lengths",
+    "plot_tokens",
+    "plot_usage",
+    "rate",
     "read_results",
     "recorded_runs",
     "run",
     "start",
+    "votes",
 ]
 
 

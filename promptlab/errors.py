@@ -6,7 +6,7 @@
     │   └── ConfigError             ... in a config file; says which line
     ├── CredentialsError            no API key, or one that must not be sent there
     ├── CallError                   one call failed; the runner turns it into a record
-    ├── CacheError                  the response cache cannot be opened, read or written
+    ├── CacheError                  answers, marks or votes cannot be read or written
     ├── ExportError (ValueError)    results cannot be written or read as asked
     └── UnknownRun (LookupError)    no recorded run has that name
 
@@ -63,7 +63,7 @@ class CallError(PromptlabError):
 
 
 class CacheError(PromptlabError):
-    """The response cache cannot be opened, read or written."""
+    """What `.promptlab` keeps, answers, marks or votes, cannot be read or written."""
 
 
 class ExportError(PromptlabError, ValueError):

@@ -33,6 +33,7 @@ from promptlab.errors import (
     brief,
     did_you_mean,
 )
+from promptlab.money.prices import Prices
 from promptlab.spec.dataset import Dataset
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.grid import KNOWN, Grid
@@ -56,6 +57,8 @@ class Config:
     """The options of `run`."""
     output: tuple[Path, ...]
     """Where the results are to be written."""
+    files: tuple[Path, ...]
+    """What was read: the file itself, its dataset, prompts and the like."""
     description: str = ""
 
 
@@ -69,16 +72,19 @@ def load_experiment(path: str | Path) -> Experiment:
     return load_config(Path(path)).experiment
 
 
-def load_config(path: Path) -> Config:
+def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
     """A config file, with the files it names; these are relative to it.
+
+    Every case gets `inputs`, over those it has.
 
     Raises:
         ConfigError: the file is wrong.
         DatasetError: its dataset is.
+        SpecError: an input is one that no prompt uses and no case has.
     """
     source = _Source.read(path)
     try:
-        model = ConfigModel.model_validate(source.plain)
+        model = ConfigModel.model_validate(_said(source.plain))
     except ValidationError as error:
         raise _explained(error, source) from error
     folder = path.parent
@@ -97,6 +103,8 @@ def load_config(path: Path) -> Config:
             ],
             exclude=model.exclude,
         )
+    if inputs:
+        dataset = _with_inputs(dataset, grid, inputs)
     with source.blamed():
         experiment = Experiment(
             model.name,
@@ -106,6 +114,8 @@ def load_config(path: Path) -> Config:
             capabilities=model.capabilities or None,
         )
     options = model.run.model_dump(exclude_none=True)
+    with source.blamed("run", "prices"):
+        Prices.of(options.get("prices"))
     for name in ("cache", "env_file"):
         if name in options:
             options[name] = folder / options[name]
@@ -115,6 +125,7 @@ def load_config(path: Path) -> Config:
         experiment=experiment,
         options=options,
         output=tuple(folder / output for output in outputs),
+        files=(path, *(folder / name for name in _named(model))),
         description=model.description,
     )
 
@@ -225,6 +236,11 @@ class RunModel(_Strict):
         None, ge=0, description="Between the attempts of a call, all in all; 300."
     )
     cache: StrictStr | None = Field(None, description="The folder of the cache.")
+    prices: dict[StrictStr, dict[StrictStr, float | StrictStr]] | None = Field(
+        None,
+        description="Own prices, by model or pattern: input, output, cached_input, "
+        "cache_write, in US dollars for a million tokens, and valid_from.",
+    )
 
 
 class ConfigModel(_Strict):
@@ -298,7 +314,10 @@ class _Source:
             mark = error.problem_mark or error.context_mark
             line = f", line {mark.line + 1}" if mark else ""
             problem = " ".join(str(error.problem or error.context or error).split())
-            raise ConfigError(f"{path}{line}: not valid YAML: {problem}") from error
+            hint = next((h for said, h in YAML_HINTS.items() if said in problem), "")
+            raise ConfigError(
+                f"{path}{line}: not valid YAML: {problem}{hint}"
+            ) from error
         except (
             YAMLError,
             ValueError,
@@ -353,7 +372,7 @@ class _Blamed:
             return  # it names the file that the cases are in
         places: list[tuple[Any, ...]] = []
         if error.at:
-            groups = range(len(source.plain.get("zip", ())))
+            groups = range(len(source.plain.get("zip") or ()))
             zipped = [("zip", group, *error.at) for group in groups]
             places = [("grid", *error.at), *zipped, error.at]
         known = [
@@ -395,6 +414,11 @@ class _TreeReader:
             return str(key)
         known = hasattr(owner, "lc") and key in (owner.lc.data or {})
         where = f", line {owner.lc.key(key)[0] + 1}" if known else ""
+        if isinstance(key, Mapping):
+            raise ConfigError(
+                f"{self._path}{where}: a text that begins with {{{{ stands in quotes: "
+                '"{{field}} ..."'
+            )
         raise ConfigError(
             f"{self._path}{where}: a key is a text, not {brief(key)}; quote it"
         )
@@ -449,23 +473,35 @@ def _explained(error: ValidationError, source: _Source) -> ConfigError:
         return ConfigError(
             f"{where}: {name!r} is missing; {MISSING.get(name, 'add it')}"
         )
+    given = found["input"]
     said = found["msg"].removeprefix("Input ")
-    if place[:1] in (("grid",), ("zip",)) and not isinstance(
-        found["input"], (list, dict)
-    ):
-        said = f"should be a list of values; write [{brief(found['input'])}]"
-    elif place[:1] in EXPECTED:
-        said = f"should be {EXPECTED[place[:1]]}"
-    return ConfigError(f"{where}: {name} {said}, not {brief(found['input'])}")
+    parameter = place[:1] in (("grid",), ("zip",)) and isinstance(place[-1], str)
+    if parameter and not isinstance(given, (list, dict)):
+        said = f"should be a list of values; write [{brief(given)}]"
+    if expected := EXPECTED.get(place) or ALL_THROUGH.get(place[:1]):
+        said = f"should be {expected}"
+    return ConfigError(f"{where}: {name} {said}, not {brief(given)}")
 
 
 EXPECTED: dict[tuple[Any, ...], str] = {
     (): "a mapping of keys: name, dataset, grid",
+    ("grid",): "a mapping of parameters, such as model and prompt, to their values",
+    ("zip",): "a list of groups, such as [{temperature: [0, 1], seed: [1, 2]}]",
+    ("exclude",): "a list of what to leave out, such as [{temperature: 1}]",
+    ("run",): "a mapping of options, such as {max_concurrency: 32}",
+}
+ALL_THROUGH: dict[tuple[Any, ...], str] = {
     ("dataset",): "the name of a file, or a list of cases",
     ("output",): "the name of a file, or a list of them",
     ("capabilities",): "true, false or a name, by model and parameter",
 }
-"""Of what may be several things, which."""
+"""What is meant at one place, or anywhere under a key, in words of our own."""
+
+YAML_HINTS = {
+    "'\\t'": "; indent with spaces, not tabs",
+    "but got '{'": "; a text that holds braces stands in quotes",
+}
+"""What to do about what the YAML parser says."""
 
 MISSING = {
     "name": "give the experiment a name, such as `name: triage`",
@@ -495,12 +531,50 @@ def _keys(place: tuple[Any, ...]) -> list[str]:
 # Parts of a config.
 
 
+def _said(plain: Any) -> Any:
+    """A config without the optional keys that nothing follows, as when the lines under
+    `run:` are comments."""
+    if not isinstance(plain, dict):
+        return plain
+    optional = [key for key in _keys(()) if key not in MISSING]
+    return {k: v for k, v in plain.items() if v is not None or k not in optional}
+
+
+def _named(model: ConfigModel) -> Iterator[str]:
+    """The names of the files that a config takes something from."""
+    if isinstance(model.dataset, DatasetModel):
+        yield model.dataset.file
+    elif isinstance(model.dataset, str):
+        yield model.dataset
+    for group in (model.grid, *model.zip):
+        for given in group.values():
+            values = given.values() if isinstance(given, dict) else given
+            yield from (str(value["file"]) for value in values if _names_file(value))
+    if model.run.env_file is not None:
+        yield model.run.env_file
+
+
 def _dataset(given: Any, folder: Path) -> Dataset:
     if isinstance(given, str):
         return read_dataset(folder / given)
     if isinstance(given, DatasetModel):
         return read_dataset(folder / given.file, encoding=given.encoding)
     return Dataset(given)
+
+
+def _with_inputs(dataset: Dataset, grid: Grid, inputs: Mapping[str, Any]) -> Dataset:
+    systems = grid.levels("system") if "system" in grid.parameters else ()
+    prompts = [level.value for level in grid.levels("prompt")]
+    prompts += [Prompt("-").with_system(level.value) for level in systems]
+    used = sorted({field for prompt in prompts for field in prompt.fields})
+    for name in inputs:
+        if name not in used and name not in dataset.fields:
+            hint = did_you_mean(name, [*used, *dataset.fields])
+            raise SpecError(
+                f"no prompt uses {name!r}, and no case of {dataset.name} has it"
+                + (hint or f"; prompts use {', '.join(used) or 'no field'}")
+            )
+    return dataset.with_inputs(**inputs)
 
 
 def _values(name: str, given: Any, folder: Path) -> Any:

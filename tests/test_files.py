@@ -398,6 +398,43 @@ def test_any_value_may_stand_in_a_file(write: Write, load: Load) -> None:
     assert level.value == [{"type": "function"}]
 
 
+def test_a_config_tells_which_files_it_was_read_from(
+    tmp_path: Path, write: Write, load: Load
+) -> None:
+    write("cases.jsonl", '{"t": "a"}')
+    write("p/plain.md", "{{t}}")
+    write("system.md", "You route.")
+    write("tools.json", '[{"type": "function"}]')
+
+    config = load(
+        "name: x\n"
+        "dataset: {file: cases.jsonl}\n"
+        "grid:\n  model: [m]\n  prompt: {plain: {file: p/plain.md}, terse: 'a'}\n"
+        "  tools: [{file: tools.json}]\n"
+        "zip: [{system: [null, {file: system.md}], seed: [1, 2]}]\n"
+        "run: {env_file: mine.env}\n"
+    )
+
+    assert config.files == (
+        tmp_path / "experiment.yaml",
+        tmp_path / "cases.jsonl",
+        tmp_path / "p" / "plain.md",
+        tmp_path / "tools.json",
+        tmp_path / "system.md",
+        tmp_path / "mine.env",
+    )
+    assert load(BASE).files == (tmp_path / "experiment.yaml",)
+
+
+def test_a_key_that_nothing_follows_is_as_if_it_were_not_there(load: Load) -> None:
+    keys = ("description", "repeats", "zip", "exclude", "capabilities", "run", "output")
+
+    config = load(BASE + "".join(f"{key}:\n" for key in keys))
+
+    assert (config.description, config.options, config.output) == ("", {}, ())
+    assert len(config.experiment) == 2
+
+
 def test_yaml_is_1_2(load: Load) -> None:
     config = load(
         BASE.replace(
@@ -531,7 +568,37 @@ def test_yaml_aliases_and_merges_are_read(load: Load) -> None:
         ("name: letters", "name: !mine x", 1, "of an unknown kind (a tag?)"),
         ("name: letters", "name: *nothing", 1, "not valid YAML: found undefined alias"),
         ("name: letters", "name: [", 3, "not valid YAML"),
-        ("name: letters", "name: letters\n\t- a", 2, "not valid YAML"),
+        ("name: letters", "name: letters\n\t- a", 2, "with spaces, not tabs"),
+        ("name: letters", "name:\n\ta: 1", 2, "with spaces, not tabs"),
+        (
+            '{plain: "{{t}}"}',
+            "[{{t}}]",
+            6,
+            'a text that begins with {{ stands in quotes: "{{field}} ..."',
+        ),
+        (
+            '{plain: "{{t}}"}',
+            "\n    plain: {{t}}",
+            7,
+            'a text that begins with {{ stands in quotes: "{{field}} ..."',
+        ),
+        (
+            '{plain: "{{t}}"}',
+            "[Hello {{t}}]",
+            6,
+            "a text that holds braces stands in quotes",
+        ),
+        ("[0, 1]", "[0, 1]\nrun: 3", 8, "run should be a mapping of options, such as"),
+        ("[0, 1]", "[0, 1]\nzip: 3", 8, "zip should be a list of groups, such as [{"),
+        ("[0, 1]", "[0, 1]\nexclude: {a: 1}", 8, "exclude should be a list of what to"),
+        ("[0, 1]", "[0, 1, 0]\nzip:", 7, "temperature has 0 twice"),
+        ("[0, 1]", "[0, 1]\nfoo:", 8, "unknown key 'foo'; there are $schema, name"),
+        (
+            BASE[BASE.index("  model") :],
+            "",
+            4,
+            "grid should be a mapping of parameters",
+        ),
         ("name: letters", "name: a\n---\nname: b", 2, "not valid YAML"),
         (
             "name: letters",
@@ -899,3 +966,23 @@ def slips(draw: st.DrawFn) -> str:
 @given(text=slips())
 def test_a_slip_in_the_starter_loads_or_is_told(fuzzed: Path, text: str) -> None:
     loads_or_tells(fuzzed, text.encode())
+
+
+def test_own_prices_are_read_and_checked(tmp_path: Path) -> None:
+    path = tmp_path / "experiment.yaml"
+    text = """\
+name: e
+dataset: [{t: a}]
+grid: {model: [m], prompt: ["{{t}}"]}
+run:
+  prices:
+    m: {input: 0.1, output: 1}
+"""
+    path.write_text(text)
+    config = load_config(path)
+
+    assert config.options["prices"] == {"m": {"input": 0.1, "output": 1}}
+
+    path.write_text(text.replace("output: 1", "out: 1"))
+    with pytest.raises(ConfigError, match=r"line 5: the price of 'm' is a mapping"):
+        load_config(path)

@@ -23,8 +23,8 @@ BELOW: dict[str, set[str]] = {
     "results": {"errors", "spec", "money"},
     "home": {"errors"},
     "execution": {"errors", "spec", "money", "results", "home", "offline"},
-    "notebook": {"errors", "spec", "results", "home"},
-    "files": {"errors", "spec", "results"},
+    "notebook": {"errors", "spec", "money", "results", "home"},
+    "files": {"errors", "spec", "money", "results"},
     "offline": set(),
     "cli": {
         *("errors", "spec", "money", "results", "execution", "files", "offline"),
@@ -46,17 +46,20 @@ DOORS = {
 """The only imports that point up: they are made when the door is opened."""
 
 HOMES = {
-    "IPython": {"execution.progress"},
+    "IPython": {"execution.progress", "notebook"},
     "aiohttp": {"execution.client", "offline.server"},
     "diskcache": {"execution.cache"},
+    "anywidget": {"notebook"},
     "dotenv": {"execution.credentials"},
     "genai_prices": {"money.prices"},
     "httpx2": {"execution.client"},
+    "ipywidgets": {"execution.progress", "notebook"},
     "jinja2": {"spec.prompt"},
     "numpy": {
         *("money.prices", "results.costs", "results.results", "results.table"),
-        "execution.plan",
+        *("execution.plan", "notebook"),
     },
+    "matplotlib": {"notebook.colours", "notebook.figures", "notebook.plots"},
     "openai": {"execution.client"},
     "openpyxl": {"results.exports"},
     "pandas": {
@@ -66,10 +69,13 @@ HOMES = {
         "execution.plan",
         "notebook",
     },
-    "pyarrow": {"results.answers", "results.exports", "results.table", "files"},
+    "pyarrow": {
+        *("results.answers", "results.exports", "results.table", "files", "notebook"),
+    },
     "pydantic": {"files"},
     "rich": {"cli.printing", "execution.progress"},
     "ruamel": {"files"},
+    "traitlets": {"notebook"},
     "typer": {"cli"},
     "yarl": {"execution.client"},
 }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -76,7 +77,11 @@ def main() -> None:
         complain(str(error))
     except KeyboardInterrupt:
         say("interrupted")
-        sys.exit(INTERRUPTED)
+        _end_interrupted()
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            _end_interrupted()
+        raise
     except BrokenPipeError:
         nobody_reads()
     except OSError as error:  # a full disk, most likely
@@ -84,6 +89,15 @@ def main() -> None:
             raise
         drop_output()
         complain(str(error))
+
+
+def _end_interrupted() -> NoReturn:
+    """Ends with 130; in a terminal by the signal of Ctrl-C itself, which shells show as
+    130 too, as only then bash ends the loop of paid runs around this one."""
+    if os.name == "posix" and sys.stderr is not None and sys.stderr.isatty():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    sys.exit(INTERRUPTED)
 
 
 @app.callback(invoke_without_command=True)

@@ -9,12 +9,14 @@ import typer
 
 from promptlab.cli.options import (
     BaseUrl,
+    Cache,
     ConfigFile,
     EnvFile,
     Json,
     Limit,
     Only,
     PaidBy,
+    Repeats,
     Var,
     Yes,
 )
@@ -23,13 +25,12 @@ from promptlab.cli.selection import load_config, options_of, selected
 
 if TYPE_CHECKING:
     from promptlab.execution.cache import ResponseCache
-    from promptlab.files import Config
 
 
-def list_(json: Json = False) -> None:
+def list_(cache: Cache = None, json: Json = False) -> None:
     """List what is cached, by the experiment that paid for it."""
     rows: dict[str, dict[str, Any]] = {}
-    for _, paid_by, stored_s, length in _cache().catalogue():
+    for _, paid_by, stored_s, length in _existing(cache).catalogue():
         row = rows.setdefault(
             paid_by,
             {"experiment": paid_by, "answers": 0, "bytes": 0, "from_s": stored_s},
@@ -59,20 +60,20 @@ def list_(json: Json = False) -> None:
     )
 
 
-def stats(json: Json = False) -> None:
+def stats(cache: Cache = None, json: Json = False) -> None:
     """Say where the cache is and how large."""
-    cache = _cache()
+    opened = _existing(cache)
     plain = {
-        "directory": str(cache.directory),
-        "answers": len(cache),
-        "bytes_on_disk": cache.size_bytes(),
+        "directory": str(opened.directory),
+        "answers": len(opened),
+        "bytes_on_disk": opened.size_bytes(),
     }
     if json:
         print_json(plain)
     else:
         tell(
-            f"{plain['answers']:,} answers, {size(cache.size_bytes())} on disk, "
-            f"in {cache.directory}"
+            f"{plain['answers']:,} answers, {size(opened.size_bytes())} on disk, "
+            f"in {opened.directory}"
         )
 
 
@@ -82,23 +83,27 @@ def explain(
         int,
         typer.Option("--trial", min=0, envvar="PROMPTLAB_TRIAL", help="Its number."),
     ] = 0,
+    repeats: Repeats = None,
     limit: Limit = None,
     only: Only = None,
     var: Var = None,
     base_url: BaseUrl = None,
     env_file: EnvFile = None,
+    cache: Cache = None,
 ) -> None:
     """Say why a trial hits or misses the cache."""
+    from promptlab.execution.cache import open_cache
     from promptlab.execution.settings import Settings
 
-    loaded = load_config(config)
-    experiment = selected(loaded.experiment, None, limit, only, var)
+    loaded = load_config(config, var)
+    experiment = selected(loaded.experiment, repeats, limit, only)
     if trial >= len(experiment):
-        complain(f"there is no trial {trial}: the experiment has {len(experiment):,}")
+        complain(f"there is no trial {trial}; the last is {len(experiment) - 1}")
     chosen = experiment.trials[trial]
-    settings = Settings.of(options_of(loaded, base_url=base_url, env_file=env_file))
+    options = options_of(loaded, base_url=base_url, env_file=env_file, cache=cache)
+    settings = Settings.of(options)
     tell(chosen)
-    tell(_cache(loaded).explain(chosen.first_request(settings.route)))
+    tell(open_cache(settings.cache).explain(chosen.first_request(settings.route)))
 
 
 def prune(
@@ -112,12 +117,14 @@ def prune(
         ),
     ] = None,
     experiment: PaidBy = None,
+    cache: Cache = None,
     yes: Yes = False,
 ) -> None:
     """Remove answers by age or by the experiment that paid for them."""
     if older_than is None and experiment is None:
         complain("say what to remove: --older-than 30d, --experiment NAME, or both")
     age_s = _age(older_than) if older_than else None
+    opened = _existing(cache)
     what = " and ".join(
         filter(
             None,
@@ -128,55 +135,68 @@ def prune(
         )
     )
     _confirm(f"Remove the answers {what}? They would have to be paid for again.", yes)
-    removed = _cache().prune(older_than_s=age_s, experiment=experiment)
+    removed = opened.prune(older_than_s=age_s, experiment=experiment)
     tell(f"removed {removed:,} answers")
 
 
-def clear(yes: Yes = False) -> None:
+def clear(cache: Cache = None, yes: Yes = False) -> None:
     """Remove all answers."""
-    cache = _cache()
+    opened = _existing(cache)
     _confirm(
-        f"Remove all {len(cache):,} answers from {cache.directory}? They would have to "
-        "be paid for again.",
+        f"Remove all {len(opened):,} answers from {opened.directory}? They would have "
+        "to be paid for again.",
         yes,
     )
-    tell(f"removed {cache.clear():,} answers")
+    tell(f"removed {opened.clear():,} answers")
 
 
 def export(
     path: Annotated[Path, typer.Argument(help="A .jsonl or .jsonl.gz file.")],
     experiment: PaidBy = None,
+    cache: Cache = None,
 ) -> None:
     """Write answers to a file that others can import."""
     from promptlab.execution.archive import export_archive
 
-    count = export_archive(_cache(), path, experiment=experiment)
+    if not path.name.endswith((".jsonl", ".jsonl.gz")):
+        complain(f"{path}: answers are written as .jsonl or .jsonl.gz")
+    count = export_archive(_existing(cache), path, experiment=experiment)
     tell(f"wrote {count:,} answers to {path}")
 
 
 def import_(
     path: Annotated[Path, typer.Argument(help="A .jsonl or .jsonl.gz file.")],
+    cache: Cache = None,
 ) -> None:
     """Add the answers of an exported file."""
     from promptlab.execution.archive import import_archive
+    from promptlab.execution.cache import open_cache
 
-    added, known = import_archive(_cache(), path)
+    added, known = import_archive(open_cache(cache), path)
     tell(f"added {added:,} answers; {known:,} were there already")
 
 
 # What the commands are made of.
 
 
-def _cache(config: Config | None = None) -> ResponseCache:
+def _existing(folder: Path | None) -> ResponseCache:
+    """The cache in a folder, which is not made one; or the project's own."""
     from promptlab.execution.cache import open_cache
 
-    return open_cache(config.options.get("cache") if config else None)
+    if folder is not None and not (folder / "cache.db").is_file():
+        complain(f"there is no cache in {folder}")
+    return open_cache(folder)
 
 
 def _confirm(question: str, yes: bool) -> None:
-    if not yes and not typer.confirm(question):
-        tell("nothing was removed")
-        raise typer.Exit
+    try:
+        if yes or typer.confirm(question):
+            return
+    except typer.Abort:  # nobody is there to answer
+        print()
+        complain("nothing was removed; --yes removes without asking")
+    tell("nothing was removed")
+    raise typer.Exit
 
 
 def _age(text: str) -> float:

@@ -15,6 +15,7 @@ import typer
 
 from promptlab.cli.options import (
     BaseUrl,
+    Cache,
     ConfigFile,
     EnvFile,
     Json,
@@ -46,6 +47,7 @@ from promptlab.cli.selection import (
 from promptlab.errors import ExportError, did_you_mean
 
 if TYPE_CHECKING:
+    from promptlab.execution.records import RunRecord
     from promptlab.offline import Faults
     from promptlab.results.results import Results
     from promptlab.spec.experiment import Experiment
@@ -75,6 +77,7 @@ def run(
     limit: Limit = None,
     only: Only = None,
     var: Var = None,
+    cache: Cache = None,
     no_cache: NoCache = False,
     refresh: Refresh = False,
     offline: Offline = False,
@@ -105,23 +108,27 @@ def run(
     ] = False,
 ) -> None:
     """Run an experiment. What is cached is not asked again."""
-    loaded = load_config(config)
-    experiment = selected(loaded.experiment, repeats, limit, only, var)
+    loaded = load_config(config, var)
+    experiment = selected(loaded.experiment, repeats, limit, only)
     options = options_of(
         loaded,
         max_concurrency=max_concurrency,
         base_url=base_url,
         env_file=env_file,
+        cache=cache,
         use_cache=False if no_cache else None,
         refresh=refresh or None,
         offline=offline or None,
     )
     targets = [*loaded.output, *(output or [])]
-    check_targets(targets)
+    check_targets(targets, loaded.files)
     if dry_run:
         print_plan(experiment.plan(**options), json=json)
         return
     results = _run(experiment, options, retry_errors=retry_errors, quiet=quiet or json)
+    if targets and not results.totals.answered:
+        say(_spared(targets))
+        targets = []
     unwritten = _write(results, targets)
     written = [target for target in targets if target not in unwritten]
     if json:
@@ -141,13 +148,14 @@ def validate(
     var: Var = None,
     base_url: BaseUrl = None,
     env_file: EnvFile = None,
+    cache: Cache = None,
     json: Json = False,
 ) -> None:
     """Check a config file and say what a run would do. No key is needed."""
-    loaded = load_config(config)
-    experiment = selected(loaded.experiment, repeats, limit, only, var)
-    check_targets(loaded.output)
-    options = options_of(loaded, base_url=base_url, env_file=env_file)
+    loaded = load_config(config, var)
+    experiment = selected(loaded.experiment, repeats, limit, only)
+    check_targets(loaded.output, loaded.files)
+    options = options_of(loaded, base_url=base_url, env_file=env_file, cache=cache)
     print_plan(experiment.plan(**options), json=json)
 
 
@@ -263,6 +271,15 @@ def _run(
             handle.cancel()  # what is in flight may arrive; a second time, not
 
 
+def _spared(targets: Sequence[Path]) -> str:
+    """What is said instead of writing a table without an answer over a better one."""
+    there = [str(target) for target in targets if target.exists()]
+    stay = f"{' and '.join(there)} {'stays' if len(there) == 1 else 'stay'} as before"
+    return "no trial was answered, so no table is written" + (
+        f"; {stay}" if there else ""
+    )
+
+
 def _write(results: Results, targets: Sequence[Path]) -> dict[Path, str]:
     """Writes the table to the files; gives those that cannot be written, and why."""
     unwritten = {}
@@ -275,12 +292,33 @@ def _write(results: Results, targets: Sequence[Path]) -> dict[Path, str]:
 
 
 def _failed_before(experiment: Experiment) -> frozenset[int]:
-    from promptlab.execution.records import last_run_of
+    """The trials that failed in the last run of just this experiment."""
+    from promptlab.execution.records import last_run_of, recorded_runs
 
     record = last_run_of(experiment)
     if record is None:
-        complain("--retry-errors: no run of just this experiment is recorded")
+        runs = recorded_runs()
+        akin = next((r for r in runs if r.experiment_name == experiment.name), None)
+        complain(f"--retry-errors: {_no_run_of(experiment, akin)}")
+    if record.state != "complete":
+        say(
+            f"--retry-errors: {record.name} did not ask all of its trials "
+            f"({record.state}); leave --retry-errors out to ask the rest"
+        )
+    elif not record.failed:
+        say(f"--retry-errors: nothing failed in {record.name}")
     return record.failed
+
+
+def _no_run_of(experiment: Experiment, akin: RunRecord | None) -> str:
+    name = experiment.name
+    if akin is None:
+        return f"no run of {name!r} is recorded; run it without --retry-errors"
+    return (
+        f"the last run of {name!r}, {akin.name}, was of other trials: the config, "
+        "--limit, --only, --var or --repeats differ; give them as they were, or leave "
+        "--retry-errors out, as what is cached is not asked again"
+    )
 
 
 def _exit_code(results: Results) -> int:

@@ -62,6 +62,15 @@ EnvFile = Annotated[
         help="Read environment variables from this file instead of .env.",
     ),
 ]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        metavar="FOLDER",
+        envvar="PROMPTLAB_CACHE",
+        help="The folder of the cache, instead of the config's or the project's.",
+    ),
+]
 NoCache = Annotated[
     bool,
     typer.Option(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich.cells import cell_len
 
 from promptlab.execution.progress import printable
+from promptlab.money.amounts import thousands
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +42,9 @@ def print_plan(plan: Plan, *, json: bool) -> None:
                 "trials": len(experiment),
                 **{s: plan.counts[s] for s in ("cached", "new", "duplicate")},
                 "calls": plan.calls,
+                "input_tokens": list(plan.input_tokens),
+                "output_tokens": list(plan.output_tokens),
+                "cost_usd": list(plan.cost_usd),
                 "warnings": list(experiment.warnings),
             }
         )
@@ -55,13 +59,26 @@ def print_plan(plan: Plan, *, json: bool) -> None:
         for name in experiment.grid.parameters
     ]
     print_table(["parameter", "values", ""], rows)
-    tell(f"dataset {experiment.dataset.name}: {', '.join(experiment.dataset.fields)}")
+    inputs = ", ".join(experiment.dataset.fields) or "none"
+    tell(f"inputs of {experiment.dataset.name}: {inputs}")
     tell(f"a run now: {plan.headline}")
+    if plan.calls:
+        sent, given = plan.input_tokens, plan.output_tokens
+        tell(
+            f"about {thousands(sent.low)} to {thousands(sent.high)} tokens sent, "
+            + (
+                f"at most {thousands(given.high)} answered"
+                if given.high < float("inf")
+                else "answers are not bounded: set max_tokens"
+            )
+        )
 
 
 def print_results(results: Results, targets: Sequence[Path]) -> None:
     """What a run gave, and where it was written."""
     tell(results.headline)
+    if results.price_note:
+        tell(results.price_note)
     _print_summary(results.summary())
     if results.failures:
         _print_failures(results)
@@ -111,7 +128,7 @@ def print_runs(records: Sequence[RunRecord], *, json: bool) -> None:
                 {
                     "run": r.name,
                     "experiment": r.experiment_name,
-                    "status": r.status,
+                    "status": r.state,
                     "started_s": r.started_s,
                     **r.totals,
                 }
@@ -127,9 +144,9 @@ def print_runs(records: Sequence[RunRecord], *, json: bool) -> None:
         [
             [
                 r.name,
-                r.status if r.status != "running" else "ended early",
+                r.state,
                 *(
-                    f"{r.totals.get(n, 0):,}"
+                    f"{r.totals[n]:,}" if n in r.totals else "–"
                     for n in ("trials", "answered", "failed", "calls")
                 ),
             ]
@@ -142,6 +159,7 @@ HEADS = {
     "mean_input_tokens": "tokens in",
     "mean_output_tokens": "tokens out",
     "mean_latency_s": "latency s",
+    "mean_cost_usd": "cost $",
 }
 SHOWN_IF_ANY = ("failed", "truncated", "cached")
 """Counts that are left out of a summary where all of them are 0."""
@@ -151,7 +169,8 @@ def _print_summary(summary: pd.DataFrame) -> None:
     """The summary as a table, without what says nothing."""
     table = summary.reset_index().drop(columns=["answered", "all"], errors="ignore")
     silent = [name for name in SHOWN_IF_ANY if not table[name].any()]
-    table = table.drop(columns=silent)
+    unknown = [name for name in HEADS if table[name].isna().all()]
+    table = table.drop(columns=silent + unknown)
     heads = [HEADS.get(str(column), str(column)) for column in table]
     rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
     print_table(heads, rows)

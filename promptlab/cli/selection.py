@@ -9,16 +9,22 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import typer
 
+from promptlab.errors import ExportError
+
 if TYPE_CHECKING:
     from promptlab.files import Config
     from promptlab.spec.experiment import Experiment
 
 
-def load_config(path: Path) -> Config:
-    """A config file; raises `ConfigError`."""
+def load_config(path: Path, var: Sequence[str] | None) -> Config:
+    """A config file, with the inputs of `--var` in every case.
+
+    Raises:
+        SpecError: it is wrong, or one of the inputs is of no use.
+    """
     from promptlab import files
 
-    return files.load_config(path)
+    return files.load_config(path, dict(pair("--var", text) for text in var or ()))
 
 
 def selected(
@@ -26,11 +32,8 @@ def selected(
     repeats: int | None,
     limit: str | None,
     only: list[str] | None,
-    var: list[str] | None,
 ) -> Experiment:
     """The experiment, with what the options leave of it."""
-    if var:
-        experiment = experiment.with_inputs(**dict(pair("--var", v) for v in var))
     if only:
         wanted: dict[str, list[Any]] = {}
         for entry in only:
@@ -89,9 +92,24 @@ def options_of(config: Config, **given: Any) -> dict[str, Any]:
     return {**config.options, **{n: v for n, v in given.items() if v is not None}}
 
 
-def check_targets(targets: Sequence[Path]) -> None:
-    """Raises `ExportError` when a table cannot be written to one of the files."""
+def check_targets(targets: Sequence[Path], inputs: Sequence[Path] = ()) -> None:
+    """Raises `ExportError` when a table cannot be written to one of the files, or
+    would take the place of one that the experiment is read from."""
     from promptlab.results.exports import check_target
 
     for target in targets:
+        for file in inputs:
+            if _same(target, file):
+                raise ExportError(
+                    f"{target} cannot be an output: the experiment is read from "
+                    f"{'it' if target == file else file}; name another file"
+                )
         check_target(target)
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two names are those of one file, by whatever links."""
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there
+        return False

@@ -54,7 +54,7 @@ HEAD = (
 since 1970; `model` is the one that answered."""
 
 TOKENS = slice(2, 7)
-RECEIVED = HEAD.index("received_s")
+OUTPUT_TOKENS, RECEIVED = HEAD.index("output_tokens"), HEAD.index("received_s")
 
 SETTINGS = {
     "eviction_policy": "none",

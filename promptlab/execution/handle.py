@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from promptlab.errors import PromptlabError
 from promptlab.execution.loop import background_loop
-from promptlab.execution.progress import Progress
+from promptlab.execution.progress import Progress, progress_html
 from promptlab.results.results import Results
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from promptlab.execution.runner import Run
 
 LOOK_EVERY_S = 0.2
@@ -45,6 +47,11 @@ class Handle:
         """How far the run is."""
         return self._run.progress()
 
+    @property
+    def table(self) -> pd.DataFrame:
+        """The table so far: the trials that have an outcome."""
+        return self._run.table()
+
     def result(self, timeout_s: float | None = None) -> Results:
         """Waits for the end and gives the results.
 
@@ -75,6 +82,4 @@ class Handle:
         return f"Handle({self.progress.line})"
 
     def _repr_html_(self) -> str:
-        import html
-
-        return f"<p>{html.escape(self.progress.line)}</p>"
+        return progress_html(self.progress)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from promptlab.execution.cache import open_cache
+from promptlab.execution.cache import OUTPUT_TOKENS, open_cache
 from promptlab.execution.settings import Settings
-from promptlab.execution.survey import Standing, survey
+from promptlab.execution.survey import Finding, Standing, survey
+from promptlab.money.amounts import dollars
+from promptlab.money.estimate import ZERO, Estimate, Range
+from promptlab.money.tokens import message_tokens
 from promptlab.spec.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -25,6 +31,12 @@ class Plan:
     """Of each trial its `Standing`, in order: one byte each."""
     calls: int
     """The calls that it would make if all go well; failures repeat some."""
+    input_tokens: Range
+    """About what those calls would send, at least and at most: an estimate."""
+    output_tokens: Range
+    """What they would be answered with: at most max_tokens, infinite without it."""
+    cost_usd: Range
+    """What they would cost at list price; NaN where a price is not known."""
 
     @cached_property
     def counts(self) -> Counter[str]:
@@ -56,11 +68,22 @@ class Plan:
         """The counts in one line."""
         counts = self.counts
         calls = "1 call" if self.calls == 1 else f"{self.calls:,} calls"
+        trials = len(self.standings)
         return (
-            f"{len(self.standings):,} trials: {counts['cached']:,} cached, "
-            f"{counts['new']:,} new, {counts['duplicate']:,} duplicates; "
-            f"{calls} to make"
+            f"{trials:,} trial{'' if trials == 1 else 's'}: "
+            f"{counts['cached']:,} cached, {counts['new']:,} new, "
+            f"{counts['duplicate']:,} duplicates; "
+            f"{calls} to make{self._cost}"
         )
+
+    @property
+    def _cost(self) -> str:
+        low, high = self.cost_usd
+        if high == 0 or low != low:
+            return ""
+        if math.isinf(high):
+            return f", for {dollars(low)} or more: max_tokens would bound it"
+        return f", for {dollars(low)} to {dollars(high)}"
 
 
 def plan(experiment: Experiment, **options: Any) -> Plan:
@@ -74,8 +97,46 @@ def plan(experiment: Experiment, **options: Any) -> Plan:
     reads = settings.use_cache and not settings.refresh
     cache = open_cache(settings.cache) if reads else None
     standings = bytearray()
-    calls = 0
+    estimates = [
+        Estimate(most_output(question.parameters)) for question in experiment.questions
+    ]
     for group in survey(settings.requests(experiment), cache):
         standings.extend(finding.standing for finding in group)
-        calls += sum(finding.calls for finding in group)
-    return Plan(experiment, bytes(standings), 0 if settings.offline else calls)
+        if not settings.offline:
+            for finding in group:
+                if finding.asks:
+                    place = finding.trial // experiment.repeats % len(estimates)
+                    _add_calls(estimates[place], finding)
+    pricing = settings.pricing(experiment)
+    return Plan(
+        experiment,
+        bytes(standings),
+        calls=sum(estimate.calls for estimate in estimates),
+        input_tokens=_sum(estimate.input_tokens for estimate in estimates),
+        output_tokens=_sum(estimate.output_tokens for estimate in estimates),
+        cost_usd=_sum(
+            estimate.cost_usd(pricing.prices.price(pricing.terms_now(place)))
+            for place, estimate in enumerate(estimates)
+        ),
+    )
+
+
+def most_output(parameters: Mapping[str, Any]) -> float:
+    """The most tokens that an answer may have; infinite where nothing bounds it."""
+    cap = parameters.get("max_tokens") or parameters.get("max_completion_tokens")
+    return float(cap or math.inf)
+
+
+def _add_calls(estimate: Estimate, finding: Finding) -> None:
+    said = [
+        message_tokens([message["content"] for message in turn])
+        for turn in finding.turns
+    ]
+    replies = [head[OUTPUT_TOKENS] for head in finding.heads]
+    replies += [None] * (len(said) - len(replies))
+    for turn in finding.asks:
+        estimate.add(said[: turn + 1], replies[:turn])
+
+
+def _sum(ranges: Iterable[Range]) -> Range:
+    return functools.reduce(lambda total, more: total.plus(*more), ranges, ZERO)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, TextIO
 
+from promptlab.money.amounts import dollars, thousands
+
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
@@ -52,24 +54,46 @@ class Progress:
         return self.state in ("complete", "interrupted", "stopped")
 
     @property
+    def count(self) -> str:
+        """How many of the trials have an outcome: `65/960`."""
+        return f"{self.done:,}/{self.trials:,}"
+
+    @property
+    def facts(self) -> list[str]:
+        """What else there is to say, the most important first: a line may be cut."""
+        return [
+            *([f"waiting for {self.waiting}"] if self._waits else []),
+            f"{self.cached:,} cached",
+            f"{self.failed:,} failed",
+            *self._pace,
+            *([f"{dollars(self.billed_usd)} paid"] if self.billed_usd > 0 else []),
+            *([f"{thousands(self.tokens)} tokens"] if self.tokens else []),
+            *([self.reason] if self.reason else []),
+        ]
+
+    @property
     def line(self) -> str:
         """All of it in one line."""
-        parts = [f"{self.name}: {self.done:,}/{self.trials:,}"]
-        parts += [f"{self.cached:,} cached", f"{self.failed:,} failed"]
+        return " · ".join([f"{self.name}: {self.count}", *self.facts])
+
+    @property
+    def tokens(self) -> int:
+        """Of the calls made, input and output together."""
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def _waits(self) -> bool:
+        return bool(self.waiting) and not self.finished
+
+    @property
+    def _pace(self) -> list[str]:
         if self.finished:
-            parts.append(f"{self.calls:,} calls made")
-            parts.append(f"{self.state} in {duration(self.elapsed_s)}")
-        elif self.state != "running":
-            parts.append(self.state)
-        else:
-            parts.append(f"{self.calls_per_s:.3g} calls/s")
-            if self.left_s is not None:
-                parts.append(f"{duration(self.left_s)} left")
-        if self.waiting and not self.finished:  # first, as a narrow line is cut off
-            parts.insert(1, f"waiting for {self.waiting}")
-        if self.reason:
-            parts.append(self.reason)
-        return " · ".join(parts)
+            ended = f"{self.state} in {duration(self.elapsed_s)}"
+            return [f"{self.calls:,} calls made", ended]
+        if self.state != "running":
+            return [self.state]
+        left = [] if self.left_s is None else [f"{duration(self.left_s)} left"]
+        return [f"{self.calls_per_s:.3g} calls/s", *left]
 
 
 def duration(seconds: float) -> str:
@@ -172,36 +196,73 @@ class Terminal(AbstractContextManager["Terminal"]):
 
 
 class Notebook(AbstractContextManager["Notebook"]):
-    """One line of HTML that is replaced in place; its last state stays in the file."""
+    """A bar and its numbers, replaced in place; the last state stays in the file.
 
-    def __init__(self) -> None:
-        self._handle: Any = None
+    With `stop`, a button calls it; where there are no widgets, there is no button.
+    """
+
+    def __init__(self, stop: Callable[[], None] | None = None) -> None:
+        self._stop = stop
+        self._bar: Any = None
+        self._button: Any = None
 
     def __call__(self, progress: Progress) -> None:
         from IPython.display import HTML, display
 
-        share = progress.done / progress.trials if progress.trials else 1.0
-        shown = HTML(
-            f"<progress value='{share:.4f}' style='width:12em'></progress> "
-            f"{html.escape(progress.line)}"
-        )
-        if self._handle is None:
-            self._handle = display(shown, display_id=True)
+        shown = HTML(progress_html(progress))
+        if self._bar is None:
+            self._bar = display(shown, display_id=True)
+            self._show_button()
         else:
-            self._handle.update(shown)
+            self._bar.update(shown)
 
     def __exit__(self, *_: object) -> None:
-        return None
+        from IPython.display import HTML
+
+        if self._button is not None:  # a saved notebook has no use for it
+            self._button.update(HTML(""))
+
+    def _show_button(self) -> None:
+        if self._stop is None:
+            return
+        try:
+            from ipywidgets import Button
+        except ImportError:
+            return
+        from IPython.display import display
+
+        stop = self._stop
+        button = Button(description="Stop", icon="stop", tooltip="End the run early")
+
+        def on_click(button: Any) -> None:
+            button.disabled, button.description = True, "Stopping …"
+            stop()
+
+        button.on_click(on_click)
+        self._button = display(button, display_id=True)
 
 
-def display_for(option: Any) -> Display:
-    """Where progress is shown: a notebook, a terminal, or as asked."""
+def progress_html(progress: Progress) -> str:
+    """Progress as HTML that needs neither script nor style sheet."""
+    share = progress.done / progress.trials if progress.trials else 1.0
+    facts = html.escape(" · ".join(progress.facts))
+    return (
+        "<div style='font-variant-numeric:tabular-nums;line-height:1.5'>"
+        f"<b>{html.escape(progress.name)}</b> "
+        f"<progress value='{share:.4f}' style='width:12em'>{share:.0%}</progress> "
+        f"{progress.count}<br><span style='opacity:0.75'>{facts}</span></div>"
+    )
+
+
+def display_for(option: Any, stop: Callable[[], None] | None = None) -> Display:
+    """Where progress is shown: a notebook, a terminal, or as asked. In a notebook, a
+    button calls `stop`, if that is given."""
     if callable(option):
         return Silent(option)
     if option is False:
         return Silent()
     if _in_notebook():
-        return Notebook()
+        return Notebook(stop)
     if sys.stderr is not None and sys.stderr.isatty():
         return Terminal(sys.stderr)
     return Lines(sys.stderr) if option is True else Silent()

@@ -1,9 +1,11 @@
 """Run records: what each run was, kept in `.promptlab/runs`.
 
 A record is a folder with `run.json`: when and with which versions the experiment ran,
-how it ended, its totals, which trials were asked anew and which failed and why. The
-definition of the experiment, its cases included, is kept once for all runs of it, in
-`runs/experiments`; the answers are in the cache. Together they give the results again.
+how it ended, its totals, which trials were answered, which of them anew, and which
+failed and why. The definition of the experiment, its cases included, is kept once for
+all runs of it, in `runs/experiments`; the answers are in the cache. Together they give
+the results again. While a run goes on, its process holds a lock on the file `running`
+beside it, which the system lets go however the process ends.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ import platform
 import secrets
 import time
 import warnings
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -32,7 +36,20 @@ from promptlab.results.record import Failure
 from promptlab.results.results import Results
 from promptlab.spec.experiment import Experiment, Requests
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+MOST_REASONS = 200
+"""Different failures that a record keeps as they are. Were each of a million to hold an
+id of its own, the record would be larger than the answers."""
+
 PACKAGES = ("promptlab-notebook", "openai", "pandas", "diskcache", "aiohttp")
+
+
+PRUNED = Failure(kind="not_cached", message="no longer in the cache")
+NOT_KEPT = Failure(kind="not_cached", message="not kept: the run did not use the cache")
 
 
 @dataclass
@@ -53,10 +70,14 @@ class RunRecord:
     """In seconds since 1970."""
     versions: dict[str, str] = field(default_factory=dict)
     status: str = "running"
+    """How it ended; `running` while it has not, and for ever if it was killed."""
     reason: str = ""
     totals: dict[str, Any] = field(default_factory=dict)
+    answered: str | None = None
+    """The trials that were answered, as ranges: `0-3,7`. None in a record that does not
+    say, as of a run that was killed: those that are in the cache now."""
     asked: str = ""
-    """The trials that were answered by calls of this run, as ranges: `0-3,7`."""
+    """Those of them that were answered by calls of this run."""
     failures: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """Which trials failed, as ranges, and why."""
 
@@ -82,6 +103,7 @@ class RunRecord:
             ignore_in_git(home())
             if not (file := folder / f"{digest}.json").exists():
                 _write(file, definition)
+            record._take_lock()
             record.save()
         except (OSError, CacheError) as error:
             warnings.warn(
@@ -95,6 +117,8 @@ class RunRecord:
         self.status, self.reason = results.status, results.reason
         self.totals = asdict(results.totals)
         try:
+            table = results.table
+            self.answered = ranges(table["trial"][table["error"].isna()].tolist())
             self.asked = ranges(asked)
             self.failures = list(_grouped(results.failures))
             self.save()
@@ -104,13 +128,29 @@ class RunRecord:
                 PromptlabWarning,
                 stacklevel=2,
             )
+        self.release()
 
     def save(self) -> None:
         """Writes it to its folder."""
-        folder = private_folder(runs_folder() / self.name)
         _write(
-            folder / "run.json", orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2)
+            self._folder() / "run.json",
+            orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2),
         )
+
+    def release(self) -> None:
+        """Tells that the run goes on no longer, whatever came of it."""
+        with suppress(OSError):
+            (runs_folder() / self.name / "running").unlink()
+
+    @property
+    def state(self) -> str:
+        """Its status; of one that has none yet, `running` or `ended early`."""
+        if self.status != "running":
+            return self.status
+        held = _is_locked(runs_folder() / self.name / "running")
+        if held is None:
+            return "ended early or running"
+        return "running" if held else "ended early"
 
     @property
     def failed(self) -> frozenset[int]:
@@ -132,12 +172,16 @@ class RunRecord:
             ) from error
 
     def load_results(self) -> Results:
-        """The results again, from the cache; an answer pruned since is a failure."""
+        """The results again, from the cache; an answer pruned since is a failure.
+
+        Of a run that was killed they are what is in the cache now: it could not say.
+        """
         experiment = self.load_experiment()
         requests = Requests(experiment, self.routes.__getitem__)
         answers = Answers(len(experiment))
         failures = {i: f for where, f in self.failures for i in numbers(where)}
         asked = frozenset(numbers(self.asked))
+        answered = None if self.answered is None else set(numbers(self.answered))
         pricing = Pricing(experiment, routes=self.routes)
         cache = ResponseCache(self.cache) if self.cache else None
         for group in survey(requests, cache):
@@ -145,24 +189,35 @@ class RunRecord:
                 index = finding.trial
                 if index in failures:
                     answers.fail(index, Failure.from_plain(failures[index]))
+                elif answered is not None and index not in answered:
+                    continue
                 elif finding.standing is Standing.CACHED:
                     paid = [index in asked] * len(finding.heads)
                     answers.put(index, finding.heads, finding.key, paid)
-                elif self.status == "complete":
-                    answers.fail(
-                        index,
-                        Failure(kind="not_cached", message="no longer in the cache"),
-                    )
+                elif answered is not None or self.status == "complete":
+                    answers.fail(index, PRUNED if cache is not None else NOT_KEPT)
         return Results(
             experiment,
             answers,
             pricing=pricing,
-            status=_ended(self.status),
+            status=_status(self.state),
             reason=self.reason,
             calls=self.totals.get("calls", 0),
             elapsed_s=self.totals.get("elapsed_s", 0.0),
             run=self.name,
         )
+
+    def _folder(self) -> Path:
+        return private_folder(runs_folder() / self.name)
+
+    def _take_lock(self) -> None:
+        """Locks the file `running` for as long as this process and object live."""
+        if fcntl is None:
+            return
+        descriptor = os.open(self._folder() / "running", os.O_RDWR | os.O_CREAT, 0o600)
+        weakref.finalize(self, os.close, descriptor)
+        with suppress(OSError):  # some file systems have no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def recorded_runs() -> list[RunRecord]:
@@ -221,20 +276,47 @@ def numbers(where: str) -> Iterator[int]:
 def _grouped(
     failures: Mapping[int, Failure],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Which trials failed, as ranges, and why; beyond the first `MOST_REASONS` why is
+    what others of the kind and status said."""
     groups: dict[bytes, list[int]] = {}
+    others: dict[tuple[str, int | None], bytes] = {}
     for index in sorted(failures):
-        plain = orjson.dumps(failures[index].to_plain())
+        failure = failures[index]
+        plain = orjson.dumps(failure.to_plain())
+        if plain not in groups and len(groups) >= MOST_REASONS:
+            sort = failure.kind, failure.status
+            plain = others.setdefault(sort, orjson.dumps(_like(failure).to_plain()))
         groups.setdefault(plain, []).append(index)
     for plain, indexes in groups.items():
         yield ranges(indexes), orjson.loads(plain)
+
+
+def _like(failure: Failure) -> Failure:
+    """What stands for many failures that differ from one another."""
+    said = f"one of many, such as: {failure.message}"
+    return Failure(kind=failure.kind, status=failure.status, message=said)
 
 
 def _digest(definition: bytes) -> str:
     return hashlib.sha256(definition).hexdigest()
 
 
-def _ended(status: str) -> Any:
-    return status if status in ("complete", "stopped") else "interrupted"
+def _status(state: str) -> Any:
+    return state if state in ("complete", "stopped", "running") else "interrupted"
+
+
+def _is_locked(file: Path) -> bool | None:
+    """Whether a process holds a lock on a file; None where that cannot be told."""
+    if fcntl is None:
+        return None
+    try:
+        with file.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (FileNotFoundError, BlockingIOError) as error:
+        return isinstance(error, BlockingIOError)
+    except OSError:
+        return None
+    return False
 
 
 def _read(file: Path) -> RunRecord | None:

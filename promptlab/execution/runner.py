@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Collection, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promptlab.errors import CallError, CredentialsError, PromptlabWarning
 from promptlab.execution.cache import ResponseCache, open_cache
@@ -30,7 +30,11 @@ from promptlab.execution.survey import Finding, Standing, survey
 from promptlab.results.answers import Answers
 from promptlab.results.record import Failure
 from promptlab.results.results import Results, Status
+from promptlab.results.table import build_table
 from promptlab.spec.experiment import Experiment, Question, Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GRACE_S = 5.0
 """How long calls in flight may still finish when a run is ended: they are paid for."""
@@ -45,12 +49,16 @@ NOT_CACHED = Failure(
 """One for all misses: there may be a million."""
 
 
-def run(experiment: Experiment, **options: Any) -> Results:
+def run(
+    experiment: Experiment, *, wanted: Collection[int] | None = None, **options: Any
+) -> Results:
     """Runs an experiment to the end: what is cached is not asked again.
 
     Ctrl-C or the stop button ends it early, keeps every answer that was paid for, and
     gives the results so far; running it again goes on from there. Pressed twice, calls
-    in flight are given up, and `KeyboardInterrupt` is raised when that is done. The
+    in flight are given up, and `KeyboardInterrupt` is raised when that is done.
+
+    With `wanted`, only trials of these indexes are asked; others are looked up. The
     options are those of `Settings`.
 
     Raises:
@@ -59,7 +67,7 @@ def run(experiment: Experiment, **options: Any) -> Results:
         CacheError: the cache cannot be used.
     """
     check_may_wait()
-    handle = start(experiment, **options)
+    handle = _started(Run(experiment, Settings.of(options), wanted))
     interrupts = 0
     while True:
         try:
@@ -74,13 +82,15 @@ def run(experiment: Experiment, **options: Any) -> Results:
     return results
 
 
-async def arun(experiment: Experiment, **options: Any) -> Results:
+async def arun(
+    experiment: Experiment, *, wanted: Collection[int] | None = None, **options: Any
+) -> Results:
     """As `run`, for a running event loop of any kind: `await experiment.arun()`.
 
     When it is cancelled the run ends, its answers are kept, and the cancellation goes
     on to the caller.
     """
-    handle = start(experiment, **options)
+    handle = _started(Run(experiment, Settings.of(options), wanted))
     finished = asyncio.wrap_future(handle.future)
     try:
         # The stop button of a notebook is noticed only when the loop wakes up.
@@ -98,15 +108,19 @@ async def arun(experiment: Experiment, **options: Any) -> Results:
 def start(
     experiment: Experiment, *, wanted: Collection[int] | None = None, **options: Any
 ) -> Handle:
-    """Starts a run in the background and returns at once.
+    """Starts a run in the background and returns at once; a notebook shows a button
+    that stops it.
 
     With `wanted`, only trials of these indexes are asked; others are looked up.
 
     Raises:
         SpecError: an option is wrong.
     """
-    under_way = Run(experiment, Settings.of(options), wanted)
-    return Handle(under_way, background_loop().submit(under_way.execute()))
+    return _started(Run(experiment, Settings.of(options), wanted, stoppable=True))
+
+
+def _started(run: Run) -> Handle:
+    return Handle(run, background_loop().submit(run.execute()))
 
 
 class Run:
@@ -116,11 +130,15 @@ class Run:
         self,
         experiment: Experiment,
         settings: Settings,
-        wanted: Collection[int] | None,
+        wanted: Collection[int] | None = None,
+        *,
+        stoppable: bool = False,
     ) -> None:
+        """A notebook shows a button to stop it, if it is `stoppable`."""
         self._experiment = experiment
         self._settings = settings
         self._wanted = None if wanted is None else set(wanted)
+        self._stop = self._cancel_soon if stoppable else None
         self._requests = settings.requests(experiment)
         self._answers = Answers(len(experiment))
         self._pricing = settings.pricing(experiment)
@@ -142,7 +160,7 @@ class Run:
 
     async def execute(self) -> Results:
         """Runs to the end; gives the results of what was answered or failed."""
-        with display_for(self._settings.progress) as show:
+        with display_for(self._settings.progress, self._stop) as show:
             reporter = asyncio.create_task(self._report(show))
             try:
                 results = await self._run()
@@ -161,6 +179,10 @@ class Run:
         else:
             self.end("interrupted")
 
+    def _cancel_soon(self) -> None:
+        """As `cancel`, from any thread."""
+        background_loop().loop.call_soon_threadsafe(self.cancel)
+
     def end(self, status: Status, reason: str = "") -> None:
         """Ends the run early: no further call starts, those in flight may finish."""
         if self._ending.is_set() or self._elapsed_s is not None:
@@ -169,6 +191,10 @@ class Run:
         self._ending.set()
         if self._caller:
             self._caller.ending = True
+
+    def table(self) -> pd.DataFrame:
+        """The table of the trials that have an outcome by now."""
+        return build_table(self._pricing, self._answers)
 
     def progress(self) -> Progress:
         """How far the run is."""
@@ -208,7 +234,12 @@ class Run:
             client = settings.opened_client(self._requests)
         record = self._begin_record()
         if client is not None:
-            await self._ask(client)
+            try:
+                await self._ask(client)
+            except BaseException:
+                if record:
+                    record.release()
+                raise
         self._elapsed_s = time.monotonic() - self._started
         self._state = self._status
         answered, cached = self._answers.answered, self._answers.cached
@@ -439,14 +470,8 @@ async def _first(
 
 
 def _warn_of_prices(results: Results) -> None:
-    if results.unpriced:
-        line = f'prices={{{results.unpriced[0]!r}: {{"input": ..., "output": ...}}}}'
-        warnings.warn(
-            f"no price is known for {', '.join(map(repr, results.unpriced))}, so the "
-            f"cost is NaN; give one, in US dollars for a million tokens: {line}",
-            PromptlabWarning,
-            stacklevel=4,  # where the experiment's own method was called
-        )
+    if results.price_note:  # where the experiment's own method was called
+        warnings.warn(results.price_note, PromptlabWarning, stacklevel=4)
 
 
 def _failure(error: Exception) -> Failure:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from promptlab.execution.cache import ResponseCache
 from promptlab.spec.experiment import Opening, Requests, chain
+from promptlab.spec.prompt import Turn
 
 AT_ONCE = 2_000
 """Trials looked up together; a run can be stopped between two such groups."""
@@ -35,8 +36,10 @@ class Finding(NamedTuple):
     """What the cache has of its calls, in order."""
     first: int = 0
     """Of a duplicate, the trial that it equals."""
-    calls: int = 0
-    """How many calls it adds to the run, if all go well."""
+    turns: Sequence[Turn] = ()
+    """Of a new one, the messages of each of its calls."""
+    asks: Sequence[int] = ()
+    """The places among them of the calls that it adds to the run."""
 
 
 def survey(requests: Requests, cache: ResponseCache | None) -> Iterator[list[Finding]]:
@@ -74,8 +77,10 @@ def _finding(
     if first != opening.trial:
         return Finding(opening.trial, Standing.DUPLICATE, key, first=first)
     missing = range(len(heads), len(opening.turns))
-    calls = sum(_is_first(opening, turn, seen) for turn in missing)
-    return Finding(opening.trial, Standing.NEW, key, heads, calls=calls)
+    asks = [turn for turn in missing if _is_first(opening, turn, seen)]
+    return Finding(
+        opening.trial, Standing.NEW, key, heads, turns=opening.turns, asks=asks
+    )
 
 
 def _heads(
@@ -98,10 +103,16 @@ def _heads(
 
 def _is_first(opening: Opening, turn: int, seen: dict[str, int]) -> bool:
     """Whether no earlier trial makes the call of that turn after the same turns."""
+    if turn:
+        so_far = f"{turn}:{chain(opening.key, opening.turns[1 : turn + 1])}"
+        return seen.setdefault(so_far, opening.trial) == opening.trial
+    begun = f"0:{opening.key}"  # noted by conversations; by its key, a single call
     if len(opening.turns) == 1:
-        return True
-    so_far = f"{turn}:{chain(opening.key, opening.turns[1 : turn + 1])}"
-    return seen.setdefault(so_far, opening.trial) == opening.trial
+        return begun not in seen
+    return (
+        opening.key not in seen
+        and seen.setdefault(begun, opening.trial) == opening.trial
+    )
 
 
 def _batched(openings: Iterator[Opening], size: int) -> Iterator[list[Opening]]:

@@ -8,14 +8,11 @@ the cost is NaN then, never 0.
 from __future__ import annotations
 
 import fnmatch
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from promptlab.errors import SpecError
 from promptlab.money.usage import Terms, Usage
@@ -69,6 +66,8 @@ class Price:
         )
         if self.long is None or self.long_from is None:
             return cost
+        import numpy as np
+
         tokens = input_tokens, cached_input_tokens, cache_write_tokens, output_tokens
         is_long = np.greater(input_tokens, self.long_from)
         return np.where(is_long, self.long.cost_usd(*tokens), cost)
@@ -140,17 +139,6 @@ class Prices:
             return None
         same = [o for o in found if o.model == found[0].model]
         return max(same, key=lambda o: o.valid_from or date.min).price
-
-
-def dollars(amount: float) -> str:
-    """An amount in US dollars with two digits that say something: `$0.0034`, `$12.30`,
-    `$1,234`; `–` where it is unknown."""
-    if amount != amount:
-        return "–"
-    if amount == 0 or amount >= 0.995:
-        return f"${amount:,.0f}" if amount >= 1_000 else f"${amount:,.2f}"
-    decimals = 1 - math.floor(math.log10(amount))
-    return f"${amount:.{decimals}f}"
 
 
 KINDS = ("input", "output", "cached_input", "cache_write")

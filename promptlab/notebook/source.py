@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pandas as pd
 
 from promptlab.errors import SpecError, did_you_mean
@@ -88,12 +89,17 @@ class Source:
     def values(self, parameter: str) -> list[Any]:
         """The values of a column, in the order they first appear; None where one is
         missing."""
-        distinct = self.table[parameter].drop_duplicates()
-        return [None if pd.isna(v) else v for v in distinct.astype(object).tolist()]
+        column = self.table[parameter]
+        distinct = column[~hashable(column).duplicated()].astype(object).tolist()
+        return [
+            None if pd.api.types.is_scalar(v) and pd.isna(v) else v for v in distinct
+        ]
 
-    def checked(self, by: str | Sequence[str] | None) -> tuple[str, ...]:
+    def checked(
+        self, by: str | Sequence[str] | None, *, argument: str = "by"
+    ) -> tuple[str, ...]:
         """The columns that a view tells apart by: those given, or the first parameter
-        that varies.
+        that varies. `argument` is what the caller's caller knows them as.
 
         Raises:
             SpecError: the table has no such column.
@@ -105,7 +111,7 @@ class Source:
             if name not in self.table:
                 hint = did_you_mean(name, self._names)
                 raise SpecError(
-                    f"by: the table has no column {name!r}"
+                    f"{argument}: the table has no column {name!r}"
                     + (hint or f"; it has {', '.join(self._names)}")
                 )
         return names
@@ -113,3 +119,16 @@ class Source:
     @property
     def _names(self) -> list[str]:
         return [str(name) for name in self.table]
+
+
+def hashable(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column; lists and objects in it, which have no hash, as JSON."""
+    if column.dtype != object:
+        return column
+    return column.map(lambda v: v if pd.api.types.is_hashable(v) else as_json(v))
+
+
+def as_json(value: Any) -> str:
+    """Any value as JSON; what JSON does not have, as Python writes it."""
+    plain = orjson.dumps(value, default=str, option=orjson.OPT_SERIALIZE_NUMPY)
+    return plain.decode()

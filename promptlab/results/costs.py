@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -39,6 +40,11 @@ class Pricing:
         """The terms of a call that a question made."""
         day = int(received_s // DAY_S)
         return Terms(*self._served[question], model, tier, day)
+
+    def terms_now(self, question: int) -> Terms:
+        """The terms of a call that the question would make now."""
+        tier = self.experiment.questions[question].parameters.get("service_tier")
+        return self.terms(question, None, None if tier == "auto" else tier, time.time())
 
     def call_usd(self, question: int, head: Sequence[Any]) -> float:
         """What one call cost, from what its head says beside the output; NaN where
@@ -123,7 +129,7 @@ def _several_calls(
     if not answers.calls:
         return
     place_of = {int(row): place for place, row in enumerate(rows)}
-    for index, calls in answers.calls.items():
+    for index, calls in list(answers.calls.items()):  # a run may be adding to them
         if index in place_of:
             question = int(_questions(pricing.experiment, np.asarray(index)))
             yield place_of[index], question, calls

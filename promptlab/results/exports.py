@@ -1,12 +1,19 @@
-"""Exports: the table as a file, and a file as the table again."""
+"""Exports: the table as a file, and a file as the table again.
+
+JSONL and Parquet are for programs and keep everything. CSV and Excel are for people: a
+list or an object is written as JSON, and a text that a spreadsheet would run as a
+formula gets an apostrophe. They keep the difference between a text and a number too: in
+CSV texts stand in quotes and numbers do not, in Excel cells have a type.
+"""
 
 from __future__ import annotations
 
 import csv
+import math
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +33,10 @@ ROWS_AT_ONCE = 10_000
 
 EXCEL_ROWS = 1_048_575
 EXCEL_CELL = 32_767
+"""How long a text may be in Excel, which counts as UTF-16 does."""
+
+EXCEL_DIGITS = 15
+"""How many digits of a number Excel keeps."""
 
 FORMULA = re.compile(r"^[\s\0]*[=+\-@\t\r＝＋－＠]")
 """What a spreadsheet runs as a formula: OWASP, "CSV Injection"."""
@@ -33,7 +44,14 @@ FORMULA = re.compile(r"^[\s\0]*[=+\-@\t\r＝＋－＠]")
 PACKED = b"promptlab.packed"
 """In a Parquet file's metadata: the columns whose values are written as JSON."""
 
-NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+CELL = r'("[^"]*+(?:""[^"]*+)*+"|(?!")[^,\r\n]*+)'
+ROW_END = r"(?:[\r\n]++|\Z)"
+"""Of a CSV file: a cell, in quotes or bare; line ends, those of blank lines too."""
+
+NOT_IN_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
+"""What a workbook holds by its number, as Excel does, such as `_x000D_`."""
+
+IN_NUMBERS = re.compile("_x(00[01][0-9A-F]|005F|FFF[EF])_")
 
 
 def write(table: pd.DataFrame, path: Path) -> Path:
@@ -63,8 +81,14 @@ def write(table: pd.DataFrame, path: Path) -> Path:
 def read_results(path: str | Path) -> pd.DataFrame:
     """The table in a file that was exported.
 
-    JSONL and Parquet give it as it was. CSV and Excel keep what a person sees: the
-    apostrophe before a formula is taken away again, an empty cell is missing.
+    JSONL and Parquet give it as it was. From CSV and Excel lists and objects come back
+    as JSON texts. CSV has no NUL in a text. Excel has no empty text (it is missing), no
+    text beyond 32,767 characters, no more than 15 digits (a longer whole number is a
+    text), and one kind of number: 1.0 may come back as 1.
+
+    When another program has written a CSV file anew without quotes, a column is numbers
+    if each of its cells is written as Python writes a number, so "001" and "1e5" stay
+    texts. `case`, `output`, `error` and `key` are texts whatever they look like.
 
     Raises:
         ExportError: an unknown ending, or a file that is no exported table.
@@ -119,45 +143,93 @@ def _by_ending(path: Path, known: dict[str, Kind]) -> Kind:
     if path.suffix.lower() not in known:
         raise ExportError(
             f"{path}: results are written as {', '.join(known)}, "
-            f"not as {path.suffix or 'a file without an ending'!r}"
+            f"not as {repr(path.suffix) if path.suffix else 'a file without an ending'}"
         )
     return known[path.suffix.lower()]
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        # Line ends of two characters: with "\n" alone Python 3.11 leaves a text that
-        # holds "\r" without quotes, and the row is cut there.
-        writer = csv.writer(file, lineterminator="\r\n")
-        writer.writerow(neutralised(str(column)) for column in table)
+        file.write(_csv_row(str(name) for name in table))
         for part in _parts(table):
-            columns = [[_csv_cell(v) for v in _plain(part[c])] for c in part]
-            writer.writerows(zip(*columns, strict=True))
+            columns = [_plain(part[name]) for name in part]
+            file.writelines(map(_csv_row, zip(*columns, strict=True)))
 
 
-def _csv_cell(value: Any) -> Any:
+def _csv_row(values: Iterable[Any]) -> str:
+    return ",".join(map(_csv_cell, values)) + "\r\n"
+
+
+def _csv_cell(value: Any) -> str:
+    value = _flat(value)
     if isinstance(value, str):
-        return neutralised(value.replace("\0", "\ufffd"))
-    return _flat(value)
+        text = neutralised(value.replace("\0", "\ufffd"))
+        return '"' + text.replace('"', '""') + '"'
+    return "" if value is None else str(value)
 
 
 def _flat(value: Any) -> Any:
     """A list or an object as JSON, anything else as it is."""
-    if isinstance(value, (list, dict)):
-        return neutralised(orjson.dumps(value).decode())
-    return value
+    return orjson.dumps(value).decode() if isinstance(value, (list, dict)) else value
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        first = next(csv.reader(file), None)
-    if not first:
+        head = next(csv.reader(file), None)
+        file.seek(0)
+        text = file.read()
+    if not head:
         raise ExportError(f"{path} is empty")
-    dtype = {c: t for c, t in _dtypes().items() if c in first}
-    table = pd.read_csv(
-        path, encoding="utf-8-sig", dtype=dtype, keep_default_na=False, na_values=[""]
+    _, *rows = _csv_rows(text, len(head), path)
+    columns = zip(*rows, strict=True) if rows else [()] * len(head)
+    ours = text.startswith('"')  # others use quotes only where they must
+    return _typed(
+        {
+            restored(name): _csv_values(cells, ours=ours)
+            for name, cells in zip(head, columns, strict=True)
+        }
     )
-    return _restored(table)
+
+
+def _csv_rows(text: str, width: int, path: Path) -> Iterator[Sequence[str]]:
+    """The cells of each row as they stand there, quotes and all."""
+    row = re.compile(",".join([CELL] * width) + ROW_END)
+    reached = 0
+    while reached < len(text):
+        if not (found := row.match(text, reached)):
+            line = text.count("\n", 0, reached) + 1
+            raise ExportError(f"{path}, line {line} is not a row of {width} cells")
+        reached = found.end()
+        yield found.groups()
+
+
+def _csv_values(cells: Sequence[str], *, ours: bool) -> list[Any]:
+    """What a column holds: what stands in quotes is a text, the rest are numbers if
+    all of it can be. In a file that is not ours, quotes do not tell."""
+    bare = {cell for cell in cells if cell and not (ours and cell[0] == '"')}
+    values: dict[str, Any] = {cell: _number(_unquoted(cell)) for cell in bare}
+    if None in values.values():
+        values = {}
+    for cell in set(cells) - values.keys():
+        values[cell] = restored(_unquoted(cell)) if cell else None
+    return [values[cell] for cell in cells]
+
+
+def _unquoted(cell: str) -> str:
+    return cell[1:-1].replace('""', '"') if cell[0] == '"' else cell
+
+
+def _number(text: str) -> bool | int | float | None:
+    """The number that is written just so; None where there is none."""
+    if text in ("True", "False"):
+        return text == "True"
+    with suppress(ValueError):
+        if str(whole := int(text)) == text:
+            return whole
+    with suppress(ValueError):
+        if str(number := float(text)) == text and math.isfinite(number):
+            return number
+    return None
 
 
 def _write_xlsx(table: pd.DataFrame, path: Path) -> None:
@@ -174,36 +246,85 @@ def _write_xlsx(table: pd.DataFrame, path: Path) -> None:
     sheet.freeze_panes = "A2"
 
     def cell(value: Any) -> Any:
-        value = _flat(value)
+        value = _for_excel(value)
         if not isinstance(value, str):
             return value
-        text = neutralised(NOT_IN_XML.sub("\ufffd", value))[:EXCEL_CELL]
-        made = WriteOnlyCell(sheet, text)
+        made = WriteOnlyCell(sheet, value)
         made.data_type = "s"  # a text, whatever it begins with
         return made
 
     sheet.append([cell(str(column)) for column in table])
     for part in _parts(table):
-        columns = [[cell(value) for value in _plain(part[c])] for c in part]
+        columns = [[cell(value) for value in _plain(part[name])] for name in part]
         for row in zip(*columns, strict=True):
             sheet.append(row)
     book.save(path)
 
 
+def _for_excel(value: Any) -> Any:
+    """A value as Excel can hold it."""
+    value = _flat(value)
+    if isinstance(value, int) and abs(value) >= 10**EXCEL_DIGITS:
+        return str(value)
+    if not isinstance(value, str):
+        return value
+    text = neutralised(value)
+    if 2 * len(text) > EXCEL_CELL:
+        text = text.encode("utf-16-le")[: 2 * EXCEL_CELL].decode("utf-16-le", "ignore")
+    return NOT_IN_XML.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
+
+
 def _read_xlsx(path: Path) -> pd.DataFrame:
-    table = pd.read_excel(
-        path, engine="openpyxl", keep_default_na=False, na_values=[""]
+    from openpyxl import load_workbook
+
+    with path.open("rb") as file:
+        book = load_workbook(file, read_only=True, data_only=True)
+        rows = [
+            [_of_excel(value) for value in row]
+            for row in book.worksheets[0].iter_rows(values_only=True)
+        ]
+    head, *filled = [row for row in rows if any(value is not None for value in row)]
+    return _typed(
+        {
+            str(name): [row[place] if place < len(row) else None for row in filled]
+            for place, name in enumerate(head)
+            if name is not None
+        }
     )
-    known = {c: t for c, t in _dtypes().items() if c in table}
-    return _restored(table.astype(known))
 
 
-def _restored(table: pd.DataFrame) -> pd.DataFrame:
-    for name in table.select_dtypes(include=["str", "object"]):
-        table[name] = table[name].map(
-            lambda value: restored(value) if isinstance(value, str) else value
-        )
-    return table.rename(columns=lambda name: restored(str(name)))
+def _of_excel(value: Any) -> Any:
+    """What `_for_excel` was given."""
+    if not isinstance(value, str):
+        return value
+    return restored(IN_NUMBERS.sub(lambda found: chr(int(found[1], 16)), value))
+
+
+def _typed(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """A table of these columns; those that every table has are what they always are."""
+    table = {}
+    for name, values in columns.items():
+        if kind := KINDS.get(name):
+            values = [None if value is None else kind(value) for value in values]
+        table[name] = column(name, values)
+    return pd.DataFrame(table)
+
+
+def _whole(value: Any) -> int:
+    return int(float(value))
+
+
+def _true(value: Any) -> bool:
+    return str(value).lower() == "true"
+
+
+KINDS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("case", "output", "finish_reason", "error", "key"), str),
+    **dict.fromkeys(("trial", "repeat", *TOKENS), _whole),
+    **dict.fromkeys(("latency_s", "cost_usd", "billed_usd"), float),
+    "cached": _true,
+}
+"""What is in the columns that every table has, however a file has it."""
 
 
 def _write_jsonl(table: pd.DataFrame, path: Path) -> None:
@@ -270,12 +391,6 @@ def _plain(values: pd.Series[Any]) -> list[Any]:
             values.astype(object).tolist(), values.isna(), strict=True
         )
     ]
-
-
-def _dtypes() -> dict[str, Any]:
-    """The dtypes of the columns every table has, where the file does not tell."""
-    text = dict.fromkeys(("output", "error", "key", "case", "finish_reason"), "str")
-    return text | dict.fromkeys(TOKENS, "Int64")
 
 
 WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {

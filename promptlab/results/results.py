@@ -15,7 +15,7 @@ import orjson
 import pandas as pd
 
 from promptlab.errors import SpecError, did_you_mean
-from promptlab.money.prices import dollars
+from promptlab.money.amounts import dollars
 from promptlab.money.usage import Usage
 from promptlab.results.answers import Answers
 from promptlab.results.costs import Pricing, unpriced_models
@@ -25,7 +25,7 @@ from promptlab.results.table import TOKENS, build_table, texts
 from promptlab.spec.experiment import Experiment, Trial
 from promptlab.spec.prompt import Turn
 
-Status = Literal["complete", "interrupted", "stopped"]
+Status = Literal["complete", "interrupted", "stopped", "running"]
 
 SHOWN_ROWS = 10
 SHOWN_INPUTS = 2
@@ -85,7 +85,7 @@ class Results:
         self.experiment = experiment
         self.status: Status = status
         """`complete`: every trial was asked; `interrupted` by the user; `stopped` as
-        going on was pointless."""
+        going on was pointless; `running`: a recorded run that goes on elsewhere."""
         self.reason = reason
         """Why it was stopped, in one line."""
         self.unpriced = tuple(unpriced_models(pricing, answers))
@@ -264,6 +264,19 @@ class Results:
             why = f": {self.reason}" if self.reason else ""
             parts.append(f"{self.status}{why}")
         return ", ".join(parts)
+
+    @property
+    def price_note(self) -> str:
+        """What to do about models without a price, in one line; empty if all have
+        one."""
+        if not self.unpriced:
+            return ""
+        names = ", ".join(map(repr, self.unpriced))
+        line = f'prices={{{self.unpriced[0]!r}: {{"input": ..., "output": ...}}}}'
+        return (
+            f"no price is known for {names}, so the cost is NaN; give one, in US "
+            f"dollars for a million tokens: {line}"
+        )
 
     def _groups(self, by: str | Sequence[str] | None) -> list[str]:
         if by is None:

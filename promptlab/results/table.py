@@ -168,7 +168,7 @@ def _reasons(values: Sequence[str | None]) -> pd.Categorical:
 
 
 def _errors(answers: Answers, rows: np.ndarray) -> Any:
-    failures = answers.failures
+    failures = dict(answers.failures)  # a run may be adding to them
     if not failures:
         return texts([None] * len(rows))
     return texts(

@@ -64,6 +64,17 @@ def test_explain_says_what_makes_the_difference_to_the_nearest(
     assert "max_tokens: asked 17, stored 16" in done.stdout
 
 
+def test_explain_takes_trials_of_further_repeats(promptlab: CommandLine) -> None:
+    promptlab("run", "experiment.yaml", "--repeats", "3")
+
+    done = promptlab(
+        "cache", "explain", "experiment.yaml", "--repeats", "3", "--trial", "11"
+    )
+
+    assert "case='2', repeat=2" in done.stdout
+    assert "cached   yes" in done.stdout
+
+
 def test_explain_asks_where_a_run_would(
     promptlab: CommandLine,
     config: Callable[..., Path],
@@ -113,6 +124,21 @@ def test_nothing_is_removed_without_a_yes(
 
 
 @pytest.mark.usefixtures("answered")
+def test_where_nobody_can_answer_yes_is_an_option(
+    promptlab: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+
+    done = promptlab("cache", "clear")
+
+    assert done.code == 1
+    assert done.stderr.splitlines()[-1] == (
+        "promptlab: nothing was removed; --yes removes without asking"
+    )
+    assert promptlab("cache", "stats", "--json").json["answers"] == 8
+
+
+@pytest.mark.usefixtures("answered")
 def test_clear_removes_all(promptlab: CommandLine) -> None:
     done = promptlab("cache", "clear", "--yes")
 
@@ -137,6 +163,23 @@ def test_exported_answers_spare_others_their_calls(
     assert promptlab("run", "experiment.yaml", "--json").json["calls"] == 0
 
 
+@pytest.mark.usefixtures("answered")
+@pytest.mark.parametrize("name", ["experiment.yaml", "answers.csv", "answers.gz"])
+def test_answers_are_exported_to_jsonl_only(
+    promptlab: CommandLine, folder: Path, name: str
+) -> None:
+    before = (folder / "experiment.yaml").read_bytes()
+
+    done = promptlab("cache", "export", name)
+
+    assert done.code == 1
+    assert (
+        done.stderr
+        == f"promptlab: {name}: answers are written as .jsonl or .jsonl.gz\n"
+    )
+    assert (folder / "experiment.yaml").read_bytes() == before
+
+
 def test_import_of_something_else_says_the_line(promptlab: CommandLine) -> None:
     Path("a.jsonl").write_text("{}\n")
 
@@ -144,3 +187,67 @@ def test_import_of_something_else_says_the_line(promptlab: CommandLine) -> None:
 
     assert done.code == 1
     assert "a.jsonl, line 1 is not a cached answer" in done.stderr
+
+
+@pytest.fixture
+def elsewhere(promptlab: CommandLine, config: Callable[..., Path]) -> Path:
+    """A config file with a cache of its own, of four answers."""
+    path = config(run={"cache": "own"})
+    promptlab("run", path)
+    return path
+
+
+def test_cache_of_a_config_is_reached_by_its_folder(
+    promptlab: CommandLine, elsewhere: Path
+) -> None:
+    here = "--cache", "own"
+
+    assert promptlab("cache", "stats", "--json").json["answers"] == 0
+    assert promptlab("cache", "stats", "--json", *here).json["answers"] == 4
+    assert promptlab("cache", "list", "--json", *here).json[0]["answers"] == 4
+    assert "wrote 4 answers" in promptlab("cache", "export", "a.jsonl", *here).stdout
+    pruned = promptlab("cache", "prune", "--experiment", "triage", "-y", *here)
+    assert pruned.stdout == "removed 4 answers\n"
+    assert "added 4 answers" in promptlab("cache", "import", "a.jsonl", *here).stdout
+    assert promptlab("cache", "clear", "-y", *here).stdout == "removed 4 answers\n"
+
+
+def test_cache_folder_on_the_command_line_wins_over_the_configs(
+    promptlab: CommandLine, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promptlab("run", elsewhere, "--limit", "1", "--cache", "other")
+
+    there = promptlab("validate", elsewhere, "--json").json
+    other = promptlab("validate", elsewhere, "--json", "--cache", "other").json
+    explained = promptlab("cache", "explain", elsewhere, "--trial", "3")
+    monkeypatch.setenv("PROMPTLAB_CACHE", "other")
+    unlike = promptlab("cache", "explain", elsewhere, "--trial", "3")
+
+    assert (there["cached"], other["cached"]) == (4, 2)
+    assert "cached   yes" in explained.stdout
+    assert "cached   no" in unlike.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["list"],
+        ["stats"],
+        ["clear", "-y"],
+        ["export", "a.jsonl"],
+        ["prune", "--older-than", "1d", "-y"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("name", ["nowhere", "files"])
+def test_folder_without_a_cache_is_told_and_stays_as_it_is(
+    promptlab: CommandLine, folder: Path, command: list[str], name: str
+) -> None:
+    (folder / "files").mkdir()
+
+    done = promptlab("cache", *command, "--cache", name)
+
+    assert done.code == 1
+    assert done.stderr == f"promptlab: there is no cache in {name}\n"
+    assert not list(folder.glob("nowhere"))
+    assert not list((folder / "files").iterdir())

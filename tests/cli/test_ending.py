@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import shlex
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -13,7 +16,7 @@ import pytest
 
 from promptlab.offline import Faults, OfflineServer
 
-from .conftest import CommandLine, until
+from .conftest import COMMAND, PATIENCE_S, CommandLine, until
 
 Started = Callable[..., "subprocess.Popen[str]"]
 
@@ -43,6 +46,58 @@ def test_interrupted_run_keeps_its_answers_and_the_next_asks_the_rest(
     rest = promptlab(*run, "--json").json
     assert rest["answered"] == 16
     assert rest["calls"] == 16 - said["answered"]
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="no bash here")
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_in_a_terminal_ends_the_shells_loop_of_runs_too(
+    config: Callable[..., Path], serve: Callable[..., OfflineServer], times: int
+) -> None:
+    server = serve(Faults(latency_s=0.5))
+    run = shlex.join([*COMMAND, "run", "experiment.yaml", "-j", "1"])
+    at = f"--base-url {server.base_url}"
+    loop = f"for one in 1 2; do {run} {at} --no-cache -q; echo next; done"
+
+    ours, theirs = pty.openpty()
+    shell = subprocess.Popen(
+        ["bash", "-c", loop],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    with shell:
+        until(lambda: server.calls, "a call")
+        for _ in range(times):
+            os.killpg(shell.pid, signal.SIGINT)
+        stdout, _ = shell.communicate(timeout=PATIENCE_S)
+    os.close(ours)
+    until(lambda: not server.in_flight, "the end of the call")
+
+    assert shell.returncode == -signal.SIGINT
+    assert "next" not in stdout
+    assert server.calls == 1
+
+
+def test_run_is_listed_as_running_until_its_process_is_gone(
+    started: Started, promptlab: CommandLine, serve: Callable[..., OfflineServer]
+) -> None:
+    server = serve(Faults(latency_s=2))
+    at = "--base-url", server.base_url
+    child = started("run", "experiment.yaml", "-j", "1", "--repeats", "4", *at)
+    until(lambda: server.in_flight, "a call")
+
+    during = promptlab("show", "--list", "--json").json
+    shown = promptlab("show")
+    child.kill()
+    child.communicate()
+    after = promptlab("show", "--list")
+    until(lambda: not server.in_flight, "the end of the call")
+
+    assert [run["status"] for run in during] == ["running"]
+    assert shown.stdout.splitlines()[1].endswith(", running")
+    assert after.stdout.splitlines()[-1].split()[1:] == ["ended", "early", *"––––"]
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,9 @@ def test_log_gets_plain_lines(process: CommandLine) -> None:
     first, last = done.stderr.splitlines()
     assert first == "triage: 2 variants × 2 cases × 1 repeat = 4 trials"
     assert re.fullmatch(
-        r"triage: 4/4 · 0 cached · 0 failed · 4 calls made · complete in [\d.]+ s", last
+        r"triage: 4/4 · 0 cached · 0 failed · 4 calls made · complete in [\d.]+ s · "
+        r"104 tokens",
+        last,
     )
 
 

@@ -37,6 +37,16 @@ def test_run_prints_a_line_for_each_variant(promptlab: CommandLine) -> None:
     assert done.stdout.splitlines()[-1].startswith("recorded as ")
 
 
+def test_summary_has_no_column_of_which_nothing_is_known(
+    promptlab: CommandLine, config: Config
+) -> None:
+    answered = promptlab("run", "experiment.yaml").stdout.splitlines()[1:3]
+    failed = promptlab("run", config(grid={"model": ["offline/none"]})).stdout
+
+    assert "cost" not in " ".join(answered)  # of the offline model
+    assert failed.splitlines()[1].split() == ["prompt", "trials", "failed"]
+
+
 def test_a_table_is_written_to_every_file_named(
     promptlab: CommandLine, config: Config, folder: Path
 ) -> None:
@@ -167,6 +177,52 @@ def test_var_sets_an_input_in_every_case(
     assert all(text.endswith("Hello = world") for text in asked)
 
 
+def test_var_gives_a_field_that_no_case_has(
+    promptlab: CommandLine, config: Config, server: OfflineServer
+) -> None:
+    path = config(grid={"system": [None, "Be {{tone}}."], "prompt": ["{{ticket}}"]})
+
+    without = promptlab("run", path, *_at(server))
+    done = promptlab("run", path, "--var", "tone=kind", *_at(server))
+
+    assert without.code == 1
+    assert "needs ['tone']" in without.stderr
+    assert done.code == 0
+    asked = [body["messages"][0]["content"] for body in server.requests]
+    assert asked.count("Be kind.") == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "hint"),
+    [
+        ("tikcet", "; did you mean 'ticket'?"),
+        ("xyz", "; prompts use ticket"),
+        ("expected", "; prompts use ticket"),
+        ("prompt", "; prompts use ticket"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [["run"], ["run", "--dry-run"], ["validate"], ["cache", "explain"]]
+)
+def test_var_that_would_change_nothing_is_refused(
+    promptlab: CommandLine, command: list[str], field: str, hint: str
+) -> None:
+    done = promptlab(*command, "experiment.yaml", "--var", f"{field}=x")
+
+    assert done.code == 1
+    assert done.stderr == (
+        f"promptlab: no prompt uses {field!r}, and no case of dataset has it{hint}\n"
+    )
+
+
+def test_var_may_set_a_field_that_no_prompt_uses_yet(
+    promptlab: CommandLine, config: Config
+) -> None:
+    path = config(dataset=[{"id": "1", "ticket": "a", "note": "b"}])
+
+    assert promptlab("validate", path, "--var", "note=c").code == 0
+
+
 def test_no_cache_reads_nothing_and_stores_nothing(
     promptlab: CommandLine, server: OfflineServer
 ) -> None:
@@ -236,7 +292,55 @@ def test_retry_errors_needs_a_run_to_retry(promptlab: CommandLine) -> None:
     done = promptlab("run", "experiment.yaml", "--retry-errors")
 
     assert done.code == 1
-    assert "no run of just this experiment is recorded" in done.stderr
+    assert done.stderr == (
+        "promptlab: --retry-errors: no run of 'triage' is recorded; "
+        "run it without --retry-errors\n"
+    )
+
+
+@pytest.mark.parametrize("options", [["--limit", "1"], ["--only", "prompt=plain"]])
+def test_retry_errors_after_a_run_of_other_trials_says_what_to_give(
+    promptlab: CommandLine, options: list[str]
+) -> None:
+    run = promptlab("run", "experiment.yaml", *options, "--json").json["run"]
+
+    done = promptlab("run", "experiment.yaml", "--retry-errors")
+    same = promptlab("run", "experiment.yaml", *options, "--retry-errors")
+
+    assert done.code == 1
+    (line,) = done.stderr.splitlines()
+    assert f"the last run of 'triage', {run}, was of other trials" in line
+    assert "--limit, --only, --var or --repeats differ; give them as they were" in line
+    assert "or leave --retry-errors out" in line
+    assert same.code == 0
+
+
+def test_retry_errors_says_that_nothing_failed(promptlab: CommandLine) -> None:
+    run = promptlab("run", "experiment.yaml", "--json").json["run"]
+
+    done = promptlab("run", "experiment.yaml", "--retry-errors")
+
+    assert done.code == 0
+    assert f"--retry-errors: nothing failed in {run}" in done.stderr.splitlines()
+    assert "4 of 4 trials answered" in done.stdout
+
+
+def test_retry_errors_after_a_run_that_ended_early_says_how_to_go_on(
+    promptlab: CommandLine, serve: Callable[..., OfflineServer]
+) -> None:
+    poor = serve(Faults(quota_after=1))
+    run = promptlab("run", "experiment.yaml", "-j", "1", "--json", *_at(poor)).json
+    assert (run["status"], run["failed"]) == ("stopped", 1)
+    rich = serve()
+
+    done = promptlab("run", "experiment.yaml", "--retry-errors", *_at(rich))
+
+    assert done.code == 3
+    assert rich.calls == 1
+    assert (
+        f"--retry-errors: {run['run']} did not ask all of its trials (stopped); "
+        "leave --retry-errors out to ask the rest"
+    ) in done.stderr
 
 
 def test_env_file_gives_the_key_and_the_server(
@@ -303,6 +407,90 @@ def test_output_that_cannot_be_written_is_said_before_any_call(
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert server.calls == 0
+
+
+@pytest.mark.parametrize(
+    "named", ["cases.csv", "./sub/../cases.csv", "soft.csv", "hard.csv"]
+)
+@pytest.mark.parametrize(
+    ("arguments", "in_config"),
+    [
+        (["validate"], True),
+        (["run"], True),
+        (["run", "--dry-run"], True),
+        (["run"], False),
+        (["run", "--dry-run"], False),
+    ],
+)
+def test_output_never_takes_the_place_of_what_the_experiment_is_read_from(
+    promptlab: CommandLine,
+    config: Config,
+    folder: Path,
+    named: str,
+    arguments: list[str],
+    in_config: bool,
+) -> None:
+    (folder / "sub").mkdir()
+    cases = folder / "cases.csv"
+    cases.write_text("ticket\nI was charged twice.\n")
+    (folder / "soft.csv").symlink_to(cases)
+    (folder / "hard.csv").hardlink_to(cases)
+    path = config(dataset="cases.csv", output=named if in_config else [])
+
+    done = promptlab(*arguments, path, *([] if in_config else ["-o", named]))
+
+    assert done.code == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"promptlab: {Path(named)} cannot be an output: ")
+    assert line.endswith("; name another file")
+    assert cases.read_text() == "ticket\nI was charged twice.\n"
+
+
+def test_output_that_is_a_link_to_an_input_names_both(
+    promptlab: CommandLine, config: Config, folder: Path
+) -> None:
+    (folder / "cases.csv").write_text("ticket\nHello\n")
+    (folder / "link.csv").symlink_to("cases.csv")
+
+    own = promptlab("run", config(dataset="cases.csv"), "-o", "cases.csv")
+    link = promptlab("run", config(dataset="cases.csv"), "-o", "link.csv")
+
+    assert "cases.csv cannot be an output: the experiment is read from it" in own.stderr
+    assert "link.csv cannot be an output" in link.stderr
+    assert "the experiment is read from cases.csv" in link.stderr
+
+
+def test_run_that_answers_nothing_leaves_the_outputs_of_an_earlier_one(
+    promptlab: CommandLine, config: Config, folder: Path
+) -> None:
+    path = config(output="out/z.csv")
+    promptlab("run", path)
+    before = (folder / "out" / "z.csv").read_bytes()
+
+    wrong = config(grid={"model": ["offline/none"]}, output="out/z.csv")
+    failed = promptlab("run", wrong, "-o", "new.csv")
+    plain = promptlab("run", wrong, "--json")
+
+    assert failed.code == plain.code == 1
+    assert (folder / "out" / "z.csv").read_bytes() == before
+    assert not (folder / "new.csv").exists()
+    assert (
+        "no trial was answered, so no table is written; out/z.csv stays as before"
+        in failed.stderr.splitlines()
+    )
+    assert "wrote" not in failed.stdout
+    assert plain.json["output"] == []
+
+
+def test_run_that_answers_something_writes_all_of_its_outcomes(
+    promptlab: CommandLine, config: Config, folder: Path
+) -> None:
+    path = config(grid={"model": ["offline/small", "offline/none"]}, output="z.csv")
+
+    done = promptlab("run", path)
+
+    assert done.code == 3
+    assert len(pl.read_results(folder / "z.csv")) == 8
 
 
 def test_output_that_fails_after_all_loses_nothing(

@@ -19,6 +19,7 @@ def test_validate_counts_what_a_run_would_do_and_needs_no_key(
 
     assert done.code == 0
     assert "triage: 2 variants × 2 cases × 3 repeats = 12 trials" in done.stdout
+    assert "inputs of dataset: ticket" in done.stdout.splitlines()
     assert "12 calls to make" in done.stdout
 
 
@@ -40,8 +41,13 @@ def test_validate_tells_what_is_cached(
         "new": 2,
         "duplicate": 0,
         "calls": 2,
+        "input_tokens": done.json["input_tokens"],
+        "output_tokens": [2, 32.0],
+        "cost_usd": [None, None],
         "warnings": [],
     }
+    least, most = done.json["input_tokens"]
+    assert 0 < least < most
     assert server.calls == 2
 
 

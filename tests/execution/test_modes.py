@@ -167,6 +167,22 @@ def test_start_returns_at_once_and_the_handle_tells_waits_and_ends() -> None:
     assert handle.done
 
 
+def test_a_handle_has_the_table_so_far() -> None:
+    client = FakeClient(held=lambda request: True)
+    handle = capitals(4).start(client=client, max_concurrency=2)
+    client.wait_for_calls(2)
+    client.release(2)
+    client.wait_for_calls(4)
+
+    so_far = handle.table
+    client.release_all()
+    whole = handle.result(PATIENCE_S).table
+
+    assert len(so_far) == 2
+    assert_frame_equal(so_far, whole[whole["trial"].isin(so_far["trial"])])
+    assert_frame_equal(handle.table, whole)
+
+
 def test_a_handles_future_cannot_be_cancelled_but_the_handle_can() -> None:
     client = FakeClient(held=lambda request: True)
     handle = capitals(2).start(client=client)
@@ -405,7 +421,7 @@ def test_progress_is_shown_once_in_the_cell_and_ends_complete(kernel: Kernel) ->
         if m["msg_type"] in ("display_data", "update_display_data")
     ]
     assert len(displayed) == 1
-    assert "shown: 10/10" in states[-1]
+    assert "10/10" in states[-1]
     assert "complete in" in states[-1]
 
 

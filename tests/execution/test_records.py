@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -16,7 +17,7 @@ from pandas.testing import assert_frame_equal
 
 import promptlab as pl
 from promptlab.errors import UnknownRun
-from promptlab.execution.records import last_run_of
+from promptlab.execution.records import RunRecord, last_run_of
 
 from .conftest import capitals
 from .fakes import (
@@ -26,6 +27,7 @@ from .fakes import (
     FakeClient,
     Script,
     echo,
+    refusal,
     said,
 )
 
@@ -104,6 +106,87 @@ def test_a_stopped_run_is_recorded_with_its_reason(experiment: pl.Experiment) ->
     assert loaded.status == "stopped"
     assert loaded.reason == results.reason
     assert_frame_equal(results.table, loaded.table)
+
+
+def test_a_record_does_not_change_when_a_later_run_answers_more(
+    experiment: pl.Experiment,
+) -> None:
+    experiment.only(temperature=0).limit(1).run(client=FakeClient())
+    poor = FakeClient(Script(["an answer", *[OUT_OF_QUOTA] * 9]))
+    stopped = experiment.run(client=poor, max_concurrency=1)
+    experiment.run(client=FakeClient())
+
+    loaded = pl.find_run(stopped.run).load_results()
+
+    assert_frame_equal(stopped.table, loaded.table)
+    assert loaded.headline == stopped.headline
+
+
+def test_an_answer_of_a_stopped_run_that_was_pruned_since_is_a_failure(
+    experiment: pl.Experiment, cache: pl.ResponseCache
+) -> None:
+    poor = FakeClient(Script(["an answer", *[OUT_OF_QUOTA] * 9]))
+    stopped = experiment.run(client=poor, max_concurrency=1, cache=cache)
+    cache.clear()
+
+    loaded = pl.find_run(stopped.run).load_results()
+
+    assert loaded.table["trial"].tolist() == stopped.table["trial"].tolist()
+    assert loaded.totals.answered == 0
+    assert "no longer in the cache" in set(loaded.errors["message"])
+
+
+def test_a_run_without_a_cache_says_why_its_answers_are_gone(
+    experiment: pl.Experiment,
+) -> None:
+    results = experiment.run(client=FakeClient(), use_cache=False)
+
+    loaded = pl.find_run(results.run).load_results()
+
+    assert set(loaded.errors["message"]) == {"not kept: the run did not use the cache"}
+
+
+def test_a_record_of_before_it_said_what_was_answered_is_read(
+    experiment: pl.Experiment, clean_home: Path
+) -> None:
+    results = experiment.run(client=half_broken())
+    file = clean_home / "runs" / str(results.run) / "run.json"
+    plain = orjson.loads(file.read_bytes())
+    del plain["answered"]
+    file.write_bytes(orjson.dumps(plain))
+
+    loaded = pl.find_run().load_results()
+
+    assert_frame_equal(results.table, loaded.table)
+
+
+def test_many_different_failures_do_not_swell_a_record(clean_home: Path) -> None:
+    count = 0
+
+    def refused(asked: pl.Request) -> pl.Failure:
+        nonlocal count
+        count += 1
+        return (
+            refusal(503 if count % 2 else 500, request_id=f"req_{count}")
+            if (count % 50)
+            else replace(BAD_REQUEST, message="x" * 100_000)
+        )
+
+    experiment = capitals(1_000, temperature=[0], repeats=3)
+    results = experiment.run(
+        client=FakeClient(refused), max_attempts=1, max_concurrency=1, use_cache=False
+    )
+    record = pl.find_run()
+
+    assert record.failed == frozenset(range(3_000))
+    assert (clean_home / "runs" / record.name / "run.json").stat().st_size < 100_000
+    loaded = record.load_results()
+    assert loaded.totals == results.totals
+    first, last = loaded.failures[0], loaded.failures[2_998]
+    assert first == results.failures[0]
+    assert (last.kind, last.status, last.request_id) == ("status", 503, None)
+    assert last.message == "one of many, such as: refused with 503"
+    assert len(max(f.message for f in loaded.failures.values())) == 2_000
 
 
 def test_an_answer_that_was_pruned_since_is_a_failure(
@@ -205,9 +288,54 @@ def test_a_killed_run_is_shown_as_interrupted(experiment: pl.Experiment) -> None
     loaded = pl.find_run().load_results()
 
     assert child.returncode == -signal.SIGKILL
+    assert pl.find_run().state == "ended early"
     assert loaded.status == "interrupted"
     assert loaded.totals.answered == 5
     assert loaded.totals.missing == 3
+
+
+def test_a_run_is_running_while_it_goes_on(
+    experiment: pl.Experiment, clean_home: Path
+) -> None:
+    client = FakeClient(held=lambda request: True)
+    handle = experiment.start(client=client)
+    client.wait_for_calls(1)
+
+    record = pl.find_run()
+    during = record.state, record.load_results().status
+    client.release_all()
+    handle.result()
+
+    assert during == ("running", "running")
+    assert pl.find_run().state == "complete"
+    assert [file.name for file in (clean_home / "runs" / record.name).iterdir()] == [
+        "run.json"
+    ]
+
+
+def test_a_run_that_was_let_go_ended_early(
+    experiment: pl.Experiment, clean_home: Path
+) -> None:
+    routes = {"fake": "https://fake.test/v1"}
+    record = RunRecord.begin(experiment, routes, "")
+    assert record is not None
+    before = pl.find_run().state
+
+    record.release()
+
+    assert (before, pl.find_run().state) == ("running", "ended early")
+
+
+def test_where_there_are_no_locks_it_is_not_known_whether_a_run_goes_on(
+    experiment: pl.Experiment, clean_home: Path
+) -> None:
+    experiment.run(client=FakeClient())
+    folder = clean_home / "runs" / pl.find_run().name
+    plain = orjson.loads((folder / "run.json").read_bytes())
+    (folder / "run.json").write_bytes(orjson.dumps({**plain, "status": "running"}))
+    (folder / "running").mkdir()  # it cannot be opened, so neither locked
+
+    assert pl.find_run().state == "ended early or running"
 
 
 def test_a_record_that_cannot_be_written_is_only_a_warning(

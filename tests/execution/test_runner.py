@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -34,6 +36,8 @@ from .fakes import (
     said,
     wait_until,
 )
+
+DATASETS = Path(__file__).parents[2] / "datasets"
 
 
 def about(city: int) -> str:
@@ -961,6 +965,72 @@ def test_the_plan_says_what_the_run_then_does(client: FakeClient) -> None:
 
     assert plan.counts == {"cached": 8, "new": 8, "duplicate": 0}
     assert plan.calls == client.calls == results.totals.calls == 8
+
+
+@pytest.mark.parametrize("second", [["", "more"], ["more", ""]], ids=["short", "long"])
+def test_a_call_that_conversations_of_unlike_length_share_is_planned_once(
+    second: list[str], client: FakeClient
+) -> None:
+    turns = [{"role": "user", "content": text} for text in ("same", "{{then}}")]
+    talk = pl.Experiment(
+        "unlike",
+        grid=pl.Grid(model=["fake"], prompt={"turns": turns}),
+        dataset=[{"then": text} for text in second],
+    )
+
+    plan = talk.plan(client=client)
+    results = talk.run(client=client)
+
+    assert plan.calls == results.totals.calls == client.calls == 2
+
+
+def test_what_a_run_takes_lies_within_what_the_plan_says(
+    cache: pl.ResponseCache,
+) -> None:
+    prices = {"offline/*": {"input": 1, "output": 4}}
+    for folder in ("support_tickets", "virtual_assistant", "content_creation"):
+        path = DATASETS / folder / "experiment.yaml"
+        experiment = pl.load_experiment(path).limit(6)
+
+        plan = experiment.plan(cache=cache, prices=prices)
+        results = experiment.run(cache=cache, prices=prices)
+
+        table = results.table
+        assert plan.calls == results.totals.calls
+        sent, given = table["input_tokens"].sum(), table["output_tokens"].sum()
+        assert plan.input_tokens.low <= sent <= plan.input_tokens.high
+        assert plan.output_tokens.low <= given <= plan.output_tokens.high
+        assert plan.cost_usd.low <= results.totals.billed_usd <= plan.cost_usd.high
+
+
+def test_what_is_cached_or_a_duplicate_costs_nothing_in_the_plan() -> None:
+    options: dict[str, Any] = {"prices": {"fake": {"input": 1, "output": 1}}}
+    one = capitals(1, temperature=[0], max_tokens=[10])
+    whole = capitals(2, temperature=[0], max_tokens=[10])
+
+    before = whole.plan(client=FakeClient(), **options)
+    one.run(client=FakeClient(), **options)
+    after = whole.plan(client=FakeClient(), **options)
+    whole.run(client=FakeClient(), **options)
+
+    assert after.cost_usd.high == pytest.approx(before.cost_usd.high / 2)
+    assert whole.plan(client=FakeClient(), **options).cost_usd == (0, 0)
+
+
+def test_without_max_tokens_the_most_is_not_bounded_and_the_plan_says_so() -> None:
+    plan = capitals(1).plan(
+        client=FakeClient(), prices={"fake": {"input": 1, "output": 1}}
+    )
+
+    assert math.isinf(plan.cost_usd.high)
+    assert plan.headline.endswith("or more: max_tokens would bound it")
+
+
+def test_an_unknown_price_leaves_the_cost_of_the_plan_unknown() -> None:
+    plan = capitals(1, max_tokens=[5]).plan(client=FakeClient())
+
+    assert math.isnan(plan.cost_usd.low)
+    assert "$" not in plan.headline
 
 
 def test_results_are_in_the_order_of_trials_whatever_came_first(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import promptlab as pl
 from promptlab.errors import SpecError
-from promptlab.money.prices import dollars
+from promptlab.money.amounts import dollars
 from promptlab.money.usage import Terms
 
 TODAY = (date(2026, 11, 24) - date(1970, 1, 1)).days

@@ -111,20 +111,143 @@ def test_failures_and_missing_trials_survive_too(tmp_path: Path, ending: str) ->
     pd.testing.assert_frame_equal(read, made.table)
 
 
-@given(outputs=st.lists(texts, min_size=1, max_size=5))
-@example(outputs=FORMULAS)
+LOOKS = ["001", "1", "-1", "1e5", "1.50", "0.5", "True", "FALSE", "2024-01-01"]
+LOOKS += ["nan", "NA", "None", "null", "inf", "1_000", "１", "#N/A", "1,5", "0x1F"]
+"""Texts that a reader may take for something else."""
+
+scalars = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), texts
+) | st.floats(allow_nan=False, allow_infinity=False)
+columns = st.one_of(
+    *(
+        st.lists(values, min_size=1, max_size=4)
+        for values in (
+            st.sampled_from(LOOKS),
+            st.sampled_from(LOOKS) | texts,
+            st.integers(-(2**63), 2**64 - 1) | st.none(),
+            st.floats(allow_nan=False, allow_infinity=False) | st.none(),
+            st.booleans() | st.none(),
+            scalars,
+        )
+    )
+)
+
+
+def held(values: list[Any], change: Any) -> list[Any]:
+    """The values with their texts as a format can hold them."""
+    return [change(v) if isinstance(v, str) else v for v in values]
+
+
 @pytest.mark.filterwarnings("ignore::promptlab.PromptlabWarning")
-def test_csv_gives_back_every_text_but_nul_and_nothing(
-    folder: Path, outputs: list[str]
+@given(values=columns, more=st.booleans())
+@example(values=["1", "2"], more=True)
+@example(values=["1", None], more=False)
+@example(values=["", None], more=False)
+@example(values=["True", "False"], more=False)
+@example(values=["1", 1, 1.0, True, None], more=False)
+@example(values=[None, None], more=False)
+@example(values=[2**63, -(10**15), 0.1 + 0.2], more=False)
+def test_csv_gives_the_table_as_it_was_but_for_nul(
+    folder: Path, values: list[Any], more: bool
 ) -> None:
-    made = table_of(outputs, ["x"] * len(outputs))
+    values = held(values, lambda text: text.replace("\0", "\ufffd"))
+    made = table_of([str(value) for value in values], values, more=more)
 
     read = pl.read_results(made.to(folder / "table.csv"))
 
-    kept = [output.replace("\0", "\ufffd") or None for output in outputs]
-    assert [None if pd.isna(text) else text for text in read["output"]] == kept
-    assert list(read) == list(made.table)
-    assert read["output_tokens"].tolist() == made.table["output_tokens"].tolist()
+    pd.testing.assert_frame_equal(read, made.table)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_texts_that_look_like_something_else_stay_texts(
+    tmp_path: Path, ending: str
+) -> None:
+    rows = [{"id": text, "t": text, "expected": text} for text in LOOKS]
+    made = results(experiment(rows), LOOKS)
+
+    read = pl.read_results(made.to(tmp_path / f"table{ending}"))
+
+    pd.testing.assert_frame_equal(read, made.table)
+
+
+EXCEL_TEXTS = ["_x0041_", "_x005F_", "_x0041_x0042_", "__x000D_x000A_", "\x07", " a "]
+
+
+@pytest.mark.filterwarnings("ignore::promptlab.PromptlabWarning")
+@given(outputs=st.lists(texts | st.sampled_from([*LOOKS, *EXCEL_TEXTS]), min_size=1))
+@example(outputs=[*FORMULAS, *EXCEL_TEXTS, *LOOKS, "\0", "\ufffe", "a\rb", "a\r\nb"])
+def test_excel_gives_back_every_text_but_the_empty_one(
+    folder: Path, outputs: list[str]
+) -> None:
+    ids = {text or "x": None for text in outputs}
+    asked = experiment([{"id": i, "t": "a", "u": i, "expected": i} for i in ids])
+    made = results(asked, [outputs[n % len(outputs)] for n in range(len(ids))])
+
+    read = pl.read_results(made.to(folder / "table.xlsx"))
+
+    kept = made.table
+    kept["output"] = kept["output"].where(kept["output"] != "")
+    pd.testing.assert_frame_equal(read, kept)
+
+
+@pytest.mark.parametrize(
+    ("values", "read_as"),
+    [
+        ([True, None, False], [True, None, False]),
+        ([1, None, 3], [1, None, 3]),
+        ([0.5, None, 2.0], [0.5, None, 2.0]),
+        ([1.0, 2.0], [1, 2]),
+        ([10**15, -(10**15) + 1], [str(10**15), -(10**15) + 1]),
+        (["1", 1, True], ["1", 1, True]),
+        ([["a"], {"b": 1}, None], ['["a"]', '{"b":1}', None]),
+    ],
+    ids=repr,
+)
+@pytest.mark.filterwarnings("ignore::promptlab.PromptlabWarning")
+def test_excel_gives_back_what_its_cells_can_hold(
+    tmp_path: Path, values: list[Any], read_as: list[Any]
+) -> None:
+    made = table_of(["a"] * len(values), values)
+
+    read = pl.read_results(made.to(tmp_path / "table.xlsx"))
+
+    back = [None if pd.isna(v) else v for v in read["u"].astype(object)]
+    assert back == read_as
+    assert list(map(type, back)) == list(map(type, read_as))
+
+
+@pytest.mark.filterwarnings("ignore::promptlab.PromptlabWarning")
+def test_csv_that_another_program_wrote_anew_keeps_texts_that_are_no_numbers(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        {"id": "001", "t": "1", "u": "1", "v": "007", "expected": "1e5"},
+        {"id": "002", "t": "2.5", "u": "2, 3", "v": "10", "expected": "2"},
+    ]
+    made = results(experiment(rows), ["=1", "12"], cached=[1])
+    path = made.to(tmp_path / "table.csv")
+    with path.open(encoding="utf-8", newline="") as file:
+        cells = list(csv.reader(file))
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file).writerows(cells)
+
+    read = pl.read_results(path)
+
+    pd.testing.assert_frame_equal(read.drop(columns="t"), made.table.drop(columns="t"))
+    assert read["t"].tolist() == [1, 2.5]
+
+
+def test_csv_that_a_spreadsheet_spelt_its_own_way_is_read(tmp_path: Path) -> None:
+    made = results(experiment(), ["a", FAILURE], cached=[0])
+    path = made.to(tmp_path / "table.csv")
+    text = path.read_text("utf-8").replace('"', "").replace("True", "TRUE")
+    path.write_text(text.replace(",10,", ",10.0,").replace("False", "FALSE"))
+
+    read = pl.read_results(path)
+
+    assert read["cached"].tolist() == [True, False]
+    assert read["input_tokens"].tolist()[0] == 10
+    assert read["input_tokens"].dtype == made.table["input_tokens"].dtype
 
 
 def runs_as_formula(text: str) -> bool:
@@ -163,25 +286,14 @@ def test_no_cell_of_a_workbook_is_a_formula(tmp_path: Path) -> None:
     ]
 
 
-def test_excel_gives_back_what_a_person_sees(tmp_path: Path) -> None:
-    outputs = [
-        "=1+1",
-        "'quoted",
-        "plain",
-        "two\nlines",
-        "＝1",
-        "a\x07b",
-        "x" * 40_000,
-        "7",
-    ]
-    made = results(experiment([{"t": "a"}] * len(outputs)), outputs)
+@pytest.mark.parametrize("letter", ["x", "é", "🌍"])
+def test_excel_cuts_a_text_where_a_cell_ends(tmp_path: Path, letter: str) -> None:
+    made = results(experiment([{"t": "a"}]), ["a" + letter * 40_000])
 
     read = pl.read_results(made.to(tmp_path / "table.xlsx"))
 
-    kept = [*outputs[:5], "a\ufffdb", "x" * 32_767, "7"]
-    assert read["output"].tolist() == kept
-    assert list(read) == list(made.table)
-    assert read["output_tokens"].tolist() == [5] * len(outputs)
+    units = len(letter.encode("utf-16-le")) // 2
+    assert read["output"].tolist() == ["a" + letter * (32_766 // units)]
 
 
 @pytest.mark.filterwarnings("ignore::promptlab.PromptlabWarning")
@@ -294,3 +406,24 @@ def test_a_jsonl_with_a_damaged_line_says_which(tmp_path: Path) -> None:
 
     with pytest.raises(ExportError, match="line 3 is not a row of an exported table"):
         pl.read_results(path)
+
+
+@pytest.mark.parametrize("damage", ["1,2", '"a"b' + "," * 16, '"'])
+def test_a_csv_with_a_damaged_line_says_which(tmp_path: Path, damage: str) -> None:
+    path = results(experiment(), ["two\nlines", "b"]).to(tmp_path / "table.csv")
+    path.write_text(f"{path.read_text('utf-8')}\n\n{damage}", "utf-8")
+
+    with pytest.raises(ExportError, match=r"line \d is not a row of \d+ cells"):
+        pl.read_results(path)
+
+
+def test_a_workbook_may_have_more_in_it(tmp_path: Path) -> None:
+    made = results(experiment())
+    path = made.to(tmp_path / "table.xlsx")
+    book = openpyxl.load_workbook(path)
+    book.create_sheet("notes").append(["mine"])
+    book["results"].append([])
+    book["results"].cell(row=2, column=made.table.shape[1] + 2, value="good")
+    book.save(path)
+
+    pd.testing.assert_frame_equal(pl.read_results(path), made.table)

@@ -1,0 +1,60 @@
+"""Figures: plots that show themselves, with the table of what they plot."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+DPI = 110
+SHARP = 2
+"""How many dots a notebook gets for each of a figure's own, for dense screens."""
+
+
+class Plot(Figure):
+    """A matplotlib figure that a notebook shows once, as the last line of a cell.
+
+    It belongs to no pyplot state: `%matplotlib` is not needed, and nothing is shown
+    that was not asked for. `savefig` writes it to a file.
+    """
+
+    def __init__(
+        self, width_in: float, height_in: float, *, title: str, table: pd.DataFrame
+    ) -> None:
+        super().__init__(
+            figsize=(width_in, height_in),
+            dpi=DPI,
+            facecolor="white",  # on a dark page too: the texts are dark
+            edgecolor="white",
+        )
+        self.title = title
+        self.table = table
+        """The plotted values."""
+
+    def __repr__(self) -> str:
+        return f"Plot({self.title!r})"
+
+    __str__ = __repr__
+
+    def _repr_png_(self) -> bytes:
+        return self._png(DPI)
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        width, height = (round(inches * DPI) for inches in self.get_size_inches())
+        size = {"width": width, "height": height}
+        return {"image/png": self._png(SHARP * DPI)}, {"image/png": size}
+
+    def _png(self, dpi: int) -> bytes:
+        image = io.BytesIO()
+        self.savefig(
+            image,
+            format="png",
+            dpi=dpi,
+            facecolor=self.get_facecolor(),
+            transparent=False,
+            bbox_inches=self.bbox_inches,
+            metadata={"Software": None},  # the same picture is the same file
+        )
+        return image.getvalue()

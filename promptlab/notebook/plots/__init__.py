@@ -1,0 +1,21 @@
+"""Plots: what a run gave, drawn to be read without a caption.
+
+Each takes `Results` or a table like theirs and returns a figure that shows itself, or
+draws on the axes it is given. A value has one colour in all of them.
+"""
+
+from promptlab.notebook.plots.cost import plot_cost
+from promptlab.notebook.plots.heatmap import plot_heatmap
+from promptlab.notebook.plots.latency import plot_latency
+from promptlab.notebook.plots.lengths import plot_lengths
+from promptlab.notebook.plots.tokens import plot_tokens
+from promptlab.notebook.plots.usage import plot_usage
+
+__all__ = [
+    "plot_cost",
+    "plot_heatmap",
+    "plot_latency",
+    "plot_lengths",
+    "plot_tokens",
+    "plot_usage",
+]

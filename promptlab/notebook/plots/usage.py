@@ -1,0 +1,264 @@
+"""What was used over time: money, tokens or requests, stacked for each day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, MaxNLocator
+
+from promptlab.errors import SpecError, did_you_mean
+from promptlab.notebook.figures import Plot
+from promptlab.notebook.plots.groups import Group, numbers, parted, title
+from promptlab.notebook.plots.key import Key
+from promptlab.notebook.plots.lettering import (
+    Dollars,
+    compact,
+    families,
+    money,
+    widest_pt,
+)
+from promptlab.notebook.plots.rows import Column
+from promptlab.notebook.plots.sheet import SMALL, STEPS, Sheet, size_of
+
+PERIODS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 30.0}
+"""The columns that say when it was, and how many days one of them is."""
+
+TOKENS = ("input_tokens", "output_tokens")
+
+COUNTS = ("requests", "errors")
+"""What stands beside the sums, where it is known."""
+
+DATED = 14
+"""The most periods that each have their date below."""
+
+FEWEST = 6
+"""For how many periods there is room at least, so that a single bar is no wall."""
+
+
+def plot_usage(
+    usage: pd.DataFrame,
+    by: str | Sequence[str] | None = None,
+    measure: str | None = None,
+    *,
+    ax: Axes | None = None,
+) -> Plot | Axes:
+    """What was used over time, stacked by model, with the sum of each period.
+
+    `usage` has a row for each period and model: a column `hour`, `day`, `week` or
+    `month`, or another one of dates or times; `model`, or what `by` names; and numbers
+    such as `requests`, `errors`, `input_tokens`, `output_tokens`, `cost_usd`.
+
+    `measure` is one of those numbers, or "tokens" for input and output together;
+    without it `cost_usd` if that is known throughout, else tokens, else requests.
+
+    Returns a figure, its `.table` the plotted values; or `ax`, if that is given.
+
+    Raises:
+        SpecError: there is no column of times, or none that `by` or `measure` names.
+    """
+    if not isinstance(usage, pd.DataFrame):
+        raise SpecError(
+            "plot_usage takes a DataFrame with a row for each day and model, not "
+            f"{type(usage).__name__}"
+        )
+    period, times = _times(usage)
+    names = _names(usage, by)
+    measure = _measure(usage, measure)
+    amounts = _amounts(usage, measure)
+    per = f"per {period}" if period in PERIODS else "over time"
+    noun = "Cost" if measure == "cost_usd" else title([measure.capitalize()])
+    heading = f"{noun} {per}" + (f" by {title(names)}" if names else "")
+    known = times.notna() & amounts.notna()
+    groups, index = parted(usage.reset_index(drop=True), names, whole="all")
+    table = _summed(groups, index, times.where(known).rename(period), amounts)
+    if not known.any():
+        return Sheet.empty(ax, heading, "Nothing was used").done(table)
+    lines = [
+        f"{int(lacking.sum()):,} of {len(usage):,} rows have no {name}: left out"
+        for name, lacking in ((period, times.isna()), (measure, amounts.isna()))
+        if lacking.any()
+    ]
+    key = _key(groups, table, measure) if names else None
+    sheet = Sheet.of(
+        ax,
+        heading,
+        lines,
+        height=max(190.0, key.height if key else 0.0),
+        left=48.0,
+        below=26.0,
+        right=key.width if key else 0.0,
+        above=12.0,
+    )
+    if key:
+        key.draw(sheet)
+    _draw(sheet, groups, table, _days(period, table), written_as(measure))
+    _date(sheet, table)
+    return sheet.done(table)
+
+
+def written_as(measure: str) -> Callable[[float], str]:
+    """How its sums are written."""
+    return money if measure.endswith("_usd") else compact
+
+
+def _times(usage: pd.DataFrame) -> tuple[str, pd.Series[Any]]:
+    """The column that says when it was, as times without a zone."""
+    dates = [str(n) for n in usage if pd.api.types.is_datetime64_any_dtype(usage[n])]
+    for name in (*PERIODS, "time", *dates):
+        if name in usage:
+            times = _as_times(usage[name].reset_index(drop=True))
+            if times.notna().any() or usage[name].isna().all():
+                return name, times
+    raise SpecError(
+        "plot_usage: the table has no column of dates or times; name it "
+        f"{', '.join(PERIODS)} or time"
+    )
+
+
+def _as_times(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column as times without a zone, NaT where it holds none."""
+    if isinstance(column.dtype, pd.PeriodDtype):
+        times: pd.Series[Any] = column.dt.to_timestamp()
+    elif pd.api.types.is_datetime64_any_dtype(column):
+        times = column.dt.tz_localize(None)  # each as it was where it was written
+    elif pd.api.types.is_numeric_dtype(column):
+        times = pd.Series(pd.NaT, index=column.index, dtype="datetime64[ns]")
+    else:
+        texts = column.astype(object).map(str, na_action="ignore")
+        times = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
+        times = times.dt.tz_localize(None)
+    return times
+
+
+def _names(usage: pd.DataFrame, by: str | Sequence[str] | None) -> list[str]:
+    if by is None:
+        return ["model"] if "model" in usage else []
+    names = [by] if isinstance(by, str) else list(dict.fromkeys(by))
+    for name in names:
+        if name not in usage:
+            known = [str(column) for column in usage]
+            raise SpecError(
+                f"by: the table has no column {name!r}"
+                + (did_you_mean(name, known) or f"; it has {', '.join(known)}")
+            )
+    return names
+
+
+def _measure(usage: pd.DataFrame, measure: str | None) -> str:
+    """The numbers to draw."""
+    known = [str(n) for n in usage if pd.api.types.is_numeric_dtype(usage[n])]
+    if set(TOKENS) <= set(known):
+        known.append("tokens")
+    if measure is None:
+        likely = ["tokens", "requests", *known]
+        if "cost_usd" in known and usage["cost_usd"].notna().all():
+            likely.insert(0, "cost_usd")
+        measure = next((name for name in likely if name in known), "requests")
+    if measure not in known:
+        raise SpecError(
+            f"measure: the table has no numbers {measure!r}"
+            + (did_you_mean(measure, known) or f"; it has {', '.join(known) or 'none'}")
+        )
+    return measure
+
+
+def _amounts(usage: pd.DataFrame, measure: str) -> pd.Series[float]:
+    columns = TOKENS if measure == "tokens" and measure not in usage else (measure,)
+    parts = [numbers(usage, name).reset_index(drop=True) for name in columns]
+    return sum(parts[1:], parts[0])
+
+
+def _summed(
+    groups: Sequence[Group],
+    index: pd.Index[Any],
+    times: pd.Series[Any],
+    amounts: pd.Series[float],
+) -> pd.DataFrame:
+    """A row for each period, a column for each group."""
+    sums = [amounts[g.rows.index].groupby(times[g.rows.index]).sum() for g in groups]
+    table = pd.concat(sums, axis=1) if sums else pd.DataFrame()
+    table.columns = index
+    return table.sort_index().fillna(0.0)
+
+
+def _key(groups: Sequence[Group], table: pd.DataFrame, measure: str) -> Key:
+    """What each group came to."""
+    written = written_as(measure)
+    columns = [Column("total", [written(v) for v in table.sum()], strong=True)]
+    for name in COUNTS:
+        counts = [numbers(group.rows, name).sum() for group in groups]
+        if name != measure and any(counts):
+            columns.append(Column(name, [compact(count) for count in counts]))
+    return Key(groups, columns, bars=True)
+
+
+def _days(period: str, table: pd.DataFrame) -> float:
+    """How many days lie between two bars."""
+    if period in PERIODS:
+        return PERIODS[period]
+    return float(np.diff(_at(table)).min()) if len(table) > 1 else 1.0
+
+
+def _at(table: pd.DataFrame) -> np.ndarray:
+    """Where on the axis the periods are, in days."""
+    return np.asarray(date2num(table.index))  # type: ignore[no-untyped-call]
+
+
+def _draw(
+    sheet: Sheet,
+    groups: Sequence[Group],
+    table: pd.DataFrame,
+    days: float,
+    written: Callable[[float], str],
+) -> None:
+    ax, ink = sheet.ax, sheet.ink
+    at = _at(table)
+    below = np.zeros(len(table))
+    for place, group in enumerate(groups):
+        heights = table.iloc[:, place].to_numpy()
+        ax.bar(
+            at,
+            heights,
+            bottom=below,
+            width=0.8 * days,
+            color=group.mark.colour,
+            hatch=group.mark.hatch,
+            edgecolor=ink.ground,
+            linewidth=0.6,
+            label=group.label,
+        )
+        below += heights
+    slots = (at.max() - at.min()) / days + 2
+    spare = max(1.0, (FEWEST - slots) / 2 + 1) * days
+    ax.set_xlim(at.min() - spare, at.max() + spare)
+    ax.set_ylim(0, below.max() * 1.1 or 1)
+    ax.yaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
+    ax.yaxis.set_major_formatter(
+        Dollars() if written is money else FuncFormatter(lambda y, _: compact(y))
+    )
+    sheet.grid("y")
+    sums = [written(total) for total in below]
+    if widest_pt(sums, SMALL) < size_of(ax)[0] / max(slots, FEWEST) - 2:
+        lift = below.max() * 0.02
+        style: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": SMALL}
+        for x, y, text in zip(at, below + lift, sums, strict=True):
+            sheet.text(x, y, text, ax.transData, **style)
+
+
+def _date(sheet: Sheet, table: pd.DataFrame) -> None:
+    """Writes the dates below the bars: below each one, unless they are many."""
+    axis = sheet.ax.xaxis
+    locator: Locator = FixedLocator(_at(table).tolist())
+    if len(table) > DATED:
+        locator = AutoDateLocator(tz="UTC", maxticks=8)  # type: ignore[no-untyped-call]
+    written = ConciseDateFormatter(locator, tz="UTC")  # type: ignore[no-untyped-call]
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(written)
+    axis.get_offset_text().set(
+        color=sheet.ink.muted, fontsize=SMALL, fontfamily=families()
+    )
