@@ -1047,7 +1047,7 @@ class ComparisonView {
         el("span", { class: "plc-rest" }, `${whole(there)} of ${plural(output.length, "character")} `),
         el(
           "button",
-          { type: "button", class: "plc-link", tabindex: -1, onclick: () => this.read(row, output) },
+          { type: "button", class: "plc-link", tabindex: -1, onclick: () => this.read(row, [output]) },
           `Show ${whole(Math.min(rest, 200_000))} more`,
         ),
       );
@@ -1395,19 +1395,23 @@ class ComparisonView {
     const open = !this.expanded.delete(row.row);
     if (open) this.expanded.add(row.row);
     this.again();
-    if (!open) return;
-    for (const output of row.outputs) {
-      if (output && output.text !== null && !output.read && output.there < output.length) this.read(row, output);
-    }
+    const unread = (output) => output?.text && !output.read && output.there < output.length;
+    const cut = row.outputs.filter(unread);
+    if (open && cut.length) this.read(row, cut);
   }
 
-  /** Reads on where an output is cut. */
-  async read(row, output) {
-    const answer = await this.ask("text", { trial: output.trial, part: "output", start: output.there });
-    if (answer.problem || !this.rows.includes(row)) return;
-    output.text += answer.text;
-    output.there = answer.end;
-    output.read = true;
+  /** Reads on where outputs of a row are cut. */
+  async read(row, outputs) {
+    const ask = (output) => this.ask("text", { trial: output.trial, part: "output", start: output.there });
+    const answers = await Promise.all(outputs.map(ask));
+    if (!this.rows.includes(row)) return;
+    outputs.forEach((output, index) => {
+      const { problem, text, end } = answers[index];
+      if (problem) return this.problem(problem);
+      output.text += text;
+      output.there = end;
+      output.read = true;
+    });
     this.again();
   }
 

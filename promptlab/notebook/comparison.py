@@ -445,6 +445,8 @@ def plain(value: Any) -> Any:
     """A table's value as Python's own, None where it is missing."""
     if isinstance(value, (str, list, dict)):
         return value
+    if isinstance(value, np.ndarray):
+        return value.tolist()
     if value is None or value is pd.NA or value != value:
         return None
     return value.item() if hasattr(value, "item") else value

@@ -1,7 +1,7 @@
 """Live comparisons: what answers a front end that shows rows of a comparison.
 
-Questions and answers are plain JSON objects. A question has a `kind`, and whatever else
-it holds comes back with the answer, so that a front end knows what an answer is to and
+Questions and answers are plain JSON objects. A question has a `kind`, which comes back
+with the answer, as do `from` and `id`: so a front end knows what an answer is to, and
 can drop it when it has asked anew. Nothing is remembered of who asked what.
 """
 
@@ -21,6 +21,8 @@ from promptlab.notebook.comparison import Comparison
 from promptlab.notebook.marks import Mark, Marks, table
 from promptlab.notebook.pages import counts, headings, opening, page
 from promptlab.notebook.view import View, row_names, shown
+
+ECHOED = ("kind", "from", "id")
 
 MOST_ROWS = 100
 """Rows that are given at once."""
@@ -81,15 +83,15 @@ class Live:
 
     def answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to a question of a front end; a `problem` if there is none."""
+        asked = {name: question[name] for name in ECHOED if name in question}
+        answer = self._answers.get(question.get("kind"), self._unknown)
         try:
             with self._lock:
-                answer = self._answers.get(question.get("kind"), self._unknown)(
-                    question
-                )
-        except (PromptlabError, KeyError, TypeError, ValueError, IndexError) as error:
-            said = str(error) if isinstance(error, PromptlabError) else repr(error)
-            answer = {"problem": said}
-        return {**question, **answer}
+                return {**asked, **answer(question)}
+        except PromptlabError as error:
+            return {**asked, "problem": str(error)}
+        except Exception as error:  # whatever it is: the front end waits for an answer
+            return {**asked, "problem": f"{type(error).__name__}: {error}"}
 
     def _open(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """The comparison, and its first rows."""

@@ -20,6 +20,7 @@ import pandas as pd
 
 from promptlab.errors import CacheError, PromptlabWarning, SpecError
 from promptlab.home import home
+from promptlab.notebook.facts import valid
 from promptlab.notebook.journal import Journal
 
 KINDS = ("star", "problem", "question")
@@ -82,7 +83,7 @@ class Mark:
             elif name == "kind" and (value is None or value in KINDS):
                 mark = replace(mark, kind=value)
             elif name == "note" and isinstance(value, str):
-                mark = replace(mark, note=value.strip()[:LONGEST_NOTE])
+                mark = replace(mark, note=valid(value.strip()[:LONGEST_NOTE]))
             else:
                 raise SpecError(f"a mark cannot have {name} {value!r:.60}")
         return mark

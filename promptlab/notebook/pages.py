@@ -37,7 +37,10 @@ from promptlab.notebook.view import (
 EXCERPT = 4_000
 """Characters of an output that go out with its row; the rest is asked for."""
 
-INPUT_EXCERPT = 1_500
+INPUTS_EXCERPT = 6_000
+"""Characters of all inputs of a row together, and at most 1,500 of each."""
+
+MOST_INPUTS = 40
 LABEL_EXCERPT = 300
 
 VERDICTS = {
@@ -292,20 +295,22 @@ def _head(comparison: Comparison, values: Mapping[str, Any]) -> dict[str, Any]:
     if comparison.repeated and "repeat" in values:
         tags["repeat"] = values["repeat"]
     expected = values.get("expected")
+    inputs = comparison.source.inputs
+    room = max(50, min(1_500, INPUTS_EXCERPT // max(1, len(inputs))))
     return {
         "case": None if "case" not in values else _short(plain_text(values["case"])),
         "tags": _named(tags),
         "inputs": [
-            [_short(name), *_cut(plain_text(values[name]))]
-            for name in comparison.source.inputs
+            [_short(name), *_cut(plain_text(values[name]), room)]
+            for name in inputs[:MOST_INPUTS]
             if values[name] is not None
         ],
-        "expected": None if expected is None else _cut(plain_text(expected)),
+        "expected": None if expected is None else _cut(plain_text(expected), 1_500),
     }
 
 
-def _cut(text: str) -> list[Any]:
-    return [text[:INPUT_EXCERPT], len(text)]
+def _cut(text: str, length: int) -> list[Any]:
+    return [text[:length], len(text)]
 
 
 def _named(values: Mapping[str, Any]) -> list[list[str]]:

@@ -60,7 +60,11 @@ class Source:
                 f"the table has no column {missing[0]!r}; a view needs "
                 f"{', '.join(NEEDED)}, as Results.table has them"
             )
-        return cls(given.reset_index(drop=True))
+        table = given.reset_index(drop=True)
+        table.columns = pd.Index([str(name) for name in given])
+        if twice := table.columns[table.columns.duplicated()].tolist():
+            raise SpecError(f"the table has two columns {twice[0]!r}; rename one")
+        return cls(table)
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:

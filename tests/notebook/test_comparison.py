@@ -249,3 +249,21 @@ def test_outputs_that_are_no_texts_are_shown_as_text() -> None:
     made["output"] = pd.Series([7, 0.5, ["a"], "\ud800"], dtype=object)
 
     assert comparison(made).outputs.to_pylist() == ["7", "0.5", '["a"]', "?"]
+
+
+def test_columns_of_any_name_and_values_of_any_kind_are_compared() -> None:
+    made = table(TWO).assign(ok=[np.array([1, 2]), None, {"a": 1}, [3]])
+    made.insert(4, 7, [np.array([1, 2]), np.array([1, 2]), pd.Timestamp("2026"), None])
+
+    given = comparison(made)
+
+    assert given.source.inputs == ("7",)
+    assert given.of_rows("7").texts.to_pylist()[0] == "[1,2]"
+    assert given.score is None
+
+
+def test_two_columns_of_one_name_are_an_error() -> None:
+    twice = pd.concat([table(TWO), table(TWO)[["prompt"]]], axis=1)
+
+    with pytest.raises(pl.SpecError, match="two columns 'prompt'"):
+        comparison(twice)

@@ -387,6 +387,25 @@ def test_of_a_bare_table_inputs_stand_for_the_messages() -> None:
     assert whole["text"] == "b"
 
 
+def test_many_long_inputs_are_cut_to_fit() -> None:
+    inputs = {f"in_{i}": ["x" * 5_000] * 4 for i in range(60)}
+
+    row = page(live(comparison(table(TWO, **inputs))))["rows"][0]
+
+    assert len(row["inputs"]) == 40
+    assert sum(len(text) for _, text, _ in row["inputs"]) <= 6_000
+    assert all(length == 5_000 for _, _, length in row["inputs"])
+
+
+def test_half_a_character_in_a_note_is_kept_as_a_sign() -> None:
+    given = live(comparison())
+
+    answer = given.answer({"kind": "mark", "row": 0, "change": {"note": "a\ud83d"}})
+
+    assert answer["after"]["note"] == "a?"
+    assert Marks("letters").of(comparison().key(0)).note == "a?"
+
+
 def test_answers_are_plain_json() -> None:
     made = pd.concat([table(TWO, judge=[0.1, 0.2, float("nan"), 1.0])])
     given = live(comparison(made))
