@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import orjson
@@ -12,12 +11,17 @@ NOT_SENT = "not sent"
 
 
 def label(value: Any) -> str:
-    """The label of a parameter's value, or any other value of the table."""
+    """The label of a parameter's value, or any other value of the table.
+
+    >>> label(0.70), label(1.0), label("plain"), label(None), label(True)
+    ('0.7', '1', 'plain', 'not sent', 'true')
+    """
     if value is None:
         return NOT_SENT
-    if isinstance(value, bool) or not isinstance(value, float):
+    if not isinstance(value, float):
         return plain_text(value)
-    return f"{value:g}"
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def plain_text(value: Any) -> str:
@@ -42,20 +46,6 @@ def valid(text: str) -> str:
 def excerpt(text: str, length: int) -> str:
     """The text, cut to so many characters."""
     return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def money(usd: float) -> str:
-    """Dollars, with as many digits as tell something.
-
-    >>> money(0.000123), money(0.5), money(1234.5), money(0)
-    ('$0.00012', '$0.50', '$1,234.50', '$0')
-    """
-    if usd == 0:
-        return "$0"
-    if abs(usd) >= 0.1:
-        return f"${usd:,.2f}"
-    digits = 1 - math.floor(math.log10(abs(usd)))
-    return f"${usd:.{min(digits, 12)}f}"
 
 
 def seconds(value: float) -> str:

@@ -36,6 +36,8 @@ class Source:
     """One row for each trial, with an index from 0."""
     experiment: Experiment | None = None
     """What was run, where that is known."""
+    results: Results | None = None
+    """What the run gave, where the table is taken from that."""
 
     @classmethod
     def of(cls, given: Results | pd.DataFrame) -> Source:
@@ -45,7 +47,7 @@ class Source:
             SpecError: it is neither, or lacks a column.
         """
         if isinstance(given, Results):
-            return cls(given.table, given.experiment)
+            return cls(given.table, given.experiment, given)
         if not isinstance(given, pd.DataFrame):
             raise SpecError(
                 "a view takes Results, or a DataFrame with the columns of "

@@ -1,0 +1,1590 @@
+// The comparison in a notebook: shows the rows that the kernel sends, page by page.
+//
+// Whatever comes from a table is text. It becomes text nodes and titles only, never
+// markup: nothing here sets innerHTML, loads an image or follows a link.
+
+const PAGE = 25;
+const TYPING_MS = 120;
+const BUSY_MS = 1200;
+const NO_KERNEL_MS = 4000;
+const UNDO_MS = 12000;
+const TEXT_EMS = 13.5; // as in the style sheet
+
+// ------------------------------------------------------------------ making elements
+
+function el(tag, given = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value === true ? "" : String(value));
+  }
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+const ICONS = {
+  pin: "M5 1.5h6v1.2l-1 .8v3.2l2.2 2v1.5H8.7V14L8 15.2 7.3 14v-3.8H3.8V8.7l2.2-2V3.5l-1-.8z",
+  flag: "M3.5 1.5H5V2.3h7.8l-1.7 2.9 1.7 2.9H5v6.4H3.5z",
+  star: "M8 1.6l2 4.1 4.5.6-3.3 3.1.8 4.5L8 11.7l-4 2.2.8-4.5L1.5 6.3 6 5.7z",
+  problem: "M8 1.5l6.9 12.5H1.1zM7.3 6v4.2h1.4V6zm0 5.3v1.4h1.4v-1.4z",
+  question: "M8 1.2a6.8 6.8 0 100 13.6A6.8 6.8 0 008 1.2zM7.3 11h1.5v1.5H7.3zm-2-4.7C5.3 4.7 6.5 3.7 8 3.7s2.7 1 2.7 2.5c0 1.9-1.9 2-1.9 3.7H7.3c0-2.3 1.9-2.4 1.9-3.6 0-.7-.5-1.2-1.2-1.2s-1.2.5-1.2 1.2z",
+  note: "M2 11.6L10.6 3 13 5.4 4.4 14H2zM11.4 2.2l.9-.9 2.4 2.4-.9.9z",
+  close: "M3.3 4.4l1.1-1.1L8 6.9l3.6-3.6 1.1 1.1L9.1 8l3.6 3.6-1.1 1.1L8 9.1l-3.6 3.6-1.1-1.1L6.9 8z",
+  first: "M3 3h1.6v10H3zM13 3v10L5.6 8z",
+  previous: "M11 3v10L4 8z",
+  next: "M5 3v10l7-5z",
+  last: "M11.4 3H13v10h-1.6zM3 3v10l7.4-5z",
+};
+
+function icon(name) {
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(space, "path");
+  path.setAttribute("d", ICONS[name]);
+  path.setAttribute("fill-rule", "evenodd");
+  svg.append(path);
+  return svg;
+}
+
+const unseen = (text) => el("span", { class: "plc-unseen" }, text);
+const whole = (number) => number.toLocaleString("en-US");
+const plural = (number, noun) => `${whole(number)} ${noun}${number === 1 ? "" : "s"}`;
+const cut = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
+
+// ------------------------------------------------------------------ word differences
+
+// A word with what is inside it (it's, 3.5, well-known); a character of a script that
+// writes no spaces; white space; any other character; each with the marks put on it.
+const TOKEN = new RegExp(
+  "[\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Thai}" +
+    "\\p{Script=Lao}\\p{Script=Khmer}\\p{Script=Myanmar}]\\p{M}*" +
+    "|[\\p{L}\\p{N}\\p{M}_]+(?:['’-][\\p{L}\\p{N}\\p{M}_]+|[.,]\\p{N}+)*" +
+    "|\\s+" +
+    "|\\p{Extended_Pictographic}(?:\\u200d\\p{Extended_Pictographic}" +
+    "|[\\p{M}\\u{1f3fb}-\\u{1f3ff}])*" +
+    "|[^]\\p{M}*",
+  "gu",
+);
+const MOST_STEPS = 3_000_000;
+const LONGEST_DIFF = 120_000;
+
+const tokens = (text) => text.match(TOKEN) ?? [];
+const lines = (text) => text.match(/[^\n]*\n|[^\n]+$/g) ?? [];
+const blank = (token) => /^\s+$/u.test(token);
+
+/** What makes `after` out of `before`: runs of [kind, text], the kind being `same`,
+ * `added` or `removed`; null if the texts are too long to tell. */
+export function difference(before, after) {
+  if (before.length + after.length > LONGEST_DIFF) return null;
+  const a = tokens(before);
+  const b = tokens(after);
+  return tidied(aligned(a, b) ?? byLines(before, after) ?? aroundChange(a, b));
+}
+
+/** How alike two texts are: the share of their words that is the same, in order. */
+export function likeness(runs) {
+  const words = { same: 0, added: 0, removed: 0 };
+  for (const [kind, text] of runs) {
+    words[kind] += tokens(text).filter((token) => !blank(token)).length;
+  }
+  const all = 2 * words.same + words.added + words.removed;
+  return all ? (2 * words.same) / all : 1;
+}
+
+/** By the longest common subsequence; null if that takes too many steps. */
+function aligned(a, b) {
+  const [start, end] = ends(a, b);
+  const n = a.length - start - end;
+  const m = b.length - start - end;
+  if (n * m > MOST_STEPS) return null;
+  const width = m + 1;
+  const longest = new Uint16Array((n + 1) * width);
+  for (let i = n - 1; i >= 0; i--) {
+    for (let j = m - 1; j >= 0; j--) {
+      const at = i * width + j;
+      longest[at] =
+        a[start + i] === b[start + j]
+          ? longest[at + width + 1] + 1
+          : Math.max(longest[at + width], longest[at + 1]);
+    }
+  }
+  const steps = a.slice(0, start).map((token) => ["same", token]);
+  for (let i = 0, j = 0; i < n || j < m; ) {
+    const at = i * width + j;
+    if (i < n && j < m && a[start + i] === b[start + j]) {
+      steps.push(["same", a[start + i]]);
+      i++;
+      j++;
+    } else if (i < n && (j === m || longest[at + width] >= longest[at + 1])) {
+      steps.push(["removed", a[start + i++]]);
+    } else {
+      steps.push(["added", b[start + j++]]);
+    }
+  }
+  for (const token of a.slice(a.length - end)) steps.push(["same", token]);
+  return steps;
+}
+
+/** Lines first, then words where lines differ; null if there are too many lines. */
+function byLines(before, after) {
+  const steps = aligned(lines(before), lines(after));
+  if (steps === null) return null;
+  const refined = [];
+  let a = "";
+  let b = "";
+  const flush = () => {
+    if (!a && !b) return;
+    const [left, right] = [tokens(a), tokens(b)];
+    refined.push(...(aligned(left, right) ?? aroundChange(left, right)));
+    a = b = "";
+  };
+  for (const [kind, line] of steps) {
+    if (kind === "removed") a += line;
+    else if (kind === "added") b += line;
+    else {
+      flush();
+      refined.push([kind, line]);
+    }
+  }
+  flush();
+  return refined;
+}
+
+/** Only the beginning and the end that are the same are told. */
+function aroundChange(a, b) {
+  const [start, end] = ends(a, b);
+  return [
+    ["same", a.slice(0, start).join("")],
+    ["removed", a.slice(start, a.length - end).join("")],
+    ["added", b.slice(start, b.length - end).join("")],
+    ["same", a.slice(a.length - end).join("")],
+  ];
+}
+
+/** How many tokens are the same at the beginning and at the end. */
+function ends(a, b) {
+  const least = Math.min(a.length, b.length);
+  let start = 0;
+  while (start < least && a[start] === b[start]) start++;
+  let end = 0;
+  while (end < least - start && a[a.length - 1 - end] === b[b.length - 1 - end]) end++;
+  return [start, end];
+}
+
+/** Steps as runs: what is removed before what is added, and white space between two
+ * changes as part of both. */
+function tidied(steps) {
+  const runs = [];
+  let removed = "";
+  let added = "";
+  let gap = "";
+  const put = (kind, text) => {
+    if (!text) return;
+    const last = runs.at(-1);
+    if (last && last[0] === kind) last[1] += text;
+    else runs.push([kind, text]);
+  };
+  const flush = () => {
+    put("removed", removed);
+    put("added", added);
+    put("same", gap);
+    removed = added = gap = "";
+  };
+  for (const [kind, text] of steps) {
+    if (!text) continue;
+    if (kind === "same") {
+      if ((removed || added) && !gap && blank(text)) gap = text;
+      else {
+        flush();
+        put("same", text);
+      }
+      continue;
+    }
+    removed += gap;
+    added += gap;
+    gap = "";
+    if (kind === "removed") removed += text;
+    else added += text;
+  }
+  flush();
+  return runs;
+}
+
+// ------------------------------------------------------------------ rendered text
+
+const LONGEST_INLINE = 5000;
+const INLINE =
+  /(`+)([^`]|[^`][^]*?[^`])\1(?!`)|!\[([^\]\n]*)\]\(([^)\s]*)[^)\n]*\)|\[([^\]\n]+)\]\(([^)\s]*)[^)\n]*\)|(\*\*|__)(?=\S)([^]*?\S)\7|(~~)(?=\S)([^]*?\S)\9|(\*|_)(?=[^\s*_])([^*_\n]*[^\s*_])\11(?![\p{L}\p{N}])/u;
+
+/** A text as a small part of Markdown, made of elements and text nodes alone: headings,
+ * lists, tables, quotes, code, bold, italic. Links and images are told as text. */
+export function rendered(text) {
+  return blocks(text.split(/\r\n|\n|\r/), 0);
+}
+
+function blocks(rows, depth) {
+  const made = document.createDocumentFragment();
+  let at = 0;
+  const take = (test) => {
+    const from = at;
+    while (at < rows.length && test(rows[at])) at++;
+    return rows.slice(from, at);
+  };
+  while (at < rows.length) {
+    const row = rows[at];
+    let found;
+    if (!row.trim()) {
+      at++;
+    } else if ((found = /^ {0,3}(`{3,}|~{3,})/.exec(row))) {
+      at++;
+      const code = take((line) => !line.trimStart().startsWith(found[1]));
+      at++;
+      made.append(el("pre", {}, el("code", {}, code.join("\n"))));
+    } else if ((found = /^ {0,3}(#{1,6})\s+(.*?)\s*#*$/.exec(row))) {
+      at++;
+      const level = found[1].length;
+      made.append(
+        el("div", { class: `plc-h plc-h${level}`, role: "heading", "aria-level": level }, inline(found[2])),
+      );
+    } else if (/^ {0,3}([-*_])(?:\s*\1){2,}\s*$/.test(row)) {
+      at++;
+      made.append(el("hr"));
+    } else if (/^ {0,3}>/.test(row) && depth < 5) {
+      const quoted = take((line) => /^ {0,3}>/.test(line));
+      const inner = quoted.map((line) => line.replace(/^ {0,3}> ?/, ""));
+      made.append(el("blockquote", {}, blocks(inner, depth + 1)));
+    } else if (bullet(row) && depth < 8) {
+      made.append(list(take((line) => bullet(line) || /^\s+\S/.test(line)), depth));
+    } else if (row.includes("|") && /^[\s|:-]*-[\s|:-]*$/.test(rows[at + 1] ?? "")) {
+      const given = take((line) => line.includes("|"));
+      made.append(table(given));
+    } else {
+      const from = at++;
+      take((line) => line.trim() && !/^ {0,3}(`{3,}|~{3,}|#{1,6}\s|>)/.test(line) && !bullet(line));
+      made.append(el("p", {}, inline(rows.slice(from, at).join("\n"))));
+    }
+  }
+  return made;
+}
+
+const bullet = (row) => /^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$/.exec(row);
+
+function list(rows, depth) {
+  const [, indent, sign] = bullet(rows[0]);
+  const ordered = /\d/.test(sign);
+  const made = ordered ? el("ol", { start: parseInt(sign, 10) }) : el("ul");
+  let item = [];
+  const flush = () => {
+    if (!item.length) return;
+    const [first, ...more] = item;
+    made.append(el("li", {}, inline(first), blocks(more, depth + 1)));
+    item = [];
+  };
+  for (const row of rows) {
+    const found = bullet(row);
+    if (found && found[1].length <= indent.length) {
+      flush();
+      item = [found[3]];
+    } else {
+      item.push(row.slice(Math.min(row.length - row.trimStart().length, indent.length + 2)));
+    }
+  }
+  flush();
+  return made;
+}
+
+function table(rows) {
+  const parts = rows.map((row) =>
+    row.trim().replace(/^\||\|$/g, "").split("|").map((part) => part.trim()),
+  );
+  const [head, , ...body] = parts;
+  const line = (tag, cells) => el("tr", {}, cells.slice(0, 50).map((text) => el(tag, {}, inline(text))));
+  return el("table", {}, el("thead", {}, line("th", head)), el("tbody", {}, body.map((row) => line("td", row))));
+}
+
+function inline(text, depth = 0) {
+  const made = document.createDocumentFragment();
+  if (text.length > LONGEST_INLINE || depth > 6) {
+    made.append(text);
+    return made;
+  }
+  let rest = text;
+  for (let found; (found = INLINE.exec(rest)); ) {
+    made.append(rest.slice(0, found.index));
+    const [all, , code, picture, source, link, target, , bold, , struck, , italic] = found;
+    if (code !== undefined) made.append(el("code", {}, code));
+    else if (source !== undefined) made.append(el("span", { class: "plc-url" }, `[image: ${picture} ${source}]`));
+    else if (link !== undefined) made.append(inline(link, depth + 1), el("span", { class: "plc-url" }, ` (${target})`));
+    else if (bold !== undefined) made.append(el("strong", {}, inline(bold, depth + 1)));
+    else if (struck !== undefined) made.append(el("s", {}, inline(struck, depth + 1)));
+    else made.append(el("em", {}, inline(italic, depth + 1)));
+    rest = rest.slice(found.index + all.length);
+  }
+  made.append(rest);
+  return made;
+}
+
+// ------------------------------------------------------------------ what is said
+
+const KINDS = {
+  differs: ["Differ", "Rows whose outputs are not all the same"],
+  failed: ["Failed", "Rows with a failed trial"],
+  truncated: ["Cut off", "Rows with an output that max_tokens cut short"],
+  wrong: ["Wrong", "Rows with an output that its score calls wrong"],
+  complete: ["Complete", "Rows with a trial in every shown column"],
+  pinned: ["Pinned", "Rows that you pinned"],
+  marked: ["Marked", "Rows that you marked or noted"],
+};
+const UNSCORED = ["Unexpected", "Rows with an output that is not the expected text, apart from case and white space"];
+const VERDICTS = { right: "✓ right", wrong: "✗ wrong", expected: "✓ as expected", unexpected: "≠ expected" };
+const MARKS = ["star", "problem", "question"];
+const DIFFS = ["marks", "all", "off"];
+const DIFF_NAMES = { marks: "Mark changes", all: "Mark and show removed", off: "No marks" };
+const KEYS = [
+  ["↑, ↓ or k, j", "row above, row below"],
+  ["←, → or h, l", "output to the left, to the right"],
+  ["Page Up, Page Down", "previous, next page"],
+  ["g, G", "first row, last row"],
+  ["Enter or e", "show all of a row, or less of it"],
+  ["/", "filter by text"],
+  ["f", "choose where to look"],
+  ["s, S", "choose the order; turn it around"],
+  ["d", "differences: mark, mark and show removed, none"],
+  ["b", "compare with this column; in the first, with what is expected"],
+  ["c", "choose columns"],
+  ["p", "pin the row to the top"],
+  ["m", "mark the row: star, problem, question, none"],
+  ["n", "write a note on the row"],
+  ["u", "undo the last pin, mark or note"],
+  ["r", "the whole request behind an output"],
+  ["t", "plain text, or rendered Markdown"],
+  ["Escape", "close, or back to the rows"],
+];
+/** "g, G" or "k or j": each key by itself, and the words between. */
+const keyNames = (keys) =>
+  keys.split(/(, | or )/).map((part) => (/^(, | or )$/.test(part) ? part : el("kbd", {}, part)));
+
+const EXPECTED = -1;
+const NO_CHANGE = { pinned: false, kind: null, note: "" };
+
+// ------------------------------------------------------------------ one view
+
+class ComparisonView {
+  constructor(model, host) {
+    this.model = model;
+    this.me = Math.random().toString(36).slice(2);
+    this.asked = 0;
+    this.waiting = new Map();
+    this.view = { columns: [], baseline: null, text: "", field: "", only: [], sort: "", descending: false };
+    this.start = 0;
+    this.total = 0;
+    this.rows = [];
+    this.at = { row: 0, column: 1 };
+    this.expanded = new Set();
+    this.diff = "marks";
+    this.markdown = false;
+    this.undoable = null;
+    this.timers = {};
+    this.stop = new AbortController();
+    this.build(host);
+    this.listen();
+    this.open();
+  }
+
+  // ---------------------------------------------------------------- the kernel
+
+  /** Asks the kernel; the answer comes if there is one. */
+  ask(kind, more = {}) {
+    const id = ++this.asked;
+    const busy = setTimeout(() => this.wait(), BUSY_MS);
+    return new Promise((resolve) => {
+      this.waiting.set(id, (answer) => {
+        clearTimeout(busy);
+        if (this.busy && ![...this.waiting.values()].length) this.wait(false);
+        resolve(answer);
+      });
+      this.model.send({ kind, ...more, from: this.me, id });
+    });
+  }
+
+  listen() {
+    this.heard = (answer) => {
+      if (answer?.from === this.me) {
+        const resolve = this.waiting.get(answer.id);
+        this.waiting.delete(answer.id);
+        resolve?.(answer);
+      } else if (answer?.kind === "mark" && answer.after && this.told) {
+        this.load(this.start, { still: true });
+      }
+    };
+    this.model.on("msg:custom", this.heard);
+    // Another theme: what is behind the text may be dark now.
+    this.themes = new MutationObserver(() => this.theme());
+    for (const node of [document.documentElement, document.body]) {
+      this.themes.observe(node, { attributes: true, attributeFilter: ["class", "style", "data-jp-theme-light", "data-theme"] });
+    }
+    this.theme();
+  }
+
+  close() {
+    this.model.off("msg:custom", this.heard);
+    this.themes.disconnect();
+    this.seen?.disconnect();
+    this.found(null);
+    this.veil.remove();
+    for (const timer of Object.values(this.timers)) clearTimeout(timer);
+  }
+
+  async open() {
+    // The table below is for when no kernel is there: it shows again if none answers.
+    this.timers.kernel = setTimeout(() => {
+      this.veil.remove();
+      this.root.classList.add("plc-alone");
+    }, NO_KERNEL_MS);
+    const answer = await this.ask("open", { count: PAGE });
+    clearTimeout(this.timers.kernel);
+    this.root.classList.remove("plc-alone");
+    this.root.append(this.veil);
+    if (answer.problem) return this.problem(answer.problem);
+    this.told = answer.opening;
+    Object.assign(this.view, answer.opening.view);
+    this.toolbar();
+    this.take(answer);
+    this.summarise();
+  }
+
+  /** Shows the page from a row on, or the one that holds `row`, and moves there; `still`
+   * stays where it is. */
+  async load(start, { row = null, focus = false, still = false } = {}) {
+    const asked = (this.loading = {});
+    const answer = await this.ask("page", { view: this.view, start, count: PAGE });
+    if (asked !== this.loading) return;
+    if (answer.problem) return this.problem(answer.problem);
+    this.problem("");
+    this.take(answer, { row, focus, still });
+  }
+
+  /** What takes the kernel longer to count, when rows are there already. */
+  async summarise() {
+    const asked = (this.counting = {});
+    const answer = await this.ask("summary", { view: { ...this.view, text: "", only: [] } });
+    if (asked !== this.counting || answer.problem) return;
+    this.headings = answer.headings;
+    this.counts = answer.counts;
+    this.showHead();
+    this.showKinds();
+  }
+
+  /** Changes what is looked at, and shows its first page; `still` stays on this one. */
+  async change(changes, { still = false, said = "" } = {}) {
+    this.view = { ...this.view, ...changes };
+    this.showControls();
+    const loaded = this.load(still ? this.start : 0, { still });
+    if (changes.columns || "baseline" in changes) this.summarise();
+    await loaded;
+    if (said) this.say(said);
+  }
+
+  take(answer, { row = null, focus = false, still = false } = {}) {
+    const { scrollTop } = this.scroller;
+    if (answer.headings) this.headings = answer.headings;
+    this.start = answer.start;
+    this.total = answer.total;
+    this.rows = answer.rows;
+    const place = still ? this.at.row : row === null ? 0 : row - this.start;
+    this.at.row = Math.max(0, Math.min(place, this.rows.length - 1));
+    this.at.column = Math.min(this.at.column, this.view.columns.length);
+    this.showHead();
+    this.showPager();
+    this.showKinds();
+    if (row === null) this.scroller.scrollTop = 0;
+    this.showRows(focus);
+    if (still) this.scroller.scrollTop = scrollTop;
+  }
+
+  // ---------------------------------------------------------------- the frame
+
+  build(host) {
+    const on = { signal: this.stop.signal };
+    // Hides the table that a saved notebook shows in place of this view.
+    this.veil = el("style", {}, `.${CSS.escape(this.model.get("hides"))} { display: none; }`);
+    this.bar = el("div", { class: "plc-bar", role: "group", "aria-label": "What is shown" });
+    this.alert = el("div", { class: "plc-problem", role: "alert", hidden: true });
+    this.head = el("tr", { role: "row" });
+    this.body = el("tbody", { role: "rowgroup" });
+    this.grid = el(
+      "table",
+      { role: "grid", class: "plc-grid", "aria-label": "Outputs side by side" },
+      el("thead", { role: "rowgroup" }, this.head),
+      this.body,
+    );
+    this.scroller = el("div", { class: "plc-scroller", tabindex: -1 }, this.grid);
+    this.drawer = el("section", { class: "plc-drawer", role: "dialog", hidden: true, tabindex: -1 });
+    this.stage = el("div", { class: "plc-stage" }, this.scroller, this.drawer);
+    this.status = el("div", { class: "plc-status", role: "status" }, "Loading rows…");
+    this.pager = el("div", { class: "plc-pager", role: "group", "aria-label": "Pages" });
+    this.root = el(
+      "div",
+      { class: "promptlab-compare", "data-lm-suppress-shortcuts": "true" },
+      this.bar,
+      this.alert,
+      this.stage,
+      el("div", { class: "plc-foot" }, this.status, this.pager),
+      this.veil,
+    );
+    this.root.addEventListener("keydown", (event) => this.key(event), on);
+    this.body.addEventListener("focusin", (event) => this.focused(event), on);
+    this.body.addEventListener("click", (event) => this.clicked(event), on);
+    this.seen = new IntersectionObserver((entries) => this.appeared(entries), {
+      root: this.scroller,
+      rootMargin: "200px",
+    });
+    host.append(this.root);
+  }
+
+  theme() {
+    const style = getComputedStyle(this.root);
+    const parts = style.backgroundColor.match(/[\d.]+/g)?.map(Number);
+    if (!parts || parts[3] === 0) return;
+    const light = 0.299 * parts[0] + 0.587 * parts[1] + 0.114 * parts[2] > 128;
+    this.root.dataset.scheme = light ? "light" : "dark";
+  }
+
+  toolbar() {
+    const { told } = this;
+    this.text = el("input", {
+      type: "search",
+      class: "plc-text-filter",
+      placeholder: "Filter",
+      "aria-label": "Only rows that hold these words, or a “phrase in quotes”",
+      title: "Words, or a “phrase in quotes”; > 2 in a field of numbers. Key: /",
+      spellcheck: "false",
+      autocomplete: "off",
+      oninput: () => this.typed(),
+    });
+    this.field = el(
+      "select",
+      { "aria-label": "Where to look", title: "Where to look. Key: f", onchange: () => this.typed(0) },
+      el("option", { value: "" }, "everywhere"),
+      told.fields.map(([id, name]) => el("option", { value: id }, cut(name, 40))),
+    );
+    this.kinds = el("div", { class: "plc-kinds", role: "group", "aria-label": "Only rows that" });
+    this.order = el("select", {
+      "aria-label": "Order of the rows",
+      title: "Order of the rows. Key: s",
+      onchange: () => this.sort(this.order.value, false),
+    });
+    this.turn = el("button", {
+      type: "button",
+      class: "plc-button",
+      title: "Turn the order around. Key: S",
+      "aria-label": "Descending",
+      onclick: () => this.sort(this.view.sort, !this.view.descending),
+    });
+    this.diffs = el(
+      "select",
+      {
+        "aria-label": "Differences from the baseline",
+        title: "Differences from the baseline. Key: d",
+        onchange: () => this.setDiff(this.diffs.value),
+      },
+      DIFFS.map((name) => el("option", { value: name }, DIFF_NAMES[name])),
+    );
+    this.texts = el(
+      "select",
+      {
+        "aria-label": "How outputs are shown",
+        title: "How outputs are shown. Key: t",
+        onchange: () => this.setMarkdown(this.texts.value === "markdown"),
+      },
+      el("option", { value: "plain" }, "Plain text"),
+      el("option", { value: "markdown" }, "Rendered"),
+    );
+    this.chooser = el(
+      "button",
+      { type: "button", class: "plc-button", title: "Choose columns. Key: c", onclick: () => this.columns() },
+    );
+    const help = el(
+      "button",
+      { type: "button", class: "plc-button", title: "Keys: ?", "aria-label": "Keys", onclick: () => this.help() },
+      "?",
+    );
+    this.bar.replaceChildren(
+      el("div", { class: "plc-find" }, this.text, this.field),
+      this.kinds,
+      el(
+        "div",
+        { class: "plc-options" },
+        this.order,
+        this.turn,
+        told.columns.length > 1 || told.expected ? this.diffs : null,
+        this.texts,
+        told.columns.length > 2 ? this.chooser : null,
+        help,
+      ),
+    );
+    this.showControls();
+  }
+
+  showControls() {
+    const { told, view } = this;
+    const sorts = [
+      ["", "Order of the table"],
+      ...(view.columns.length > 1 ? [["different", "Most different first"]] : []),
+      ...told.fields.filter(([id]) => id.startsWith("row:")).map(([id, name]) => [id, `By ${name}`]),
+    ];
+    if (!sorts.some(([id]) => id === view.sort)) sorts.push([view.sort, "By a column"]);
+    this.order.replaceChildren(
+      ...sorts.map(([id, name]) => el("option", { value: id, selected: id === view.sort }, cut(name, 30))),
+    );
+    this.order.value = view.sort;
+    this.turn.textContent = view.descending ? "▼" : "▲";
+    this.turn.setAttribute("aria-pressed", String(view.descending));
+    this.diffs.value = this.diff;
+    this.texts.value = this.markdown ? "markdown" : "plain";
+    if (this.field.value !== view.field) this.field.value = view.field;
+    if (this.text.value !== view.text) this.text.value = view.text;
+    this.chooser.textContent =
+      view.columns.length === told.columns.length
+        ? "Columns"
+        : `${view.columns.length} of ${told.columns.length} columns`;
+  }
+
+  showKinds() {
+    if (!this.told) return;
+    const kept = this.kinds.contains(document.activeElement) ? document.activeElement.dataset.kind : null;
+    this.kinds.replaceChildren(
+      ...this.told.kinds
+        .filter((kind) => kind !== "differs" || this.view.columns.length > 1)
+        .map((kind) => {
+          const [name, title] = kind === "wrong" && !this.told.scored ? UNSCORED : KINDS[kind];
+          const count = this.counts?.[kind];
+          return el(
+            "button",
+            {
+              type: "button",
+              class: "plc-kind",
+              "data-kind": kind,
+              "aria-pressed": String(this.view.only.includes(kind)),
+              title: count === undefined ? title : `${title}: ${whole(count)}`,
+              onclick: () => this.toggle(kind),
+            },
+            name,
+            count ? el("span", { class: "plc-count" }, whole(count)) : null,
+          );
+        }),
+    );
+    if (kept) this.kinds.querySelector(`[data-kind="${kept}"]`)?.focus();
+  }
+
+  showPager() {
+    const { start, total } = this;
+    const end = start + this.rows.length;
+    const last = Math.max(0, Math.ceil(total / PAGE) - 1) * PAGE;
+    const kept = this.pager.contains(document.activeElement) ? document.activeElement.dataset.to : null;
+    // A button that has focus must not be switched off: keys would go to the notebook.
+    const button = (name, said, to, off) =>
+      el(
+        "button",
+        {
+          type: "button",
+          class: "plc-icon",
+          "data-to": name,
+          "aria-label": said,
+          "aria-disabled": String(off),
+          title: said,
+          onclick: () => off || this.load(to),
+        },
+        icon(name),
+      );
+    const number = el("input", {
+      class: "plc-go",
+      "data-to": "go",
+      inputmode: "numeric",
+      value: total ? start + 1 : 0,
+      style: `width: ${Math.max(3, String(total).length) + 2}ch`,
+      "aria-label": `Go to row, of ${whole(total)}`,
+      onfocus: (event) => event.target.select(),
+      onkeydown: (event) => {
+        if (event.key === "Enter") this.go(event.target.value);
+      },
+      onchange: (event) => this.go(event.target.value),
+    });
+    this.pager.hidden = total <= PAGE;
+    this.pager.replaceChildren(
+      button("first", "First page", 0, start === 0),
+      button("previous", "Previous page", start - PAGE, start === 0),
+      el("span", { class: "plc-range" }, "Row ", number, ` to ${whole(end)} of ${whole(total)}`),
+      button("next", "Next page", start + PAGE, end >= total),
+      button("last", "Last page", last, end >= total),
+    );
+    if (kept) this.pager.querySelector(`[data-to="${kept}"]`)?.focus();
+    this.sayRows();
+  }
+
+  sayRows() {
+    const { told, total } = this;
+    const said =
+      total === told.rows ? plural(told.rows, "row") : `${whole(total)} of ${plural(told.rows, "row")}`;
+    this.say(said);
+  }
+
+  /** Tells what happened, to the eye and to a screen reader; with a way back. */
+  say(text, undo = null) {
+    clearTimeout(this.timers.say);
+    const kept = this.status.contains(document.activeElement);
+    this.status.replaceChildren(
+      el("span", { dir: "auto" }, text),
+      ...(undo ? [el("button", { type: "button", class: "plc-link", onclick: undo }, "Undo")] : []),
+    );
+    if (kept) this.focusCell();
+    if (undo) this.timers.say = setTimeout(() => this.sayRows(), UNDO_MS);
+  }
+
+  wait(on = true) {
+    this.busy = on && this.waiting.size > 0;
+    this.root.toggleAttribute("aria-busy", this.busy);
+    this.status.dataset.busy = this.busy ? "The kernel is busy…" : "";
+  }
+
+  problem(text) {
+    this.alert.hidden = !text;
+    this.alert.textContent = text;
+  }
+
+  // ---------------------------------------------------------------- headings
+
+  showHead() {
+    const { view, told } = this;
+    const kept = this.head.contains(document.activeElement) ? document.activeElement.dataset.as : null;
+    this.grid.setAttribute("aria-rowcount", this.total + 1);
+    this.grid.setAttribute("aria-colcount", view.columns.length + 1);
+    this.grid.style.setProperty("--plc-columns", view.columns.length);
+    const sorted = (id) => (view.sort !== id ? null : view.descending ? "descending" : "ascending");
+    const byCase = told.fields.some(([id]) => id === "row:case");
+    this.head.replaceChildren(
+      el(
+        "th",
+        { role: "columnheader", scope: "col", class: "plc-corner", "aria-sort": sorted("row:case") },
+        byCase ? this.sorter("row:case", "case", "Sort by case") : unseen("row"),
+      ),
+      ...this.headings.map((heading) => this.heading(heading, sorted)),
+    );
+    if (kept) this.head.querySelector(`[data-as="${CSS.escape(kept)}"]`)?.focus();
+  }
+
+  heading(heading, sorted) {
+    const { view } = this;
+    const base = heading.column === view.baseline;
+    const sort = heading.facts.map((fact) => fact.sort && sorted(fact.sort)).find(Boolean);
+    return el(
+      "th",
+      { role: "columnheader", scope: "col", class: base ? "plc-base" : null, "aria-sort": sort },
+      el("div", { class: "plc-by" }, cut(heading.labels.map(([name]) => name).join(" · "), 60)),
+      el(
+        "div",
+        { class: "plc-title" },
+        el("bdi", { class: "plc-label", title: heading.labels.map((pair) => pair.join(" = ")).join("\n") },
+          heading.labels.map(([, value]) => value).join(" · ")),
+        this.told.columns.length > 1 || this.told.expected
+          ? el(
+              "button",
+              {
+                type: "button",
+                class: "plc-pick",
+                "data-as": `base ${heading.column}`,
+                "aria-pressed": String(base),
+                title: "Compare the others with this column. Key: b",
+                onclick: () => this.compareWith(base ? null : heading.column),
+              },
+              "baseline",
+            )
+          : null,
+      ),
+      heading.also.length
+        ? el("div", { class: "plc-also" }, el("bdi", {}, heading.also.map((pair) => pair.join(" ")).join(" · ")))
+        : null,
+      el(
+        "div",
+        { class: "plc-facts" },
+        heading.facts.map((fact) =>
+          fact.sort
+            ? this.sorter(fact.sort, fact.text, `Sort by ${fact.title}`)
+            : el("span", { class: `plc-fact plc-${fact.kind}`, title: fact.title }, fact.text),
+        ),
+      ),
+    );
+  }
+
+  sorter(id, name, title) {
+    const on = this.view.sort === id;
+    const sign = on ? (this.view.descending ? " ▼" : " ▲") : "";
+    return el(
+      "button",
+      { type: "button", class: "plc-sort", "data-as": id, "data-on": on, title, onclick: () => this.sort(id, on && !this.view.descending) },
+      el("bdi", {}, name),
+      el("span", { "aria-hidden": "true" }, sign),
+    );
+  }
+
+  // ---------------------------------------------------------------- rows
+
+  showRows(focus = false) {
+    const held = focus || this.body.contains(document.activeElement);
+    if (held) this.scroller.focus({ preventScroll: true });
+    this.seen.disconnect();
+    this.body.replaceChildren(...this.rows.map((row, index) => this.row(row, index)));
+    if (!this.rows.length) this.body.append(this.nothing());
+    this.clip();
+    for (const line of this.body.children) this.seen.observe(line);
+    if (held) this.focusCell();
+    else this.rove();
+  }
+
+  nothing() {
+    const none = this.told.rows === 0;
+    return el(
+      "tr",
+      { role: "row" },
+      el(
+        "td",
+        { role: "gridcell", class: "plc-nothing", colspan: this.view.columns.length + 1, tabindex: 0 },
+        el(
+          "div",
+          {},
+          el("p", {}, none ? "There are no trials to compare." : "No row matches."),
+          none
+            ? null
+            : el("button", { type: "button", class: "plc-button", onclick: () => this.clear() }, "Show all rows"),
+        ),
+      ),
+    );
+  }
+
+  row(row, index) {
+    const before = this.rows[index - 1];
+    const again = before && before.case === row.case && row.case !== null;
+    const line = el("tr", {
+      role: "row",
+      "aria-rowindex": this.start + index + 2,
+      "data-index": index,
+      class: [
+        row.mark.pinned && "plc-pinned",
+        again && "plc-again",
+        this.expanded.has(row.row) && "plc-open",
+      ]
+        .filter(Boolean)
+        .join(" "),
+    });
+    line.append(
+      this.rowHead(row),
+      ...row.outputs.map((output, column) => {
+        const base = this.view.columns[column] === this.view.baseline;
+        const cell = el("td", { role: "gridcell", tabindex: -1, class: base ? "plc-base" : null });
+        cell.append(...this.output(row, output, column));
+        return cell;
+      }),
+    );
+    return line;
+  }
+
+  rowHead(row) {
+    const { mark } = row;
+    const tool = (name, said, on, key, run) =>
+      el(
+        "button",
+        {
+          type: "button",
+          class: "plc-icon",
+          tabindex: -1,
+          "aria-label": said,
+          "aria-pressed": String(on),
+          "aria-keyshortcuts": key,
+          title: `${said}. Key: ${key}`,
+          onclick: run,
+        },
+        icon(name),
+      );
+    return el(
+      "th",
+      { role: "rowheader", scope: "row", tabindex: -1 },
+      el(
+        "div",
+        { class: "plc-name" },
+        el("bdi", { class: "plc-case" }, row.case ?? `row ${row.row + 1}`),
+        el(
+          "span",
+          { class: "plc-tools" },
+          tool("pin", mark.pinned ? "Pinned" : "Pin", mark.pinned, "p", () => this.pin(row)),
+          tool(mark.kind ?? "flag", mark.kind ? `Marked: ${mark.kind}` : "Mark", mark.kind !== null, "m", () => this.mark(row)),
+          tool("note", "Note", mark.note !== "", "n", () => this.note(row)),
+        ),
+      ),
+      row.tags.length
+        ? el(
+            "div",
+            { class: "plc-tags" },
+            row.tags.map(([name, value]) =>
+              el("span", {}, el("span", { class: "plc-key" }, `${name} `), el("bdi", {}, value)),
+            ),
+          )
+        : null,
+      row.inputs.length
+        ? el("div", { class: "plc-inputs" }, row.inputs.map((input) => this.input(input, row.inputs.length)))
+        : null,
+      row.expected
+        ? el(
+            "div",
+            { class: "plc-wanted" },
+            el(
+              "button",
+              {
+                type: "button",
+                class: "plc-key plc-plain",
+                tabindex: -1,
+                "aria-pressed": String(this.view.baseline === EXPECTED),
+                title: "Compare the outputs with what is expected",
+                onclick: () => this.compareWith(this.view.baseline === EXPECTED ? null : EXPECTED),
+              },
+              "expected",
+            ),
+            el("span", { class: "plc-said", dir: "auto" }, this.shortened(row.expected)),
+          )
+        : null,
+      mark.note ? el("div", { class: "plc-note", dir: "auto" }, unseen("note: "), mark.note) : null,
+    );
+  }
+
+  input([name, text, length], many) {
+    return el(
+      "div",
+      { class: "plc-input", dir: "auto" },
+      many > 1 ? el("span", { class: "plc-key" }, `${name} `) : unseen(`${name}: `),
+      this.shortened([text, length]),
+    );
+  }
+
+  shortened([text, length]) {
+    return length > [...text].length ? `${text}…` : text;
+  }
+
+  output(row, output, column) {
+    if (output === null) {
+      return [el("div", { class: "plc-missing", title: "No trial of the table belongs here" }, "no trial")];
+    }
+    if (output.text === null) {
+      return [
+        el(
+          "div",
+          { class: "plc-failed" },
+          el("b", {}, "Failed"),
+          el("div", { class: "plc-text", dir: "auto" }, output.error ?? "there is no output"),
+        ),
+        this.facts(row, output),
+      ];
+    }
+    const text = el("div", { class: "plc-text", dir: "auto" });
+    this.fill(text, output);
+    return [text, this.more(row, output), this.facts(row, output)];
+  }
+
+  /** Shows an output without marks; they come when it is in sight. */
+  fill(node, output) {
+    node.classList.toggle("plc-rendered", this.markdown);
+    node.classList.remove("plc-other");
+    if (output.text === "") node.replaceChildren(el("i", { class: "plc-missing" }, "empty"));
+    else if (this.markdown) node.replaceChildren(rendered(output.text));
+    else node.replaceChildren(output.text);
+  }
+
+  more(row, output) {
+    const { there } = output;
+    const rest = output.length - there;
+    const node = el("div", { class: "plc-more" });
+    const open = this.expanded.has(row.row);
+    node.append(
+      el(
+        "button",
+        { type: "button", class: "plc-link plc-unfold", tabindex: -1, "aria-expanded": String(open), onclick: () => this.expand(row) },
+        open ? "Less" : "More",
+      ),
+    );
+    if (open && rest > 0) {
+      node.append(
+        el("span", { class: "plc-rest" }, `${whole(there)} of ${plural(output.length, "character")} `),
+        el(
+          "button",
+          { type: "button", class: "plc-link", tabindex: -1, onclick: () => this.read(row, output) },
+          `Show ${whole(Math.min(rest, 200_000))} more`,
+        ),
+      );
+      node.classList.add("plc-cut");
+    } else if (rest > 0) {
+      node.classList.add("plc-cut");
+      node.append(el("span", { class: "plc-rest" }, plural(output.length, "character")));
+    }
+    return node;
+  }
+
+  facts(row, output) {
+    const node = el("div", { class: "plc-facts" });
+    const fact = (name, text, title) => node.append(el("span", { class: `plc-fact plc-${name}`, title }, text));
+    if (output.verdict) fact(output.verdict, VERDICTS[output.verdict]);
+    if (output.reason === "length") fact("truncated", "cut off", "max_tokens ended this output");
+    else if (output.reason && output.reason !== "stop") fact("reason", output.reason, "finish_reason");
+    for (const [text, title] of output.facts) fact("mean", text, title);
+    node.append(el("span", { class: "plc-fact plc-alike" }));
+    return node;
+  }
+
+  /** Notes which texts are longer than the room they have. */
+  clip() {
+    const nodes = [...this.body.querySelectorAll("td > .plc-text")];
+    if (!nodes.length) return;
+    const room = TEXT_EMS * parseFloat(getComputedStyle(nodes[0]).fontSize) + 2;
+    // All is measured before anything is changed: one layout, not one for each text.
+    const tall = nodes.map((node) => node.scrollHeight > room);
+    nodes.forEach((node, index) => node.parentElement.classList.toggle("plc-tall", tall[index]));
+  }
+
+  // ---------------------------------------------------------------- differences
+
+  appeared(entries) {
+    for (const entry of entries) {
+      if (!entry.isIntersecting) continue;
+      this.seen.unobserve(entry.target);
+      this.compareRow(entry.target);
+    }
+    this.highlight();
+  }
+
+  compareRow(line) {
+    const row = this.rows[line.dataset.index];
+    if (!row || this.diff === "off" || this.view.baseline === null) return;
+    const { base, cut } = this.baseline(row);
+    if (base === null) return;
+    row.outputs.forEach((output, column) => {
+      if (!output || output.text === null || this.view.columns[column] === this.view.baseline) return;
+      const cell = line.children[column + 1];
+      const alike = cell.querySelector(".plc-alike");
+      if (output.same || (output.same === null && output.text === base)) {
+        alike.textContent = this.view.baseline === EXPECTED ? "" : "= baseline";
+        alike.title = "The same text as in the baseline";
+        return;
+      }
+      const runs = difference(base, output.text);
+      if (runs === null) {
+        alike.textContent = "too long to compare";
+        return;
+      }
+      const share = likeness(runs);
+      const percent = share === 1 ? 100 : Math.min(99, Math.round(100 * share));
+      if (!runs.some(([kind]) => kind !== "same")) alike.textContent = "differs further on";
+      else if (share === 1) alike.textContent = "other white space";
+      else if (tokens(output.text).length > 9) alike.textContent = `${percent}% alike`;
+      alike.title = "Share of the words that are the same as in the baseline, in order";
+      const text = cell.querySelector(":scope > .plc-text");
+      if (this.markdown) return;
+      if (share < 0.15 && tokens(output.text).length > 60) {
+        text.classList.add("plc-other");
+        alike.textContent = `${percent}% alike: another text`;
+        return;
+      }
+      text.replaceChildren(this.marked(runs, cut || output.there < output.length));
+    });
+  }
+
+  /** The text that a row's outputs are compared with, and whether it is cut. */
+  baseline(row) {
+    if (this.view.baseline === EXPECTED) {
+      if (!row.expected) return { base: null };
+      return { base: row.expected[0], cut: row.expected[1] > [...row.expected[0]].length };
+    }
+    const output = row.outputs[this.view.columns.indexOf(this.view.baseline)];
+    if (!output || output.text === null) return { base: null };
+    return { base: output.text, cut: output.there < output.length };
+  }
+
+  /** The text with its differences; of texts that are cut, the last is not told. */
+  marked(runs, open) {
+    const made = document.createDocumentFragment();
+    const lastSame = runs.map(([kind]) => kind).lastIndexOf("same");
+    runs.forEach(([kind, text], index) => {
+      const told = !(open && index > lastSame && runs.length > 2);
+      if (kind === "same" || (kind === "added" && !told)) made.append(text);
+      else if (kind === "added") made.append(el("ins", {}, text));
+      else if (!told) return;
+      else if (this.diff === "all") made.append(el("del", {}, text));
+      else if (runs[index + 1]?.[0] !== "added") {
+        made.append(el("span", { class: "plc-gone", title: `not here: ${cut(text.trim(), 200)}` }, unseen("words left out")));
+      }
+    });
+    return made;
+  }
+
+  // ---------------------------------------------------------------- found words
+
+  /** Marks what was looked for, over the text and without changing it. */
+  highlight() {
+    if (!globalThis.Highlight || !CSS.highlights) return;
+    const words = [...this.view.text.matchAll(/"([^"]+)"|(\S+)/g)].map((found) => (found[1] ?? found[2]).toLowerCase());
+    const field = this.told?.fields.find(([id]) => id === this.view.field);
+    if (!words.length || (field && field[2])) return this.found(null);
+    const ranges = [];
+    const walker = document.createTreeWalker(this.body, NodeFilter.SHOW_TEXT);
+    for (let node; (node = walker.nextNode()) && ranges.length < 2000; ) {
+      const holder = node.parentElement.closest(".plc-text, .plc-input, .plc-said, .plc-note, .plc-case, .plc-tags");
+      if (!holder) continue;
+      const text = node.data.toLowerCase();
+      if (text.length !== node.data.length) continue; // İ is longer in lower case
+      for (const word of words) {
+        for (let at = text.indexOf(word); at >= 0 && ranges.length < 2000; at = text.indexOf(word, at + word.length)) {
+          const range = new Range();
+          range.setStart(node, at);
+          range.setEnd(node, at + word.length);
+          ranges.push(range);
+        }
+      }
+    }
+    this.found(ranges);
+  }
+
+  found(ranges) {
+    if (!globalThis.Highlight || !CSS.highlights) return;
+    const all = CSS.highlights.get("promptlab-found") ?? new Highlight();
+    for (const range of this.ranges ?? []) all.delete(range);
+    this.ranges = ranges;
+    for (const range of ranges ?? []) all.add(range);
+    CSS.highlights.set("promptlab-found", all);
+  }
+
+  // ---------------------------------------------------------------- moving
+
+  get cell() {
+    return this.body.children[this.at.row]?.children[this.at.column];
+  }
+
+  /** Only one cell can be reached by Tab: the one that had focus last. */
+  rove() {
+    for (const node of this.body.querySelectorAll("[tabindex='0']")) node.tabIndex = -1;
+    const cell = this.cell ?? this.body.querySelector("td, th");
+    if (cell) cell.tabIndex = 0;
+    return cell;
+  }
+
+  focusCell() {
+    const cell = this.rove();
+    if (!cell) return this.scroller.focus({ preventScroll: true });
+    cell.focus({ preventScroll: true });
+    cell.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+
+  focused(event) {
+    const cell = event.target.closest("td, th");
+    const line = cell?.closest("tr[data-index]");
+    if (!line) return;
+    this.at = { row: Number(line.dataset.index), column: [...line.children].indexOf(cell) };
+    this.rove();
+  }
+
+  clicked(event) {
+    if (event.target.closest("button, textarea")) return;
+    const cell = event.target.closest("td, th");
+    if (cell && !String(getSelection())) cell.focus({ preventScroll: true });
+  }
+
+  move(rows, columns) {
+    const { at } = this;
+    at.column = Math.max(0, Math.min(at.column + columns, this.view.columns.length));
+    const to = this.start + at.row + rows;
+    if (to >= this.start && to < this.start + this.rows.length) {
+      at.row += rows;
+      this.focusCell();
+    } else if (to >= 0 && to < this.total) {
+      this.load(to, { row: to, focus: true });
+    }
+  }
+
+  /** Moves to a row by its number among those shown, from 0. */
+  jump(row) {
+    const to = Math.max(0, Math.min(row, this.total - 1));
+    if (to >= this.start && to < this.start + this.rows.length) {
+      this.at.row = to - this.start;
+      this.focusCell();
+    } else if (this.total) {
+      this.load(to, { row: to, focus: true });
+    }
+  }
+
+  go(text) {
+    const row = parseInt(text.replace(/\D/g, ""), 10);
+    if (row !== this.start + 1 && Number.isFinite(row)) this.jump(row - 1);
+  }
+
+  // ---------------------------------------------------------------- keys
+
+  key(event) {
+    if (event.ctrlKey && ["Home", "End"].includes(event.key) && this.body.contains(event.target)) {
+      event.preventDefault();
+      return this.jump(event.key === "Home" ? 0 : this.total - 1);
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.told) return;
+    const typing = event.target.closest("input, select, textarea");
+    if (event.key === "Escape") return this.escape(event, typing);
+    if (typing === this.text && ["Enter", "ArrowDown"].includes(event.key)) {
+      event.preventDefault();
+      return this.focusCell();
+    }
+    if (typing) return;
+    const pressed = event.target.closest("button");
+    if (pressed && ["Enter", " "].includes(event.key)) return;
+    const run = this.command(event.key, this.body.contains(event.target));
+    if (!run) return;
+    event.preventDefault();
+    run();
+  }
+
+  command(key, inRows) {
+    const row = this.rows[this.at.row];
+    const output = row?.outputs[this.at.column - 1];
+    const column = this.view.columns[this.at.column - 1];
+    const moves = {
+      ArrowDown: () => this.move(1, 0),
+      ArrowUp: () => this.move(-1, 0),
+      ArrowRight: () => this.move(0, 1),
+      ArrowLeft: () => this.move(0, -1),
+      PageDown: () => this.jump(Math.min(this.start + PAGE, this.total - 1)),
+      PageUp: () => this.jump(Math.max(this.start - PAGE, 0)),
+      Home: () => this.move(0, -100),
+      End: () => this.move(0, 100),
+      Enter: () => row && this.expand(row),
+    };
+    moves.j = moves.ArrowDown;
+    moves.k = moves.ArrowUp;
+    moves.l = moves.ArrowRight;
+    moves.h = moves.ArrowLeft;
+    moves.e = moves.Enter;
+    const anywhere = {
+      "/": () => (this.text.focus(), this.text.select()),
+      "?": () => this.help(),
+      f: () => this.field.focus(),
+      s: () => this.order.focus(),
+      S: () => this.sort(this.view.sort, !this.view.descending),
+      c: () => this.columns(),
+      d: () => this.setDiff(DIFFS[(DIFFS.indexOf(this.diff) + 1) % DIFFS.length]),
+      t: () => this.setMarkdown(!this.markdown),
+      u: () => this.undo(),
+      g: () => this.jump(0),
+      G: () => this.jump(this.total - 1),
+      b: () => this.compareWith(column ?? (this.told.expected ? EXPECTED : null)),
+      p: () => row && this.pin(row),
+      m: () => row && this.mark(row),
+      n: () => row && this.note(row),
+      r: () => output && this.request(output.trial),
+    };
+    return (inRows && moves[key]) || (!this.drawer.contains(document.activeElement) && anywhere[key]) || null;
+  }
+
+  escape(event, typing) {
+    event.preventDefault();
+    event.stopPropagation();
+    if (!this.drawer.hidden) this.shut();
+    else if (typing === this.text && this.text.value) {
+      this.text.value = "";
+      this.typed(0);
+    } else this.focusCell();
+  }
+
+  // ---------------------------------------------------------------- narrowing down
+
+  typed(after = TYPING_MS) {
+    clearTimeout(this.timers.typed);
+    this.timers.typed = setTimeout(() => {
+      if (this.text.value !== this.view.text || this.field.value !== this.view.field) {
+        this.change({ text: this.text.value, field: this.field.value });
+      }
+    }, after);
+  }
+
+  toggle(kind) {
+    const only = new Set(this.view.only);
+    if (!only.delete(kind)) only.add(kind);
+    this.change({ only: [...only] });
+  }
+
+  compareWith(column) {
+    const name = column === null ? "nothing" : column === EXPECTED ? "what is expected" : this.told.columns[column];
+    this.change({ baseline: column }, { still: true, said: `Compared with ${name}` });
+  }
+
+  sort(id, descending) {
+    this.change({ sort: id, descending });
+  }
+
+  clear() {
+    this.scroller.focus({ preventScroll: true });
+    this.change({ text: "", field: "", only: [] });
+  }
+
+  setDiff(name) {
+    this.diff = name;
+    this.showControls();
+    this.again();
+    this.say(`Differences: ${DIFF_NAMES[name].toLowerCase()}`);
+  }
+
+  setMarkdown(on) {
+    this.markdown = on;
+    this.showControls();
+    this.again();
+    this.say(on ? "Outputs are rendered" : "Outputs are plain text");
+  }
+
+  /** Shows the same rows anew, where they are. */
+  again() {
+    const top = this.scroller.scrollTop;
+    this.showRows();
+    this.scroller.scrollTop = top;
+  }
+
+  // ---------------------------------------------------------------- whole texts
+
+  expand(row) {
+    const open = !this.expanded.delete(row.row);
+    if (open) this.expanded.add(row.row);
+    this.again();
+    if (!open) return;
+    for (const output of row.outputs) {
+      if (output && output.text !== null && !output.read && output.there < output.length) this.read(row, output);
+    }
+  }
+
+  /** Reads on where an output is cut. */
+  async read(row, output) {
+    const answer = await this.ask("text", { trial: output.trial, part: "output", start: output.there });
+    if (answer.problem || !this.rows.includes(row)) return;
+    output.text += answer.text;
+    output.there = answer.end;
+    output.read = true;
+    this.again();
+  }
+
+  // ---------------------------------------------------------------- marks
+
+  pin(row) {
+    this.put(row, { pinned: !row.mark.pinned }, row.mark.pinned ? "Unpinned" : "Pinned to the top");
+  }
+
+  mark(row) {
+    const kind = MARKS[MARKS.indexOf(row.mark.kind) + 1] ?? null;
+    this.put(row, { kind }, kind ? `Marked as ${kind}` : "Mark removed");
+  }
+
+  note(row) {
+    const index = this.rows.indexOf(row);
+    const head = this.body.children[index]?.firstElementChild;
+    if (!head || head.querySelector("textarea")) return;
+    const before = row.mark.note;
+    let done = false;
+    const finish = (keep) => {
+      if (done) return;
+      done = true;
+      const note = area.value.trim();
+      const held = document.activeElement === area;
+      if (held) head.focus({ preventScroll: true });
+      area.remove();
+      head.querySelector(".plc-note")?.removeAttribute("hidden");
+      if (keep && note !== before) {
+        this.put(row, { note }, note ? "Note kept" : "Note deleted");
+      }
+    };
+    const area = el("textarea", {
+      class: "plc-writing",
+      rows: 3,
+      dir: "auto",
+      maxlength: 10000,
+      "aria-label": "Note. Enter keeps it, Escape does not",
+      placeholder: "Enter keeps the note",
+      onkeydown: (event) => {
+        if (event.key === "Escape") {
+          event.preventDefault();
+          event.stopPropagation();
+          finish(false);
+        } else if (event.key === "Enter" && !event.shiftKey) {
+          event.preventDefault();
+          event.stopPropagation();
+          finish(true);
+        }
+      },
+      onblur: () => finish(true),
+    });
+    area.value = before;
+    head.querySelector(".plc-note")?.setAttribute("hidden", "");
+    head.append(area);
+    area.focus();
+  }
+
+  async put(row, change, said) {
+    const answer = await this.ask("mark", { row: row.row, change });
+    if (answer.problem) return this.problem(answer.problem);
+    const before = Object.fromEntries(Object.keys(change).map((name) => [name, answer.before[name] ?? NO_CHANGE[name]]));
+    this.undoable = { row, change: before };
+    row.mark = answer.after;
+    const name = row.case ?? `row ${row.row + 1}`;
+    const moved = "pinned" in change;
+    if (moved) {
+      await this.load(this.start, { still: true });
+    } else {
+      this.again();
+    }
+    this.summarise();
+    this.say(`${said}: ${name}`, () => this.undo());
+  }
+
+  undo() {
+    if (!this.undoable) return this.say("There is nothing to undo");
+    const { row, change } = this.undoable;
+    this.put(row, change, "Undone");
+  }
+
+  // ---------------------------------------------------------------- the drawer
+
+  show(title, ...content) {
+    if (this.drawer.hidden) this.before = document.activeElement;
+    const id = `plc-${this.me}`;
+    this.drawer.setAttribute("aria-labelledby", id);
+    this.drawer.replaceChildren(
+      el(
+        "header",
+        {},
+        el("h2", { id, dir: "auto" }, title),
+        el("button", { type: "button", class: "plc-icon", "aria-label": "Close", title: "Close. Key: Escape", onclick: () => this.shut() }, icon("close")),
+      ),
+      el("div", { class: "plc-content", tabindex: 0 }, content),
+    );
+    this.drawer.hidden = false;
+    this.root.classList.add("plc-drawn");
+    this.drawer.querySelector(".plc-content").focus({ preventScroll: true });
+  }
+
+  shut() {
+    this.drawer.hidden = true;
+    this.root.classList.remove("plc-drawn");
+    if (this.before?.isConnected && this.root.contains(this.before)) this.before.focus({ preventScroll: true });
+    else this.focusCell();
+  }
+
+  help() {
+    this.show(
+      "Keys",
+      el(
+        "dl",
+        { class: "plc-keys" },
+        KEYS.map(([keys, what]) => el("div", {}, el("dt", {}, keyNames(keys)), el("dd", {}, what))),
+      ),
+      el("p", { class: "plc-quiet" }, "Filter: every word must be in the row, in any order; “words in quotes” as they stand. In a field of numbers: > 2, <= 0.5."),
+      el("p", { class: "plc-quiet" }, `Pins, marks and notes are kept in .promptlab/marks under “${this.told.name}”; promptlab.marks() reads them.`),
+    );
+  }
+
+  columns() {
+    const { told, view } = this;
+    if (told.columns.length < 3) return;
+    const most = 6;
+    const chosen = new Set(view.columns);
+    const boxes = told.columns.map((name, index) => {
+      const box = el("input", {
+        type: "checkbox",
+        checked: chosen.has(index),
+        onchange: () => {
+          if (box.checked) chosen.add(index);
+          else chosen.delete(index);
+          if (!chosen.size || chosen.size > most) {
+            box.checked = !box.checked;
+            if (box.checked) chosen.add(index);
+            else chosen.delete(index);
+            note.textContent = chosen.size > 1 ? `At most ${most} columns are read side by side.` : "One column stays.";
+            return;
+          }
+          note.textContent = `${chosen.size} of ${told.columns.length} columns`;
+          const columns = [...chosen].sort((a, b) => a - b);
+          const gone = view.baseline !== EXPECTED && !chosen.has(this.view.baseline);
+          this.change(gone ? { columns, baseline: columns.length > 1 ? columns[0] : null } : { columns }, { still: true });
+        },
+      });
+      return el("label", { class: "plc-choice" }, box, el("bdi", {}, name));
+    });
+    const note = el("p", { class: "plc-quiet", role: "status" }, `${chosen.size} of ${told.columns.length} columns`);
+    this.show(`Columns: ${told.by.join(" · ")}`, note, boxes);
+  }
+
+  async request(trial) {
+    this.show("Request", el("p", { class: "plc-quiet" }, "Loading…"));
+    const { asked, problem } = await this.ask("asked", { trial });
+    if (this.drawer.hidden) return;
+    if (problem) return this.show("Request", el("p", {}, problem));
+    const pairs = (given) =>
+      el(
+        "dl",
+        { class: "plc-pairs" },
+        given.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", { dir: "auto" }, value))),
+      );
+    const section = (title, ...content) => el("section", {}, el("h3", {}, title), content);
+    const turns = new Set(asked.messages.map((message) => message.turn)).size;
+    let turn = -1;
+    this.show(
+      asked.title.join(" · "),
+      asked.note ? el("p", { class: "plc-quiet" }, asked.note) : null,
+      asked.messages.length
+        ? section(
+            turns > 1 ? `Conversation of ${turns} calls` : "Messages",
+            asked.messages.map((message) => {
+              const begins = turns > 1 && message.turn !== turn;
+              turn = message.turn;
+              return [begins ? el("div", { class: "plc-turn" }, `Call ${turn + 1}`) : null, this.message(asked.trial, message)];
+            }),
+          )
+        : null,
+      asked.messages.length
+        ? null
+        : section("Inputs", asked.inputs.map((input) => this.message(asked.trial, input))),
+      section(asked.messages.length ? "Sent with them" : "Parameters", pairs(asked.parameters)),
+      asked.dropped.length ? section("Not sent", pairs(asked.dropped)) : null,
+      section("Came back", pairs(asked.outcome)),
+    );
+  }
+
+  message(trial, { role, text, there, length, part }) {
+    const known = { system: "system", user: "user", assistant: "assistant" }[role];
+    const content = el("div", { class: "plc-text", dir: "auto" });
+    const node = el("div", { class: `plc-message plc-${known ?? "input"}` }, el("div", { class: "plc-role" }, role), content);
+    content.replaceChildren(text === "" ? el("i", { class: "plc-missing" }, "empty") : text);
+    if (there >= length) return node;
+    const button = el("button", { type: "button", class: "plc-link" });
+    const label = () => (button.textContent = `${whole(there)} of ${plural(length, "character")}: show more`);
+    button.addEventListener("click", async () => {
+      const answer = await this.ask("text", { trial, part, start: there });
+      if (answer.problem) return;
+      content.append(answer.text);
+      there = answer.end;
+      if (there < length) label();
+      else {
+        this.drawer.querySelector(".plc-content").focus({ preventScroll: true });
+        button.remove();
+      }
+    });
+    label();
+    node.append(button);
+    return node;
+  }
+}
+
+export default {
+  render({ model, el: host }) {
+    const view = new ComparisonView(model, host);
+    return () => view.close();
+  },
+};

@@ -1,0 +1,72 @@
+"""The comparison in a notebook: a widget of one script and one style sheet."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import pandas as pd
+import traitlets
+
+from promptlab.notebook.live import Live
+from promptlab.notebook.static import static_html
+
+HERE = Path(__file__).parent
+
+
+class ComparisonWidget(anywidget.AnyWidget):  # type: ignore[misc]
+    """Outputs side by side. Its state holds no rows: it answers for them."""
+
+    _esm = HERE / "compare.js"
+    _css = HERE / "compare.css"
+
+    hides = traitlets.Unicode(read_only=True).tag(sync=True)
+    """The class of the table that a saved notebook shows in place of this."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self.set_trait("hides", f"promptlab-{secrets.token_hex(6)}")
+        super().__init__()
+        self.on_msg(self._answer)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The rows that are shown, filtered and sorted: a column for each output."""
+        return self._live.table
+
+    @property
+    def marks(self) -> pd.DataFrame:
+        """The rows of this experiment that were pinned, marked or noted."""
+        return self._live.marks
+
+    def answer(self, question: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a question of the front end; `Live.answer` has the kinds."""
+        return self._live.answer(question)
+
+    def _answer(self, _: Any, question: dict[str, Any], __: Any) -> None:
+        # Front ends may deliver this from a thread of their own.
+        self.send(self.answer(question))
+
+    def __repr__(self) -> str:
+        return repr(self._live.comparison)
+
+    def _repr_html_(self) -> str:
+        return static_html(self._live)
+
+    def _repr_mimebundle_(self, **more: Any) -> Any:
+        data, metadata = super()._repr_mimebundle_(**more)
+        return {**data, "text/html": static_html(self._live)}, metadata
+
+    def _ipython_display_(self) -> None:
+        """Shows the widget, and below it a table that the widget hides while it runs.
+
+        A front end that finds a widget without its kernel says so in place of it, even
+        where the same output holds HTML: an output of its own stays readable.
+        """
+        from IPython.display import display
+
+        data, metadata = super()._repr_mimebundle_()
+        display(data, metadata=metadata, raw=True)
+        display({"text/html": static_html(self._live, name=self.hides)}, raw=True)
