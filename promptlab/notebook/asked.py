@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from promptlab.errors import SpecError
-from promptlab.money.prices import dollars
+from promptlab.money.amounts import dollars
 from promptlab.notebook.comparison import Comparison, plain
 from promptlab.notebook.facts import label, plain_text, seconds
 from promptlab.results.record import Record

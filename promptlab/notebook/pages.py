@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from promptlab.money.prices import dollars
+from promptlab.money.amounts import dollars
 from promptlab.notebook.comparison import MEASURES, Comparison
 from promptlab.notebook.facts import (
     count,
