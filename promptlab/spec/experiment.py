@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from promptlab.spec.capabilities import (
     gate,
     wire_name,
 )
+from promptlab.spec.card import experiment_html
 from promptlab.spec.dataset import RESULT_COLUMNS, Case, Dataset
 from promptlab.spec.grid import KNOWN, Grid, Variant, unknown_parameters
 from promptlab.spec.prompt import ChatMessage, Prompt, Turn
@@ -253,26 +253,7 @@ class Experiment:
         return f"Experiment({self.name!r}: {self.size})"
 
     def _repr_html_(self) -> str:
-        rows = [
-            (
-                "parameters",
-                ", ".join(
-                    f"{name} ({len(self.grid.levels(name))})"
-                    for name in self.grid.parameters
-                ),
-            ),
-            ("dataset", f"{self.dataset.name}: {', '.join(self.dataset.fields)}"),
-            *(("note", warning) for warning in self.warnings),
-        ]
-        lines = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(head)}</th>"
-            f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
-            for head, text in rows
-        )
-        return (
-            f"<b>{html.escape(self.name)}</b> · {html.escape(self.size)}"
-            f"<table>{lines}</table>"
-        )
+        return experiment_html(self)
 
     @property
     def size(self) -> str:
