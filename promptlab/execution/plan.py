@@ -16,6 +16,7 @@ from promptlab.execution.survey import Finding, Standing, survey
 from promptlab.money.amounts import dollars, thousands
 from promptlab.money.estimate import ZERO, Estimate, Range
 from promptlab.money.tokens import message_tokens
+from promptlab.spec.address import is_local
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.markup import card, escaped, facts, quiet
 
@@ -38,6 +39,8 @@ class Plan:
     """What they would be answered with: at most max_tokens, infinite without it."""
     cost_usd: Range
     """What they would cost at list price; NaN where a price is not known."""
+    unpriced: tuple[str, ...] = ()
+    """The models elsewhere that are to be called, and whose price is not known."""
 
     @cached_property
     def counts(self) -> Counter[str]:
@@ -104,7 +107,9 @@ class Plan:
         """About what the calls cost, in words."""
         low, high = self.cost_usd
         if low != low:
-            return "not known: a model has no list price; `prices=` takes one"
+            if not self.unpriced:
+                return "nothing: the models are on this machine"
+            return f"not known: {', '.join(self.unpriced)} without a list price"
         if math.isinf(high):
             return f"{dollars(low)} or more: max_tokens would bound it"
         return f"{dollars(low)} to {dollars(high)}" if high else dollars(0)
@@ -137,6 +142,13 @@ def plan(experiment: Experiment, **options: Any) -> Plan:
                     place = finding.trial // experiment.repeats % len(estimates)
                     _add_calls(estimates[place], finding)
     pricing = settings.pricing(experiment)
+    terms = [pricing.terms_now(place) for place in range(len(estimates))]
+    priced = [pricing.prices.price(of) for of in terms]
+    unpriced = [
+        of.model
+        for of, price, estimate in zip(terms, priced, estimates, strict=True)
+        if estimate.calls and price is None and not is_local(of.base_url)
+    ]
     return Plan(
         experiment,
         bytes(standings),
@@ -144,9 +156,10 @@ def plan(experiment: Experiment, **options: Any) -> Plan:
         input_tokens=_sum(estimate.input_tokens for estimate in estimates),
         output_tokens=_sum(estimate.output_tokens for estimate in estimates),
         cost_usd=_sum(
-            estimate.cost_usd(pricing.prices.price(pricing.terms_now(place)))
-            for place, estimate in enumerate(estimates)
+            estimate.cost_usd(price)
+            for price, estimate in zip(priced, estimates, strict=True)
         ),
+        unpriced=tuple(dict.fromkeys(unpriced)),
     )
 
 
@@ -180,7 +193,7 @@ def _standings(plan: Plan) -> str:
         if counts[name] or name == "new"
     )
     return (
-        "<span style='display:inline-block;width:12em;height:8px;margin-right:10px;"
+        "<span style='display:inline-block;width:160px;height:8px;margin-right:10px;"
         "border-radius:4px;overflow:hidden;white-space:nowrap;font-size:0'>"
         f"{parts}</span>{told}"
     )

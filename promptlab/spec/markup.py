@@ -16,7 +16,7 @@ LONGEST = 200
 
 CELL = (
     "text-align:left;vertical-align:top;max-width:34em;padding:4px 12px 4px 0;"
-    "white-space:pre-wrap;overflow-wrap:anywhere;background:none"
+    "white-space:pre-wrap;overflow-wrap:break-word;background:none"
 )
 NUMBER = f"{CELL};text-align:right;font-variant-numeric:tabular-nums"
 ROW = "background:none;border-bottom:1px solid rgba(128,128,128,.2)"

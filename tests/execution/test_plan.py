@@ -24,11 +24,18 @@ def test_a_plan_shows_standings_calls_tokens_and_cost() -> None:
     assert planned.cost.startswith("$")
 
 
-def test_a_plan_says_why_tokens_and_cost_are_open(client: FakeClient) -> None:
-    text = Seen(capitals().plan(client=client)._repr_html_()).text
+def test_a_plan_says_why_tokens_and_cost_are_open() -> None:
+    text = Seen(capitals().plan(base_url="http://x.test")._repr_html_()).text
 
     assert "any number out: max_tokens would bound it" in text
-    assert "not known: a model has no list price" in text
+    assert "not known: fake without a list price" in text
+
+
+def test_a_plan_for_models_on_this_machine_costs_nothing() -> None:
+    planned = capitals(model=["offline/small"]).plan()
+
+    assert planned.cost == "nothing: the models are on this machine"
+    assert planned.unpriced == ()
 
 
 def test_a_plan_of_what_is_there_makes_no_call(client: FakeClient) -> None:
