@@ -53,17 +53,17 @@ class Call:
 
 def written(value: Any, indent: str, used: int = 0) -> str:
     """A value as Python: in one line where that fits after so many characters, else
-    one item, or line of text, a line."""
+    one item, or line of text, a line. A call of several arguments has each in a line.
+    """
     one_line = _one_line(value)
-    if (
-        len(indent) + used + len(one_line.rpartition("\n")[2]) < WIDTH
-    ):  # a comma follows
+    several = isinstance(value, Call) and len(value.given) + len(value.named) > 1
+    left = WIDTH - len(indent) - used - 1  # a comma follows
+    if not several and len(one_line.rpartition("\n")[2]) <= left:
         return one_line
     inner = indent + STEP
     if isinstance(value, str) and not isinstance(value, Code):
-        return "\n".join(
-            ["(", *(inner + part for part in _pieces(value)), f"{indent})"]
-        )
+        pieces = [inner + piece for piece in _pieces(value)]
+        return "\n".join(["(", *pieces, f"{indent})"])
     if not isinstance(value, (dict, list, Call)):
         return one_line
     opening, items, closing = _parts(value)
