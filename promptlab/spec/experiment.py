@@ -134,13 +134,7 @@ class Experiment:
         repeats: int = 1,
         capabilities: Capabilities | None = None,
     ) -> None:
-        put = object.__setattr__
-        put(self, "name", _checked_name(name))
-        put(self, "grid", _grid(grid))
-        put(self, "dataset", _dataset(dataset))
-        put(self, "repeats", _checked_repeats(repeats))
-        put(self, "capabilities", capabilities)
-        self._check()
+        self._fill(name, _grid(grid), _dataset(dataset), repeats, capabilities)
         for warning in self.warnings:
             warnings.warn(f"{name}: {warning}", PromptlabWarning, stacklevel=2)
 
@@ -196,6 +190,10 @@ class Experiment:
         """The same with just these values of some parameters."""
         return self._with(grid=self.grid.only(**wanted))
 
+    def with_grid(self, grid: Grid | Mapping[str, Any]) -> Experiment:
+        """The same with another grid."""
+        return self._with(grid=_grid(grid))
+
     def limit(self, cases: slice | int) -> Experiment:
         """The same with the first `cases` cases, or a slice of them."""
         part = slice(max(0, cases)) if isinstance(cases, int) else cases
@@ -236,15 +234,15 @@ class Experiment:
         for entry in plain.get("only", ()):
             grid = grid.only(**entry)
         dataset = plain["dataset"]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PromptlabWarning)  # told when it was made
-            return cls(
-                plain["name"],
-                grid=grid,
-                dataset=Dataset(dataset["cases"], name=dataset["name"]),
-                repeats=plain["repeats"],
-                capabilities=plain.get("capabilities"),
-            )
+        made = cls.__new__(cls)  # its warnings were told when it was made
+        made._fill(
+            plain["name"],
+            grid,
+            Dataset(dataset["cases"], name=dataset["name"]),
+            plain["repeats"],
+            plain.get("capabilities"),
+        )
+        return made
 
     def __len__(self) -> int:
         return len(self.questions) * len(self.dataset) * self.repeats
@@ -272,9 +270,26 @@ class Experiment:
             "repeats": self.repeats,
             "capabilities": self.capabilities,
         }
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PromptlabWarning)  # told when it was made
-            return Experiment(self.name, **(parts | changes))
+        made = Experiment.__new__(Experiment)  # its warnings were told when it was made
+        made._fill(self.name, **(parts | changes))
+        return made
+
+    def _fill(
+        self,
+        name: object,
+        grid: Grid,
+        dataset: Dataset,
+        repeats: object,
+        capabilities: Capabilities | None,
+    ) -> None:
+        """Sets the parts, and checks them."""
+        put = object.__setattr__
+        put(self, "name", _checked_name(name))
+        put(self, "grid", grid)
+        put(self, "dataset", dataset)
+        put(self, "repeats", _checked_repeats(repeats))
+        put(self, "capabilities", capabilities)
+        self._check()
 
     @cached_property
     def _groups(self) -> list[list[Question]]:
