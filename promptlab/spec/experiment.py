@@ -469,7 +469,9 @@ class Requests:
         try:
             return self._prompts[prompt].turns(chosen.inputs)
         except SpecError as error:
-            raise SpecError(f"case {chosen.id!r}: a prompt {error}") from error
+            raise SpecError(
+                f"case {chosen.id!r}: a prompt {error}", at=("prompt",)
+            ) from error
 
 
 def chain(key: str, turns: Sequence[Turn]) -> str:
