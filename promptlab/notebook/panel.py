@@ -167,9 +167,9 @@ class Panel(widgets.VBox):  # type: ignore[misc]
             widgets.HBox([self.run, self.stop, self.told])
             .add_class("plp-row")
             .add_class("plp-plan"),
+            code,
             self._progress,
             self._below,
-            code,
         ]
 
     def _listen(self) -> None:
@@ -312,7 +312,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
                 self.told.value = _plan_line(told.plan)
                 self.code.value = told.code
             elif told.of_text:
-                self.told.value = _error("a text cannot be so: see beside it")
+                self.told.value = _error("see what is said beside the text")
             else:
                 self.told.value = _error(told.error)
             self.told.remove_class("plp-stale")
@@ -437,7 +437,8 @@ def _plan_line(plan: Plan) -> str:
     parts += [f"{counts['cached']:,} cached"] if counts["cached"] else []
     parts += [f"<b>{count(plan.calls, 'call')}</b> to make"]
     if plan.calls:
-        parts += [f"{escaped(plan.tokens)} tokens", escaped(plan.cost)]
+        parts += [f"tokens {escaped(plan.tokens)}"]
+        parts += [f"cost {escaped(plan.cost)}"]
     notes = [
         f"<br><span class='plp-quiet'>{escaped(w)}</span>"
         for w in plan.experiment.warnings[:2]
