@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -14,6 +13,7 @@ from promptlab.errors import PromptlabError, SpecError
 from promptlab.notebook.choices import Choices, Text, level_name, levels_of, texts_of
 from promptlab.notebook.code import experiment_code
 from promptlab.notebook.compare import compare
+from promptlab.notebook.controls import STYLE, fault_html
 from promptlab.notebook.facts import count, excerpt
 from promptlab.notebook.latest import Latest
 from promptlab.spec.experiment import Experiment
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from promptlab.execution.handle import Handle
     from promptlab.execution.plan import Plan
     from promptlab.results.results import Results
-
-STYLE = (Path(__file__).parent / "panel.css").read_text("utf-8")
 
 BOXES = 10
 """Values of a parameter that get a box each; more are chosen from a list."""
@@ -53,7 +51,7 @@ class Told:
 
     plan: Plan | None = None
     code: str = ""
-    error: str = ""
+    error: Exception | None = None
     of_text: bool = False
     """Whether the error is in a text."""
 
@@ -162,7 +160,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         code = widgets.Accordion([self.code], titles=("As code",), selected_index=None)
         name = escaped(source.name)
         return [
-            widgets.HTML(f"<style>{STYLE}</style><b>{name}</b>"),
+            widgets.HTML(f"{STYLE}<b>{name}</b>"),
             widgets.HBox([left, right]).add_class("plp-columns"),
             widgets.HBox([self.run, self.stop, self.told])
             .add_class("plp-row")
@@ -271,7 +269,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
             try:
                 self._choices = self._choices.with_added(text)
             except SpecError as error:
-                self._fault.value = _error(str(error))
+                self._fault.value = fault_html(error)
                 return
             self._loading = True
             try:
@@ -300,21 +298,22 @@ class Panel(widgets.VBox):  # type: ignore[misc]
             planned = experiment.plan(**self._options)
         except SpecError as error:
             of_text = error.at[:1] in (("prompt",), ("system",))
-            return Told(error=str(error), of_text=of_text)
+            return Told(error=error, of_text=of_text)
         except Exception as error:
-            return Told(error=_said(error))
+            return Told(error=error)
         return Told(planned, _code(experiment, len(choices.source.dataset)))
 
     def _tell(self, told: Told) -> None:
         with self._lock:
-            self._fault.value = _error(told.error) if told.of_text else ""
+            fault = fault_html(told.error) if told.error else ""
+            self._fault.value = fault if told.of_text else ""
             if told.plan is not None:
                 self.told.value = _plan_line(told.plan)
                 self.code.value = told.code
             elif told.of_text:
-                self.told.value = _error("see what is said beside the text")
+                self.told.value = fault_html("see what is said beside the text")
             else:
-                self.told.value = _error(told.error)
+                self.told.value = fault
             self.told.remove_class("plp-stale")
             self._show_buttons(told.plan is not None)
 
@@ -350,7 +349,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
             self._show_progress(None)
             self._show_results(results)
         except Exception as error:
-            self._progress.value = _error(_said(error))
+            self._progress.value = fault_html(error)
         finally:
             with self._lock:
                 self._handle = self._running = None
@@ -376,7 +375,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         try:
             shown = compare(results) if len(results) else widgets.HTML("no answers")
         except PromptlabError as error:
-            shown = widgets.HTML(_error(str(error)))
+            shown = widgets.HTML(fault_html(error))
         with self._lock:
             self._below.children = [shown]
             for widget in before:
@@ -452,15 +451,3 @@ def _code(experiment: Experiment, cases: int) -> str:
     part = "" if len(experiment.dataset) == cases else f"[:{len(experiment.dataset)}]"
     code = experiment_code(experiment, dataset=f"experiment.dataset{part}")
     return f"# its cases are those of the experiment at hand\n{code}"
-
-
-def _said(error: Exception) -> str:
-    """An error in one line."""
-    said = " ".join(str(error).split())
-    return (
-        said if isinstance(error, PromptlabError) else f"{type(error).__name__}: {said}"
-    )
-
-
-def _error(said: str) -> str:
-    return f"<span class='plp-error' role='alert'>{escaped(said, 600)}</span>"

@@ -81,7 +81,7 @@ class Pivot:
         rows, columns = (size - 1 for size in self.values.shape)
         return min(rows, MOST_ROWS), min(columns, MOST_COLUMNS)
 
-    @property
+    @cached_property
     def heat(self) -> np.ndarray:
         """How warm each place is, from 0 for the least to 1 for the most; NaN where
         there is nothing. Where all are alike, they are cool."""
