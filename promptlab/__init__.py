@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from promptlab.money.prices import Prices
     from promptlab.money.usage import Usage
     from promptlab.notebook.compare import compare
+    from promptlab.notebook.explore import explore
     from promptlab.notebook.marks import marks
+    from promptlab.notebook.panel import panel
     from promptlab.notebook.plots import (
         plot_cost,
         plot_heatmap,
@@ -83,9 +85,11 @@ _HOMES = {
     "Variant": "spec.grid",
     "arun": "execution.runner",
     "compare": "notebook.compare",
+    "explore": "notebook.explore",
     "find_run": "execution.records",
     "load_experiment": "files",
     "marks": "notebook.marks",
+    "panel": "notebook.panel",
     "plot_cost": "notebook.plots",
     "plot_heatmap": "notebook.plots",
     "plot_latency": "notebook.plots",
@@ -127,9 +131,11 @@ __all__ = [
     "__version__",
     "arun",
     "compare",
+    "explore",
     "find_run",
     "load_experiment",
     "marks",
+    "panel",
     "plot_cost",
     "plot_heatmap",
     "plot_latency",

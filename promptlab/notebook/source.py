@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import orjson
 import pandas as pd
 
@@ -15,6 +16,7 @@ from promptlab.results.results import Results
 from promptlab.spec.dataset import RESULT_COLUMNS
 
 if TYPE_CHECKING:
+    from promptlab.results.record import Record
     from promptlab.spec.experiment import Experiment
 
 NEEDED = ("trial", "case", "output")
@@ -22,6 +24,23 @@ NEEDED = ("trial", "case", "output")
 
 MADE = ("expected", *RESULT_COLUMNS)
 """The columns that are neither parameters, inputs nor scores."""
+
+
+class Records(Protocol):
+    """The records behind the rows of a table."""
+
+    def __getitem__(self, place: int) -> Record: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The records behind some of the rows."""
+
+    records: Records
+    places: np.ndarray
+
+    def __getitem__(self, place: int) -> Record:
+        return self.records[int(self.places[place])]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,16 +56,18 @@ class Source:
     """One row for each trial, with an index from 0."""
     experiment: Experiment | None = None
     """What was run, where that is known."""
-    results: Results | None = None
-    """What the run gave, where the table is taken from that."""
+    results: Records | None = None
+    """The records of the run, where the table is taken from one."""
 
     @classmethod
-    def of(cls, given: Results | pd.DataFrame) -> Source:
+    def of(cls, given: Results | pd.DataFrame | Source) -> Source:
         """The source in results, or in a table such as `read_results` gives.
 
         Raises:
             SpecError: it is neither, or lacks a column.
         """
+        if isinstance(given, Source):
+            return given
         if isinstance(given, Results):
             return cls(given.table, given.experiment, given)
         if not isinstance(given, pd.DataFrame):
@@ -65,6 +86,12 @@ class Source:
         if twice := table.columns[table.columns.duplicated()].tolist():
             raise SpecError(f"the table has two columns {twice[0]!r}; rename one")
         return cls(table)
+
+    def part(self, places: np.ndarray) -> Source:
+        """Some of its rows, by their places."""
+        table = self.table.iloc[places].reset_index(drop=True)
+        records = None if self.results is None else Part(self.results, places)
+        return Source(table, self.experiment, records)
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import orjson
@@ -18,18 +17,15 @@ from promptlab.errors import SpecError, did_you_mean
 from promptlab.money.amounts import dollars
 from promptlab.money.usage import Usage
 from promptlab.results.answers import Answers
+from promptlab.results.card import results_html
 from promptlab.results.costs import Pricing, unpriced_models
 from promptlab.results.exports import write
 from promptlab.results.record import Failure, Record
-from promptlab.results.table import TOKENS, build_table, texts
+from promptlab.results.table import TOKENS, build_table, plain, texts
 from promptlab.spec.experiment import Experiment, Trial
 from promptlab.spec.prompt import Turn
 
 Status = Literal["complete", "interrupted", "stopped", "running"]
-
-SHOWN_ROWS = 10
-SHOWN_INPUTS = 2
-"""Of results in a notebook: rows, and the most inputs that are shown among them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,30 +194,23 @@ class Results:
         trial: Trial = self.experiment.trials[int(row["trial"])]
         return Record(
             trial=trial,
-            output=_value(row["output"]),
-            finish_reason=_value(row["finish_reason"]),
-            usage=Usage(*(_value(row[name]) for name in TOKENS)),
-            latency_s=_value(row["latency_s"]),
-            cost_usd=_value(row["cost_usd"]),
-            billed_usd=_value(row["billed_usd"]),
+            output=plain(row["output"]),
+            finish_reason=plain(row["finish_reason"]),
+            usage=Usage(*(plain(row[name]) for name in TOKENS)),
+            latency_s=plain(row["latency_s"]),
+            cost_usd=plain(row["cost_usd"]),
+            billed_usd=plain(row["billed_usd"]),
             cached=bool(row["cached"]),
             error=self.failures.get(trial.index),
-            key=_value(row["key"]),
-            turns=self._turns(trial, _value(row["output"])),
+            key=plain(row["key"]),
+            turns=self._turns(trial, plain(row["output"])),
         )
 
     def __repr__(self) -> str:
         return f"Results({self.experiment.name!r}: {self.headline})"
 
     def _repr_html_(self) -> str:
-        shown = self._table[self._telling_columns()].head(SHOWN_ROWS)
-        rest = len(self._table) - len(shown)
-        return (
-            f"<p><b>{html.escape(self.experiment.name)}</b> · "
-            f"{html.escape(self.headline)}</p>"
-            + _html_table(shown)
-            + (f"<p>and {rest:,} more rows in <code>.table</code></p>" if rest else "")
-        )
+        return results_html(self)
 
     def _turns(self, trial: Trial, output: str | None) -> tuple[Turn, ...]:
         """What was said in a trial, call by call, as far as it came."""
@@ -234,16 +223,11 @@ class Results:
             for messages, answer in itertools.zip_longest(asked, answers, fillvalue=())
         )
 
-    def _telling_columns(self) -> list[str]:
-        """The columns worth showing: parameters that vary, inputs if they are few."""
-        grid, dataset = self.experiment.grid, self.experiment.dataset
-        columns = [p for p in grid.parameters if len(grid.levels(p)) > 1]
-        columns.append("case")
-        columns += dataset.fields if len(dataset.fields) <= SHOWN_INPUTS else ()
-        columns += ["expected"] if dataset.has_expected else []
-        columns += ["repeat"] if self.experiment.repeats > 1 else []
-        columns += ["output", "finish_reason", "output_tokens", "latency_s", "cached"]
-        return columns + (["error"] if self.failures else [])
+    @property
+    def varying(self) -> list[str]:
+        """The parameters that have more than one value."""
+        grid = self.experiment.grid
+        return [p for p in grid.parameters if len(grid.used(p)) > 1]
 
     @cached_property
     def headline(self) -> str:
@@ -280,8 +264,7 @@ class Results:
 
     def _groups(self, by: str | Sequence[str] | None) -> list[str]:
         if by is None:
-            parameters = self.experiment.grid.parameters
-            return [p for p in parameters if len(self.experiment.grid.levels(p)) > 1]
+            return self.varying
         groups = [by] if isinstance(by, str) else list(by)
         for group in groups:
             if group not in self._table:
@@ -302,38 +285,3 @@ def _groupable(values: pd.Series[Any]) -> pd.Series[Any]:
             orjson.dumps(value).decode() if isinstance(value, (list, dict)) else value
         )
     )
-
-
-CELL = (
-    "text-align:left;vertical-align:top;max-width:28em;"
-    "white-space:pre-wrap;overflow-wrap:break-word"
-)
-
-
-def _html_table(table: pd.DataFrame) -> str:
-    """A table that needs neither script nor style sheet."""
-    head = "".join(f"<th style='{CELL}'>{html.escape(str(c))}</th>" for c in table)
-    body = "".join(
-        "<tr>"
-        + "".join(f"<td style='{CELL}'>{_html_cell(value)}</td>" for value in row)
-        + "</tr>"
-        for row in table.itertuples(index=False)
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _html_cell(value: Any) -> str:
-    value = _value(value)
-    if value is None:
-        return "–"
-    text = f"{value:.3g}" if isinstance(value, float) else str(value)
-    return html.escape(text if len(text) <= 200 else text[:199] + "…", quote=True)
-
-
-def _value(value: Any) -> Any:
-    """A table's value as Python's own, None where it is missing."""
-    if isinstance(value, (list, dict)):
-        return value
-    if value is None or value is pd.NA or value != value:
-        return None
-    return cast(Any, value).item() if hasattr(value, "item") else value

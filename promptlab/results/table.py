@@ -7,7 +7,7 @@ grid and the dataset in bulk; what came back is taken over from the answers' col
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -54,6 +54,15 @@ def trial_columns(experiment: Experiment, rows: np.ndarray) -> dict[str, Any]:
         **_case_columns(experiment, case),
         "repeat": repeat,
     }
+
+
+def plain(value: Any) -> Any:
+    """A table's value as Python's own, None where it is missing."""
+    if isinstance(value, (list, dict)):
+        return value
+    if value is None or value is pd.NA or value != value:
+        return None
+    return cast(Any, value).item() if hasattr(value, "item") else value
 
 
 def column(name: str, values: Sequence[Any]) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from promptlab.spec.capabilities import (
     gate,
     wire_name,
 )
+from promptlab.spec.card import experiment_html
 from promptlab.spec.dataset import RESULT_COLUMNS, Case, Dataset
 from promptlab.spec.grid import KNOWN, Grid, Variant, unknown_parameters
 from promptlab.spec.prompt import ChatMessage, Prompt, Turn
@@ -134,13 +134,7 @@ class Experiment:
         repeats: int = 1,
         capabilities: Capabilities | None = None,
     ) -> None:
-        put = object.__setattr__
-        put(self, "name", _checked_name(name))
-        put(self, "grid", _grid(grid))
-        put(self, "dataset", _dataset(dataset))
-        put(self, "repeats", _checked_repeats(repeats))
-        put(self, "capabilities", capabilities)
-        self._check()
+        self._fill(name, _grid(grid), _dataset(dataset), repeats, capabilities)
         for warning in self.warnings:
             warnings.warn(f"{name}: {warning}", PromptlabWarning, stacklevel=2)
 
@@ -196,6 +190,10 @@ class Experiment:
         """The same with just these values of some parameters."""
         return self._with(grid=self.grid.only(**wanted))
 
+    def with_grid(self, grid: Grid | Mapping[str, Any]) -> Experiment:
+        """The same with another grid."""
+        return self._with(grid=_grid(grid))
+
     def limit(self, cases: slice | int) -> Experiment:
         """The same with the first `cases` cases, or a slice of them."""
         part = slice(max(0, cases)) if isinstance(cases, int) else cases
@@ -236,15 +234,15 @@ class Experiment:
         for entry in plain.get("only", ()):
             grid = grid.only(**entry)
         dataset = plain["dataset"]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PromptlabWarning)  # told when it was made
-            return cls(
-                plain["name"],
-                grid=grid,
-                dataset=Dataset(dataset["cases"], name=dataset["name"]),
-                repeats=plain["repeats"],
-                capabilities=plain.get("capabilities"),
-            )
+        made = cls.__new__(cls)  # its warnings were told when it was made
+        made._fill(
+            plain["name"],
+            grid,
+            Dataset(dataset["cases"], name=dataset["name"]),
+            plain["repeats"],
+            plain.get("capabilities"),
+        )
+        return made
 
     def __len__(self) -> int:
         return len(self.questions) * len(self.dataset) * self.repeats
@@ -253,26 +251,7 @@ class Experiment:
         return f"Experiment({self.name!r}: {self.size})"
 
     def _repr_html_(self) -> str:
-        rows = [
-            (
-                "parameters",
-                ", ".join(
-                    f"{name} ({len(self.grid.levels(name))})"
-                    for name in self.grid.parameters
-                ),
-            ),
-            ("dataset", f"{self.dataset.name}: {', '.join(self.dataset.fields)}"),
-            *(("note", warning) for warning in self.warnings),
-        ]
-        lines = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(head)}</th>"
-            f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
-            for head, text in rows
-        )
-        return (
-            f"<b>{html.escape(self.name)}</b> · {html.escape(self.size)}"
-            f"<table>{lines}</table>"
-        )
+        return experiment_html(self)
 
     @property
     def size(self) -> str:
@@ -291,9 +270,26 @@ class Experiment:
             "repeats": self.repeats,
             "capabilities": self.capabilities,
         }
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PromptlabWarning)  # told when it was made
-            return Experiment(self.name, **(parts | changes))
+        made = Experiment.__new__(Experiment)  # its warnings were told when it was made
+        made._fill(self.name, **(parts | changes))
+        return made
+
+    def _fill(
+        self,
+        name: object,
+        grid: Grid,
+        dataset: Dataset,
+        repeats: object,
+        capabilities: Capabilities | None,
+    ) -> None:
+        """Sets the parts, and checks them."""
+        put = object.__setattr__
+        put(self, "name", _checked_name(name))
+        put(self, "grid", grid)
+        put(self, "dataset", dataset)
+        put(self, "repeats", _checked_repeats(repeats))
+        put(self, "capabilities", capabilities)
+        self._check()
 
     @cached_property
     def _groups(self) -> list[list[Question]]:
@@ -473,7 +469,9 @@ class Requests:
         try:
             return self._prompts[prompt].turns(chosen.inputs)
         except SpecError as error:
-            raise SpecError(f"case {chosen.id!r}: a prompt {error}") from error
+            raise SpecError(
+                f"case {chosen.id!r}: a prompt {error}", at=("prompt",)
+            ) from error
 
 
 def chain(key: str, turns: Sequence[Turn]) -> str:

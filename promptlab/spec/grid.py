@@ -161,6 +161,13 @@ class Grid:
         """The levels of one parameter, in the order given."""
         return self._levels[parameter]
 
+    def used(self, parameter: str) -> tuple[Level, ...]:
+        """Those of its levels that a variant has: all, but for what `exclude` and
+        `only` leave out."""
+        used = {id(variant.levels[parameter]) for variant in self.variants}
+        levels = {id(level): level for level in self._levels[parameter]}
+        return tuple(level for place, level in levels.items() if place in used)
+
     def only(self, /, **wanted: Any) -> Grid:
         """The grid with just these labels or values of some parameters."""
         wanted = canonical(wanted)

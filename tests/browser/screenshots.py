@@ -39,7 +39,10 @@ VIEWS = {
     "lengths": "pl.plot_lengths(wide, by='prompt')",
     "latency": "pl.plot_latency(wide, by='prompt')",
     "heatmap": "pl.plot_heatmap(wide, rows='prompt', columns='system')",
+    "panel": "pl.panel(texts)",
+    "explorer": "pl.explore(wide)",
     "card": "tickets",
+    "plan": "tickets.plan(prices={'offline/*': {'input': 1, 'output': 4}})",
     "results": "wide",
 }
 """Of each picture, the last line of the cell that it shows."""

@@ -1,0 +1,134 @@
+"""The card of results: what a notebook shows for them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from promptlab.money.amounts import dollars
+from promptlab.results.table import plain
+from promptlab.spec.markup import card, escaped, quiet, table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from promptlab.results.results import Results
+
+GROUPS = 12
+FAILURES = 5
+ROWS = 10
+INPUTS = 2
+"""Rows of the summary, kinds of failure, rows of the table, and the most inputs that
+are shown among its columns."""
+
+
+def results_html(results: Results) -> str:
+    """The totals, the means of what varies, failures by their kind, and first rows."""
+    return card(
+        escaped(results.experiment.name),
+        escaped(results.headline, 600),
+        _summary(results),
+        _failures(results),
+        _rows(results),
+    )
+
+
+def _summary(results: Results) -> str:
+    """Means for each combination of what varies; nothing where nothing does."""
+    names = results.varying
+    if not names or not len(results):
+        return ""
+    # Grouping keeps the order of the table: the first cases have all variants.
+    found = results.summary().reset_index()
+    columns = {
+        "trials": "trials",
+        "failed": "failed",
+        "truncated": "cut off",
+        "mean_output_tokens": "tokens out",
+        "mean_latency_s": "latency",
+        "mean_cost_usd": "cost",
+    }
+    for name in ("failed", "truncated", "mean_cost_usd"):
+        if not found[name].fillna(0).any():
+            del columns[name]
+    rest = len(found) - GROUPS
+    rows = [
+        [
+            *(_text(plain(row[name])) for name in names),
+            *(_number(name, plain(row[name])) for name in columns),
+        ]
+        for _, row in found.head(GROUPS).iterrows()
+    ]
+    head = [*(escaped(name, 60) for name in names), *columns.values()]
+    made = table(head, rows, numbers=range(len(names), len(head)))
+    more = f"<p>and {rest:,} more in <code>.summary()</code></p>" if rest > 0 else ""
+    return made + more
+
+
+def _failures(results: Results) -> str:
+    """How often each kind of failure came, the most frequent first."""
+    if not results.failures:
+        return ""
+    kinds = Counter(failure.summary for failure in results.failures.values())
+    rows = [
+        [f"{number:,}", escaped(said, 300)]
+        for said, number in kinds.most_common(FAILURES)
+    ]
+    rest = len(kinds) - FAILURES
+    more = f"<p>and {rest:,} other kinds in <code>.errors</code></p>"
+    return table(["failed", "why"], rows, numbers=[0]) + more * (rest > 0)
+
+
+def _rows(results: Results) -> str:
+    shown = results.table[_telling_columns(results)].head(ROWS)
+    rest = len(results) - len(shown)
+    made = table(
+        [escaped(str(name), 60) for name in shown],
+        [[_text(plain(v)) for v in row] for row in shown.itertuples(index=False)],
+        numbers=list(_numeric(shown)),
+    )
+    more = f"<p>and {rest:,} more rows in <code>.table</code></p>" if rest else ""
+    return made + more
+
+
+def _telling_columns(results: Results) -> list[str]:
+    """The columns worth showing: parameters that vary, inputs if they are few."""
+    dataset = results.experiment.dataset
+    columns = [*results.varying, "case"]
+    columns += dataset.fields if len(dataset.fields) <= INPUTS else ()
+    columns += ["expected"] if dataset.has_expected else []
+    columns += ["repeat"] if results.experiment.repeats > 1 else []
+    columns += ["output", "finish_reason", "output_tokens", "latency_s", "cached"]
+    return columns + (["error"] if results.failures else [])
+
+
+def _numeric(shown: pd.DataFrame) -> Iterator[int]:
+    for place, name in enumerate(shown):
+        if name in ("output_tokens", "latency_s"):
+            yield place
+
+
+def _number(name: str, value: Any) -> str:
+    if value is None:
+        return "–"
+    if name == "mean_cost_usd":
+        return dollars(value)
+    if name == "mean_latency_s":
+        return f"{value:.3g} s"
+    if isinstance(value, float) and value < 100:
+        return f"{value:.3g}"
+    return f"{value:,.0f}"
+
+
+def _text(value: Any) -> str:
+    """A value of the table; lists and objects as JSON."""
+    if value is None:
+        return quiet("–")
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, (list, dict)):
+        return escaped(orjson.dumps(value).decode())
+    return escaped(str(value))
