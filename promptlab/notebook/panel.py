@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from promptlab.errors import PromptlabError, SpecError
+from promptlab.notebook.background import Background
 from promptlab.notebook.choices import Choices, Text, level_name, levels_of, texts_of
 from promptlab.notebook.code import experiment_code
 from promptlab.notebook.compare import compare
-from promptlab.notebook.controls import STYLE, fault_html
-from promptlab.notebook.facts import count, excerpt
+from promptlab.notebook.controls import STYLE, fault_html, plan_line
+from promptlab.notebook.facts import excerpt
 from promptlab.notebook.latest import Latest
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.markup import escaped
@@ -30,9 +31,7 @@ BOXES = 10
 CASES_IN_CODE = 20
 """Cases that are written out; of more, the code takes those at hand."""
 
-NOTES = 2
 LONGEST_VALUE = 40
-"""Warnings that are shown, and characters of a value."""
 
 
 def panel(experiment: Experiment, **options: Any) -> Panel:
@@ -65,10 +64,14 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         self._lock = threading.RLock()
         self._loading = False
         self._choices = Choices.all_of(experiment)
-        self._handle: Handle | None = None
-        self._stopping = False
         self._results: Results | None = None
         self._latest = Latest(self._told, self._tell)
+        self._background = Background(
+            going=self._show_progress,
+            done=self._show_results,
+            failed=self._show_failure,
+            over=self._plan,
+        )
         self._make_controls()
         super().__init__(self._laid_out())
         self.add_class("promptlab-panel")
@@ -94,10 +97,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]
     def settle(self, timeout_s: float | None = None) -> bool:
         """Waits until what is told is up to date and no run goes on; whether that
         came."""
-        running = self._running
-        if running is not None:
-            running.join(timeout_s)
-        return self._latest.settle(timeout_s) and not (running and running.is_alive())
+        self._background.wait(timeout_s)
+        return self._latest.settle(timeout_s) and not self._background.running
 
     # The controls.
 
@@ -144,7 +145,6 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         self._progress = widgets.HTML()
         self._boxes = widgets.VBox()
         self._below = widgets.VBox()
-        self._running: threading.Thread | None = None
 
     def _laid_out(self) -> list[Any]:
         source = self._choices.source
@@ -178,7 +178,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         self.restore.on_click(lambda _: self._restore())
         self.add.on_click(lambda _: self._keep_both())
         self.run.on_click(lambda _: self._start())
-        self.stop.on_click(lambda _: self._stop())
+        self.stop.on_click(lambda _: self._background.stop())
 
     def _show_values(self) -> None:
         """A line for each parameter, and what can be edited; again when a value was
@@ -308,65 +308,34 @@ class Panel(widgets.VBox):  # type: ignore[misc]
             fault = fault_html(told.error) if told.error else ""
             self._fault.value = fault if told.of_text else ""
             if told.plan is not None:
-                self.told.value = _plan_line(told.plan)
+                self.told.value = plan_line(told.plan)
                 self.code.value = told.code
             elif told.of_text:
                 self.told.value = fault_html("see what is said beside the text")
             else:
                 self.told.value = fault
             self.told.remove_class("plp-stale")
-            self._show_buttons(told.plan is not None)
-
-    def _show_buttons(self, can_run: bool) -> None:
-        running = self._running is not None and self._running.is_alive()
-        self.run.disabled = running or not can_run
-        self.stop.disabled = not running or self._stopping
+            self._show_buttons(can_run=told.plan is not None)
 
     # Runs.
 
     def _start(self) -> None:
         with self._lock:
-            if self._running is not None and self._running.is_alive():
-                return
-            self._stopping = False
-            self.run.disabled, self.stop.disabled = True, False
-            self._progress.value = "<span class='plp-quiet'>starting …</span>"
-            self._running = threading.Thread(
-                target=self._run, args=(self._choices,), daemon=True
-            )
-            self._running.start()
+            choices = self._choices
+            if self._background.start(lambda: choices.experiment, self._options):
+                self._progress.value = "<span class='plp-quiet'>starting …</span>"
+                self._show_buttons(can_run=True)
 
-    def _run(self, choices: Choices) -> None:
-        """One run from its start to the comparison, in a thread of its own."""
-        try:
-            options = {**self._options, "progress": self._show_progress}
-            handle = choices.experiment.start(**options)
-            with self._lock:
-                self._handle = handle
-                if self._stopping:
-                    handle.cancel()
-            results = handle.result()
-            self._show_progress(None)
-            self._show_results(results)
-        except Exception as error:
-            self._progress.value = fault_html(error)
-        finally:
-            with self._lock:
-                self._handle = self._running = None
-                self.stop.disabled = True
-                self._plan()
+    def _show_buttons(self, *, can_run: bool) -> None:
+        running = self._background.running
+        self.run.disabled = running or not can_run
+        self.stop.disabled = not running
 
-    def _stop(self) -> None:
-        """Ends the run; pressed again, what is under way is given up."""
-        with self._lock:
-            self._stopping = True
-            if self._handle is not None:
-                self._handle.cancel()
+    def _show_progress(self, handle: Handle) -> None:
+        self._progress.value = handle._repr_html_()
 
-    def _show_progress(self, _: Any) -> None:
-        with self._lock:
-            if self._handle is not None:
-                self._progress.value = self._handle._repr_html_()
+    def _show_failure(self, error: Exception) -> None:
+        self._progress.value = fault_html(error)
 
     def _show_results(self, results: Results) -> None:
         with self._lock:
@@ -428,21 +397,6 @@ def _wide(height: str) -> Any:
 
 def _flex(flex: str) -> Any:
     return widgets.Layout(flex=flex)
-
-
-def _plan_line(plan: Plan) -> str:
-    counts = plan.counts
-    parts = [f"<b>{count(len(plan.standings), 'trial')}</b>"]
-    parts += [f"{counts['cached']:,} cached"] if counts["cached"] else []
-    parts += [f"<b>{count(plan.calls, 'call')}</b> to make"]
-    if plan.calls:
-        parts += [f"tokens {escaped(plan.tokens)}"]
-        parts += [f"cost {escaped(plan.cost)}"]
-    notes = [
-        f"<br><span class='plp-quiet'>{escaped(w)}</span>"
-        for w in plan.experiment.warnings[:2]
-    ]
-    return f"<span class='mathjax_ignore'>{' · '.join(parts)}{''.join(notes)}</span>"
 
 
 def _code(experiment: Experiment, cases: int) -> str:

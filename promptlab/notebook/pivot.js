@@ -31,7 +31,6 @@ class Table {
     this.root = root;
     this.at = [0, 0];
     root.classList.add("promptlab-pivot");
-    root.dataset.lmSuppressShortcuts = "true"; // keys here are not the notebook's
     this.draw();
   }
 
@@ -82,6 +81,7 @@ class Table {
       {
         type: "button",
         tabindex: -1,
+        "data-lm-suppress-shortcuts": "true", // its keys are not the notebook's
         "aria-label": `${where}: ${place.text}, ${of}; open`,
         title: `${where}: ${of}`,
         onclick: () => {
