@@ -14,7 +14,7 @@ from promptlab.notebook.background import Background
 from promptlab.notebook.choices import Choices, Text, level_name, levels_of, texts_of
 from promptlab.notebook.code import experiment_code
 from promptlab.notebook.compare import compare
-from promptlab.notebook.controls import STYLE, fault_html, plan_line
+from promptlab.notebook.controls import fault_html, plan_line, style_html
 from promptlab.notebook.facts import excerpt
 from promptlab.notebook.latest import Latest
 from promptlab.spec.experiment import Experiment
@@ -162,7 +162,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         code = widgets.Accordion([self.code], titles=("As code",), selected_index=None)
         name = escaped(source.name)
         return [
-            widgets.HTML(f"{STYLE}<b>{name}</b>"),
+            widgets.HTML(f"{style_html()}<b>{name}</b>"),
             widgets.HBox([left, right]).add_class("plp-columns"),
             widgets.HBox([self.run_button, self.stop_button, self.told])
             .add_class("plp-row")

@@ -12,7 +12,7 @@ import ipywidgets as widgets
 from promptlab.errors import SpecError
 from promptlab.notebook.background import Background
 from promptlab.notebook.code import experiment_code
-from promptlab.notebook.controls import STYLE, fault_html, plan_line
+from promptlab.notebook.controls import fault_html, plan_line, style_html
 from promptlab.notebook.latest import Latest
 from promptlab.notebook.talk import Column, Heard, Talk, heard, talk_html
 from promptlab.spec.experiment import Experiment
@@ -137,7 +137,7 @@ class Playground(widgets.VBox):  # type: ignore[misc]
         self.system = widgets.Textarea(
             system, placeholder="System message (none)", layout=_wide("44px")
         )
-        self.columns = widgets.HBox().add_class("plp-columns")
+        self.columns = widgets.HBox().add_class("plp-sides")
         self.add_button = widgets.Button(
             description="Add a column", icon="plus", layout=button
         )
@@ -181,7 +181,7 @@ class Playground(widgets.VBox):  # type: ignore[misc]
         ]
         code = widgets.Accordion([self.code], titles=("As code",), selected_index=None)
         return [
-            widgets.HTML(STYLE, layout=widgets.Layout(display="none")),
+            widgets.HTML(style_html(), layout=widgets.Layout(display="none")),
             self.system,
             self.columns,
             widgets.HBox([self.add_button]).add_class("plp-row"),
@@ -366,6 +366,7 @@ class ColumnControls(widgets.VBox):  # type: ignore[misc]
             ],
             layout=widgets.Layout(flex="1 1 200px"),
         )
+        self.add_class("plp-side")
 
     @property
     def column(self) -> Column:

@@ -21,6 +21,9 @@ from promptlab.spec.markup import CELL, QUIET, ROW, escaped
 from promptlab.spec.prompt import Prompt
 
 NAME = "playground"
+
+SAID = "background:rgba(128,128,128,.09)"
+WHOLE = f"{CELL};max-width:none;padding-left:8px"
 LONGEST = 20_000
 """Characters of a message that are shown."""
 
@@ -149,7 +152,7 @@ def talk_html(talk: Talk, answers: Sequence[Heard]) -> str:
     for turn, messages in enumerate(talk.experiment.trials[0].turns):
         asked = escaped(messages[-1]["content"], LONGEST)
         lines.append(
-            f"<tr style='{ROW}'><td colspan='{wide}' style='{CELL};max-width:none'>"
+            f"<tr style='{ROW};{SAID}'><td colspan='{wide}' style='{WHOLE}'>"
             f"<span style='{QUIET}'>you</span> {asked}</td></tr>"
         )
         replies = "".join(
