@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
 NOTES = 2
 """Warnings that are shown beside a plan."""
 
-STYLE = f"<style>{(Path(__file__).parent / 'panel.css').read_text('utf-8')}</style>"
-"""What a panel of the class `promptlab-panel` looks like."""
+
+@cache
+def style_html() -> str:
+    """What a panel of the class `promptlab-panel` looks like."""
+    return f"<style>{(Path(__file__).parent / 'panel.css').read_text('utf-8')}</style>"
 
 
 def fault_html(fault: str | Exception) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from promptlab.errors import PromptlabError, SpecError
 from promptlab.notebook.compare import compare
-from promptlab.notebook.controls import STYLE, fault_html
+from promptlab.notebook.controls import fault_html, style_html
 from promptlab.notebook.facts import count, excerpt
 from promptlab.notebook.pivot import Groups, Pivot, Pivots, first_choice
 from promptlab.notebook.pivot_view import pivot_html, told
@@ -88,7 +88,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         bar = widgets.HBox([self.rows, self.columns, self.measure]).add_class("plp-row")
         super().__init__(
             [
-                widgets.HTML(STYLE, layout=widgets.Layout(display="none")),
+                widgets.HTML(style_html(), layout=widgets.Layout(display="none")),
                 bar,
                 self.pivot_table,
                 widgets.HBox([self._said, self.close_button]).add_class("plp-row"),

@@ -14,7 +14,7 @@ from promptlab.notebook.background import Background
 from promptlab.notebook.choices import Choices, Text, level_name, levels_of, texts_of
 from promptlab.notebook.code import experiment_code
 from promptlab.notebook.compare import compare
-from promptlab.notebook.controls import STYLE, fault_html, plan_line
+from promptlab.notebook.controls import fault_html, plan_line, style_html
 from promptlab.notebook.facts import excerpt
 from promptlab.notebook.latest import Latest
 from promptlab.spec.experiment import Experiment
@@ -121,20 +121,20 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         """Which text is edited."""
         self.editor = widgets.Textarea(layout=_wide("132px"))
         button = widgets.Layout(width="auto")
-        self.restore = widgets.Button(
+        self.restore_button = widgets.Button(
             description="Restore",
             tooltip="Undo the changes of this text",
             layout=button,
         )
-        self.add = widgets.Button(
+        self.keep_button = widgets.Button(
             description="Keep both",
             tooltip="Make the changed text a value of its own",
             layout=button,
         )
-        self.run = widgets.Button(
+        self.run_button = widgets.Button(
             description="Run", icon="play", button_style="primary", layout=button
         )
-        self.stop = widgets.Button(
+        self.stop_button = widgets.Button(
             description="Stop", icon="stop", disabled=True, layout=button
         )
         self.code = widgets.Textarea(layout=_wide("260px"))
@@ -155,14 +155,16 @@ class Panel(widgets.VBox):  # type: ignore[misc]
             ]
         )
         left = widgets.VBox([self._boxes, size], layout=_flex("1 1 340px"))
-        top = widgets.HBox([self.text, self.restore, self.add]).add_class("plp-row")
+        top = widgets.HBox(
+            [self.text, self.restore_button, self.keep_button]
+        ).add_class("plp-row")
         right = widgets.VBox([top, self.editor, self._fault], layout=_flex("1 1 400px"))
         code = widgets.Accordion([self.code], titles=("As code",), selected_index=None)
         name = escaped(source.name)
         return [
-            widgets.HTML(f"{STYLE}<b>{name}</b>"),
+            widgets.HTML(f"{style_html()}<b>{name}</b>"),
             widgets.HBox([left, right]).add_class("plp-columns"),
-            widgets.HBox([self.run, self.stop, self.told])
+            widgets.HBox([self.run_button, self.stop_button, self.told])
             .add_class("plp-row")
             .add_class("plp-plan"),
             code,
@@ -175,10 +177,10 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         self.repeats.observe(self._changed, "value")
         self.text.observe(lambda _: self._show_text(), "value")
         self.editor.observe(self._typed, "value")
-        self.restore.on_click(lambda _: self._restore())
-        self.add.on_click(lambda _: self._keep_both())
-        self.run.on_click(lambda _: self._start())
-        self.stop.on_click(lambda _: self._background.stop())
+        self.restore_button.on_click(lambda _: self._restore())
+        self.keep_button.on_click(lambda _: self._keep_both())
+        self.run_button.on_click(lambda _: self._start())
+        self.stop_button.on_click(lambda _: self._background.stop())
 
     def _show_values(self) -> None:
         """A line for each parameter, and what can be edited; again when a value was
@@ -253,8 +255,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]
     def _show_edited(self) -> None:
         text = self.text.value
         edited = text in self._choices.edits
-        self.restore.disabled = not edited
-        self.add.disabled = not (edited and self._choices.can_add(text))
+        self.restore_button.disabled = not edited
+        self.keep_button.disabled = not (edited and self._choices.can_add(text))
 
     def _restore(self) -> None:
         with self._lock:
@@ -328,8 +330,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]
 
     def _show_buttons(self, *, can_run: bool) -> None:
         running = self._background.running
-        self.run.disabled = running or not can_run
-        self.stop.disabled = not running
+        self.run_button.disabled = running or not can_run
+        self.stop_button.disabled = not running
 
     def _show_progress(self, handle: Handle) -> None:
         self._progress.value = handle._repr_html_()

@@ -44,7 +44,7 @@ def shown(client: FakeClient) -> Iterator[Panel]:
     made = panel(experiment(), client=client)
     assert made.settle(WAIT_S)
     yield made
-    made.stop.click()
+    made.stop_button.click()
     made.settle(WAIT_S)
 
 
@@ -60,8 +60,8 @@ def fault(shown: Panel) -> str:
 
 def test_the_plan_of_all_of_it_is_told_at_first(shown: Panel) -> None:
     assert told(shown).startswith("16 trials · 16 calls to make · ")
-    assert not shown.run.disabled
-    assert shown.stop.disabled
+    assert not shown.run_button.disabled
+    assert shown.stop_button.disabled
     assert repr(shown) == "Panel('capitals')"
 
 
@@ -81,7 +81,7 @@ def test_without_a_value_there_is_no_run(shown: Panel) -> None:
         box.value = False
 
     assert told(shown) == "choose at least one temperature"
-    assert shown.run.disabled
+    assert shown.run_button.disabled
     with pytest.raises(pl.SpecError):
         _ = shown.experiment
 
@@ -99,25 +99,25 @@ def test_many_values_are_chosen_from_a_list(client: FakeClient) -> None:
 def test_an_edited_prompt_is_asked_under_its_name(
     shown: Panel, client: FakeClient
 ) -> None:
-    shown.run.click()
+    shown.run_button.click()
     told(shown)
 
     shown.editor.value = "Find {{city}}."
 
     assert told(shown).startswith("16 trials · 8 cached · 8 calls")
-    shown.run.click()
+    shown.run_button.click()
     assert shown.settle(WAIT_S)
     asked = [r.body["messages"][-1]["content"] for r in client.requests[-8:]]
     assert {text[:5] for text in asked} == {"Find "}
-    shown.restore.click()
+    shown.restore_button.click()
     assert shown.editor.value == "Where is {{city}}?"
     assert told(shown).startswith("16 trials · 16 cached · 0 calls")
 
 
 def test_an_edited_prompt_can_stand_beside_the_old_one(shown: Panel) -> None:
-    assert shown.add.disabled
+    assert shown.keep_button.disabled
     shown.editor.value = "Find {{city}}."
-    shown.add.click()
+    shown.keep_button.click()
 
     assert told(shown).startswith("24 trials")
     assert [box.description for box in shown.values["prompt"]] == [
@@ -146,10 +146,10 @@ def test_what_is_wrong_with_a_prompt_is_told_beside_it(
     shown.editor.value = text
 
     assert said in fault(shown)
-    assert shown.run.disabled
+    assert shown.run_button.disabled
     shown.editor.value = "{{city}}"
     assert fault(shown) == ""
-    assert not shown.run.disabled
+    assert not shown.run_button.disabled
 
 
 def test_a_run_gives_results_and_shows_them_side_by_side(
@@ -157,7 +157,7 @@ def test_a_run_gives_results_and_shows_them_side_by_side(
 ) -> None:
     assert shown.results is None
 
-    shown.run.click()
+    shown.run_button.click()
 
     assert told(shown).startswith("16 trials · 16 cached · 0 calls")
     assert shown.results is not None
@@ -165,7 +165,7 @@ def test_a_run_gives_results_and_shows_them_side_by_side(
     (comparison,) = shown._below.children
     assert repr(comparison) == "Comparison(8 rows × 2)"
     assert "16/16" in Seen(shown._progress.value).text
-    shown.run.click()
+    shown.run_button.click()
     told(shown)
     assert client.calls == 16
     assert shown._below.children[0] is not comparison
@@ -175,16 +175,16 @@ def test_stopping_keeps_what_was_answered() -> None:
     client = FakeClient(held=lambda request: client.calls > 3)
     shown = panel(experiment(), client=client, max_concurrency=1)
     told(shown)
-    shown.run.click()
+    shown.run_button.click()
     client.wait_for_calls(4)
-    assert shown.run.disabled
-    shown.stop.click()
-    shown.stop.click()  # the call in flight would never come
+    assert shown.run_button.disabled
+    shown.stop_button.click()
+    shown.stop_button.click()  # the call in flight would never come
 
     assert told(shown).startswith("16 trials · 3 cached")
     assert shown.results.status == "interrupted"
     assert shown.results.totals.answered == 3
-    assert not shown.run.disabled
+    assert not shown.run_button.disabled
 
 
 def test_what_goes_wrong_is_told_in_the_panel() -> None:
@@ -193,7 +193,7 @@ def test_what_goes_wrong_is_told_in_the_panel() -> None:
 
     shown = panel(experiment(), base_url="https://models.test/v1")
     told(shown)
-    shown.run.click()
+    shown.run_button.click()
     assert shown.settle(WAIT_S)
     assert "no API key" in Seen(shown._progress.value).text
 
@@ -213,7 +213,7 @@ def test_texts_are_texts_wherever_they_are_shown(client: FakeClient) -> None:
     seen = [Seen(shown._repr_html_()), Seen(shown.told.value)]
     assert "template fails" in fault(shown)
     shown.editor.value = "<img src=x>{{nowhere}}{{t}}"
-    shown.run.click()
+    shown.run_button.click()
     told(shown)
     seen += [Seen(widget.value) for widget in (shown._fault, shown._progress)]
 
