@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from promptlab.notebook.explore import explore
     from promptlab.notebook.marks import marks
     from promptlab.notebook.panel import panel
+    from promptlab.notebook.playground import playground
     from promptlab.notebook.plots import (
         plot_cost,
         plot_heatmap,
@@ -90,6 +91,7 @@ _HOMES = {
     "load_experiment": "files",
     "marks": "notebook.marks",
     "panel": "notebook.panel",
+    "playground": "notebook.playground",
     "plot_cost": "notebook.plots",
     "plot_heatmap": "notebook.plots",
     "plot_latency": "notebook.plots",
@@ -136,6 +138,7 @@ __all__ = [
     "load_experiment",
     "marks",
     "panel",
+    "playground",
     "plot_cost",
     "plot_heatmap",
     "plot_latency",

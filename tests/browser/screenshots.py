@@ -40,6 +40,7 @@ VIEWS = {
     "latency": "pl.plot_latency(wide, by='prompt')",
     "heatmap": "pl.plot_heatmap(wide, rows='prompt', columns='system')",
     "panel": "pl.panel(texts)",
+    "playground": "pl.playground(['offline/small', 'offline/large'], prompt='Hi')",
     "explorer": "pl.explore(wide)",
     "card": "tickets",
     "plan": "tickets.plan(prices={'offline/*': {'input': 1, 'output': 4}})",
