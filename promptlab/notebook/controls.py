@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from promptlab.errors import PromptlabError
 from promptlab.notebook.facts import count
@@ -17,10 +18,39 @@ NOTES = 2
 """Warnings that are shown beside a plan."""
 
 
+def static_name() -> str:
+    """A class for what a saved notebook shows in place of a panel."""
+    return f"promptlab-{secrets.token_hex(6)}"
+
+
+def style_html(hides: str) -> str:
+    """What a panel of the class `promptlab-panel` looks like; while it is there, what
+    has the class `hides` is not shown."""
+    return f"<style>{_style()}.{hides} {{ display: none; }}</style>"
+
+
+def display_both(live: dict[str, Any], static: str, name: str) -> None:
+    """Shows a panel, and below it the HTML that it hides while it runs.
+
+    A front end that finds a widget without its kernel says so in place of it, even
+    where the same output holds HTML: an output of its own stays readable.
+    """
+    from IPython.display import display
+
+    display(live, raw=True)
+    display({"text/html": f"<div class='{name}'>{static}</div>"}, raw=True)
+
+
 @cache
-def style_html() -> str:
-    """What a panel of the class `promptlab-panel` looks like."""
-    return f"<style>{(Path(__file__).parent / 'panel.css').read_text('utf-8')}</style>"
+def _style() -> str:
+    return (Path(__file__).parent / "panel.css").read_text("utf-8")
+
+
+def close_all(*widgets: Any) -> None:
+    """Closes widgets and whatever is in them."""
+    for widget in widgets:
+        close_all(*getattr(widget, "children", ()))
+        widget.close()
 
 
 def fault_html(fault: str | Exception) -> str:

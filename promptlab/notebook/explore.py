@@ -11,7 +11,13 @@ import pandas as pd
 
 from promptlab.errors import PromptlabError, SpecError
 from promptlab.notebook.compare import compare
-from promptlab.notebook.controls import fault_html, style_html
+from promptlab.notebook.controls import (
+    close_all,
+    display_both,
+    fault_html,
+    static_name,
+    style_html,
+)
 from promptlab.notebook.facts import count, excerpt
 from promptlab.notebook.pivot import Groups, Pivot, Pivots, first_choice
 from promptlab.notebook.pivot_view import pivot_html, told
@@ -70,6 +76,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
     def __init__(self, pivots: Pivots, pivot: Pivot, made: type[PivotTable]) -> None:
         self._pivots = pivots
         self._pivot = pivot
+        self._hides = static_name()
         self._lock = threading.RLock()
         self._loading = False
         self._places: np.ndarray | None = None
@@ -88,7 +95,9 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         bar = widgets.HBox([self.rows, self.columns, self.measure]).add_class("plp-row")
         super().__init__(
             [
-                widgets.HTML(style_html(), layout=widgets.Layout(display="none")),
+                widgets.HTML(
+                    style_html(self._hides), layout=widgets.Layout(display="none")
+                ),
                 bar,
                 self.pivot_table,
                 widgets.HBox([self._said, self.close_button]).add_class("plp-row"),
@@ -182,8 +191,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
     def _show_below(self, *shown: Any) -> None:
         before = self._below.children
         self._below.children = shown
-        for widget in before:
-            widget.close()
+        close_all(*before)
 
     def __repr__(self) -> str:
         return f"Explorer({repr(self._pivot)[len('Pivot(') : -1]})"
@@ -194,6 +202,9 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
     def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**more)
         return {**bundle, "text/html": self._repr_html_()}
+
+    def _ipython_display_(self) -> None:
+        display_both(super()._repr_mimebundle_(), self._repr_html_(), self._hides)
 
 
 def _said(groups: Groups | None, place: int) -> list[str]:

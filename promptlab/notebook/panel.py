@@ -14,7 +14,14 @@ from promptlab.notebook.background import Background
 from promptlab.notebook.choices import Choices, Text, level_name, levels_of, texts_of
 from promptlab.notebook.code import experiment_code
 from promptlab.notebook.compare import compare
-from promptlab.notebook.controls import fault_html, plan_line, style_html
+from promptlab.notebook.controls import (
+    close_all,
+    display_both,
+    fault_html,
+    plan_line,
+    static_name,
+    style_html,
+)
 from promptlab.notebook.facts import excerpt
 from promptlab.notebook.latest import Latest
 from promptlab.spec.experiment import Experiment
@@ -61,6 +68,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
 
     def __init__(self, experiment: Experiment, options: Mapping[str, Any]) -> None:
         self._options = dict(options)
+        self._hides = static_name()
         self._lock = threading.RLock()
         self._loading = False
         self._choices = Choices.all_of(experiment)
@@ -162,13 +170,13 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         code = widgets.Accordion([self.code], titles=("As code",), selected_index=None)
         name = escaped(source.name)
         return [
-            widgets.HTML(f"{style_html()}<b>{name}</b>"),
+            widgets.HTML(f"{style_html(self._hides)}<b>{name}</b>"),
             widgets.HBox([left, right]).add_class("plp-columns"),
             widgets.HBox([self.run_button, self.stop_button, self.told])
             .add_class("plp-row")
             .add_class("plp-plan"),
-            code,
             self._progress,
+            code,
             self._below,
         ]
 
@@ -199,8 +207,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
                 box.observe(self._changed, "value")
             lines.append(_row(name, *boxes))
         self._boxes.children = lines
-        for line in before:
-            line.close()
+        close_all(*before)
         texts = texts_of(source)
         self.text.options = [(text.name, text) for text in texts]
         self.text.value = texts[0]
@@ -349,8 +356,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
             shown = widgets.HTML(fault_html(error))
         with self._lock:
             self._below.children = [shown]
-            for widget in before:
-                widget.close()
+            close_all(*before)
 
     # How it is seen elsewhere.
 
@@ -368,6 +374,9 @@ class Panel(widgets.VBox):  # type: ignore[misc]
     def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**more)
         return {**bundle, "text/html": self._repr_html_()}
+
+    def _ipython_display_(self) -> None:
+        display_both(super()._repr_mimebundle_(), self._repr_html_(), self._hides)
 
 
 def _values(names: list[str], chosen: tuple[int, ...]) -> Any:
@@ -390,7 +399,8 @@ def _values(names: list[str], chosen: tuple[int, ...]) -> Any:
 
 def _row(name: str, *controls: Any) -> Any:
     label = widgets.Label(excerpt(name, LONGEST_VALUE)).add_class("plp-name")
-    return widgets.HBox([label, *controls]).add_class("plp-values")
+    values = widgets.HBox(controls).add_class("plp-values")
+    return widgets.HBox([label, values]).add_class("plp-line")
 
 
 def _wide(height: str) -> Any:

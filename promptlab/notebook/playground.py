@@ -12,7 +12,14 @@ import ipywidgets as widgets
 from promptlab.errors import SpecError
 from promptlab.notebook.background import Background
 from promptlab.notebook.code import experiment_code
-from promptlab.notebook.controls import fault_html, plan_line, style_html
+from promptlab.notebook.controls import (
+    close_all,
+    display_both,
+    fault_html,
+    plan_line,
+    static_name,
+    style_html,
+)
 from promptlab.notebook.latest import Latest
 from promptlab.notebook.talk import Column, Heard, Talk, heard, talk_html
 from promptlab.spec.experiment import Experiment
@@ -81,6 +88,7 @@ class Playground(widgets.VBox):  # type: ignore[misc]
     ) -> None:
         self._options = dict(options)
         self._models = tuple(dict.fromkeys([*models, *OFFLINE]))
+        self._hides = static_name()
         self._lock = threading.RLock()
         self._talk = Talk(columns=())
         self._answers: list[Heard] = []
@@ -181,7 +189,9 @@ class Playground(widgets.VBox):  # type: ignore[misc]
         ]
         code = widgets.Accordion([self.code], titles=("As code",), selected_index=None)
         return [
-            widgets.HTML(style_html(), layout=widgets.Layout(display="none")),
+            widgets.HTML(
+                style_html(self._hides), layout=widgets.Layout(display="none")
+            ),
             self.system,
             self.columns,
             widgets.HBox([self.add_button]).add_class("plp-row"),
@@ -207,7 +217,7 @@ class Playground(widgets.VBox):  # type: ignore[misc]
             if len(self.columns.children) > 1:
                 left = [c for c in self.columns.children if c is not column]
                 self.columns.children = left
-                column.close()
+                close_all(column)
                 self._show_columns()
 
     def _show_columns(self) -> None:
@@ -340,6 +350,9 @@ class Playground(widgets.VBox):  # type: ignore[misc]
     def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**more)
         return {**bundle, "text/html": self._repr_html_()}
+
+    def _ipython_display_(self) -> None:
+        display_both(super()._repr_mimebundle_(), self._repr_html_(), self._hides)
 
 
 class ColumnControls(widgets.VBox):  # type: ignore[misc]

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from browser.driver import OpenNotebook, expect
+from typing import TYPE_CHECKING
+
+from browser.driver import NotebookPage, OpenNotebook, expect
+from browser.labserver import LabServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext
 
 SETUP = """
 import pandas as pd
@@ -45,7 +51,8 @@ def test_a_number_is_reached_by_keys_and_opens_its_trials(
     shown.get_by_label("Rows", exact=True).select_option("case")
     expect(shown.locator(".promptlab-compare")).to_have_count(0)
     expect(numbers).to_have_count(21)
-    assert "trials" in "".join(notebook.bundles(1)[0]["data"]["text/html"])
+    _, static = notebook.bundles(1)
+    assert "trials" in "".join(static["data"]["text/html"])
 
 
 def test_numbers_are_legible_on_their_heat_in_both_themes(
@@ -70,3 +77,20 @@ def test_numbers_are_legible_on_their_heat_in_both_themes(
         assert {ink for ink, _ in pairs} == {"rgb(0, 0, 0)", "rgb(255, 255, 255)"}
         assert len({paper for _, paper in pairs}) > 4
     assert seen["light"] != seen["dark"]
+
+
+def test_a_saved_notebook_shows_the_table_without_its_kernel(
+    open_notebook: OpenNotebook, lab: LabServer, context: BrowserContext
+) -> None:
+    notebook = open_notebook(SETUP, "explore(table)")
+    notebook.run_all()
+    static = notebook.output(1).get_by_text("run this cell in a notebook")
+    expect(notebook.output(1).locator(".promptlab-pivot button")).to_have_count(9)
+    expect(static).to_be_hidden()
+    notebook.save()
+    lab.reset()
+
+    again = NotebookPage.open(context.new_page(), lab, notebook.path)
+
+    expect(again.output(1).get_by_text("run this cell in a notebook")).to_be_visible()
+    expect(again.output(1)).to_contain_text("<img src='x'")

@@ -51,7 +51,8 @@ def test_choices_change_the_plan_and_a_run_shows_the_comparison(
     shown.get_by_text("As code").click()
     code = shown.locator("textarea").nth(1)
     expect(code).to_have_value(re.compile(r"Which team\? .*only\(temperature", re.S))
-    assert "24 trials" in "".join(notebook.bundles(1)[0]["data"]["text/html"])
+    _, static = notebook.bundles(1)
+    assert "24 trials" in "".join(static["data"]["text/html"])
 
 
 def test_stopping_keeps_the_answers_that_came(open_notebook: OpenNotebook) -> None:
