@@ -26,6 +26,7 @@ class Seen(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.attributes |= {name for name, _ in attrs}
+        self.text += "\n" if tag == "br" else ""
 
     def handle_data(self, data: str) -> None:
         self.text += data

@@ -45,8 +45,9 @@ def static_html(live: Live, *, name: str = "") -> str:
     """
     rows = live.rows(live.view)
     table, there = _table(live, rows[:ROWS], OUTPUT, LARGEST)
-    named = f" class='{html.escape(name)}'" if name else ""
-    return f"<div{named}>{_told(live, there, len(rows))}{table}</div>"
+    # JupyterLab would typeset what stands between two dollar signs.
+    classes = html.escape(f"mathjax_ignore {name}".strip())
+    return f"<div class='{classes}'>{_told(live, there, len(rows))}{table}</div>"
 
 
 def rows_html(live: Live, rows: np.ndarray, output: int) -> str:

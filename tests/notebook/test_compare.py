@@ -164,7 +164,7 @@ def test_shown_in_a_notebook_it_leaves_a_table_that_the_widget_can_hide(
     assert VIEW_TYPE in view
     assert "text/html" not in view
     assert list(static) == ["text/html"]
-    assert f"class='{widget.hides}'" in static["text/html"]
+    assert f"class='mathjax_ignore {widget.hides}'" in static["text/html"]
 
 
 def test_the_front_end_is_shipped_whole_and_asks_nobody() -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
-
 import orjson
 import pytest
 from results.making import FAILURE, experiment, results
+from seen import Seen
 
 from promptlab.notebook.comparison import Comparison
 from promptlab.notebook.source import Source
@@ -23,26 +22,6 @@ HOSTILE = [
     "]]><!--",
     "[x](javascript:alert(1))",
 ]
-
-
-class Seen(HTMLParser):
-    """The tags, attributes and text of some HTML."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.attributes: set[str] = set()
-        self.text = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes.update(name for name, _ in attrs)
-        self.text += "\n" if tag == "br" else ""
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 PLAIN = {

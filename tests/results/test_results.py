@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
-
 import pandas as pd
 import pytest
+from seen import Seen
 
 import promptlab as pl
 
@@ -19,25 +18,6 @@ HOSTILE = [
     "<style>@import 'http://evil.example'</style>",
     "]]><!--",
 ]
-
-
-class Seen(HTMLParser):
-    """The tags, attributes and text of some HTML."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.attributes: set[str] = set()
-        self.text = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes |= {name for name, _ in attrs}
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 def test_totals_count_every_trial() -> None:
