@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from promptlab.execution.plan import Plan
     from promptlab.execution.records import find_run, recorded_runs
     from promptlab.execution.runner import arun, run, start
+    from promptlab.execution.usage import budgets, headroom, set_budget, usage
     from promptlab.files import load_experiment
     from promptlab.money.prices import Prices
     from promptlab.money.usage import Usage
@@ -85,9 +86,11 @@ _HOMES = {
     "Usage": "money.usage",
     "Variant": "spec.grid",
     "arun": "execution.runner",
+    "budgets": "execution.usage",
     "compare": "notebook.compare",
     "explore": "notebook.explore",
     "find_run": "execution.records",
+    "headroom": "execution.usage",
     "load_experiment": "files",
     "marks": "notebook.marks",
     "panel": "notebook.panel",
@@ -102,7 +105,9 @@ _HOMES = {
     "read_results": "results.exports",
     "recorded_runs": "execution.records",
     "run": "execution.runner",
+    "set_budget": "execution.usage",
     "start": "execution.runner",
+    "usage": "execution.usage",
     "votes": "notebook.votes",
 }
 
@@ -132,9 +137,11 @@ __all__ = [
     "Variant",
     "__version__",
     "arun",
+    "budgets",
     "compare",
     "explore",
     "find_run",
+    "headroom",
     "load_experiment",
     "marks",
     "panel",
@@ -149,7 +156,9 @@ __all__ = [
     "read_results",
     "recorded_runs",
     "run",
+    "set_budget",
     "start",
+    "usage",
     "votes",
 ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from promptlab.money.usage import Terms, Usage
 from promptlab.results.answers import UNKNOWN, Answers, Calls
 from promptlab.spec.address import is_local
 from promptlab.spec.experiment import Experiment
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DAY_S = 86_400
 
@@ -69,6 +72,20 @@ def cost_columns(
         cost[place] = sum(each) if answered[place] else np.nan
         billed[place] = sum(c for c, p in zip(each, calls.paid, strict=True) if p)
     return {"cost_usd": cost, "billed_usd": billed}
+
+
+def cache_savings(
+    experiment: Experiment, table: pd.DataFrame
+) -> list[tuple[int, int, float]]:
+    """What a table's trials took from the cache: for each question its place, how many
+    trials, and what they would have cost in US dollars; NaN where that is unknown."""
+    hits = table.loc[table["cached"].to_numpy() & table["output"].notna().to_numpy()]
+    places = _questions(experiment, hits["trial"].to_numpy())
+    saved = (hits["cost_usd"] - hits["billed_usd"]).to_numpy()
+    counts = np.bincount(places)
+    sums = np.bincount(places, weights=saved)
+    found = np.flatnonzero(counts)
+    return [(int(place), int(counts[place]), float(sums[place])) for place in found]
 
 
 def unpriced_models(pricing: Pricing, answers: Answers) -> list[str]:
