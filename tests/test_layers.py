@@ -66,8 +66,7 @@ HOMES = {
         "results.exports",
         "results.results",
         "results.table",
-        "execution.plan",
-        "notebook",
+        *("execution.plan", "execution.usage", "notebook"),
     },
     "pyarrow": {
         *("results.answers", "results.exports", "results.table", "files", "notebook"),

@@ -110,6 +110,7 @@ def export(
 
     since_s = 0.0 if since is None else moment_s("--since", since, time.time())
     table = export_lines(since_s)
+    table["at"] = table["at"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     tell(f"wrote {len(table):,} lines to {write(table, file)}")
 
 

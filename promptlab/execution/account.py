@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
+from typing import Any
 
 from promptlab.errors import CacheError
 from promptlab.execution.ledger import DAY_S, Entered, Ledger, Line, Standing
@@ -57,9 +58,9 @@ class Account:
         self._ledger = ledger
         self._budget = Budget(limits)
         self._of_project = ledger.budgets()
-        self._experiment = experiment
-        self._run = run
-        self._known: dict[Terms, Price | None] = {}
+        self.whose = run, experiment
+        """The run and the experiment that calls are entered under."""
+        self._known: dict[tuple[Any, ...], Price | None] = {}
         self._waiting: deque[Entered] = deque()
         self._writing = threading.Lock()
         self._told: dict[tuple[str, str], Mapping[str, str]] = {}
@@ -134,15 +135,8 @@ class Account:
 
     def priced(self, request: Request, response: Response) -> Price | None:
         """The price of a call that was answered; None where it is not known."""
-        return self._price(
-            Terms(
-                request.base_url,
-                request.model,
-                response.model,
-                response.service_tier,
-                int(response.received_s // DAY_S),
-            )
-        )
+        day = int(response.received_s // DAY_S)
+        return self._price(request, response.model, response.service_tier, day)
 
     def count(self, response: Response, cost_usd: float | None) -> None:
         """Counts a call that was answered."""
@@ -161,28 +155,10 @@ class Account:
         """What a call takes at most. A token is at least a byte of what is sent."""
         asked, given = len(request.canonical_json), most_output(request.body)
         tier = request.body.get("service_tier")
-        price = self._price(
-            Terms(
-                request.base_url,
-                request.model,
-                None,
-                None if tier == "auto" else tier,
-                int(time.time() // DAY_S),
-            )
-        )
+        today = int(time.time() // DAY_S)
+        price = self._price(request, None, None if tier == "auto" else tier, today)
         usd = 0.0 if price is None else most_usd(price, asked, given)
         return Amount(usd, asked + given)
-
-    def line(self, request: Request, attempt: int) -> Line:
-        """The line of an attempt, as far as it is known when it ends."""
-        return Line(
-            time.time(),
-            self._run,
-            self._experiment,
-            request.base_url,
-            request.model,
-            attempt=attempt,
-        )
 
     def _reserved(self, most: Amount) -> int | str | None:
         """The number of the reservation, if it has one; or why there is none."""
@@ -199,9 +175,12 @@ class Account:
         self._budget.settle(most, Amount())
         return _says(number, most)
 
-    def _price(self, terms: Terms) -> Price | None:
+    def _price(
+        self, request: Request, snapshot: str | None, tier: str | None, day: int
+    ) -> Price | None:
+        terms = request.base_url, request.model, snapshot, tier, day
         if terms not in self._known:
-            self._known[terms] = self._prices.price(terms)
+            self._known[terms] = self._prices.price(Terms(*terms))
         return self._known[terms]
 
 
@@ -238,7 +217,7 @@ class Call:
         if self._sent:
             given_up = kind is None or not issubclass(kind, Exception)
             said = "given up" if given_up or kind is None else kind.__name__
-            self._end(self._line()._replace(error=said), self._most)
+            self._end(Line(*self._beginning(), error=said), self._most)
         elif self._account.guards:
             self._account.release(self._most, self._number)
 
@@ -253,7 +232,8 @@ class Call:
         cost_usd = None if price is None else price.call_usd(usage)
         self._account.count(response, cost_usd)
         self._account.told(self._request, response.headers)
-        line = self._line()._replace(
+        line = Line(
+            *self._beginning(),
             snapshot=response.model,
             service_tier=response.service_tier,
             input_tokens=usage.input_tokens,
@@ -281,15 +261,18 @@ class Call:
         refused = (failure.status or 0) >= 300 or failure.kind == "unreachable"
         self._account.told(self._request, failure.headers)
         said = " ".join(str(part) for part in (failure.status, failure.code) if part)
-        line = self._line()._replace(
+        line = Line(
+            *self._beginning(),
             error=said or failure.kind,
             status=failure.status,
             request_id=failure.request_id,
         )
         self._end(line, Amount() if refused else self._most)
 
-    def _line(self) -> Line:
-        return self._account.line(self._request, self._attempt)
+    def _beginning(self) -> tuple[float, str | None, str, str, str, int]:
+        """What its line begins with, whatever became of it."""
+        asked, number = self._request, self._attempt
+        return time.time(), *self._account.whose, asked.base_url, asked.model, number
 
     def _end(self, line: Line, took: Amount) -> None:
         self._over = True

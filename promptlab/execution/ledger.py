@@ -45,7 +45,6 @@ CREATE TABLE calls (
     latency_s REAL, attempt INTEGER NOT NULL,
     error TEXT, status INTEGER, request_id TEXT
 );
-CREATE INDEX calls_at ON calls (at);
 CREATE TABLE hits (
     at REAL NOT NULL,
     run TEXT, experiment TEXT NOT NULL, base_url TEXT NOT NULL, model TEXT NOT NULL,
@@ -80,6 +79,7 @@ class Line(NamedTuple):
     experiment: str
     base_url: str
     model: str
+    attempt: int = 1
     snapshot: str | None = None
     service_tier: str | None = None
     input_tokens: int | None = None
@@ -93,7 +93,6 @@ class Line(NamedTuple):
     price: str | None = None
     """Where the price is from."""
     latency_s: float | None = None
-    attempt: int = 1
     error: str | None = None
     """Of a failed attempt, its status and code or its kind; never its message, which
     may repeat the prompt."""
