@@ -232,23 +232,23 @@ class Call:
         cost_usd = None if price is None else price.call_usd(usage)
         self._account.count(response, cost_usd)
         self._account.told(self._request, response.headers)
+        saved_usd = None if price is None else price.prompt_cache_saved_usd(usage)
         line = Line(
             *self._beginning(),
-            snapshot=response.model,
-            service_tier=response.service_tier,
-            input_tokens=usage.input_tokens,
-            cached_input_tokens=usage.cached_input_tokens,
-            cache_write_tokens=usage.cache_write_tokens,
-            output_tokens=usage.output_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
-            cost_usd=cost_usd,
-            prompt_cache_saved_usd=(
-                None if price is None else price.prompt_cache_saved_usd(usage)
-            ),
-            price=None if price is None else price.source,
-            latency_s=response.latency_s,
-            status=200,
-            request_id=response.request_id,
+            response.model,
+            response.service_tier,
+            usage.input_tokens,
+            usage.cached_input_tokens,
+            usage.cache_write_tokens,
+            usage.output_tokens,
+            usage.reasoning_tokens,
+            cost_usd,
+            saved_usd,
+            None if price is None else price.source,
+            response.latency_s,
+            None,
+            200,
+            response.request_id,
         )
         took = self._most  # for a server that does not say
         if usage.input_tokens is not None and usage.output_tokens is not None:

@@ -164,16 +164,23 @@ class Ledger:
         Raises:
             CacheError: they cannot be written; then none of them is.
         """
-        spent: dict[int, Amount] = {}
-        for entry in entries:
-            day = int(entry.line.at // DAY_S)
-            spent[day] = spent.get(day, Amount()).plus(entry.took)
-        settled = [(e.reservation,) for e in entries if e.reservation is not None]
-        with self._writing() as connection:
-            connection.executemany(INSERT_CALL, [entry.line for entry in entries])
-            connection.executemany(
-                ADD_SPENT, [(day, *amount) for day, amount in spent.items()]
+        lines, took, reservations = zip(*entries, strict=True)
+        settled = [(number,) for number in reservations if number is not None]
+        days = [int(line[0] // DAY_S) for line in lines]
+        spent = [
+            (
+                day,
+                sum([of.usd for of, on in zip(took, days, strict=True) if on == day]),
+                sum(
+                    [of.tokens for of, on in zip(took, days, strict=True) if on == day]
+                ),
             )
+            for day in set(days)
+        ]
+        with self._writing() as connection:
+            # A plain tuple is bound in half the time of a named one.
+            connection.executemany(INSERT_CALL, [tuple(line) for line in lines])
+            connection.executemany(ADD_SPENT, spent)
             if settled:
                 connection.executemany("DELETE FROM reserved WHERE id = ?", settled)
 
