@@ -168,6 +168,8 @@ def _take(
                 seen = _go_round(shown, notebooks.measure, repetitions, status)
         except MissingError as missing:
             return Taken(done), failures, str(missing)
+        except WorkFailedError as failure:
+            return Taken(done), failures | dict.fromkeys(shown, failure), ""
     return Taken(done | seen[0]), failures | seen[1], ""
 
 

@@ -90,8 +90,7 @@ class Notebooks:
         finally:
             limit.cancel()
         if not reply:
-            self.complaints.seek(0)
-            raise WorkFailedError(last_words(self.complaints.read()))
+            raise WorkFailedError(_complaint(self.complaints))
         numbers = json.loads(reply)
         if failure := numbers.get("failure"):
             raise WorkFailedError(failure)
@@ -100,7 +99,10 @@ class Notebooks:
 
 @contextmanager
 def running(server: MockServer) -> Iterator[Notebooks]:
-    """A JupyterLab and a browser, which end with the block. Raises `MissingError`."""
+    """A JupyterLab and a browser, which end with the block.
+
+    Raises `MissingError`, or `WorkFailedError` where one of them does not start.
+    """
     path = [str(ROOT / "tests"), os.environ.get("PYTHONPATH")]
     with tempfile.TemporaryFile("w+") as complaints:
         process = subprocess.Popen(
@@ -117,16 +119,21 @@ def running(server: MockServer) -> Iterator[Notebooks]:
         )
         with process:
             greeting = json.loads(process.stdout.readline() or "{}")
-            if "chromium" not in greeting:
-                complaints.seek(0)
-                raise MissingError(
-                    greeting.get("missing") or last_words(complaints.read())
-                )
+            if missing := greeting.get("missing"):
+                raise MissingError(missing)
+            if not greeting:
+                raise WorkFailedError(_complaint(complaints))
             try:
                 yield Notebooks(process, greeting["chromium"], complaints, server)
             except BaseException:
                 process.terminate()
+                process.wait()  # it has a server and a browser to end
                 raise
+
+
+def _complaint(complaints: IO[str]) -> str:
+    complaints.seek(0)
+    return last_words(complaints.read())
 
 
 def _check(work: Watched, numbers: dict) -> None:
