@@ -8,9 +8,11 @@
   /** The comparison below a cell, once it is drawn. */
   const comparison = (cell) => notebook().widgets[cell].node.querySelector(".promptlab-compare");
 
-  /** The rows of it that are in sight. */
+  /** The rows of it that are in sight, in its frame and in the window. */
   const inSight = (root) => {
-    const { top, bottom } = root.querySelector(".plc-scroller").getBoundingClientRect();
+    const frame = root.querySelector(".plc-scroller").getBoundingClientRect();
+    const top = Math.max(frame.top, 0);
+    const bottom = Math.min(frame.bottom, window.innerHeight);
     return [...root.querySelectorAll("tbody tr[data-index]")].filter((line) => {
       const place = line.getBoundingClientRect();
       return place.height > 0 && place.bottom > top + 1 && place.top < bottom - 1;
@@ -65,6 +67,7 @@
 
   const run = (cell) => {
     notebook().activeCellIndex = cell;
+    notebook().widgets[cell].node.scrollIntoView(); // what comes below it is in sight
     return window.jupyterapp.commands.execute("notebook:run-cell");
   };
 
