@@ -147,7 +147,7 @@ class Sitting:
                 child.communicate()
             if child.returncode != 0:
                 complaints.seek(0)
-                raise WorkFailedError(_last_words(complaints.read()))
+                raise WorkFailedError(last_words(complaints.read()))
 
     def _run(self, command: Command) -> dict:
         with (
@@ -163,7 +163,7 @@ class Sitting:
                 env=_environment(home),
             )
         if process.returncode != 0:
-            raise WorkFailedError(_last_words(process.stderr))
+            raise WorkFailedError(last_words(process.stderr))
         return totals | {"imported": _imported(process.stderr)}
 
 
@@ -194,5 +194,6 @@ def _imported(stderr: str) -> list[str]:
     return sorted(set(names))
 
 
-def _last_words(stderr: str) -> str:
+def last_words(stderr: str) -> str:
+    """The last that a process had to say."""
     return "\n".join(stderr.strip().splitlines()[-5:]) or "no word on stderr"

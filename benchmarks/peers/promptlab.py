@@ -7,13 +7,15 @@ from benchmarks import workload
 from benchmarks.peers import API_KEY, Site
 
 
-def grid(dataset: list[dict], site: Site) -> pd.DataFrame:
+def grid(
+    dataset: list[dict], site: Site, *, progress: bool | str = False
+) -> pd.DataFrame:
     results = _experiment(dataset).run(
         base_url=site.base_url,
         api_key=API_KEY,
         max_concurrency=site.concurrency,
         cache=site.cache,
-        progress=False,
+        progress=progress,
     )
     return results.table
 
