@@ -116,6 +116,7 @@ def scenarios(sizes: Sizes) -> list[Scenario]:
     return [
         cold(sizes.cold),
         faults(sizes.cold),
+        account(sizes.cold),
         warm(sizes.warm),
         planning(*sizes.planning),
         imports(),
@@ -241,6 +242,31 @@ def faults(trials: int) -> Scenario:
         ]
 
     return Scenario("faults", (calm, faulty), judge)
+
+
+def account(trials: int) -> Scenario:
+    """What the ledger and a budget take of a run.
+
+    A run without them is not to be had, so that their work is done once more by
+    itself; its share of the CPU is a bound on what they take of the throughput, as the
+    ledger is written beside the calls.
+    """
+    guarded = Work(peer="promptlab", task="guarded", trials=trials)
+    alone = Work(peer="account", task="enter", trials=trials)
+
+    def judge(taken: Taken) -> list[Criterion]:
+        return [
+            Criterion(
+                scenario="account",
+                name="CPU of ledger and budget ÷ the run's",
+                values=taken.ratios(alone, guarded, "cpu_s"),
+                unit="x",
+                must=Bound("≤", 0.05),
+                aim=Bound("≤", 0.03),
+            )
+        ]
+
+    return Scenario("account", (guarded, alone), judge)
 
 
 def warm(trials: int) -> Scenario:

@@ -18,6 +18,7 @@ from threading import Timer
 
 from benchmarks.measure import children_cost
 from benchmarks.server import CALM, MockServer, Settings
+from benchmarks.workload import GRIDS
 
 ROOT = Path(__file__).parent.parent
 FILL_TASKS = {"hand": "fill"}
@@ -38,7 +39,7 @@ class Work:
 
     def __str__(self) -> str:
         notes = [
-            "plan" if self.task == "plan" else "",
+            self.task if self.task != "grid" else "",
             f"{self.trials:,} trials",
             f"at {self.concurrency}" if self.task == "grid" and not self.filled else "",
             "with faults" if self.settings.injects_faults else "",
@@ -174,7 +175,7 @@ def _environment(home: str) -> dict[str, str]:
 
 def _check(work: Work, numbers: dict) -> None:
     """Refuses a measurement of a grid that was not done, unless it was made to fail."""
-    if work.task != "grid":
+    if work.task not in GRIDS:
         return
     expected = {
         "rows": work.trials,

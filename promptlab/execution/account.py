@@ -7,11 +7,15 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
+import orjson
+
 from promptlab.errors import CacheError
+from promptlab.execution.daybook import HAVE_LOCKS, Daybook
 from promptlab.execution.ledger import DAY_S, Entered, Ledger, Line, Standing
 from promptlab.execution.limiter import parse_duration
 from promptlab.money.amounts import dollars, thousands
@@ -27,6 +31,10 @@ TOLD = tuple(
     for what in ("limit", "remaining")
 )
 """Headers in which a server tells its limits, and how much is left of them."""
+
+
+POST_EVERY_S = 1.0
+"""How often what the daybook has is entered in the ledger."""
 
 
 class BudgetReached(Exception):
@@ -63,6 +71,9 @@ class Account:
         self._known: dict[tuple[Any, ...], Price | None] = {}
         self._waiting: deque[Entered] = deque()
         self._writing = threading.Lock()
+        self._daybook = self._opened_daybook()
+        self._unposted: list[tuple[Any, ...]] = []
+        self._post_at = time.monotonic() + POST_EVERY_S
         self._told: dict[tuple[str, str], Mapping[str, str]] = {}
         self._in_flight = 0
         self._settled = asyncio.Event()
@@ -72,7 +83,7 @@ class Account:
         return Call(self, request, attempt)
 
     def write(self) -> None:
-        """Enters in the ledger what waits for it; on disk when it returns.
+        """Puts what waits on disk: in the daybook, and now and then in the ledger.
 
         Raises:
             CacheError: it cannot be written; it goes on waiting.
@@ -81,24 +92,69 @@ class Account:
             entries = [self._waiting.popleft() for _ in range(len(self._waiting))]
             try:
                 if entries:
-                    self._ledger.enter(entries)
+                    self._put_down(entries)
             except CacheError:
                 self._waiting.extendleft(reversed(entries))
                 raise
+            if time.monotonic() >= self._post_at:
+                with suppress(CacheError):  # the daybook has it
+                    self._post()
 
     def close(self) -> None:
-        """Enters what waits, and the limits that servers told.
+        """Enters all in the ledger, and the limits that servers told.
 
         Raises:
-            CacheError: it cannot be written.
+            CacheError: it cannot be written; the daybook stays, and is entered when
+                the ledger is opened the next time.
         """
-        self.write()
+        try:
+            self.write()
+            self._post()
+            if self._daybook is not None:
+                self._daybook.path.unlink(missing_ok=True)
+                self._ledger.forget(self._daybook.path.name)
+        finally:
+            if self._daybook is not None:
+                self._daybook.close()
         if self._told:
             seen = {
                 served: tuple(parse_duration(headers.get(name)) for name in TOLD)
                 for served, headers in self._told.items()
             }
             self._ledger.enter_limits(seen, time.time())
+
+    def _opened_daybook(self) -> Daybook | None:
+        """None where each line goes into the ledger at once: a project's budget counts
+        what is there."""
+        if not HAVE_LOCKS or not self._ledger.on_disk or self._of_project:
+            return None
+        try:
+            return Daybook(self._ledger.path.parent)
+        except OSError as error:
+            raise CacheError(
+                f"no file can be made in {self._ledger.path.parent}: {error.strerror}"
+            ) from error
+
+    def _put_down(self, entries: Sequence[Entered]) -> None:
+        if self._daybook is None:
+            self._ledger.enter(entries)
+            return
+        rows = [entry.row for entry in entries]
+        try:
+            self._daybook.append(rows)
+        except OSError as error:
+            raise CacheError(
+                f"{self._daybook.path} cannot be written: {error.strerror}"
+            ) from error
+        self._unposted += rows
+
+    def _post(self) -> None:
+        """Enters in the ledger what the daybook has beyond it."""
+        self._post_at = time.monotonic() + POST_EVERY_S
+        if self._daybook is not None and self._unposted:
+            name, lines = self._daybook.path.name, self._daybook.lines
+            self._ledger.post(name, self._unposted, lines)
+            self._unposted.clear()
 
     # Of single calls.
 
@@ -153,7 +209,7 @@ class Account:
 
     def most(self, request: Request) -> Amount:
         """What a call takes at most. A token is at least a byte of what is sent."""
-        asked, given = len(request.canonical_json), most_output(request.body)
+        asked, given = len(orjson.dumps(request.body)), most_output(request.body)
         tier = request.body.get("service_tier")
         today = int(time.time() // DAY_S)
         price = self._price(request, None, None if tier == "auto" else tier, today)
