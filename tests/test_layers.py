@@ -60,7 +60,7 @@ HOMES = {
         *("execution.plan", "notebook"),
     },
     "matplotlib": {"notebook.colours", "notebook.figures", "notebook.plots"},
-    "openai": {"execution.client"},
+    "openai": {"execution.client", "execution.reconcile"},
     "openpyxl": {"results.exports"},
     "pandas": {
         "results.exports",
