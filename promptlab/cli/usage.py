@@ -85,8 +85,16 @@ def usage(
         return
     if reconcile:
         _refuse(context, ["by"], "cannot be used with --reconcile")
-        narrow = {"project_ids": project_id, "api_key_ids": api_key_id}
-        _reconcile(since or "7d", server, narrow, json=json)
+        from promptlab.execution.reconcile import reconcile as reconciled
+
+        table = reconciled(
+            since or "7d",
+            project_ids=project_id,
+            api_key_ids=api_key_id,
+            base_url=server,
+        )
+        narrowed = bool(project_id or api_key_id)
+        _print_reconciled(table, narrowed=narrowed, json=json)
         return
     _refuse(context, ["project_id", "api_key_id", "server"], "needs --reconcile")
     from promptlab.execution.usage import budgets, headroom, usage
@@ -168,14 +176,11 @@ def _refuse(context: typer.Context, names: list[str], why: str) -> None:
             raise typer.BadParameter(f"--{name.replace('_', '-')} {why}")
 
 
-def _reconcile(
-    since: str, server: str, narrow: dict[str, list[str] | None], *, json: bool
-) -> None:
-    """Prints the ledger beside the organisation's numbers, and what that says."""
-    from promptlab.execution.reconcile import conclusion, reconcile
+def _print_reconciled(table: pd.DataFrame, *, narrowed: bool, json: bool) -> None:
+    """The ledger beside the organisation's numbers, and what that says."""
+    from promptlab.execution.reconcile import conclusion
 
-    table = reconcile(since, base_url=server, **narrow)
-    said = conclusion(table, narrowed=any(narrow.values()))
+    said = conclusion(table, narrowed=narrowed)
     if json:
         known = table.astype(object).where(table.notna(), None)
         print_json({"reconcile": _plain(known), "conclusion": said})

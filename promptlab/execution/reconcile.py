@@ -58,6 +58,9 @@ UNNAMED = "(not named)"
 
 UNKNOWN = float("nan")
 
+LARGEST = 2**53
+"""Counts above it are no whole numbers any more as floats are."""
+
 Key = tuple[date, str]
 """A day, in UTC, and a model."""
 Told = Mapping[Key, tuple[float, ...]]
@@ -350,8 +353,12 @@ def _name(value: Any) -> str:
 
 
 def _count(value: Any) -> float:
-    """A number that may be missing."""
-    return UNKNOWN if value is None else float(int(value))
+    """A count, which may be missing."""
+    if value is None:
+        return UNKNOWN
+    if not 0 <= value <= LARGEST:
+        raise ValueError(f"{value!r} is no count")
+    return float(int(value))
 
 
 def _usd(amount: Any) -> float:
