@@ -66,7 +66,7 @@ HOMES = {
         "results.exports",
         "results.results",
         "results.table",
-        *("execution.plan", "execution.usage", "notebook"),
+        *("execution.plan", "execution.reconcile", "execution.usage", "notebook"),
     },
     "pyarrow": {
         *("results.answers", "results.exports", "results.table", "files", "notebook"),

@@ -208,12 +208,16 @@ RECONCILED = {
 
 def _reconciled(row: dict[Any, Any]) -> list[str]:
     day = f"{row['day']:%Y-%m-%d}" + ("" if row["complete"] else " so far")
-    more = row["difference_cost_usd"]
     return [
         *(day, row["model"], row["agreement"]),
         *(_amount(name, row[name]) for name in RECONCILED),
-        "" if not more else ("−" if more < 0 else "+") + dollars(abs(more)),
+        _signed(row["difference_cost_usd"]),
     ]
+
+
+def _signed(more_usd: float) -> str:
+    sign = "−" if more_usd < 0 else "+" if more_usd > 0 else ""
+    return sign + dollars(abs(more_usd))
 
 
 def _amount(name: str, value: Any) -> str:
