@@ -51,6 +51,10 @@ SAME_USD, SAME_SHARE = 0.005, 0.001
 """Costs that differ by no more than half a cent, or a thousandth, agree: bills are in
 cents, and a million fractions of one add up to rounding."""
 
+DECIMALS = 12
+"""Of a difference in dollars: far below the price of a token, and above what adding up
+fractions leaves behind."""
+
 SNAPSHOT = re.compile(r"(.+?)-(?:\d{4}-\d{2}-\d{2}|\d{4})")
 """The name of a snapshot: its model's name, and a date."""
 
@@ -144,8 +148,8 @@ def _verdict(ours: float, theirs: float, rows: pd.DataFrame, *, narrowed: bool) 
                 "these projects or keys made other calls, answers were charged that "
                 "never came, or prices differ"
                 if narrowed
-                else "other projects and people are in its numbers, unless project_ids "
-                "or api_key_ids narrow them"
+                else "other projects and people are in its numbers, unless they are "
+                "narrowed to your projects or keys"
             )
         )
     if not _same_usd(ours, theirs):
@@ -222,30 +226,26 @@ def _client(url: str) -> openai.OpenAI | str:
 def _used(sdk: openai.OpenAI, query: Mapping[str, Any]) -> Told:
     """Their counts."""
     endpoint = sdk.admin.organization.usage.with_raw_response.completions
-    return _summed(
-        sdk,
-        endpoint,
-        {**query, "group_by": ["model"], "limit": USAGE_DAYS},
-        lambda result: (
-            _name(result.get("model")),
-            tuple(_count(result.get(name)) for name in THEIR_COUNTS),
-        ),
-    )
+    asked = {**query, "group_by": ["model"], "limit": USAGE_DAYS}
+    return _summed(sdk, endpoint, asked, _read_usage)
 
 
 def _charged(sdk: openai.OpenAI, query: Mapping[str, Any]) -> Told:
     """Their costs, in US dollars. A line item is a model and what of it was charged:
     `gpt-6-astra, input_tokens`."""
     endpoint = sdk.admin.organization.usage.with_raw_response.costs
-    return _summed(
-        sdk,
-        endpoint,
-        {**query, "group_by": ["line_item"], "limit": COSTS_DAYS},
-        lambda result: (
-            _name(result.get("line_item")).partition(",")[0].strip() or UNNAMED,
-            (_usd(result.get("amount")),),
-        ),
-    )
+    asked = {**query, "group_by": ["line_item"], "limit": COSTS_DAYS}
+    return _summed(sdk, endpoint, asked, _read_cost)
+
+
+def _read_usage(result: Any) -> tuple[str, tuple[float, ...]]:
+    counts = tuple(_count(result.get(name)) for name in THEIR_COUNTS)
+    return _name(result.get("model")), counts
+
+
+def _read_cost(result: Any) -> tuple[str, tuple[float, ...]]:
+    item = _name(result.get("line_item"))
+    return _name(item.partition(",")[0]), (_usd(result.get("amount")),)
 
 
 Endpoint = Callable[..., Any]
@@ -264,14 +264,8 @@ def _summed(
                 for result in bucket["results"]:
                     model, numbers = read(result)
                     _add(told, (day, model), numbers)
-        except (
-            LookupError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            ArithmeticError,
-        ) as error:
-            raise _unreadable(sdk) from error
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
+            raise _unreadable(sdk) from None
     return told
 
 
@@ -381,9 +375,8 @@ def _known(url: str, query: Mapping[str, Any]) -> Told:
         until=None if end_s is None else datetime.fromtimestamp(end_s, UTC),
     )
     told: dict[Key, tuple[float, ...]] = {}
-    for row in table[(table["base_url"] == url) & (table["requests"] > 0)].to_dict(
-        "records"
-    ):
+    called = table[(table["base_url"] == url) & (table["requests"] > 0)]
+    for row in called.to_dict("records"):
         snapshot = row["snapshot"]
         model = snapshot if isinstance(snapshot, str) else row["model"]
         numbers = [float(row[name]) for name in NUMBERS]
@@ -405,31 +398,23 @@ def _compared(ours: Told, used: Told, charged: Told, today: date) -> pd.DataFram
     for key in sorted({*ours, *used, *charged}):
         *mine, errors = ours.get(key, (0.0,) * (len(NUMBERS) + 1))
         theirs = _theirs(key, used, charged)
-        difference = [b - a for a, b in zip(mine, theirs, strict=True)]
+        difference = [round(b - a, DECIMALS) for a, b in zip(mine, theirs, strict=True)]
         day, model = key
         about = day, model, _agreement(mine, theirs), day < today
         rows.append((*about, mine[0], errors, *mine[1:], *theirs, *difference))
-    counts = {
-        f"{whose}{name}": "Int64"
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+COLUMNS: dict[str, Any] = {
+    **{"day": "datetime64[s]", "model": "str", "agreement": "str", "complete": "bool"},
+    **{"requests": "Int64", "errors": "Int64"},
+    **{
+        f"{whose}{name}": "float64" if name == "cost_usd" else "Int64"
         for whose in ("", "their_", "difference_")
-        for name in COUNTS
-    }
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    floats = [name for name in COLUMNS if name.endswith("_usd")]
-    table = table.astype(dict.fromkeys([*counts, "errors", *floats], "float64"))
-    return table.astype(
-        {"day": "datetime64[s]", "model": "str", "agreement": "str", "complete": "bool"}
-        | counts
-        | {"errors": "Int64"}
-    )
-
-
-COLUMNS = (
-    *("day", "model", "agreement", "complete"),
-    *("requests", "errors", *NUMBERS[1:]),
-    *(f"their_{name}" for name in NUMBERS),
-    *(f"difference_{name}" for name in NUMBERS),
-)
+        for name in NUMBERS
+    },
+}
+"""The columns of the table, in order, and what they hold."""
 
 
 def _theirs(key: Key, used: Told, charged: Told) -> list[float]:
@@ -446,16 +431,16 @@ def _agreement(ours: Sequence[float], theirs: Sequence[float]) -> str:
         return "theirs only"
     if ours[0] and not _any(theirs):
         return "ours only"
-    pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a == a and b == b]
-    costs_known = ours[-1] == ours[-1] and theirs[-1] == theirs[-1]
-    costs, counts = (pairs[-1:], pairs[:-1]) if costs_known else ([], pairs)
-    same = all(a == b for a, b in counts) and all(_same_usd(*pair) for pair in costs)
-    return "agree" if pairs and same else "differs"
+    *counts, (cost, their_cost) = zip(ours, theirs, strict=True)
+    same = [a == b for a, b in counts if not math.isnan(b)]
+    if not math.isnan(cost - their_cost):
+        same.append(_same_usd(cost, their_cost))
+    return "agree" if same and all(same) else "differs"
 
 
 def _any(numbers: Sequence[float]) -> bool:
     """Whether any is known not to be 0."""
-    return any(number == number and number != 0 for number in numbers)
+    return any(number and not math.isnan(number) for number in numbers)
 
 
 def _same_usd(a: float, b: float) -> bool:

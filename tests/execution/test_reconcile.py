@@ -170,6 +170,17 @@ def test_costs_agree_up_to_half_a_cent(
     assert reconcile()["agreement"].tolist() == [agreement]
 
 
+def test_fractions_leave_no_difference_behind(
+    organization: Organization, reconcile: Reconcile, call: Call
+) -> None:
+    for _ in range(3):
+        call("2025-11-21", cost_usd=0.1)
+    organization.use("2025-11-21", "astra", 3)
+    organization.charge("2025-11-21", "astra, input_tokens", 0.3)
+
+    assert reconcile()["difference_cost_usd"].tolist() == [0.0]
+
+
 @pytest.mark.parametrize(
     ("tokens", "differing"),
     [
