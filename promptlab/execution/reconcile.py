@@ -406,8 +406,12 @@ def _compared(ours: Told, used: Told, charged: Told, today: date) -> pd.DataFram
 
 
 COLUMNS: dict[str, Any] = {
-    **{"day": "datetime64[s]", "model": "str", "agreement": "str", "complete": "bool"},
-    **{"requests": "Int64", "errors": "Int64"},
+    "day": "datetime64[s]",
+    "model": "str",
+    "agreement": "str",
+    "complete": "bool",
+    "requests": "Int64",
+    "errors": "Int64",
     **{
         f"{whose}{name}": "float64" if name == "cost_usd" else "Int64"
         for whose in ("", "their_", "difference_")
