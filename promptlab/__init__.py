@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from promptlab.execution.cache import ResponseCache
     from promptlab.execution.client import Client, OpenAIClient, SDKClient
     from promptlab.execution.plan import Plan
+    from promptlab.execution.reconcile import reconcile
     from promptlab.execution.records import find_run, recorded_runs
     from promptlab.execution.runner import arun, run, start
     from promptlab.execution.usage import budgets, headroom, set_budget, usage
@@ -103,6 +104,7 @@ _HOMES = {
     "plot_usage": "notebook.plots",
     "rate": "notebook.rate",
     "read_results": "results.exports",
+    "reconcile": "execution.reconcile",
     "recorded_runs": "execution.records",
     "run": "execution.runner",
     "set_budget": "execution.usage",
@@ -154,6 +156,7 @@ __all__ = [
     "plot_usage",
     "rate",
     "read_results",
+    "reconcile",
     "recorded_runs",
     "run",
     "set_budget",

@@ -60,13 +60,13 @@ HOMES = {
         *("execution.plan", "notebook"),
     },
     "matplotlib": {"notebook.colours", "notebook.figures", "notebook.plots"},
-    "openai": {"execution.client"},
+    "openai": {"execution.client", "execution.reconcile"},
     "openpyxl": {"results.exports"},
     "pandas": {
         "results.exports",
         "results.results",
         "results.table",
-        *("execution.plan", "execution.usage", "notebook"),
+        *("execution.plan", "execution.reconcile", "execution.usage", "notebook"),
     },
     "pyarrow": {
         *("results.answers", "results.exports", "results.table", "files", "notebook"),
