@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from promptlab.execution.records import find_run, recorded_runs
     from promptlab.execution.runner import arun, run, start
     from promptlab.files import load_experiment
+    from promptlab.money.price import Price
+    from promptlab.money.price_table import prices
     from promptlab.money.prices import Prices
     from promptlab.money.usage import Usage
     from promptlab.notebook.compare import compare
@@ -70,6 +72,7 @@ _HOMES = {
     "OfflineServer": "offline",
     "OpenAIClient": "execution.client",
     "Plan": "execution.plan",
+    "Price": "money.price",
     "Prices": "money.prices",
     "Prompt": "spec.prompt",
     "PromptlabError": "errors",
@@ -98,6 +101,7 @@ _HOMES = {
     "plot_lengths": "notebook.plots",
     "plot_tokens": "notebook.plots",
     "plot_usage": "notebook.plots",
+    "prices": "money.price_table",
     "rate": "notebook.rate",
     "read_results": "results.exports",
     "recorded_runs": "execution.records",
@@ -116,6 +120,7 @@ __all__ = [
     "OfflineServer",
     "OpenAIClient",
     "Plan",
+    "Price",
     "Prices",
     "Prompt",
     "PromptlabError",
@@ -145,6 +150,7 @@ __all__ = [
     "plot_lengths",
     "plot_tokens",
     "plot_usage",
+    "prices",
     "rate",
     "read_results",
     "recorded_runs",

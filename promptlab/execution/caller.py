@@ -20,7 +20,6 @@ from promptlab.execution.meter import Meter
 from promptlab.execution.replies import redacted
 from promptlab.execution.retries import Backoff, Verdict, judge
 from promptlab.execution.settings import Settings
-from promptlab.money.prices import Prices
 from promptlab.results.record import Failure, Response
 from promptlab.spec.request import Request
 
@@ -50,7 +49,7 @@ class Caller:
         experiment: str,
         stop: Callable[[str], None],
     ) -> None:
-        self.meter = Meter(Prices.of(settings.prices))
+        self.meter = Meter(settings.prices_in_force)
         self.in_flight: set[asyncio.Task[Any]] = set()
         """The tasks whose call has been sent, or whose answer is being stored."""
         self.ending = False

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from promptlab.money.prices import Prices
-from promptlab.money.usage import Terms
-from promptlab.results.costs import DAY_S
+from promptlab.money.usage import Terms, when
 from promptlab.results.record import Response
 from promptlab.spec.request import Request
 
@@ -28,7 +27,7 @@ class Meter:
             request.model,
             response.model,
             response.service_tier,
-            int(response.received_s // DAY_S),
+            *when(response.received_s),
         )
         self.calls += 1
         self.input_tokens += usage.input_tokens or 0

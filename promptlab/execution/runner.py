@@ -264,7 +264,8 @@ class Run:
         models = [level.value for level in self._experiment.grid.levels("model")]
         routes = {model: self._settings.route(model) for model in models}
         folder = str(self._cache.directory) if self._cache is not None else ""
-        return RunRecord.begin(self._experiment, routes, folder)
+        own = self._pricing.prices.own
+        return RunRecord.begin(self._experiment, routes, folder, own)
 
     async def _survey(self) -> None:
         """Takes what is cached into the answers, and lines up the rest."""

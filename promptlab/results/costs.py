@@ -4,17 +4,44 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from promptlab.money.list_prices import USUAL
+from promptlab.money.price import Price
 from promptlab.money.prices import Prices
-from promptlab.money.usage import Terms, Usage
+from promptlab.money.usage import HALF_HOUR_S, Terms, Usage, when
 from promptlab.results.answers import UNKNOWN, Answers, Calls
 from promptlab.spec.address import is_local
 from promptlab.spec.experiment import Experiment
 
-DAY_S = 86_400
+
+@dataclass(frozen=True)
+class UsedPrice:
+    """A price that answers were reckoned with, and what it is of."""
+
+    base_url: str
+    model: str
+    """The model that was asked."""
+    snapshot: str | None
+    """The model that answered, as the replies name it."""
+    tier: str | None
+    """The tier that served, as the replies say."""
+    price: Price | None
+    """None where no table knows."""
+
+    @property
+    def missing(self) -> bool:
+        """Whether there should be a price: the answers are from elsewhere."""
+        return self.price is None and not is_local(self.base_url)
+
+    @property
+    def named(self) -> str:
+        """The model, and the tier where it is not the usual one, for a message."""
+        tier = "" if self.tier in USUAL else f" at tier {self.tier!r}"
+        return f"{self.model!r}{tier}"
 
 
 class Pricing:
@@ -38,8 +65,7 @@ class Pricing:
         self, question: int, model: str | None, tier: str | None, received_s: float
     ) -> Terms:
         """The terms of a call that a question made."""
-        day = int(received_s // DAY_S)
-        return Terms(*self._served[question], model, tier, day)
+        return Terms(*self._served[question], model, tier, *when(received_s))
 
     def terms_now(self, question: int) -> Terms:
         """The terms of a call that the question would make now."""
@@ -49,11 +75,14 @@ class Pricing:
     def call_usd(self, question: int, head: Sequence[Any]) -> float:
         """What one call cost, from what its head says beside the output; NaN where
         that is unknown."""
-        _, asked, read, given, reasoned, written, _, received_s, model, tier, _ = head
+        _, asked, read, given, reasoned, written, *_ = head
         usage = Usage(asked, read, given, reasoned, written)
-        return self.prices.cost_usd(
-            self.terms(question, model, tier, received_s), usage
-        )
+        return self.prices.cost_usd(self.call_terms(question, head), usage)
+
+    def call_terms(self, question: int, head: Sequence[Any]) -> Terms:
+        """The terms of one call, from what its head says beside the output."""
+        *_, received_s, model, tier, _ = head
+        return self.terms(question, model, tier, received_s)
 
 
 def cost_columns(
@@ -71,15 +100,30 @@ def cost_columns(
     return {"cost_usd": cost, "billed_usd": billed}
 
 
-def unpriced_models(pricing: Pricing, answers: Answers) -> list[str]:
-    """The models that answered from elsewhere, and whose price is not known."""
-    done = np.flatnonzero(np.frombuffer(answers.answered, dtype=bool))
-    missing = {
-        terms.model
-        for _, terms in _groups(pricing, answers, done)
-        if pricing.prices.price(terms) is None and not is_local(terms.base_url)
-    }
-    return sorted(missing)
+def used_prices(
+    pricing: Pricing, answers: Answers, rows: np.ndarray
+) -> tuple[list[UsedPrice], np.ndarray]:
+    """The prices that calls of these trials were reckoned with, and the place among
+    them of each trial's last answer; -1 where it has none."""
+    used: dict[UsedPrice, int] = {}
+    places = np.full(len(rows), -1, dtype=np.int32)
+    for where, terms in _groups(pricing, answers, rows):
+        places[where] = used.setdefault(_used(pricing, terms), len(used))
+    of_calls = (
+        pricing.call_terms(question, head)
+        for _, question, calls in _several_calls(pricing, answers, rows)
+        for head in calls.heads
+    )
+    for terms in dict.fromkeys(of_calls):
+        used.setdefault(_used(pricing, terms), len(used))
+    return list(used), places
+
+
+def _used(pricing: Pricing, terms: Terms) -> UsedPrice:
+    price = pricing.prices.price(terms)
+    return UsedPrice(
+        terms.base_url, terms.model, terms.snapshot, terms.service_tier, price
+    )
 
 
 def _single_calls(pricing: Pricing, answers: Answers, rows: np.ndarray) -> np.ndarray:
@@ -111,9 +155,9 @@ def _groups(
     received_s = np.frombuffer(answers.received_s)[rows]
     server = np.frombuffer(answers.served_by, dtype=np.uint32)[rows].astype(np.int64)
     question = _questions(pricing.experiment, rows)
-    day = (received_s // DAY_S).astype(np.int64)
-    days = int(day.max(initial=0)) + 1
-    codes = (question * len(servers) + server) * days + day
+    moment = (received_s // HALF_HOUR_S).astype(np.int64)
+    moments = int(moment.max(initial=0)) + 1
+    codes = (question * len(servers) + server) * moments + moment
     found, first, where = np.unique(codes, return_index=True, return_inverse=True)
     order = np.argsort(where, kind="stable")
     ends = np.cumsum(np.bincount(where, minlength=len(found)))
