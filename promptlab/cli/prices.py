@@ -41,5 +41,6 @@ def prices(
     if json:
         print_json(prices_plain(found))
         return
-    tell("US dollars for a million tokens; above 'long from' a call costs more")
+    dearer = "; with more input than 'long from' a call costs more"
+    tell("US dollars for a million tokens" + dearer * found["long_from"].notna().any())
     print_prices(found)
