@@ -42,5 +42,6 @@ def prices(
         print_json(prices_plain(found))
         return
     dearer = "; with more input than 'long from' a call costs more"
-    tell("US dollars for a million tokens" + dearer * found["long_from"].notna().any())
+    has_long = bool(found["long_from"].notna().any())
+    tell("US dollars for a million tokens" + dearer * has_long)
     print_prices(found)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from promptlab.money.list_prices import USUAL
 from promptlab.money.price import Price
-from promptlab.money.prices import Prices
+from promptlab.money.prices import Prices, cost_usd
 from promptlab.money.usage import HALF_HOUR_S, Terms, Usage, when
 from promptlab.results.answers import UNKNOWN, Answers, Calls
 from promptlab.spec.address import is_local
@@ -72,63 +72,74 @@ class Pricing:
         tier = self.experiment.questions[question].parameters.get("service_tier")
         return self.terms(question, None, None if tier == "auto" else tier, time.time())
 
-    def call_usd(self, question: int, head: Sequence[Any]) -> float:
-        """What one call cost, from what its head says beside the output; NaN where
-        that is unknown."""
-        _, asked, read, given, reasoned, written, *_ = head
-        usage = Usage(asked, read, given, reasoned, written)
-        return self.prices.cost_usd(self.call_terms(question, head), usage)
-
     def call_terms(self, question: int, head: Sequence[Any]) -> Terms:
         """The terms of one call, from what its head says beside the output."""
         *_, received_s, model, tier, _ = head
         return self.terms(question, model, tier, received_s)
 
 
-def cost_columns(
-    pricing: Pricing, answers: Answers, rows: np.ndarray
-) -> dict[str, np.ndarray]:
-    """For trials of these indexes, `cost_usd` and `billed_usd`; NaN where unknown."""
-    cost = _single_calls(pricing, answers, rows)
+@dataclass(frozen=True)
+class Reckoning:
+    """What trials cost, and at which prices, one trial after the other."""
+
+    cost_usd: np.ndarray
+    """What the answers cost at list price; NaN where that is unknown."""
+    billed_usd: np.ndarray
+    """What the run paid; NaN where that is unknown."""
+    used: tuple[UsedPrice, ...]
+    """The prices of all calls."""
+    price_of: np.ndarray
+    """The place among them of each last answer's; -1 where there is no answer."""
+
+
+def reckon(pricing: Pricing, answers: Answers, rows: np.ndarray) -> Reckoning:
+    """What the trials of these indexes cost."""
+    used = _Used(pricing.prices)
+    cost, price_of = _single_calls(pricing, answers, rows, used)
     cached = np.frombuffer(answers.cached, dtype=bool)[rows]
     answered = np.frombuffer(answers.answered, dtype=bool)[rows]
     billed = np.where(cached | ~answered, 0.0, cost)
     for place, question, calls in _several_calls(pricing, answers, rows):
-        each = [pricing.call_usd(question, head) for head in calls.heads]
+        each = []
+        for head in calls.heads:
+            _, price = used.price(pricing.call_terms(question, head))
+            each.append(cost_usd(price, _usage(head)))
         cost[place] = sum(each) if answered[place] else np.nan
         billed[place] = sum(c for c, p in zip(each, calls.paid, strict=True) if p)
-    return {"cost_usd": cost, "billed_usd": billed}
+    return Reckoning(cost, billed, tuple(used.places), price_of)
 
 
-def used_prices(
-    pricing: Pricing, answers: Answers, rows: np.ndarray
-) -> tuple[list[UsedPrice], np.ndarray]:
-    """The prices that calls of these trials were reckoned with, and the place among
-    them of each trial's last answer; -1 where it has none."""
-    used: dict[UsedPrice, int] = {}
-    places = np.full(len(rows), -1, dtype=np.int32)
-    for where, terms in _groups(pricing, answers, rows):
-        places[where] = used.setdefault(_used(pricing, terms), len(used))
-    of_calls = (
-        pricing.call_terms(question, head)
-        for _, question, calls in _several_calls(pricing, answers, rows)
-        for head in calls.heads
-    )
-    for terms in dict.fromkeys(of_calls):
-        used.setdefault(_used(pricing, terms), len(used))
-    return list(used), places
+class _Used:
+    """The prices that are looked up, each once."""
+
+    def __init__(self, prices: Prices) -> None:
+        self.places: dict[UsedPrice, int] = {}
+        self._prices = prices
+        self._found: dict[Terms, tuple[int, Price | None]] = {}
+
+    def price(self, terms: Terms) -> tuple[int, Price | None]:
+        """The price of calls under these terms, and its place."""
+        if (found := self._found.get(terms)) is None:
+            price = self._prices.price(terms)
+            tier = terms.service_tier
+            used = UsedPrice(terms.base_url, terms.model, terms.snapshot, tier, price)
+            place = self.places.setdefault(used, len(self.places))
+            found = self._found[terms] = place, price
+        return found
 
 
-def _used(pricing: Pricing, terms: Terms) -> UsedPrice:
-    price = pricing.prices.price(terms)
-    return UsedPrice(
-        terms.base_url, terms.model, terms.snapshot, terms.service_tier, price
-    )
+def _usage(head: Sequence[Any]) -> Usage:
+    """The tokens of one call, from what its head says beside the output."""
+    _, asked, read, given, reasoned, written, *_ = head
+    return Usage(asked, read, given, reasoned, written)
 
 
-def _single_calls(pricing: Pricing, answers: Answers, rows: np.ndarray) -> np.ndarray:
-    """The cost of each trial, as if it were one call."""
+def _single_calls(
+    pricing: Pricing, answers: Answers, rows: np.ndarray, used: _Used
+) -> tuple[np.ndarray, np.ndarray]:
+    """The cost of each trial, as if it were one call, and the place of its price."""
     cost = np.full(len(rows), np.nan)
+    price_of = np.full(len(rows), -1, dtype=np.int32)
     asked = np.frombuffer(answers.input_tokens, dtype=np.int64)[rows]
     read = np.frombuffer(answers.cached_input_tokens, dtype=np.int64)[rows]
     written = np.frombuffer(answers.cache_write_tokens, dtype=np.int64)[rows]
@@ -136,12 +147,13 @@ def _single_calls(pricing: Pricing, answers: Answers, rows: np.ndarray) -> np.nd
     known = (asked != UNKNOWN) & (given != UNKNOWN)
     read, written = np.maximum(read, 0), np.maximum(written, 0)
     for places, terms in _groups(pricing, answers, rows):
+        price_of[places], price = used.price(terms)
         places = places[known[places]]
-        if (price := pricing.prices.price(terms)) is not None:
+        if price is not None:
             cost[places] = price.cost_usd(
                 *(tokens[places] for tokens in (asked, read, written, given))
             )
-    return cost
+    return cost, price_of
 
 
 def _groups(
@@ -154,7 +166,7 @@ def _groups(
     answered = np.frombuffer(answers.answered, dtype=bool)[rows]
     received_s = np.frombuffer(answers.received_s)[rows]
     server = np.frombuffer(answers.served_by, dtype=np.uint32)[rows].astype(np.int64)
-    question = _questions(pricing.experiment, rows)
+    question = _question(pricing.experiment, rows)
     moment = (received_s // HALF_HOUR_S).astype(np.int64)
     moments = int(moment.max(initial=0)) + 1
     codes = (question * len(servers) + server) * moments + moment
@@ -175,9 +187,12 @@ def _several_calls(
     place_of = {int(row): place for place, row in enumerate(rows)}
     for index, calls in list(answers.calls.items()):  # a run may be adding to them
         if index in place_of:
-            question = int(_questions(pricing.experiment, np.asarray(index)))
-            yield place_of[index], question, calls
+            yield place_of[index], _question(pricing.experiment, index), calls
 
 
-def _questions(experiment: Experiment, rows: np.ndarray) -> np.ndarray:
+Rows = TypeVar("Rows", int, np.ndarray)
+
+
+def _question(experiment: Experiment, rows: Rows) -> Rows:
+    """The place of the question that a trial asks, or that each of several does."""
     return rows // experiment.repeats % len(experiment.questions)

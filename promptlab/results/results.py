@@ -20,10 +20,10 @@ from promptlab.money.price_table import price_frame
 from promptlab.money.usage import Usage
 from promptlab.results.answers import Answers
 from promptlab.results.card import results_html
-from promptlab.results.costs import Pricing, used_prices
+from promptlab.results.costs import Pricing
 from promptlab.results.exports import write
 from promptlab.results.record import Failure, Record
-from promptlab.results.table import TOKENS, build_table, plain, texts
+from promptlab.results.table import TOKENS, plain, reckoned_table, texts
 from promptlab.spec.experiment import Experiment, Trial
 from promptlab.spec.prompt import Turn
 
@@ -78,7 +78,8 @@ class Results:
         counts = answers.counts()
         self._calls = answers.calls
         pricing = pricing or Pricing(experiment)
-        self._table = build_table(pricing, answers)
+        self._table, reckoning = reckoned_table(pricing, answers)
+        self._used, self._price_of = reckoning.used, reckoning.price_of
         answered = self._table["output"].notna()
         self.experiment = experiment
         self.status: Status = status
@@ -86,8 +87,6 @@ class Results:
         going on was pointless; `running`: a recorded run that goes on elsewhere."""
         self.reason = reason
         """Why it was stopped, in one line."""
-        trials = self._table["trial"].to_numpy()
-        self._used, self._price_of = used_prices(pricing, answers, trials)
         missing = {used.model for used in self._used if used.missing}
         self.unpriced = tuple(sorted(missing))
         """The models that answered from elsewhere, and whose price is not known."""
