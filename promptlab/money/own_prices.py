@@ -50,7 +50,7 @@ class OwnPrice:
         return {"model": self.model, "line": line, "source": self.price.source}
 
 
-def own_price(model: str, line: Any, source: str = OWN) -> OwnPrice:
+def own_price(model: Any, line: Any, source: str = OWN) -> OwnPrice:
     """A line of the user's own table: `input` and `output`, and maybe `cached_input`,
     `cache_write` (as dear as `input` if not given), `valid_from`, `long_from` with the
     rates of `long`, and rates of `batch`, `flex`, `priority` and `fast`.
@@ -58,6 +58,10 @@ def own_price(model: str, line: Any, source: str = OWN) -> OwnPrice:
     Raises:
         SpecError: something else is in it, or a price is not a number from 0.
     """
+    if not isinstance(model, str) or not model:
+        raise SpecError(
+            f'a price has a model, such as model = "gpt-6*", not {brief(model)}'
+        )
     said = f"the price of {model!r}"
     _check(line, said, known=(*RATES, "valid_from", *LONG, *TIERS))
     as_of = _day(line.get("valid_from"), said)

@@ -87,12 +87,10 @@ def _entries(path: Path, text: str) -> Sequence[Any]:
 
 def _read(entry: Any, source: str, before: Sequence[OwnPrice]) -> OwnPrice:
     """A line of the table, which none before it contradicts."""
-    model = entry.get("model") if isinstance(entry, Mapping) else None
-    if not isinstance(model, str) or not model:
-        raise SpecError(
-            f'a price has a model, such as model = "gpt-6*", not {brief(model)}'
-        )
-    line = {name: value for name, value in entry.items() if name != "model"}
+    if not isinstance(entry, Mapping):
+        raise SpecError(f"a price is a table with model, not {brief(entry)}")
+    line = dict(entry)
+    model = line.pop("model", None)
     own = own_price(model, line, source)
     if any((o.model, o.valid_from) == (model, own.valid_from) for o in before):
         since = f"from {own.valid_from}" if own.valid_from else "without valid_from"

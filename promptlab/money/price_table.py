@@ -49,6 +49,7 @@ def prices(
         SpecError: no price fits, or own prices are none.
     """
     table, number = prices_in_force(prices), _day_number(day)
+    provider, tier = provider.lower() if provider else None, tier or None
     listed = list(listed_models())
     rows = list(_own_rows(table, pattern, tier, number))
     for of, model in _fitting(listed, pattern, provider):
@@ -119,10 +120,10 @@ def _day_number(day: date | str | None) -> int:
     """A day as `Terms` counts it."""
     try:
         at = date.fromisoformat(day) if isinstance(day, str) else day
-    except ValueError as error:
+        at = at or datetime.now(UTC)
+        return (date(at.year, at.month, at.day) - EPOCH).days
+    except (AttributeError, ValueError) as error:
         raise SpecError(f"day is one such as 2026-11-01, not {day!r}") from error
-    at = at or datetime.now(UTC)
-    return (date(at.year, at.month, at.day) - EPOCH).days
 
 
 def _nothing(

@@ -128,7 +128,7 @@ ONE = '[[price]]\nmodel = "m"\ninput = 1\noutput = 1\n'
             "line 5: a second price of 'm' without valid_from; give it another day",
         ),
         ('price = [{model = "m"}]', "prices.toml, price 1: the price of 'm' is a"),
-        ("price = [3]", "price 1: a price has a model"),
+        ("price = [3]", "price 1: a price is a table with model, not 3"),
     ],
 )
 def test_a_mistake_in_a_file_is_one_line_that_says_where(

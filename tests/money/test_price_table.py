@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -54,7 +55,7 @@ def test_without_a_pattern_it_is_all_that_openai_sells_by_the_token() -> None:
 
 def test_what_openai_does_not_have_is_looked_for_everywhere() -> None:
     everywhere = pl.prices("claude-sonnet-4-5")
-    one = pl.prices("claude-sonnet-4-5", "anthropic")
+    one = pl.prices("claude-sonnet-4-5", "Anthropic")
 
     assert len(set(everywhere["provider"])) > 1
     assert one["provider"].tolist() == ["anthropic"]
@@ -136,10 +137,11 @@ def test_the_file_of_the_working_directory_is_in_it(folder: Path) -> None:
             {"pattern": "claude-sonnet-4-5", "provider": "openai"},
             "no price is known for 'claude-sonnet-4-5' at openai",
         ),
+        ({"day": 5}, "day is one such as 2026-11-01, not 5"),
         ({"day": "soon"}, "day is one such as 2026-11-01, not 'soon'"),
     ],
 )
-def test_what_is_not_there_is_told(asked: dict[str, str], said: str) -> None:
+def test_what_is_not_there_is_told(asked: dict[str, Any], said: str) -> None:
     with pytest.raises(SpecError) as caught:
         pl.prices(**asked)
 

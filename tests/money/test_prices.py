@@ -348,6 +348,7 @@ RATES = {"input": 1, "output": 1}
     ("given_", "said"),
     [
         ([1], "prices is a mapping of models to prices"),
+        ({5: RATES}, 'a price has a model, such as model = "gpt-6.", not 5'),
         ({"m": 3}, "the price of 'm' is a mapping with input and output"),
         ({"m": {"input": 1}}, "with input and output"),
         ({"m": {"input": 1, "output": -1}}, "output is a number from 0, not -1"),
