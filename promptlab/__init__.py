@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from promptlab.execution.plan import Plan
     from promptlab.execution.records import find_run, recorded_runs
     from promptlab.execution.runner import arun, run, start
+    from promptlab.execution.usage import budgets, headroom, set_budget, usage
     from promptlab.files import load_experiment
     from promptlab.money.price import Price
     from promptlab.money.price_table import prices
@@ -88,9 +89,11 @@ _HOMES = {
     "Usage": "money.usage",
     "Variant": "spec.grid",
     "arun": "execution.runner",
+    "budgets": "execution.usage",
     "compare": "notebook.compare",
     "explore": "notebook.explore",
     "find_run": "execution.records",
+    "headroom": "execution.usage",
     "load_experiment": "files",
     "marks": "notebook.marks",
     "panel": "notebook.panel",
@@ -106,7 +109,9 @@ _HOMES = {
     "read_results": "results.exports",
     "recorded_runs": "execution.records",
     "run": "execution.runner",
+    "set_budget": "execution.usage",
     "start": "execution.runner",
+    "usage": "execution.usage",
     "votes": "notebook.votes",
 }
 
@@ -137,9 +142,11 @@ __all__ = [
     "Variant",
     "__version__",
     "arun",
+    "budgets",
     "compare",
     "explore",
     "find_run",
+    "headroom",
     "load_experiment",
     "marks",
     "panel",
@@ -155,7 +162,9 @@ __all__ = [
     "read_results",
     "recorded_runs",
     "run",
+    "set_budget",
     "start",
+    "usage",
     "votes",
 ]
 

@@ -237,6 +237,12 @@ class RunModel(_Strict):
     max_wait_s: float | None = Field(
         None, ge=0, description="Between the attempts of a call, all in all; 300."
     )
+    budget_usd: float | None = Field(
+        None, ge=0, description="The most that a run may spend, in US dollars."
+    )
+    budget_tokens: float | None = Field(
+        None, ge=0, description="The most that a run may take, input and output."
+    )
     cache: StrictStr | None = Field(None, description="The folder of the cache.")
     prices: dict[StrictStr, dict[StrictStr, Any]] | StrictStr | None = Field(
         None,

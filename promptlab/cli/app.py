@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from promptlab.cli import cached, experiments, prices, runs
+from promptlab.cli import cached, experiments, prices, runs, usage
 from promptlab.cli.experiments import INTERRUPTED
 from promptlab.cli.printing import (
     complain,
@@ -59,6 +59,11 @@ for command in CACHE_COMMANDS:
     cache_app.command()(command)
 cache_app.command("import")(cached.import_)
 app.add_typer(cache_app, name="cache")
+
+usage_app = typer.Typer(invoke_without_command=True, callback=usage.usage)
+for command in (usage.budget, usage.prune, usage.export):
+    usage_app.command()(command)
+app.add_typer(usage_app, name="usage")
 
 
 def main() -> None:

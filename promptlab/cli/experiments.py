@@ -73,6 +73,24 @@ def run(
             help="The most calls in flight at once.",
         ),
     ] = None,
+    budget_usd: Annotated[
+        float | None,
+        typer.Option(
+            "--budget-usd",
+            min=0,
+            envvar="PROMPTLAB_BUDGET_USD",
+            help="Stop before more than this is spent, in US dollars.",
+        ),
+    ] = None,
+    budget_tokens: Annotated[
+        float | None,
+        typer.Option(
+            "--budget-tokens",
+            min=0,
+            envvar="PROMPTLAB_BUDGET_TOKENS",
+            help="Stop before more tokens than this are taken.",
+        ),
+    ] = None,
     repeats: Repeats = None,
     limit: Limit = None,
     only: Only = None,
@@ -113,6 +131,8 @@ def run(
     options = options_of(
         loaded,
         max_concurrency=max_concurrency,
+        budget_usd=budget_usd,
+        budget_tokens=budget_tokens,
         base_url=base_url,
         env_file=env_file,
         cache=cache,

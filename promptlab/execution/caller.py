@@ -10,13 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 from promptlab.errors import CacheError, CallError
+from promptlab.execution.account import Account, BudgetReached, Call
 from promptlab.execution.cache import Entry, ResponseCache, checked_response
 from promptlab.execution.client import Client
 from promptlab.execution.commits import GroupCommit, Head
 from promptlab.execution.lanes import Lane
 from promptlab.execution.limiter import Limiter
 from promptlab.execution.loop import background_loop
-from promptlab.execution.meter import Meter
 from promptlab.execution.replies import redacted
 from promptlab.execution.retries import Backoff, Verdict, judge
 from promptlab.execution.settings import Settings
@@ -46,20 +46,21 @@ class Caller:
         client: Client,
         cache: ResponseCache | None,
         settings: Settings,
+        account: Account,
         experiment: str,
         stop: Callable[[str], None],
     ) -> None:
-        self.meter = Meter(settings.prices_in_force)
         self.in_flight: set[asyncio.Task[Any]] = set()
         """The tasks whose call has been sent, or whose answer is being stored."""
         self.ending = False
         """Set to let no further call start."""
         self._client = client
         self._cache = cache
+        self._account = account
         self._settings = settings
         self._experiment = experiment
         self._stop = stop
-        self._commits = None if cache is None else GroupCommit(self._write)
+        self._commits = GroupCommit(self._write)
         self._flights = background_loop().flights
         self._renewed: dict[str, Head] = {}
         self._place = str(cache.directory) if cache is not None else f"run {id(self)}"
@@ -96,9 +97,12 @@ class Caller:
             self._renewed[key] = head
 
     async def close(self) -> None:
-        """Returns when every answer is on disk."""
-        if self._commits is not None:
-            await self._commits.close()
+        """Returns when every answer is on disk, and every call in the ledger."""
+        await self._commits.close()
+        try:
+            await asyncio.to_thread(self._account.close)
+        except CacheError as error:
+            self._stop(str(error))
         if self._settings.client is None:
             await self._client.close()
 
@@ -135,31 +139,46 @@ class Caller:
         return min(most, ATTEMPTS_TO_REACH) if never else most
 
     async def _attempt(self, request: Request, lane: Lane, attempt: int) -> Head:
-        """One attempt: sent within the limits, stored before its place is given up."""
+        """One attempt: sent within budgets and limits, stored before its place is
+        given up."""
         if self.ending:
             raise RunEnded
-        await lane.enter(_tokens(request))
+        try:
+            async with self._account.call(request, attempt) as call:
+                await lane.enter(_tokens(request))
+                try:
+                    return await self._sent(request, lane, call, attempt)
+                finally:
+                    lane.leave()
+        except BudgetReached as error:
+            self._stop(str(error))
+            raise RunEnded from None
+
+    async def _sent(
+        self, request: Request, lane: Lane, call: Call, attempt: int
+    ) -> Head:
+        """The answer to a call that has its place, entered and stored."""
         if self.ending:  # while it waited for its place
-            lane.leave()
             raise RunEnded
         task = asyncio.current_task()
         assert task is not None
         self.in_flight.add(task)
+        call.sent()
         try:
             response = await self._complete(request)
             lane.limiter.learn(response.headers, time.monotonic())
             lane.limiter.answered()
             lane.answered = True
-            self.meter.add(request, response)
+            call.answered(response)
             if attempt > 1:
                 response = replace(response, attempts=attempt)
             return await self._stored(request, response)
         except CallError as error:
+            call.failed(error.failure)
             self._slow_down(error.failure, lane.limiter)
             raise
         finally:
             self.in_flight.discard(task)
-            lane.leave()
 
     async def _complete(self, request: Request) -> Response:
         """The client's answer; an exit or a cancellation of its own is one call's."""
@@ -176,8 +195,6 @@ class Caller:
 
     async def _stored(self, request: Request, response: Response) -> Head:
         entry = Entry.of(request, response, self._experiment)
-        if self._commits is None:
-            return entry.head
         _ = entry.value  # what cannot be written fails here, and alone
         try:
             return await self._commits.put(entry)
@@ -186,7 +203,16 @@ class Caller:
             return entry.head
 
     def _write(self, entries: Sequence[Entry]) -> Mapping[str, Head]:
-        assert self._cache is not None
+        try:
+            self._account.write()  # what was paid, before what it was paid for
+        finally:
+            there = self._kept(entries)
+        return there
+
+    def _kept(self, entries: Sequence[Entry]) -> Mapping[str, Head]:
+        """Stores answers; those that were there before, in place of some."""
+        if self._cache is None:
+            return {}
         if self._settings.refresh:
             self._cache.put(entries)
             return {}

@@ -114,15 +114,13 @@ class OpenAIClient:
             ) as reply:
                 body = await _whole(reply)
                 latency_s = time.perf_counter() - started
-                return read_reply(reply.status, reply.headers, body, latency_s)
+                return _read(reply.status, reply.headers, body, latency_s, key)
         except TimeoutError as error:
             raise CallError(_timeout(self._timeout_s)) from error
         except aiohttp.ClientConnectorError as error:
             raise CallError(_unreachable(request, error.os_error, key)) from error
         except (aiohttp.ClientError, OSError) as error:
             raise CallError(_broken(error, key)) from error
-        except CallError as error:
-            raise _without_key(error, key) from None
 
     async def close(self) -> None:
         """Closes the connections, and the offline model if it was started."""
@@ -212,10 +210,7 @@ class SDKClient:
                 failure = _broken(cause, self._key)
             raise CallError(failure) from error
         latency_s = time.perf_counter() - started
-        try:
-            return read_reply(status, headers, body, latency_s)
-        except CallError as error:
-            raise _without_key(error, self._key) from None
+        return _read(status, headers, body, latency_s, self._key)
 
     @property
     def _key(self) -> str:
@@ -299,6 +294,19 @@ def _unreachable(request: Request, error: BaseException, key: str) -> Failure:
         message=f"no connection to {request.base_url}: {redacted(said, key)}; "
         "is the server running, and base_url right?",
     )
+
+
+def _read(
+    status: int, headers: Mapping[str, str], body: bytes, latency_s: float, key: str
+) -> Response:
+    """The response in a reply, or the failure, without the key that was sent."""
+    try:
+        response = read_reply(status, headers, body, latency_s)
+    except CallError as error:
+        raise _without_key(error, key) from None
+    if response.request_id and key in response.request_id:
+        return replace(response, request_id=None)
+    return response
 
 
 def _without_key(error: CallError, key: str) -> CallError:

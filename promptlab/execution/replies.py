@@ -59,6 +59,7 @@ def read_reply(
         model=_text(document.get("model")),
         service_tier=_text(document.get("service_tier")),
         received_s=time.time(),
+        request_id=_text(headers.get("x-request-id")),
         body=body,
         headers=headers,
     )

@@ -13,12 +13,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from promptlab.errors import CallError, CredentialsError, PromptlabWarning
+from promptlab.execution.account import Account
 from promptlab.execution.cache import ResponseCache, open_cache
 from promptlab.execution.caller import Caller, RunEnded
 from promptlab.execution.client import Client
 from promptlab.execution.commits import Head
 from promptlab.execution.handle import Handle, check_may_wait
 from promptlab.execution.lanes import Gate, Lane
+from promptlab.execution.ledger import Hits, Ledger, opened_ledger
 from promptlab.execution.limiter import Limiter
 from promptlab.execution.loop import background_loop
 from promptlab.execution.progress import Display, Progress, display_for
@@ -27,7 +29,9 @@ from promptlab.execution.replies import redacted
 from promptlab.execution.retries import Verdict, judge
 from promptlab.execution.settings import Settings
 from promptlab.execution.survey import Finding, Standing, survey
+from promptlab.money.budget import check_bounded
 from promptlab.results.answers import Answers
+from promptlab.results.costs import cache_savings
 from promptlab.results.record import Failure
 from promptlab.results.results import Results, Status
 from promptlab.results.table import build_table
@@ -146,6 +150,7 @@ class Run:
         self._gate = Gate(settings.max_concurrency)
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._cache: ResponseCache | None = None
+        self._account: Account | None = None
         self._caller: Caller | None = None
         self._refused: dict[Lane | Question, Failure] = {}
         self._ending = asyncio.Event()
@@ -202,7 +207,7 @@ class Run:
         speed = self._calls_per_s(now)
         lanes = list(self._lanes.values())
         left = sum(lane.left for lane in lanes)
-        meter = self._caller.meter if self._caller else None
+        account = self._account
         return Progress(
             name=self._experiment.name,
             trials=len(self._answers),
@@ -210,9 +215,9 @@ class Run:
             cached=self._answers.cached.count(1),
             failed=len(self._answers.failures),
             calls=self._calls,
-            input_tokens=meter.input_tokens if meter else 0,
-            output_tokens=meter.output_tokens if meter else 0,
-            billed_usd=meter.billed_usd if meter else 0.0,
+            input_tokens=account.input_tokens if account else 0,
+            output_tokens=account.output_tokens if account else 0,
+            billed_usd=account.billed_usd if account else 0.0,
             in_flight=self._gate.in_flight,
             elapsed_s=self._elapsed_s or now - self._started,
             calls_per_s=speed,
@@ -229,13 +234,20 @@ class Run:
         if settings.use_cache:
             self._cache = open_cache(settings.cache)
         await self._survey()
+        with opened_ledger() as ledger:
+            return await self._asked(ledger)
+
+    async def _asked(self, ledger: Ledger) -> Results:
+        """Asks what is missing, and enters in the ledger what was taken and saved."""
         client = None
         if any(lane.waiting for lane in self._lanes.values()):
-            client = settings.opened_client(self._requests)
+            self._check_bounded(ledger)
+            client = self._settings.opened_client(self._requests)
         record = self._begin_record()
+        run = record.name if record else None
         if client is not None:
             try:
-                await self._ask(client)
+                await self._ask(client, ledger, run)
             except BaseException:
                 if record:
                     record.release()
@@ -251,12 +263,25 @@ class Run:
             reason=self._reason,
             calls=self._calls,
             elapsed_s=self._elapsed_s,
-            run=record.name if record else None,
+            run=run,
         )
+        ledger.enter_hits(self._hits(results))
         if record:
             anew = (i for i, done in enumerate(answered) if done and not cached[i])
             record.finish(results, anew)
         return results
+
+    def _check_bounded(self, ledger: Ledger) -> None:
+        """Refuses, where there is a budget, what it cannot be kept for."""
+        limits = [self._settings.limits, *ledger.budgets().values()]
+        if not any(of.any for of in limits):
+            return
+        each, questions = self._experiment.repeats, self._experiment.questions
+        waiting = (i for lane in self._lanes.values() for i in lane.waiting)
+        for place in {index // each % len(questions) for index in waiting}:
+            terms = self._pricing.terms_now(place)
+            price = self._pricing.prices.price(terms)
+            check_bounded(limits, price, terms, questions[place].parameters)
 
     def _begin_record(self) -> RunRecord | None:
         if not self._settings.record:
@@ -266,6 +291,23 @@ class Run:
         folder = str(self._cache.directory) if self._cache is not None else ""
         own = self._pricing.prices.own
         return RunRecord.begin(self._experiment, routes, folder, own)
+
+    def _hits(self, results: Results) -> list[Hits]:
+        """What was taken from the cache, as the ledger keeps it."""
+        now, name, each = time.time(), self._experiment.name, self._experiment.repeats
+        return [
+            Hits(
+                now,
+                results.run,
+                name,
+                *self._requests.destination(place * each),
+                trials,
+                None if saved_usd != saved_usd else saved_usd,
+            )
+            for place, trials, saved_usd in cache_savings(
+                self._experiment, results.table
+            )
+        ]
 
     async def _survey(self) -> None:
         """Takes what is cached into the answers, and lines up the rest."""
@@ -311,14 +353,18 @@ class Run:
             self._lanes[destination] = Lane(destination[1], self._gate, limiter)
         return self._lanes[destination]
 
-    async def _ask(self, client: Client) -> None:
+    async def _ask(self, client: Client, ledger: Ledger, run: str | None) -> None:
         """Asks what is lined up, until all has an outcome or the run is ended."""
-        settings = self._settings
+        settings, name = self._settings, self._experiment.name
+        self._account = Account(
+            self._pricing.prices, ledger, settings.limits, experiment=name, run=run
+        )
         caller = self._caller = Caller(
             client,
             self._cache,
             settings,
-            self._experiment.name,
+            self._account,
+            name,
             stop=lambda reason: self.end("stopped", reason),
         )
         self._state = "running"
@@ -448,7 +494,7 @@ class Run:
 
     @property
     def _calls(self) -> int:
-        return self._caller.meter.calls if self._caller else 0
+        return self._account.calls if self._account else 0
 
 
 async def _first(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -20,6 +21,7 @@ from promptlab.execution.credentials import (
 )
 from promptlab.execution.progress import Progress
 from promptlab.execution.routes import route
+from promptlab.money.budget import Limits
 from promptlab.money.price_file import PricesOption, prices_in_force
 from promptlab.money.prices import Prices
 from promptlab.results.costs import Pricing
@@ -84,6 +86,13 @@ class Settings:
     """Own prices, over the list prices: a mapping as `Prices.of` takes it, or a TOML
     file of them; else `prices.toml`, where there is one."""
 
+    budget_usd: float | None = None
+    """The most that this run may spend, in US dollars. The worst case of each call,
+    all of max_tokens, is reserved before it is sent; a run that reaches it stops, and
+    goes on where it stopped when it is run again."""
+    budget_tokens: float | None = None
+    """The most tokens that this run may take, of input and output together."""
+
     progress: ProgressOption = "auto"
     """Where progress is shown: False nowhere, a function gets each `Progress`."""
 
@@ -91,6 +100,7 @@ class Settings:
         _positive(self, "max_concurrency", "max_attempts", whole=True)
         _positive(self, "timeout_s")
         _positive(self, "requests_per_minute", "tokens_per_minute", optional=True)
+        _positive(self, "budget_usd", "budget_tokens", optional=True, zero=True)
         if self.max_wait_s < 0:
             raise SpecError(f"max_wait_s is a number from 0, not {self.max_wait_s!r}")
         if self.offline and (self.refresh or not self.use_cache):
@@ -117,6 +127,12 @@ class Settings:
     def variables(self) -> dict[str, str]:
         """The environment, with what the `.env` file adds."""
         return environment(self.env_file)
+
+    @property
+    def limits(self) -> Limits:
+        """What this run may spend."""
+        given = self.budget_usd, self.budget_tokens
+        return Limits(*(math.inf if limit is None else limit for limit in given))
 
     def route(self, model: str) -> str:
         """The base URL that requests to a model are keyed with and sent to."""
@@ -165,13 +181,19 @@ class Settings:
 
 
 def _positive(
-    settings: Settings, *names: str, whole: bool = False, optional: bool = False
+    settings: Settings,
+    *names: str,
+    whole: bool = False,
+    optional: bool = False,
+    zero: bool = False,
 ) -> None:
     for name in names:
         value = getattr(settings, name)
         if optional and value is None:
             continue
         kinds = (int,) if whole else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kinds) or value <= 0:
+        number = isinstance(value, kinds) and not isinstance(value, bool)
+        if not number or not (value > 0 or (zero and value == 0)):
             kind = "a whole number from 1" if whole else "a number above 0"
+            kind = "a number from 0" if zero else kind
             raise SpecError(f"{name} is {kind}, not {value!r}")

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from promptlab.money.usage import Usage
+
 PER_MILLION = 1e-6
 
 
@@ -44,17 +46,45 @@ class Price:
         Input read from or written to the provider's cache is part of all input;
         reasoning is part of the output, and costs as much (OpenAI, "Pricing").
         """
-        plain = input_tokens - cached_input_tokens - cache_write_tokens
-        cost = self.call + PER_MILLION * (
-            plain * self.input
-            + cached_input_tokens * self.cached_input
-            + cache_write_tokens * self.cache_write
-            + output_tokens * self.output
-        )
+        tokens = input_tokens, cached_input_tokens, cache_write_tokens, output_tokens
+        cost = self._flat_usd(*tokens)
         if self.long is None or self.long_from is None:
             return cost
         import numpy as np
 
-        tokens = input_tokens, cached_input_tokens, cache_write_tokens, output_tokens
         is_long = np.greater(input_tokens, self.long_from)
         return np.where(is_long, self.long.cost_usd(*tokens), cost)
+
+    def at(self, input_tokens: int) -> Price:
+        """The price of a call with so many tokens of input."""
+        if self.long is None or input_tokens <= (self.long_from or 0):
+            return self
+        return self.long.at(input_tokens)
+
+    def call_usd(self, usage: Usage) -> float | None:
+        """What one call cost, in US dollars; None where its tokens are not known."""
+        asked, given = usage.input_tokens, usage.output_tokens
+        if asked is None or given is None:
+            return None
+        read, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
+        return float(self.at(asked)._flat_usd(asked, read, written, given))
+
+    def prompt_cache_saved_usd(self, usage: Usage) -> float | None:
+        """What the provider's own prompt cache took off the price of one call, less
+        what writing to it cost; None where its tokens are not known."""
+        if usage.input_tokens is None:
+            return None
+        here = self.at(usage.input_tokens)
+        return PER_MILLION * (
+            (usage.cached_input_tokens or 0) * (here.input - here.cached_input)
+            - (usage.cache_write_tokens or 0) * (here.cache_write - here.input)
+        )
+
+    def _flat_usd(self, asked: Any, read: Any, written: Any, given: Any) -> Any:
+        """What calls cost, however long they are."""
+        return self.call + PER_MILLION * (
+            (asked - read - written) * self.input
+            + read * self.cached_input
+            + written * self.cache_write
+            + given * self.output
+        )

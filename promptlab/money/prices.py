@@ -53,7 +53,9 @@ class Prices:
 
     def cost_usd(self, terms: Terms, usage: Usage) -> float:
         """What a call cost; NaN, never zero, where its price or tokens are unknown."""
-        return cost_usd(self.price(terms), usage)
+        price = self.price(terms)
+        cost_usd = None if price is None else price.call_usd(usage)
+        return float("nan") if cost_usd is None else cost_usd
 
     def own_line(self, model: str, day: int) -> OwnPrice | None:
         """The line that names a model, else the first pattern that fits; of several
@@ -66,17 +68,3 @@ class Prices:
             return None
         same = [o for o in found if o.model == found[0].model]
         return max(same, key=lambda o: o.valid_from or date.min)
-
-
-def cost_usd(price: Price | None, usage: Usage) -> float:
-    """What a call cost at a price; NaN, never zero, where that is not known."""
-    if price is None or usage.input_tokens is None or usage.output_tokens is None:
-        return float("nan")
-    return float(
-        price.cost_usd(
-            usage.input_tokens,
-            usage.cached_input_tokens or 0,
-            usage.cache_write_tokens or 0,
-            usage.output_tokens,
-        )
-    )

@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from promptlab.money.list_prices import USUAL
 from promptlab.money.price import Price
-from promptlab.money.prices import Prices, cost_usd
+from promptlab.money.prices import Prices
 from promptlab.money.usage import HALF_HOUR_S, Terms, Usage, when
 from promptlab.results.answers import UNKNOWN, Answers, Calls
 from promptlab.spec.address import is_local
 from promptlab.spec.experiment import Experiment
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,8 @@ def reckon(pricing: Pricing, answers: Answers, rows: np.ndarray) -> Reckoning:
         each = []
         for head in calls.heads:
             _, price = used.price(pricing.call_terms(question, head))
-            each.append(cost_usd(price, _usage(head)))
+            usd = None if price is None else price.call_usd(_usage(head))
+            each.append(np.nan if usd is None else usd)
         cost[place] = sum(each) if answered[place] else np.nan
         billed[place] = sum(c for c, p in zip(each, calls.paid, strict=True) if p)
     return Reckoning(cost, billed, tuple(used.places), price_of)
@@ -126,6 +130,20 @@ class _Used:
             place = self.places.setdefault(used, len(self.places))
             found = self._found[terms] = place, price
         return found
+
+
+def cache_savings(
+    experiment: Experiment, table: pd.DataFrame
+) -> list[tuple[int, int, float]]:
+    """What a table's trials took from the cache: for each question its place, how many
+    trials, and what they would have cost in US dollars; NaN where that is unknown."""
+    hits = table.loc[table["cached"].to_numpy() & table["output"].notna().to_numpy()]
+    places = _question(experiment, hits["trial"].to_numpy())
+    saved = (hits["cost_usd"] - hits["billed_usd"]).to_numpy()
+    counts = np.bincount(places)
+    sums = np.bincount(places, weights=saved)
+    found = np.flatnonzero(counts)
+    return [(int(place), int(counts[place]), float(sums[place])) for place in found]
 
 
 def _usage(head: Sequence[Any]) -> Usage:

@@ -37,6 +37,8 @@ class Response:
     """How often the call was made until it was answered."""
     received_s: float = 0.0
     """When it came, in seconds since 1970."""
+    request_id: str | None = None
+    """What the provider's support asks for; it goes into the ledger, not the cache."""
     body: bytes = field(default=b"", repr=False)
     """The answer as received: the JSON text, byte for byte."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)

@@ -265,6 +265,8 @@ class Results:
             parts.insert(3, f"{dollars(totals.billed_usd)} paid")
         if totals.truncated:
             parts.append(f"{totals.truncated:,} truncated by max_tokens")
+        if totals.missing:
+            parts.append(f"{totals.missing:,} left")
         if self.status != "complete":
             why = f": {self.reason}" if self.reason else ""
             parts.append(f"{self.status}{why}")

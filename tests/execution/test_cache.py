@@ -536,6 +536,7 @@ READ_ONLY = """
     for file in cache.directory.iterdir():
         file.chmod(0o444)
     cache.directory.chmod(0o555)
+    os.environ["PROMPTLAB_HOME"] = f"{cache.directory.parent}/home"
     if os.getuid() == 0:  # whom no permission stops
         os.setuid(65534)
     results = capitals(4).run(client=FakeClient(), cache=cache, record=False)
@@ -547,7 +548,7 @@ READ_ONLY = """
 def test_a_cache_that_becomes_read_only_stops_the_run_and_does_not_hang() -> None:
     tests = Path(__file__).parents[1]
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
+        Path(folder).chmod(0o777)
         child = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(READ_ONLY), f"{folder}/cache"],
             capture_output=True,

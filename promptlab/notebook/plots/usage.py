@@ -181,7 +181,7 @@ def _summed(
 ) -> pd.DataFrame:
     """A row for each period, a column for each group."""
     sums = [amounts[g.rows.index].groupby(times[g.rows.index]).sum() for g in groups]
-    table = pd.concat(sums, axis=1) if sums else pd.DataFrame()
+    table = pd.concat(sums, axis=1, sort=False) if sums else pd.DataFrame()
     table.columns = index
     return table.sort_index().fillna(0.0)
 

@@ -1,0 +1,219 @@
+"""Commands on the ledger: usage, usage budget, usage prune, usage export."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from promptlab.cli.options import Json, Yes
+from promptlab.cli.printing import print_json, print_table, tell
+from promptlab.money.amounts import dollars, thousands
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        metavar="SPAN|DATE",
+        envvar="PROMPTLAB_SINCE",
+        help="Only what is younger: 7d, 12h, 2026-11-01.",
+    ),
+]
+
+
+def usage(
+    context: typer.Context,
+    since: Since = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--by",
+            metavar="NAME",
+            envvar="PROMPTLAB_BY",
+            help="hour, day, week, month, model, experiment, run, base_url, snapshot, "
+            "service_tier or error; may be given again.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """What this project's calls took: requests, tokens, money, errors, savings."""
+    if context.invoked_subcommand is not None:
+        return
+    from promptlab.execution.usage import budgets, headroom, usage
+
+    groups = by or ["day", "model"]
+    table, standing, room = usage(since, groups), budgets(), headroom()
+    if json:
+        parts = {"usage": table, "budgets": standing, "headroom": room}
+        print_json({name: _plain(part) for name, part in parts.items()})
+        return
+    if table.empty:
+        tell("no call is in the ledger" + (f" since {since}" if since else ""))
+    else:
+        _print_usage(table, groups)
+    for row in standing.itertuples():
+        tell(_budget_line(row))
+    if not room.empty:
+        _print_headroom(room)
+
+
+def budget(
+    period: Annotated[str, typer.Argument(help="day or month, in UTC.")],
+    usd: Annotated[
+        float | None, typer.Option("--usd", min=0, help="In US dollars.")
+    ] = None,
+    tokens: Annotated[
+        float | None, typer.Option("--tokens", min=0, help="Of input and output.")
+    ] = None,
+) -> None:
+    """Set what all runs together may spend in a day or a month; with neither --usd nor
+    --tokens, take that budget away."""
+    from promptlab.execution.usage import budgets, set_budget
+
+    set_budget(period, usd=usd, tokens=tokens)
+    rows = [row for row in budgets().itertuples() if row.period == period]
+    for row in rows:
+        tell(_budget_line(row))
+    if not rows:
+        tell(f"there is no budget for a {period} any more")
+
+
+def prune(
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="SPAN|DATE", help="Such as 365d.")
+    ],
+    yes: Yes = False,
+) -> None:
+    """Remove old lines from the ledger; what was spent this month still counts."""
+    from promptlab.execution.usage import moment_s, prune
+
+    before_s = moment_s("--older-than", older_than, time.time())
+    if not yes:
+        typer.confirm(
+            f"Remove all lines older than {older_than}?", abort=True, err=True
+        )
+    tell(f"{prune(before_s):,} lines removed")
+
+
+def export(
+    file: Annotated[Path, typer.Argument(help=".csv, .xlsx, .jsonl or .parquet")],
+    since: Since = None,
+) -> None:
+    """Write the ledger, a row for each call, to a file."""
+    from promptlab.execution.usage import export_lines, moment_s
+    from promptlab.results.exports import write
+
+    since_s = 0.0 if since is None else moment_s("--since", since, time.time())
+    table = export_lines(since_s)
+    tell(f"wrote {len(table):,} lines to {write(table, file)}")
+
+
+def _print_usage(table: pd.DataFrame, groups: list[str]) -> None:
+    shown = {
+        "requests": lambda v: f"{v:,}",
+        "errors": lambda v: f"{v:,}",
+        "rate_limited": lambda v: f"{v:,}",
+        "input_tokens": thousands,
+        "cached_input_tokens": thousands,
+        "output_tokens": thousands,
+        "cost_usd": dollars,
+        "cached": lambda v: f"{v:,}",
+        "saved_usd": dollars,
+    }
+    optional = ("errors", "rate_limited", "cached_input_tokens", "cached", "saved_usd")
+    names = [n for n in shown if n not in optional or table[n].any()]
+    rows = [
+        [
+            *(_group(row[name]) for name in groups),
+            *(shown[name](row[name]) for name in names),
+        ]
+        for row in table.to_dict("records")
+    ]
+    print_table([*groups, *(HEADS.get(name, name) for name in names)], rows)
+    tell(_total(table))
+
+
+HEADS = {
+    "rate_limited": "429s",
+    "input_tokens": "tokens in",
+    "cached_input_tokens": "of them cached",
+    "output_tokens": "tokens out",
+    "cost_usd": "cost",
+    "cached": "from cache",
+    "saved_usd": "saved",
+}
+
+
+def _group(value: Any) -> str:
+    if hasattr(value, "strftime"):
+        return f"{value:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
+    return "–" if value is None or value != value else str(value)
+
+
+def _total(table: pd.DataFrame) -> str:
+    """All of it in one line."""
+    parts = [
+        f"{int(table['requests'].sum()):,} requests",
+        f"{dollars(table['cost_usd'].sum())} paid",
+    ]
+    if unpriced := int(table["unpriced"].sum()):
+        parts.append(f"no price is known for {unpriced:,}")
+    if saved := table["saved_usd"].sum():
+        parts.append(f"{dollars(saved)} saved by the cache")
+    if saved := table["prompt_cache_saved_usd"].sum():
+        parts.append(f"{dollars(saved)} by the provider's prompt cache")
+    return "all: " + ", ".join(parts)
+
+
+def _budget_line(row: Any) -> str:
+    """How a budget stands."""
+    parts = []
+    if row.usd == row.usd:
+        parts.append(f"{dollars(row.spent_usd)} of {dollars(row.usd)}")
+    if row.tokens == row.tokens:
+        spent, limit = thousands(row.spent_tokens), thousands(row.tokens)
+        parts.append(f"{spent} of {limit} tokens")
+    held = row.reserved_usd if row.usd == row.usd else row.reserved_tokens
+    return f"budget of this {row.period} (UTC): {' and '.join(parts)} spent" + (
+        ", more reserved for calls in flight or cut off" if held else ""
+    )
+
+
+def _print_headroom(room: pd.DataFrame) -> None:
+    rows = [
+        [
+            row["model"],
+            row["base_url"],
+            *(
+                _of(row[f"remaining_{of}"], row[f"limit_{of}"])
+                for of in ("requests", "tokens")
+            ),
+            f"{row['at']:%Y-%m-%d %H:%M}",
+        ]
+        for row in room.to_dict("records")
+    ]
+    tell("limits as last told, what was left a minute:")
+    print_table(["model", "server", "requests", "tokens", "told (UTC)"], rows)
+
+
+def _of(left: float, limit: float) -> str:
+    return "–" if limit != limit else f"{thousands(left)} of {thousands(limit)}"
+
+
+def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as JSON values: times as texts, None for what is unknown."""
+    return [
+        {str(name): _json_value(value) for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+
+
+def _json_value(value: Any) -> Any:
+    if value is None or value != value:
+        return None
+    return value.isoformat() if hasattr(value, "isoformat") else value

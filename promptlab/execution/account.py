@@ -1,0 +1,319 @@
+"""The account of a run: what its calls take, kept within budgets, and entered in the
+ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from types import TracebackType
+
+from promptlab.errors import CacheError
+from promptlab.execution.ledger import Entered, Ledger, Line, Standing
+from promptlab.execution.limiter import parse_duration
+from promptlab.money.amounts import dollars, thousands
+from promptlab.money.budget import Amount, Budget, Limits, most_output, most_usd
+from promptlab.money.price import Price
+from promptlab.money.prices import Prices
+from promptlab.money.usage import Terms, when
+from promptlab.results.record import Failure, Response
+from promptlab.spec.request import Request
+
+TOLD = tuple(
+    f"x-ratelimit-{what}-{of}"
+    for of in ("requests", "tokens")
+    for what in ("limit", "remaining")
+)
+"""Headers in which a server tells its limits, and how much is left of them."""
+
+
+class BudgetReached(Exception):
+    """The next call might exceed a budget, and nothing is in flight that might leave
+    something over. Its text says which budget."""
+
+
+class Account:
+    """Counts calls, their tokens and their cost; reserves for them, and enters them."""
+
+    def __init__(
+        self,
+        prices: Prices,
+        ledger: Ledger,
+        limits: Limits,
+        *,
+        experiment: str,
+        run: str | None,
+    ) -> None:
+        self.calls = 0
+        """Calls that were answered."""
+        self.input_tokens = 0
+        self.output_tokens = 0
+        self.billed_usd = 0.0
+        """NaN once a call has no known price."""
+        self.guards = limits.any or bool(ledger.budgets())
+        """Whether there is a budget, the run's or the project's."""
+        self._prices = prices
+        self._ledger = ledger
+        self._budget = Budget(limits)
+        self._of_project = ledger.budgets()
+        self._experiment = experiment
+        self._run = run
+        self._known: dict[Terms, Price | None] = {}
+        self._waiting: deque[Entered] = deque()
+        self._writing = threading.Lock()
+        self._told: dict[tuple[str, str], Mapping[str, str]] = {}
+        self._in_flight = 0
+        self._settled = asyncio.Event()
+
+    def call(self, request: Request, attempt: int) -> Call:
+        """An attempt at a call, to be made within `async with`."""
+        return Call(self, request, attempt)
+
+    def write(self) -> None:
+        """Enters in the ledger what waits for it; on disk when it returns.
+
+        Raises:
+            CacheError: it cannot be written; it goes on waiting.
+        """
+        with self._writing:
+            entries = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            try:
+                if entries:
+                    self._ledger.enter(entries)
+            except CacheError:
+                self._waiting.extendleft(reversed(entries))
+                raise
+
+    def close(self) -> None:
+        """Enters what waits, and the limits that servers told.
+
+        Raises:
+            CacheError: it cannot be written.
+        """
+        self.write()
+        if self._told:
+            seen = {
+                served: tuple(parse_duration(headers.get(name)) for name in TOLD)
+                for served, headers in self._told.items()
+            }
+            self._ledger.enter_limits(seen, time.time())
+
+    # Of single calls.
+
+    async def reserve(self, most: Amount) -> int | None:
+        """Reserves what a call takes at most, once there is enough left; its number in
+        the ledger, where the project has a budget.
+
+        Raises:
+            BudgetReached: there will not be enough.
+        """
+        while isinstance(reserved := self._reserved(most), str):
+            if not self._in_flight:
+                raise BudgetReached(reserved)
+            self._settled.clear()
+            await self._settled.wait()
+        self._in_flight += 1
+        return reserved
+
+    def settle(self, most: Amount, took: Amount) -> None:
+        """Replaces what was reserved for a call by what it took."""
+        self._budget.settle(most, took)
+        self._in_flight -= 1
+        self._settled.set()
+
+    def release(self, most: Amount, number: int | None) -> None:
+        """Gives back what was reserved for a call that was not sent."""
+        self.settle(most, Amount())
+        if number is not None:
+            self._ledger.release(number)
+
+    def enter(self, line: Line, took: Amount, number: int | None) -> None:
+        """Has a line entered at the next `write`."""
+        self._waiting.append(Entered(line, took, number))
+
+    def priced(self, request: Request, response: Response) -> Price | None:
+        """The price of a call that was answered; None where it is not known."""
+        return self._price(
+            Terms(
+                request.base_url,
+                request.model,
+                response.model,
+                response.service_tier,
+                *when(response.received_s),
+            )
+        )
+
+    def count(self, response: Response, cost_usd: float | None) -> None:
+        """Counts a call that was answered."""
+        usage = response.usage
+        self.calls += 1
+        self.input_tokens += usage.input_tokens or 0
+        self.output_tokens += usage.output_tokens or 0
+        self.billed_usd += float("nan") if cost_usd is None else cost_usd
+
+    def told(self, request: Request, headers: Mapping[str, str]) -> None:
+        """Notes the limits in a reply's headers."""
+        if TOLD[0] in headers or TOLD[2] in headers:
+            self._told[request.base_url, request.model] = headers
+
+    def most(self, request: Request) -> Amount:
+        """What a call takes at most. A token is at least a byte of what is sent."""
+        asked, given = len(request.canonical_json), most_output(request.body)
+        tier = request.body.get("service_tier")
+        price = self._price(
+            Terms(
+                request.base_url,
+                request.model,
+                None,
+                None if tier == "auto" else tier,
+                *when(time.time()),
+            )
+        )
+        usd = 0.0 if price is None else most_usd(price, asked, given)
+        return Amount(usd, asked + given)
+
+    def line(self, request: Request, attempt: int) -> Line:
+        """The line of an attempt, as far as it is known when it ends."""
+        return Line(
+            time.time(),
+            self._run,
+            self._experiment,
+            request.base_url,
+            request.model,
+            attempt=attempt,
+        )
+
+    def _reserved(self, most: Amount) -> int | str | None:
+        """The number of the reservation, if it has one; or why there is none."""
+        if not self._budget.reserve(most):
+            return self._budget.says(most)
+        if not self._of_project:
+            return None
+        number = self._ledger.reserve(most, time.time())
+        if not isinstance(number, int):
+            self.write()  # what is settled by now is reserved no longer
+            number = self._ledger.reserve(most, time.time())
+        if isinstance(number, int):
+            return number
+        self._budget.settle(most, Amount())
+        return _says(number, most)
+
+    def _price(self, terms: Terms) -> Price | None:
+        if terms not in self._known:
+            self._known[terms] = self._prices.price(terms)
+        return self._known[terms]
+
+
+class Call:
+    """One attempt at a call: reserved for when it is entered, settled by its outcome.
+
+    What is neither answered nor failed by its end may be charged all the same, if it
+    was sent; it counts at its worst case.
+    """
+
+    def __init__(self, account: Account, request: Request, attempt: int) -> None:
+        self._account = account
+        self._request = request
+        self._attempt = attempt
+        self._most = Amount()
+        self._number: int | None = None
+        self._sent = self._over = False
+
+    async def __aenter__(self) -> Call:
+        """Returns when the budgets allow it; raises `BudgetReached`."""
+        if self._account.guards:
+            self._most = self._account.most(self._request)
+            self._number = await self._account.reserve(self._most)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._over:
+            return
+        if self._sent:
+            given_up = kind is None or not issubclass(kind, Exception)
+            said = "given up" if given_up or kind is None else kind.__name__
+            self._end(self._line()._replace(error=said), self._most)
+        elif self._account.guards:
+            self._account.release(self._most, self._number)
+
+    def sent(self) -> None:
+        """Notes that it goes out now."""
+        self._sent = True
+
+    def answered(self, response: Response) -> None:
+        """Counts and enters it, with what it took."""
+        usage = response.usage
+        price = self._account.priced(self._request, response)
+        cost_usd = None if price is None else price.call_usd(usage)
+        self._account.count(response, cost_usd)
+        self._account.told(self._request, response.headers)
+        line = self._line()._replace(
+            snapshot=response.model,
+            service_tier=response.service_tier,
+            input_tokens=usage.input_tokens,
+            cached_input_tokens=usage.cached_input_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            output_tokens=usage.output_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            cost_usd=cost_usd,
+            prompt_cache_saved_usd=(
+                None if price is None else price.prompt_cache_saved_usd(usage)
+            ),
+            price=None if price is None else price.source,
+            latency_s=response.latency_s,
+            status=200,
+            request_id=response.request_id,
+        )
+        took = self._most  # for a server that does not say
+        if usage.input_tokens is not None and usage.output_tokens is not None:
+            usd = self._most.usd if cost_usd is None else cost_usd
+            took = Amount(usd, usage.input_tokens + usage.output_tokens)
+        self._end(line, took)
+
+    def failed(self, failure: Failure) -> None:
+        """Enters it as failed. It took nothing if the server refused it, or was never
+        reached."""
+        refused = (failure.status or 0) >= 300 or failure.kind == "unreachable"
+        self._account.told(self._request, failure.headers)
+        said = " ".join(str(part) for part in (failure.status, failure.code) if part)
+        line = self._line()._replace(
+            error=said or failure.kind,
+            status=failure.status,
+            request_id=failure.request_id,
+        )
+        self._end(line, Amount() if refused else self._most)
+
+    def _line(self) -> Line:
+        return self._account.line(self._request, self._attempt)
+
+    def _end(self, line: Line, took: Amount) -> None:
+        self._over = True
+        if self._account.guards:
+            self._account.settle(self._most, took)
+        self._account.enter(line, took, self._number)
+
+
+def _says(standing: Standing, most: Amount) -> str:
+    """That a budget of the project is reached."""
+    limits, spent, held = standing.limits, standing.spent, standing.reserved
+    if spent.plus(held).plus(most).usd > limits.usd:
+        limit, gone, flying, next_ = (
+            dollars(a) for a in (limits.usd, spent.usd, held.usd, most.usd)
+        )
+    else:
+        limit, gone, flying, next_ = (
+            f"{thousands(a)} tokens"
+            for a in (limits.tokens, spent.tokens, held.tokens, most.tokens)
+        )
+    return (
+        f"the project's budget of {limit} a {standing.period} is reached: {gone} "
+        f"spent, up to {flying} reserved, and the next call may take {next_}; "
+        "`promptlab usage budget` sets it"
+    )

@@ -1,0 +1,258 @@
+"""Usage: what the project's ledger says, summed over time, models, experiments."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from promptlab.errors import SpecError, did_you_mean
+from promptlab.execution.ledger import FILE, PERIODS, Ledger, Line, Standing
+from promptlab.home import home
+from promptlab.money.budget import Limits
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPANS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+TIMES = {
+    "hour": "strftime('%Y-%m-%d %H:00', at, 'unixepoch')",
+    "day": "date(at, 'unixepoch')",
+    "week": "date(at, 'unixepoch', '-6 days', 'weekday 1')",
+    "month": "date(at, 'unixepoch', 'start of month')",
+}
+"""What time can be grouped by, in UTC as the providers reckon; weeks from Monday."""
+
+NAMES = ("model", "experiment", "run", "base_url", "snapshot", "service_tier", "error")
+"""What else can be grouped by."""
+
+SUMS = {
+    "requests": "SUM(requests)",
+    "errors": "SUM(error IS NOT NULL)",
+    "rate_limited": "SUM(status IS 429)",
+    "input_tokens": "COALESCE(SUM(input_tokens), 0)",
+    "cached_input_tokens": "COALESCE(SUM(cached_input_tokens), 0)",
+    "output_tokens": "COALESCE(SUM(output_tokens), 0)",
+    "reasoning_tokens": "COALESCE(SUM(reasoning_tokens), 0)",
+    "cost_usd": "CASE WHEN SUM(unpriced) THEN NULL ELSE TOTAL(cost_usd) END",
+    "unpriced": "SUM(unpriced)",
+    "prompt_cache_saved_usd": (
+        "CASE WHEN SUM(unpriced) THEN NULL ELSE TOTAL(prompt_cache_saved_usd) END"
+    ),
+    "cached": "SUM(trials)",
+    "saved_usd": "CASE WHEN SUM(unvalued) THEN NULL ELSE TOTAL(saved_usd) END",
+    "mean_latency_s": "AVG(latency_s)",
+}
+"""The numbers of a group; money is unknown where the price of any of it is."""
+
+LINES = """
+    SELECT at, run, experiment, base_url, model, snapshot, service_tier, error, status,
+        1 AS requests, input_tokens, cached_input_tokens, output_tokens,
+        reasoning_tokens, cost_usd, prompt_cache_saved_usd, latency_s,
+        error IS NULL AND cost_usd IS NULL AS unpriced,
+        0 AS trials, NULL AS saved_usd, 0 AS unvalued
+    FROM calls WHERE at >= :since AND at < :until
+    UNION ALL
+    SELECT at, run, experiment, base_url, model, NULL, NULL, NULL, NULL,
+        0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0,
+        trials, saved_usd, saved_usd IS NULL
+    FROM hits WHERE at >= :since AND at < :until
+"""
+
+
+def usage(
+    since: str | date | None = None,
+    by: str | Sequence[str] = ("day", "model"),
+    *,
+    until: str | date | None = None,
+) -> pd.DataFrame:
+    """What this project's calls took: a row for each group, in order.
+
+    `since` and `until` are a time span before now (`"7d"`; m, h, d, w), a date or a
+    time, in UTC unless it says otherwise; without them all is counted. `by` names
+    `hour`, `day`, `week` or `month`, and `model`, `experiment`, `run`, `base_url`,
+    `snapshot`, `service_tier` or `error`.
+
+    The columns after those: `requests` sent, `errors` and `rate_limited` (429) among
+    them; tokens; `cost_usd` at list or own prices, NaN if the price of any call is
+    unknown, and how many are `unpriced`; `prompt_cache_saved_usd`, by the provider's
+    prompt cache; `cached` trials that the response cache answered, and `saved_usd`,
+    what those had cost; `mean_latency_s` of the answered calls.
+
+    Raises:
+        SpecError: `by` or a time is not one.
+        CacheError: the ledger cannot be read.
+    """
+    import pandas as pd
+
+    groups = [by] if isinstance(by, str) else list(dict.fromkeys(by))
+    columns = [f"{_expression(name)} AS g{n}" for n, name in enumerate(groups)]
+    columns += [f"{sql} AS {name}" for name, sql in SUMS.items()]
+    keys = ", ".join(f"g{n}" for n in range(len(groups)))
+    sql = f"SELECT {', '.join(columns)} FROM ({LINES})"
+    sql += f" GROUP BY {keys} ORDER BY {keys}" if keys else " HAVING COUNT(*)"
+    now = time.time()
+    span = {
+        "since": 0.0 if since is None else moment_s("since", since, now),
+        "until": float("inf") if until is None else moment_s("until", until, now),
+    }
+    table = pd.DataFrame(_rows(sql, span), columns=[*groups, *SUMS])
+    for name in groups:
+        kind: Any = "datetime64[s]" if name in TIMES else "str"
+        table[name] = table[name].astype(kind)
+    return table.astype({name: _kind(name) for name in SUMS})
+
+
+def headroom() -> pd.DataFrame:
+    """How much of its limits each server left at the last reply that said so: a row for
+    each `base_url` and `model`, with the time `at` (UTC), the limits a minute, what
+    remained of them, and `left`, the smaller share of the two."""
+    import pandas as pd
+
+    columns = ["base_url", "model", "at", *LIMITS]
+    rows = _rows(f"SELECT {', '.join(columns)} FROM limits ORDER BY at DESC")
+    table = pd.DataFrame(rows, columns=columns)
+    table = table.astype(dict.fromkeys(LIMITS, "float64"))
+    table["at"] = pd.to_datetime(table["at"].astype("float64"), unit="s").dt.floor("s")
+    shares = [table[f"remaining_{of}"] / table[f"limit_{of}"] for of in COUNTED]
+    table["left"] = pd.concat(shares, axis=1).min(axis=1)
+    return table
+
+
+COUNTED = ("requests", "tokens")
+LIMITS = tuple(f"{what}_{of}" for of in COUNTED for what in ("limit", "remaining"))
+
+
+def set_budget(
+    period: str, *, usd: float | None = None, tokens: float | None = None
+) -> None:
+    """Sets what all runs of this project together may spend in a `"day"` or a
+    `"month"` (UTC), in US dollars or in tokens; without either, the budget of that
+    period is taken away. Runs that begin from now on keep to it.
+
+    Raises:
+        SpecError: there is no such period, or an amount is not a number from 0.
+        CacheError: the ledger cannot be written.
+    """
+    if period not in PERIODS:
+        raise SpecError(f"a budget is for a 'day' or a 'month', not {period!r}")
+    for name, value in (("usd", usd), ("tokens", tokens)):
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if value is not None and not (number and 0 <= value < float("inf")):
+            raise SpecError(f"{name} is a number from 0, not {value!r}")
+    told = (float("inf") if value is None else float(value) for value in (usd, tokens))
+    with closing(Ledger()) as ledger:
+        ledger.set_budget(period, Limits(*told))
+
+
+def budgets() -> pd.DataFrame:
+    """The budgets of this project and how it stands: a row for each `period`, with the
+    amounts in `usd` and `tokens` (NaN without limit), those `spent_`, those `reserved_`
+    for calls in flight, and those `left_`."""
+    import pandas as pd
+
+    standings: list[Standing] = []
+    if _path().exists():
+        with closing(Ledger()) as ledger:
+            standings = ledger.standings(time.time())
+    columns: dict[str, Any] = {"period": [s.period for s in standings]}
+    for unit in ("usd", "tokens"):
+        limit = [getattr(s.limits, unit) for s in standings]
+        spent = [getattr(s.spent, unit) for s in standings]
+        held = [getattr(s.reserved, unit) for s in standings]
+        left = [a - b - c for a, b, c in zip(limit, spent, held, strict=True)]
+        for name, amounts in (
+            *((unit, limit), (f"spent_{unit}", spent)),
+            *((f"reserved_{unit}", held), (f"left_{unit}", left)),
+        ):
+            finite = [x if x < float("inf") else float("nan") for x in amounts]
+            columns[name] = pd.array(finite, dtype="float64")
+    return pd.DataFrame(columns)
+
+
+def export_lines(since_s: float = 0.0) -> pd.DataFrame:
+    """The lines of the ledger since a moment, in seconds since 1970: one row for each
+    call or failed attempt, `at` as a time in UTC."""
+    import pandas as pd
+
+    sql = f"SELECT {', '.join(Line._fields)} FROM calls WHERE at >= ? ORDER BY at"
+    table = pd.DataFrame(_rows(sql, [since_s]), columns=list(Line._fields))
+    table["at"] = pd.to_datetime(table["at"].astype("float64"), unit="s")
+    for name, kind in EXPORTED.items():
+        table[name] = table[name].astype(kind)
+    return table
+
+
+EXPORTED: dict[str, Any] = (
+    dict.fromkeys(("run", "experiment", "base_url", "model", "snapshot"), "str")
+    | dict.fromkeys(("service_tier", "price", "error", "request_id"), "str")
+    | {name: "Int64" for name in Line._fields if name.endswith("_tokens")}
+    | {"attempt": "int64", "status": "Int64", "latency_s": "float64"}
+    | dict.fromkeys(("cost_usd", "prompt_cache_saved_usd"), "float64")
+)
+
+
+def prune(before_s: float) -> int:
+    """Removes what is older than a moment, in seconds since 1970, from the ledger; how
+    many lines there were."""
+    if not _path().exists():
+        return 0
+    with closing(Ledger()) as ledger:
+        return ledger.prune(before_s)
+
+
+def moment_s(name: str, given: str | date, now: float) -> float:
+    """A moment in seconds since 1970: a time span before now, a date or a time, in UTC
+    unless it says otherwise.
+
+    Raises:
+        SpecError: it is neither.
+    """
+    if isinstance(given, str):
+        if span := re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", given.strip()):
+            return now - float(span[1]) * SPANS_S[span[2]]
+        try:
+            given = datetime.fromisoformat(given.strip())
+        except ValueError:
+            raise SpecError(
+                f"{name} is a time span such as '7d' or '12h', or a date such as "
+                f"'2026-11-01', not {given!r}"
+            ) from None
+    if not isinstance(given, date):
+        raise SpecError(f"{name} is a time span such as '7d' or a date, not {given!r}")
+    if not isinstance(given, datetime):
+        given = datetime(given.year, given.month, given.day)
+    return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
+
+
+def _expression(name: str) -> str:
+    if name in TIMES:
+        return TIMES[name]
+    if name in NAMES:
+        return name
+    known = [*TIMES, *NAMES]
+    raise SpecError(
+        f"by: usage cannot be grouped by {name!r}"
+        + (did_you_mean(name, known) or f"; there are {', '.join(known)}")
+    )
+
+
+def _kind(name: str) -> str:
+    return "float64" if name.endswith(("_usd", "_s")) else "int64"
+
+
+def _path() -> Path:
+    return home() / FILE
+
+
+def _rows(sql: str, values: Any = ()) -> list[tuple[Any, ...]]:
+    """What a query of the ledger gives; nothing where there is none yet."""
+    if not _path().exists():
+        return []
+    with closing(Ledger()) as ledger:
+        return ledger.rows(sql, values)

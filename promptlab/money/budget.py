@@ -1,0 +1,138 @@
+"""Budgets: how much may still be spent while the price of what is in flight is open.
+
+The most that a call can take is reserved before it is sent, and settled by what it
+took: so the sum of what is spent and what is reserved never exceeds a budget, however
+many calls are in flight.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from promptlab.errors import SpecError
+from promptlab.money.amounts import dollars, thousands
+from promptlab.money.price import PER_MILLION, Price
+from promptlab.money.usage import Terms
+from promptlab.spec.address import is_local
+
+
+class Amount(NamedTuple):
+    """What one or more calls take."""
+
+    usd: float = 0.0
+    tokens: float = 0.0
+    """Of input and output together."""
+
+    def plus(self, other: Amount) -> Amount:
+        """Both together."""
+        return Amount(self.usd + other.usd, self.tokens + other.tokens)
+
+    def minus(self, other: Amount) -> Amount:
+        """This without the other."""
+        return Amount(self.usd - other.usd, self.tokens - other.tokens)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may be spent; infinite where nothing is said."""
+
+    usd: float = math.inf
+    tokens: float = math.inf
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is limited."""
+        return self.usd < math.inf or self.tokens < math.inf
+
+    def allow(self, amount: Amount) -> bool:
+        """Whether so much may be spent, but for errors of the arithmetic."""
+        return amount.usd <= self.usd * (1 + ROUNDING) and amount.tokens <= self.tokens
+
+
+GO_ON = "run it again with a larger one to go on"
+
+ROUNDING = 1e-9
+"""A share of a budget that sums of floats may be off by; less than any call costs."""
+
+
+class Budget:
+    """What one run may spend, has spent, and has reserved."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.spent = Amount()
+        self.reserved = Amount()
+
+    def reserve(self, most: Amount) -> bool:
+        """Reserves what a call takes at most, if there is so much left."""
+        if not self.limits.allow(self.spent.plus(self.reserved).plus(most)):
+            return False
+        self.reserved = self.reserved.plus(most)
+        return True
+
+    def settle(self, most: Amount, took: Amount) -> None:
+        """Replaces what was reserved for a call by what it took."""
+        self.reserved = self.reserved.minus(most)
+        self.spent = self.spent.plus(took)
+
+    def says(self, most: Amount) -> str:
+        """That the budget is reached, by what, and what the next call asks for."""
+        if self.spent.plus(most).usd > self.limits.usd:
+            return (
+                f"budget_usd of {dollars(self.limits.usd)} is reached: "
+                f"{dollars(self.spent.usd)} spent, and the next call may cost "
+                f"{dollars(most.usd)}; {GO_ON}"
+            )
+        return (
+            f"budget_tokens of {thousands(self.limits.tokens)} is reached: "
+            f"{thousands(self.spent.tokens)} spent, and the next call may take "
+            f"{thousands(most.tokens)}; {GO_ON}"
+        )
+
+
+def most_usd(price: Price, input_tokens: int, output_tokens: float) -> float:
+    """What a call of at most so many tokens costs at most, in US dollars: none of its
+    input is read from the provider's cache, and all of it may be written there."""
+    price = price.at(input_tokens)
+    return price.call + PER_MILLION * (
+        input_tokens * max(price.input, price.cache_write)
+        + output_tokens * price.output
+    )
+
+
+def most_output(body: Mapping[str, Any]) -> float:
+    """The most tokens that the answer to a request may have, all its choices together;
+    infinite where nothing bounds it."""
+    cap = body.get("max_tokens") or body.get("max_completion_tokens") or math.inf
+    return float(cap) * int(body.get("n") or 1)
+
+
+def check_bounded(
+    limits: Sequence[Limits],
+    price: Price | None,
+    terms: Terms,
+    parameters: Mapping[str, Any],
+) -> None:
+    """Refuses calls that no budget can be kept for.
+
+    Raises:
+        SpecError: dollars are limited and the price is not known; or an answer may
+            have any length.
+    """
+    free = price is None and is_local(terms.base_url)
+    in_dollars = any(of.usd < math.inf for of in limits) and not free
+    in_tokens = any(of.tokens < math.inf for of in limits)
+    if in_dollars and price is None:
+        raise SpecError(
+            f"budget: no price is known for {terms.model!r}, so dollars cannot be "
+            "counted; give one, in US dollars for a million tokens: "
+            f'prices={{{terms.model!r}: {{"input": ..., "output": ...}}}}'
+        )
+    if (in_dollars or in_tokens) and math.isinf(most_output(parameters)):
+        raise SpecError(
+            f"budget: without max_tokens an answer of {terms.model!r} may have any "
+            "length, and cost any amount; add it to the grid, such as max_tokens=[1000]"
+        )

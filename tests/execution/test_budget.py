@@ -1,0 +1,395 @@
+"""Budgets of runs and of a project: never exceeded, and gone on from."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import promptlab as pl
+from promptlab.offline import OfflineServer
+
+from .conftest import capitals
+from .fakes import (
+    BUSY,
+    PATIENCE_S,
+    FakeClient,
+    Outcome,
+    refusal,
+    response,
+    wait_until,
+)
+from .servers import Received, Reply, ToldServer, error
+
+PRICES = {"fake": {"input": 1, "output": 100}}
+"""US dollars for a million tokens; made up."""
+
+MOST_OUT = 50
+TIMEOUT = pl.Failure(kind="timeout", message="no answer within 600 s")
+
+
+def priced(tokens_in: int, tokens_out: int) -> float:
+    return (tokens_in * 1 + tokens_out * 100) / 1e6
+
+
+def said_with(tokens_in: int, tokens_out: int) -> pl.Response:
+    usage = pl.Usage(input_tokens=tokens_in, output_tokens=tokens_out)
+    return replace(response("fine"), usage=usage)
+
+
+def grid(cities: int = 40, **parameters: Any) -> pl.Experiment:
+    return capitals(cities, temperature=[0], max_tokens=[MOST_OUT], **parameters)
+
+
+class Charged:
+    """A model that keeps account of what it charges: it fails at times, charges some of
+    what failed all the same, and says little or as much as it may."""
+
+    def __init__(self, seed: int) -> None:
+        self.usd = 0.0
+        self.tokens = 0
+        self._dice = random.Random(seed)
+
+    def __call__(self, request: pl.Request) -> Outcome:
+        luck = self._dice.random()
+        if luck < 0.15:
+            return BUSY
+        tokens_in = self._dice.randint(1, len(str(request.body["messages"])) // 2)
+        tokens_out = self._dice.choice([1, MOST_OUT, self._dice.randint(1, MOST_OUT)])
+        self.usd += priced(tokens_in, tokens_out)
+        self.tokens += tokens_in + tokens_out
+        if luck < 0.25:  # it had answered, but the answer did not arrive
+            return TIMEOUT
+        return said_with(tokens_in, tokens_out)
+
+
+@settings(max_examples=25)
+@given(
+    seed=st.integers(0, 10_000),
+    budget_usd=st.floats(0, 0.3),
+    concurrency=st.integers(1, 64),
+)
+def test_a_run_never_spends_more_than_its_budget_retries_included(
+    seed: int, budget_usd: float, concurrency: int
+) -> None:
+    model = Charged(seed)
+
+    results = grid().run(
+        client=FakeClient(model),
+        use_cache=False,
+        record=False,
+        prices=PRICES,
+        budget_usd=budget_usd,
+        max_concurrency=concurrency,
+        max_attempts=3,
+        max_wait_s=0.5,
+    )
+
+    assert model.usd <= budget_usd * (1 + 1e-9)
+    assert results.totals.billed_usd <= model.usd + 1e-12
+    if results.status == "stopped":
+        assert results.totals.missing
+
+
+@settings(max_examples=15)
+@given(seed=st.integers(0, 10_000), budget=st.integers(0, 8_000))
+def test_a_budget_in_tokens_is_kept_as_well(seed: int, budget: int) -> None:
+    model = Charged(seed)
+
+    grid().run(
+        client=FakeClient(model),
+        use_cache=False,
+        record=False,
+        budget_tokens=budget,
+        max_attempts=2,
+        max_wait_s=0.5,
+    )
+
+    assert model.tokens <= budget
+
+
+class Counting:
+    """What a server charged for the calls it answered, all at the longest."""
+
+    def __init__(self) -> None:
+        self.usd = 0.0
+        self.calls = 0
+        self._dice = random.Random(1)
+
+    def __call__(self, received: Received) -> Reply:
+        if self._dice.random() < 0.1:
+            return error(500, message="busy")
+        read = sum(len(message["content"]) for message in received.body["messages"])
+        written = received.body["max_tokens"]
+        self.calls += 1
+        self.usd += priced(read, written)
+        body = orjson.loads(response("x" * written).body)
+        body["usage"] = {"prompt_tokens": read, "completion_tokens": written}
+        return Reply(body=orjson.dumps(body), after_s=0.01)
+
+
+def test_a_server_that_counts_never_sees_more_than_the_budget() -> None:
+    server = ToldServer()
+    server.reply = counting = Counting()
+    with server.in_thread():
+        results = grid(100).run(
+            base_url=server.base_url,
+            prices=PRICES,
+            budget_usd=0.25,
+            max_concurrency=64,
+        )
+
+    assert results.status == "stopped"
+    assert counting.usd <= 0.25
+    assert counting.usd > 0.24  # and it is used
+    assert results.totals.billed_usd == pytest.approx(counting.usd)
+    assert "budget_usd of $0.25 is reached" in results.reason
+
+
+def test_a_run_that_reached_its_budget_says_what_is_left_and_goes_on() -> None:
+    client = FakeClient(lambda request: said_with(10, MOST_OUT))
+    each = priced(10, MOST_OUT)
+
+    first = grid(10).run(client=client, prices=PRICES, budget_usd=4.5 * each)
+    asked = client.calls
+    second = grid(10).run(client=client, prices=PRICES, budget_usd=1)
+
+    assert first.status == "stopped"
+    assert "budget_usd of $0.02" in first.reason
+    assert "run it again with a larger one to go on" in first.reason
+    assert f"{10 - asked} left" in first.headline
+    assert (first.totals.answered, first.totals.missing) == (asked, 10 - asked)
+    assert second.status == "complete"
+    assert client.calls == 10
+    assert second.totals.billed_usd == pytest.approx((10 - asked) * each)
+
+
+def test_a_budget_for_one_call_at_a_time_still_asks_all() -> None:
+    client = FakeClient(lambda request: said_with(1, 0))
+
+    results = grid(20).run(client=client, prices=PRICES, budget_usd=0.006)
+
+    assert results.status == "complete"
+    assert client.in_flight_max == 1
+
+
+@pytest.mark.parametrize(
+    "open_",
+    [TIMEOUT, pl.Failure(kind="connection", message="cut"), ValueError("broken")],
+)
+def test_a_call_that_may_have_been_charged_counts_at_its_worst_case(
+    open_: Outcome,
+) -> None:
+    client = FakeClient(lambda request: open_)
+
+    results = grid(20).run(
+        client=client,
+        prices=PRICES,
+        budget_usd=0.02,
+        max_attempts=1,
+        max_concurrency=1,
+    )
+
+    assert results.status == "stopped"
+    assert client.calls == 3  # of at most $0.0053 each
+
+
+def test_a_refused_call_takes_nothing() -> None:
+    client = FakeClient(lambda request: refusal(400, message="too long"))
+
+    results = grid(20).run(client=client, prices=PRICES, budget_usd=0.006)
+
+    assert (results.status, client.calls) == ("complete", 20)
+
+
+def test_an_answer_without_usage_counts_at_its_worst_case() -> None:
+    client = FakeClient(lambda request: replace(response("x"), usage=pl.Usage()))
+
+    results = grid(20).run(
+        client=client, prices=PRICES, budget_usd=0.02, max_concurrency=1
+    )
+
+    assert (results.status, client.calls) == ("stopped", 3)
+
+
+def test_what_is_cached_needs_no_budget() -> None:
+    client = FakeClient()
+    grid(4).run(client=client, prices=PRICES)
+
+    results = grid(4).run(client=client, prices=PRICES, budget_usd=0)
+
+    assert (results.status, results.totals.cached) == ("complete", 4)
+
+
+def test_an_answer_of_unknown_price_counts_at_its_worst_case() -> None:
+    answered = replace(response("fine"), service_tier="scale")
+    client = FakeClient(lambda request: answered)
+    client.base_url = "https://api.openai.com/v1"
+
+    with pytest.warns(pl.PromptlabWarning, match="'gpt-4.1' at tier 'scale'"):
+        results = grid(40, model=["gpt-4.1"]).run(client=client, budget_usd=0.001)
+
+    assert results.status == "stopped"
+    assert 0 < client.calls * MOST_OUT * 8 / 1e6 <= 0.001
+
+
+@pytest.mark.parametrize(
+    ("options", "parameters", "refused"),
+    [
+        ({"budget_usd": 1}, {}, "no price is known for 'fake'"),
+        ({"budget_usd": 1, "prices": PRICES}, {"max_tokens": [None]}, "max_tokens"),
+        ({"budget_usd": -1}, {}, "budget_usd is a number from 0, not -1"),
+        ({"budget_tokens": "9"}, {}, "budget_tokens is a number from 0, not '9'"),
+    ],
+)
+def test_a_budget_that_cannot_be_kept_is_refused_before_the_first_call(
+    options: dict[str, Any], parameters: dict[str, Any], refused: str
+) -> None:
+    client = FakeClient()
+    client.base_url = "https://api.example.com/v1"
+    experiment = capitals(
+        2, **{"temperature": [0], "max_tokens": [MOST_OUT], **parameters}
+    )
+
+    with pytest.raises(pl.SpecError, match=refused):
+        experiment.run(client=client, **options)
+
+    assert client.calls == 0
+
+
+def test_a_project_budget_holds_over_runs(clean_home: Path) -> None:
+    client = FakeClient(lambda request: said_with(10, MOST_OUT))
+    each = priced(10, MOST_OUT)
+    pl.set_budget("day", usd=6.5 * each)
+
+    first = grid(4).run(client=client, prices=PRICES)
+    second = grid(4, name="another").run(client=client, prices=PRICES)
+    third = grid(9, prompt=["{{city}}?"]).run(client=client, prices=PRICES)
+
+    assert (first.status, second.totals.calls, third.status) == (
+        "complete",
+        0,  # the same calls are not paid again
+        "stopped",
+    )
+    assert "the project's budget of $0.033 a day is reached" in third.reason
+    assert "promptlab usage budget" in third.reason
+    assert client.calls == 6
+    (row,) = pl.budgets().to_dict("records")
+    assert row["spent_usd"] == pytest.approx(client.calls * each)
+    assert row["reserved_usd"] == 0
+    assert row["left_usd"] == pytest.approx(6.5 * each - client.calls * each)
+
+
+def test_a_project_budget_is_taken_away_again() -> None:
+    pl.set_budget("month", usd=0, tokens=0)
+    stopped = grid(2).run(client=FakeClient(), prices=PRICES)
+    pl.set_budget("month")
+
+    results = grid(2).run(client=FakeClient(), prices=PRICES)
+
+    assert (stopped.status, stopped.totals.calls) == ("stopped", 0)
+    assert (results.status, len(pl.budgets())) == ("complete", 0)
+
+
+@pytest.mark.parametrize(
+    ("period", "amounts"),
+    [("week", {"usd": 1}), ("day", {"usd": -1}), ("day", {"tokens": True})],
+)
+def test_a_project_budget_that_is_none_is_refused(
+    period: str, amounts: dict[str, Any]
+) -> None:
+    with pytest.raises(pl.SpecError):
+        pl.set_budget(period, **amounts)
+
+
+CHILD = """
+    import sys
+    from execution.conftest import capitals
+
+    experiment = capitals(60, temperature=[0], max_tokens=[50], prompt=[sys.argv[2]])
+    print("ready", flush=True)
+    sys.stdin.readline()
+    results = experiment.run(
+        base_url=sys.argv[1], max_concurrency=16, progress=False,
+        prices={"fake": {"input": 1, "output": 100}},
+    )
+    print(results.status)
+"""
+
+
+def children(base_url: str, *prompts: str) -> list[subprocess.Popen[str]]:
+    tests = Path(__file__).parents[1]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(CHILD), base_url, prompt],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"},
+        )
+        for prompt in prompts
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return processes
+
+
+def test_two_processes_together_keep_to_the_budget_of_a_project() -> None:
+    server = ToldServer()
+    server.reply = counting = Counting()
+    pl.set_budget("day", usd=0.25)
+    with server.in_thread():
+        processes = children(server.base_url, "A {{city}}?", "B {{city}}?")
+        ended = [p.communicate(timeout=PATIENCE_S)[0].split() for p in processes]
+
+    assert ended == [["stopped"], ["stopped"]]
+    assert counting.usd <= 0.25
+    assert counting.usd > 0.15
+
+
+def test_what_a_killed_process_had_in_flight_counts_for_the_rest_of_the_day() -> None:
+    server = ToldServer()
+    server.reply = lambda received: Reply(instead="nothing")
+    pl.set_budget("day", usd=1)
+    with server.in_thread():
+        (process,) = children(server.base_url, "A {{city}}?")
+        wait_until(lambda: len(server.received) >= 8)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate(timeout=PATIENCE_S)
+
+    (row,) = pl.budgets().to_dict("records")
+    assert row["spent_usd"] == 0
+    assert row["reserved_usd"] > 8 * priced(0, 50)
+
+
+def test_a_real_run_on_the_offline_model_stops_at_its_budget() -> None:
+    with OfflineServer().in_thread() as server:
+        experiment = capitals(
+            30, model=["offline/small"], temperature=[0], max_tokens=[8]
+        )
+        results = experiment.run(
+            base_url=server.base_url,
+            prices={"offline/small": {"input": 1, "output": 1}},
+            budget_tokens=500,
+        )
+
+    taken = results.table[["input_tokens", "output_tokens"]].sum().sum()
+    assert results.status == "stopped"
+    assert 0 < taken <= 500

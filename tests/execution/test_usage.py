@@ -1,0 +1,184 @@
+"""Usage: the ledger summed as asked, unknown where anything of it is unknown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import promptlab as pl
+from promptlab.execution.ledger import Entered, Ledger, Line
+from promptlab.execution.usage import moment_s, prune
+from promptlab.money.budget import Amount
+
+from .conftest import capitals
+from .fakes import BUSY, FakeClient, Script, response
+
+
+def at(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+def line(
+    when: str, model: str = "m", cost_usd: float | None = 1.0, **more: object
+) -> Line:
+    return Line(
+        at(when),
+        "run",
+        "e",
+        "https://x.test",
+        model,
+        input_tokens=100,
+        output_tokens=10,
+        cost_usd=cost_usd,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture
+def ledger(clean_home: Path) -> Iterator[Ledger]:
+    """Four days in November 2026; the 23rd is a Monday."""
+    ledger = Ledger()
+    lines = [
+        line("2026-11-21 10:00"),
+        line("2026-11-22 23:59", "n"),
+        line("2026-11-23 00:00", "n", None),
+        line("2026-11-23 12:30"),
+        line("2026-11-24 08:00", cost_usd=None, error="429 slow_down", status=429),
+        line("2026-11-24 08:01", cost_usd=None, error="timeout"),
+        line("2026-11-24 08:02", latency_s=2.0),
+    ]
+    ledger.enter([Entered(line, Amount()) for line in lines])
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def clean_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / ".promptlab"
+
+
+def test_each_day_and_model_has_a_row(ledger: Ledger) -> None:
+    table = pl.usage()
+
+    assert table["day"].dt.day.tolist() == [21, 22, 23, 23, 24]
+    assert table["model"].tolist() == ["m", "n", "m", "n", "m"]
+    assert table["requests"].tolist() == [1, 1, 1, 1, 3]
+    assert table["errors"].tolist() == [0, 0, 0, 0, 2]
+    assert table["rate_limited"].tolist() == [0, 0, 0, 0, 1]
+    assert table["input_tokens"].tolist() == [100, 100, 100, 100, 300]
+
+
+def test_the_cost_is_unknown_where_the_price_of_any_call_is(ledger: Ledger) -> None:
+    table = pl.usage(by="model").set_index("model")
+
+    assert table.loc["m", "cost_usd"] == 3.0  # failed attempts cost nothing
+    assert math.isnan(table.loc["n", "cost_usd"])
+    assert table["unpriced"].tolist() == [0, 1]
+
+
+def test_weeks_begin_on_monday(ledger: Ledger) -> None:
+    table = pl.usage(by="week")
+
+    assert table["week"].dt.strftime("%m-%d").tolist() == ["11-16", "11-23"]
+    assert table["requests"].tolist() == [2, 5]
+
+
+@pytest.mark.parametrize(
+    ("by", "rows"),
+    [("hour", 5), ("day", 4), ("month", 1), (["run", "experiment"], 1), ([], 1)],
+)
+def test_it_is_grouped_as_asked(ledger: Ledger, by: str | list[str], rows: int) -> None:
+    table = pl.usage(by=by)
+
+    assert len(table) == rows
+    assert table["requests"].sum() == 7
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "requests"),
+    [
+        ("2026-11-23", None, 5),
+        (date(2026, 11, 23), date(2026, 11, 24), 2),
+        (datetime(2026, 11, 24, 8, 1, tzinfo=UTC), None, 2),
+        ("2026-11-24T10:01+02:00", None, 2),
+        (None, "2026-11-22", 1),
+    ],
+)
+def test_a_span_of_time_is_counted(
+    ledger: Ledger,
+    since: str | date | None,
+    until: str | date | None,
+    requests: int,
+) -> None:
+    assert pl.usage(since, by="model", until=until)["requests"].sum() == requests
+
+
+@pytest.mark.parametrize(
+    ("span", "seconds"),
+    [("90m", 5400), ("12h", 43_200), ("7d", 604_800), ("2w", 1_209_600)],
+)
+def test_a_span_of_time_is_before_now(span: str, seconds: float) -> None:
+    assert moment_s("since", span, 1e9) == 1e9 - seconds
+
+
+def test_what_is_no_time_is_refused() -> None:
+    with pytest.raises(pl.SpecError, match="since is a time span such as '7d'"):
+        pl.usage("last week")
+
+
+def test_an_unknown_group_is_refused_with_what_was_meant() -> None:
+    with pytest.raises(pl.SpecError, match="did you mean 'model'"):
+        pl.usage(by="modle")
+
+
+def test_a_project_without_calls_has_an_empty_table_and_no_file(
+    clean_home: Path,
+) -> None:
+    table, room, budgets = pl.usage(), pl.headroom(), pl.budgets()
+
+    assert (len(table), len(room), len(budgets)) == (0, 0, 0)
+    assert list(table)[:3] == ["day", "model", "requests"]
+    assert not clean_home.exists()
+    assert prune(0.0) == 0
+
+
+def test_a_run_is_in_it() -> None:
+    client = FakeClient(Script([BUSY]))
+    prices = {"fake": {"input": 1, "output": 10}}
+
+    results = capitals(3).run(client=client, prices=prices)
+
+    (row,) = pl.usage(since="1h").to_dict("records")
+    assert (row["requests"], row["errors"], row["rate_limited"]) == (7, 1, 1)
+    assert row["cost_usd"] == pytest.approx(results.totals.billed_usd)
+    assert row["day"] == pd.Timestamp.now("UTC").tz_localize(None).floor("D")
+
+
+def test_headroom_is_what_the_server_told_last() -> None:
+    told = {
+        "x-ratelimit-limit-requests": "500",
+        "x-ratelimit-remaining-requests": "100",
+        "x-ratelimit-limit-tokens": "40000",
+        "x-ratelimit-remaining-tokens": "30000",
+    }
+    client = FakeClient(lambda request: replace(response("x"), headers=told))
+
+    capitals(1, temperature=[0]).run(client=client)
+
+    (row,) = pl.headroom().to_dict("records")
+    assert (row["model"], row["base_url"]) == ("fake", "http://localhost/v1")
+    assert (row["limit_requests"], row["remaining_tokens"]) == (500, 30_000)
+    assert row["left"] == 0.2
+
+
+def test_usage_is_plotted_as_it_is(ledger: Ledger) -> None:
+    plot = pl.plot_usage(pl.usage(), measure="requests")
+
+    assert plot.table.sum().tolist() == [5.0, 2.0]

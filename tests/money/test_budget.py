@@ -1,0 +1,122 @@
+"""Budgets: what is spent and reserved together never exceeds them."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptlab.errors import SpecError
+from promptlab.money.budget import (
+    Amount,
+    Budget,
+    Limits,
+    check_bounded,
+    most_output,
+    most_usd,
+)
+from promptlab.money.price import Price
+from promptlab.money.usage import Terms, Usage
+
+amounts = st.floats(0, 10, allow_nan=False)
+
+
+@given(
+    limit=amounts,
+    calls=st.lists(st.tuples(amounts, st.floats(0, 1), st.booleans()), max_size=40),
+)
+def test_spent_and_reserved_never_exceed_the_limit(
+    limit: float, calls: list[tuple[float, float, bool]]
+) -> None:
+    budget = Budget(Limits(usd=limit))
+    in_flight = []
+    for most, share, settles in calls:
+        if budget.reserve(Amount(usd=most)):
+            in_flight.append((most, share))
+        if settles and in_flight:
+            reserved, took = in_flight.pop(0)
+            budget.settle(Amount(usd=reserved), Amount(usd=reserved * took))
+
+        assert budget.spent.usd + budget.reserved.usd <= limit + 1e-6
+
+
+@given(
+    asked=st.integers(0, 400_000),
+    read=st.floats(0, 1),
+    written=st.floats(0, 1),
+    given_=st.integers(0, 10_000),
+)
+def test_the_worst_case_is_never_below_what_a_call_costs(
+    asked: int, read: float, written: float, given_: int
+) -> None:
+    long = Price(input=4, output=15, cached_input=0.4, cache_write=5)
+    price = Price(
+        input=2,
+        output=10,
+        cached_input=0.2,
+        cache_write=2.5,
+        long_from=272_000,
+        long=long,
+        as_of=date(2026, 11, 1),
+    )
+    cached = int(asked * read)
+    usage = Usage(
+        input_tokens=asked,
+        cached_input_tokens=cached,
+        cache_write_tokens=int((asked - cached) * written),
+        output_tokens=given_,
+    )
+
+    cost = price.call_usd(usage)
+
+    assert cost is not None
+    assert cost <= most_usd(price, asked, given_) * (1 + 1e-9)
+
+
+def test_all_choices_of_an_answer_may_be_as_long_as_max_tokens() -> None:
+    assert most_output({"max_tokens": 100}) == 100
+    assert most_output({"max_completion_tokens": 100, "n": 3}) == 300
+    assert math.isinf(most_output({"n": 3}))
+
+
+HERE = Terms("http://localhost/v1", "llama", None, None, 20_000)
+THERE = Terms("https://api.example.com/v1", "llama", None, None, 20_000)
+PRICE = Price(input=1, output=1, cached_input=1, cache_write=1)
+BOUNDED = {"max_tokens": 10}
+
+
+@pytest.mark.parametrize(
+    ("limits", "price", "terms", "parameters", "refusal"),
+    [
+        (Limits(usd=1), None, THERE, BOUNDED, "no price is known for 'llama'"),
+        (Limits(usd=1), PRICE, THERE, {}, "max_tokens"),
+        (Limits(tokens=1), None, HERE, {}, "max_tokens"),
+        (Limits(usd=1), PRICE, HERE, {}, "max_tokens"),
+    ],
+)
+def test_what_no_budget_can_be_kept_for_is_refused(
+    limits: Limits,
+    price: Price | None,
+    terms: Terms,
+    parameters: dict[str, int],
+    refusal: str,
+) -> None:
+    with pytest.raises(SpecError, match=refusal):
+        check_bounded([limits], price, terms, parameters)
+
+
+@pytest.mark.parametrize(
+    ("limits", "price", "terms", "parameters"),
+    [
+        (Limits(usd=1), None, HERE, {}),  # on this machine nothing is paid
+        (Limits(tokens=1), None, THERE, BOUNDED),
+        (Limits(usd=1), PRICE, THERE, BOUNDED),
+    ],
+)
+def test_what_a_budget_can_be_kept_for_is_not_refused(
+    limits: Limits, price: Price | None, terms: Terms, parameters: dict[str, int]
+) -> None:
+    check_bounded([limits], price, terms, parameters)
