@@ -116,7 +116,8 @@ def _price(
     context = {"processing": tier} if tier == BATCH else {"service_tier": tier or ""}
     own = any(info is model for model in provider.models)  # not another provider's
     variants = list(_in_force(info, context, moment)) if own else []
-    if tier is not None and not variants and (tier == BATCH or _has_tiers(info)):
+    differs = tier == BATCH or (tier and _tells_tiers_apart(provider, info))
+    if differs and not variants:
         return None
     given = info.get_prices(moment, context if variants else None)
     source = f"genai-prices {__version__}, {provider.id}"
@@ -133,9 +134,14 @@ def _in_force(
             yield variant
 
 
-def _has_tiers(model: ModelInfo) -> bool:
-    """Whether the table knows that tiers of the model differ in price."""
-    return any("service_tier" in variant.when for variant in model.price_variants or ())
+def _tells_tiers_apart(provider: Provider, model: ModelInfo) -> bool:
+    """Whether the table knows that tiers of the provider, or the model, differ in
+    price."""
+    return any(
+        "service_tier" in variant.when
+        for listed in (*provider.models, model)
+        for variant in listed.price_variants or ()
+    )
 
 
 def _holds_from(

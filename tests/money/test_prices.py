@@ -161,15 +161,27 @@ def test_the_tier_that_served_decides() -> None:
         terms("gpt-6-luna", tier="scale"),
         terms("gpt-4.1", tier="flex"),
         terms("gpt-6-cyber", tier="batch"),
+        terms("gpt-6-cyber", tier="flex"),
+        terms("gpt-6-sol", tier="flex", base_url="https://our.openai.azure.com"),
     ],
     ids=[
         *("flex before its first day", "batch before its first day", "scale"),
         *("a tier that the model is not sold at", "a model without batches"),
+        *("a model without tiers, of a provider with some", "at another provider"),
     ],
 )
 def test_a_tier_whose_rates_are_not_known_has_no_price(unknown: Terms) -> None:
     assert pl.Prices().price(replace(unknown, service_tier=None)) is not None
     assert pl.Prices().price(unknown) is None
+
+
+def test_a_tier_makes_no_difference_where_the_table_knows_of_none() -> None:
+    groq = terms("llama-3.1-8b-instant", base_url="https://api.groq.com/openai/v1")
+
+    prices = {pl.Prices().price(replace(groq, service_tier=t)) for t in (None, "flex")}
+
+    assert len(prices) == 1
+    assert None not in prices
 
 
 def test_a_price_says_whose_it_is_and_from_when_if_that_is_known() -> None:
