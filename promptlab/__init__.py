@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from promptlab.execution.runner import arun, run, start
     from promptlab.execution.usage import budgets, headroom, set_budget, usage
     from promptlab.files import load_experiment
+    from promptlab.money.price import Price
+    from promptlab.money.price_table import prices
     from promptlab.money.prices import Prices
     from promptlab.money.usage import Usage
     from promptlab.notebook.compare import compare
@@ -72,6 +74,7 @@ _HOMES = {
     "OfflineServer": "offline",
     "OpenAIClient": "execution.client",
     "Plan": "execution.plan",
+    "Price": "money.price",
     "Prices": "money.prices",
     "Prompt": "spec.prompt",
     "PromptlabError": "errors",
@@ -102,6 +105,7 @@ _HOMES = {
     "plot_lengths": "notebook.plots",
     "plot_tokens": "notebook.plots",
     "plot_usage": "notebook.plots",
+    "prices": "money.price_table",
     "rate": "notebook.rate",
     "read_results": "results.exports",
     "reconcile": "execution.reconcile",
@@ -123,6 +127,7 @@ __all__ = [
     "OfflineServer",
     "OpenAIClient",
     "Plan",
+    "Price",
     "Prices",
     "Prompt",
     "PromptlabError",
@@ -154,6 +159,7 @@ __all__ = [
     "plot_lengths",
     "plot_tokens",
     "plot_usage",
+    "prices",
     "rate",
     "read_results",
     "reconcile",

@@ -33,7 +33,7 @@ from promptlab.errors import (
     brief,
     did_you_mean,
 )
-from promptlab.money.prices import Prices
+from promptlab.money.price_file import prices_in_force
 from promptlab.spec.dataset import Dataset
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.grid import KNOWN, Grid
@@ -114,11 +114,13 @@ def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
             capabilities=model.capabilities or None,
         )
     options = model.run.model_dump(exclude_none=True)
-    with source.blamed("run", "prices"):
-        Prices.of(options.get("prices"))
     for name in ("cache", "env_file"):
         if name in options:
             options[name] = folder / options[name]
+    if isinstance(options.get("prices"), str):
+        options["prices"] = folder / options["prices"]
+    with source.blamed("run", "prices"):
+        prices_in_force(options.get("prices", {}))
     outputs = [model.output] if isinstance(model.output, str) else model.output
     return Config(
         path=path,
@@ -242,10 +244,11 @@ class RunModel(_Strict):
         None, ge=0, description="The most that a run may take, input and output."
     )
     cache: StrictStr | None = Field(None, description="The folder of the cache.")
-    prices: dict[StrictStr, dict[StrictStr, float | StrictStr]] | None = Field(
+    prices: dict[StrictStr, dict[StrictStr, Any]] | StrictStr | None = Field(
         None,
-        description="Own prices, by model or pattern: input, output, cached_input, "
-        "cache_write, in US dollars for a million tokens, and valid_from.",
+        description="A TOML file of own prices, or these by model or pattern: input, "
+        "output, cached_input, cache_write, in US dollars for a million tokens, "
+        "valid_from, long_from and long, and rates of batch, flex, priority, fast.",
     )
 
 
@@ -495,6 +498,7 @@ EXPECTED: dict[tuple[Any, ...], str] = {
     ("zip",): "a list of groups, such as [{temperature: [0, 1], seed: [1, 2]}]",
     ("exclude",): "a list of what to leave out, such as [{temperature: 1}]",
     ("run",): "a mapping of options, such as {max_concurrency: 32}",
+    ("run", "prices"): "a mapping of models to prices, or the name of a TOML file",
 }
 ALL_THROUGH: dict[tuple[Any, ...], str] = {
     ("dataset",): "the name of a file, or a list of cases",
@@ -558,6 +562,8 @@ def _named(model: ConfigModel) -> Iterator[str]:
             yield from (str(value["file"]) for value in values if _names_file(value))
     if model.run.env_file is not None:
         yield model.run.env_file
+    if isinstance(model.run.prices, str):
+        yield model.run.prices
 
 
 def _dataset(given: Any, folder: Path) -> Dataset:

@@ -110,6 +110,14 @@ def test_yaml_of_the_readme_is_a_config_that_loads(
 
 
 @pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("block", blocks("toml"), ids=lambda b: f"line {b.line}")
+def test_toml_of_the_readme_is_a_table_of_prices(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "prices.toml").write_text(block.text)
+
+    assert "prices.toml" in set(pl.prices("gpt-6-luna")["source"])
+
+
+@pytest.mark.usefixtures("project")
 def test_commands_of_the_readme_work_one_after_the_other() -> None:
     shown = [shlex.split(line) for line in commands()]
     ours = [words for words in shown if words[0] != "make"]

@@ -976,13 +976,44 @@ dataset: [{t: a}]
 grid: {model: [m], prompt: ["{{t}}"]}
 run:
   prices:
-    m: {input: 0.1, output: 1}
+    m: {input: 0.1, output: 1, valid_from: 2026-11-01, batch: {input: 0, output: 0.5}}
 """
     path.write_text(text)
     config = load_config(path)
 
-    assert config.options["prices"] == {"m": {"input": 0.1, "output": 1}}
+    assert config.options["prices"] == {
+        "m": {
+            "input": 0.1,
+            "output": 1,
+            "valid_from": "2026-11-01",
+            "batch": {"input": 0, "output": 0.5},
+        }
+    }
 
     path.write_text(text.replace("output: 1", "out: 1"))
     with pytest.raises(ConfigError, match=r"line 5: the price of 'm' is a mapping"):
         load_config(path)
+
+
+def test_own_prices_may_stand_in_a_file_beside_the_config(
+    tmp_path: Path, write: Write, load: Load
+) -> None:
+    write("p/mine.toml", '[[price]]\nmodel = "m"\ninput = 0.1\noutput = 1\n')
+    text = BASE + "run: {prices: p/mine.toml}\n"
+
+    config = load(text)
+
+    assert config.options["prices"] == tmp_path / "p" / "mine.toml"
+    assert config.files[-1] == tmp_path / "p" / "mine.toml"
+
+    write("p/mine.toml", '[[price]]\nmodel = "m"\ninput = 0.1\n')
+    with pytest.raises(ConfigError, match=r"mine.toml, line 1: the price of 'm' is"):
+        load(text)
+    with pytest.raises(ConfigError, match=r"prices file .*none.toml cannot be read"):
+        load(BASE + "run: {prices: none.toml}\n")
+
+
+@pytest.mark.parametrize("wrong", ["3", "[m]", "{m: 3}"])
+def test_prices_that_are_none_are_told_with_their_line(load: Load, wrong: str) -> None:
+    with pytest.raises(ConfigError, match=r"line \d+: run.prices.* should be a "):
+        load(BASE + f"run:\n  prices: {wrong}\n")

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from promptlab.cli import cached, experiments, runs, usage
+from promptlab.cli import cached, experiments, prices, runs, usage
 from promptlab.cli.experiments import INTERRUPTED
 from promptlab.cli.printing import (
     complain,
@@ -37,6 +37,7 @@ COMMANDS: tuple[Command, ...] = (
     experiments.init,
     runs.show,
     runs.export,
+    prices.prices,
     experiments.schema,
 )
 for command in COMMANDS:

@@ -80,12 +80,46 @@ def print_results(results: Results, targets: Sequence[Path]) -> None:
     if results.price_note:
         tell(results.price_note)
     _print_summary(results.summary())
+    if (known := results.prices.dropna(subset="input")).size:
+        tell("prices, in US dollars for a million tokens:")
+        print_prices(known)
     if results.failures:
         _print_failures(results)
     for target in targets:
         tell(f"wrote {target}")
     if results.run:
         tell(f"recorded as {results.run}")
+
+
+PRICE_HEADS = {
+    "cached_input": "cached",
+    "cache_write": "written",
+    "long_from": "long from",
+    "as_of": "as of",
+}
+
+
+def print_prices(prices: pd.DataFrame) -> None:
+    """Prices, one line each, without columns that say nothing."""
+    shown = prices.dropna(axis="columns", how="all")
+    heads = [PRICE_HEADS.get(str(name), str(name)) for name in shown]
+    rows = [[_price(value) for value in row] for row in shown.itertuples(index=False)]
+    print_table(heads, rows)
+
+
+def prices_plain(prices: pd.DataFrame) -> list[dict[str, Any]]:
+    """Prices for JSON, null where a table does not say."""
+    table = prices.assign(as_of=prices["as_of"].dt.strftime("%Y-%m-%d"))
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
+
+
+def _price(value: Any) -> str:
+    if hasattr(value, "date") and value == value:
+        return f"{value:%Y-%m-%d}"
+    if isinstance(value, float) and value == value:
+        return f"{value:g}"
+    return _cell(value)
 
 
 def _print_failures(results: Results) -> None:
@@ -113,6 +147,7 @@ def result_plain(results: Results, targets: Sequence[Path]) -> dict[str, Any]:
         **asdict(results.totals),
         "run": results.run,
         "output": [str(target) for target in targets],
+        "prices": prices_plain(results.prices),
         "errors": [
             {"trial": trial, "error": failure.summary}
             for trial, failure in sorted(results.failures.items())[:100]

@@ -17,7 +17,7 @@ import secrets
 import time
 import warnings
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -30,6 +30,8 @@ from promptlab.errors import CacheError, PromptlabWarning, UnknownRun, did_you_m
 from promptlab.execution.cache import ResponseCache
 from promptlab.execution.survey import Standing, survey
 from promptlab.home import home, ignore_in_git, private_folder
+from promptlab.money.own_prices import OwnPrice, own_price
+from promptlab.money.prices import Prices
 from promptlab.results.answers import Answers, ranges
 from promptlab.results.costs import Pricing
 from promptlab.results.record import Failure
@@ -45,7 +47,10 @@ MOST_REASONS = 200
 """Different failures that a record keeps as they are. Were each of a million to hold an
 id of its own, the record would be larger than the answers."""
 
-PACKAGES = ("promptlab-notebook", "openai", "pandas", "diskcache", "aiohttp")
+PACKAGES = (
+    *("promptlab-notebook", "openai", "pandas", "diskcache", "aiohttp"),
+    "genai-prices",
+)
 
 
 PRUNED = Failure(kind="not_cached", message="no longer in the cache")
@@ -68,6 +73,8 @@ class RunRecord:
     """The folder of the cache that holds the answers; empty if none does."""
     started_s: float
     """In seconds since 1970."""
+    prices: list[dict[str, Any]] = field(default_factory=list)
+    """The own prices that were in force."""
     versions: dict[str, str] = field(default_factory=dict)
     status: str = "running"
     """How it ended; `running` while it has not, and for ever if it was killed."""
@@ -83,7 +90,11 @@ class RunRecord:
 
     @classmethod
     def begin(
-        cls, experiment: Experiment, routes: Mapping[str, str], cache: str
+        cls,
+        experiment: Experiment,
+        routes: Mapping[str, str],
+        cache: str,
+        prices: Sequence[OwnPrice] = (),
     ) -> RunRecord | None:
         """A new record, on disk; None, with a warning, where none can be written."""
         definition = orjson.dumps(experiment.to_plain())
@@ -96,6 +107,7 @@ class RunRecord:
             routes=dict(routes),
             cache=cache,
             started_s=time.time(),
+            prices=[own.to_plain() for own in prices],
             versions=_versions(),
         )
         try:
@@ -182,7 +194,8 @@ class RunRecord:
         failures = {i: f for where, f in self.failures for i in numbers(where)}
         asked = frozenset(numbers(self.asked))
         answered = None if self.answered is None else set(numbers(self.answered))
-        pricing = Pricing(experiment, routes=self.routes)
+        own = tuple(own_price(**line) for line in self.prices)
+        pricing = Pricing(experiment, Prices(own), self.routes)
         cache = ResponseCache(self.cache) if self.cache else None
         for group in survey(requests, cache):
             for finding in group:

@@ -297,7 +297,8 @@ class Run:
         models = [level.value for level in self._experiment.grid.levels("model")]
         routes = {model: self._settings.route(model) for model in models}
         folder = str(self._cache.directory) if self._cache is not None else ""
-        return RunRecord.begin(self._experiment, routes, folder)
+        own = self._pricing.prices.own
+        return RunRecord.begin(self._experiment, routes, folder, own)
 
     def _hits(self, results: Results) -> list[Hits]:
         """What was taken from the cache, as the ledger keeps it."""

@@ -22,6 +22,7 @@ from promptlab.execution.credentials import (
 from promptlab.execution.progress import Progress
 from promptlab.execution.routes import route
 from promptlab.money.budget import Limits
+from promptlab.money.price_file import PricesOption, prices_in_force
 from promptlab.money.prices import Prices
 from promptlab.results.costs import Pricing
 from promptlab.spec.address import OFFLINE_SCHEME, canonical_url
@@ -81,8 +82,9 @@ class Settings:
     record: bool = True
     """Whether the run leaves a record in `.promptlab/runs`."""
 
-    prices: Prices | Mapping[str, Mapping[str, Any]] | None = None
-    """Own prices, over the list prices: see `Prices.of`."""
+    prices: PricesOption | None = None
+    """Own prices, over the list prices: a mapping as `Prices.of` takes it, or a TOML
+    file of them; else `prices.toml`, where there is one."""
 
     budget_usd: float | None = None
     """The most that this run may spend, in US dollars. The worst case of each call,
@@ -138,11 +140,16 @@ class Settings:
             return canonical_url(self.client.base_url)
         return route(model, self.base_url, self.variables)
 
+    @cached_property
+    def prices_in_force(self) -> Prices:
+        """The prices that calls are reckoned with."""
+        return prices_in_force(self.prices)
+
     def pricing(self, experiment: Experiment) -> Pricing:
         """The prices that the experiment's answers are reckoned with."""
         models = [level.value for level in experiment.grid.levels("model")]
         routes = {model: self.route(model) for model in models}
-        return Pricing(experiment, Prices.of(self.prices), routes)
+        return Pricing(experiment, self.prices_in_force, routes)
 
     def requests(self, experiment: Experiment) -> Requests:
         """The experiment's requests under these settings."""

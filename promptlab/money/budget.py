@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from promptlab.errors import SpecError
 from promptlab.money.amounts import dollars, thousands
-from promptlab.money.prices import PER_MILLION, Price
+from promptlab.money.price import PER_MILLION, Price
 from promptlab.money.usage import Terms
 from promptlab.spec.address import is_local
 

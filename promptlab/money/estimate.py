@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from promptlab.money.prices import Price
+from promptlab.money.price import Price
 from promptlab.money.tokens import ERROR, PER_REPLY
 
 PROMPT_CACHE_FROM = 1024

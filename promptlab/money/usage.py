@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DAY_S = 86_400
+HALF_HOUR_S = 1_800
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -32,6 +35,14 @@ class Terms:
     snapshot: str | None
     """The model that answered, as the reply names it."""
     service_tier: str | None
-    """The tier that served it, as the reply says."""
+    """The tier that served it, as the reply says; `batch` for a call of a batch."""
     day: int
     """When: days since 1970-01-01, UTC."""
+    half_hour: int = 47
+    """Which half hour of that day, from 0; no price changes between two of them."""
+
+
+def when(received_s: float) -> tuple[int, int]:
+    """The day and the half hour of it, as `Terms` has them, of a time since 1970."""
+    day, rest_s = divmod(received_s, DAY_S)
+    return int(day), int(rest_s // HALF_HOUR_S)

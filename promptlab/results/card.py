@@ -10,7 +10,7 @@ import orjson
 
 from promptlab.money.amounts import dollars
 from promptlab.results.table import plain
-from promptlab.spec.markup import card, escaped, quiet, table
+from promptlab.spec.markup import card, escaped, folded, quiet, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,12 +26,14 @@ are shown among its columns."""
 
 
 def results_html(results: Results) -> str:
-    """The totals, the means of what varies, failures by their kind, and first rows."""
+    """The totals, the means of what varies, failures by their kind, the prices that
+    the costs were reckoned with, and first rows."""
     return card(
         escaped(results.experiment.name),
         escaped(results.headline, 600),
         _summary(results),
         _failures(results),
+        _prices(results),
         _rows(results),
     )
 
@@ -80,6 +82,25 @@ def _failures(results: Results) -> str:
     rest = len(kinds) - FAILURES
     more = f"<p>and {rest:,} other kinds in <code>.errors</code></p>"
     return table(["failed", "why"], rows, numbers=[0]) + more * (rest > 0)
+
+
+def _prices(results: Results) -> str:
+    """The prices, folded; nothing where none is known."""
+    known = results.prices.dropna(subset="input").dropna(axis="columns", how="all")
+    if known.empty:
+        return ""
+    dated = known.assign(as_of=known["as_of"].dt.date) if "as_of" in known else known
+    rows = [
+        [
+            f"{value:g}" if isinstance(value, float) else _text(plain(value))
+            for value in row
+        ]
+        for row in dated.head(GROUPS).itertuples(index=False)
+    ]
+    head = [escaped(str(name)).replace("_", " ") for name in known]
+    numbers = [n for n, kind in enumerate(known.dtypes) if kind.kind in "iuf"]
+    said = "prices, in US dollars for a million tokens"
+    return folded(said, table(head, rows, numbers=numbers))
 
 
 def _rows(results: Results) -> str:

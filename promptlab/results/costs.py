@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from promptlab.money.list_prices import USUAL
+from promptlab.money.price import Price
 from promptlab.money.prices import Prices
-from promptlab.money.usage import Terms, Usage
+from promptlab.money.usage import HALF_HOUR_S, Terms, Usage, when
 from promptlab.results.answers import UNKNOWN, Answers, Calls
 from promptlab.spec.address import is_local
 from promptlab.spec.experiment import Experiment
@@ -17,7 +20,31 @@ from promptlab.spec.experiment import Experiment
 if TYPE_CHECKING:
     import pandas as pd
 
-DAY_S = 86_400
+
+@dataclass(frozen=True)
+class UsedPrice:
+    """A price that answers were reckoned with, and what it is of."""
+
+    base_url: str
+    model: str
+    """The model that was asked."""
+    snapshot: str | None
+    """The model that answered, as the replies name it."""
+    tier: str | None
+    """The tier that served, as the replies say."""
+    price: Price | None
+    """None where no table knows."""
+
+    @property
+    def missing(self) -> bool:
+        """Whether there should be a price: the answers are from elsewhere."""
+        return self.price is None and not is_local(self.base_url)
+
+    @property
+    def named(self) -> str:
+        """The model, and the tier where it is not the usual one, for a message."""
+        tier = "" if self.tier in USUAL else f" at tier {self.tier!r}"
+        return f"{self.model!r}{tier}"
 
 
 class Pricing:
@@ -41,37 +68,68 @@ class Pricing:
         self, question: int, model: str | None, tier: str | None, received_s: float
     ) -> Terms:
         """The terms of a call that a question made."""
-        day = int(received_s // DAY_S)
-        return Terms(*self._served[question], model, tier, day)
+        return Terms(*self._served[question], model, tier, *when(received_s))
 
     def terms_now(self, question: int) -> Terms:
         """The terms of a call that the question would make now."""
         tier = self.experiment.questions[question].parameters.get("service_tier")
         return self.terms(question, None, None if tier == "auto" else tier, time.time())
 
-    def call_usd(self, question: int, head: Sequence[Any]) -> float:
-        """What one call cost, from what its head says beside the output; NaN where
-        that is unknown."""
-        _, asked, read, given, reasoned, written, _, received_s, model, tier, _ = head
-        usage = Usage(asked, read, given, reasoned, written)
-        return self.prices.cost_usd(
-            self.terms(question, model, tier, received_s), usage
-        )
+    def call_terms(self, question: int, head: Sequence[Any]) -> Terms:
+        """The terms of one call, from what its head says beside the output."""
+        *_, received_s, model, tier, _ = head
+        return self.terms(question, model, tier, received_s)
 
 
-def cost_columns(
-    pricing: Pricing, answers: Answers, rows: np.ndarray
-) -> dict[str, np.ndarray]:
-    """For trials of these indexes, `cost_usd` and `billed_usd`; NaN where unknown."""
-    cost = _single_calls(pricing, answers, rows)
+@dataclass(frozen=True)
+class Reckoning:
+    """What trials cost, and at which prices, one trial after the other."""
+
+    cost_usd: np.ndarray
+    """What the answers cost at list price; NaN where that is unknown."""
+    billed_usd: np.ndarray
+    """What the run paid; NaN where that is unknown."""
+    used: tuple[UsedPrice, ...]
+    """The prices of all calls."""
+    price_of: np.ndarray
+    """The place among them of each last answer's; -1 where there is no answer."""
+
+
+def reckon(pricing: Pricing, answers: Answers, rows: np.ndarray) -> Reckoning:
+    """What the trials of these indexes cost."""
+    used = _Used(pricing.prices)
+    cost, price_of = _single_calls(pricing, answers, rows, used)
     cached = np.frombuffer(answers.cached, dtype=bool)[rows]
     answered = np.frombuffer(answers.answered, dtype=bool)[rows]
     billed = np.where(cached | ~answered, 0.0, cost)
     for place, question, calls in _several_calls(pricing, answers, rows):
-        each = [pricing.call_usd(question, head) for head in calls.heads]
+        each = []
+        for head in calls.heads:
+            _, price = used.price(pricing.call_terms(question, head))
+            usd = None if price is None else price.call_usd(_usage(head))
+            each.append(np.nan if usd is None else usd)
         cost[place] = sum(each) if answered[place] else np.nan
         billed[place] = sum(c for c, p in zip(each, calls.paid, strict=True) if p)
-    return {"cost_usd": cost, "billed_usd": billed}
+    return Reckoning(cost, billed, tuple(used.places), price_of)
+
+
+class _Used:
+    """The prices that are looked up, each once."""
+
+    def __init__(self, prices: Prices) -> None:
+        self.places: dict[UsedPrice, int] = {}
+        self._prices = prices
+        self._found: dict[Terms, tuple[int, Price | None]] = {}
+
+    def price(self, terms: Terms) -> tuple[int, Price | None]:
+        """The price of calls under these terms, and its place."""
+        if (found := self._found.get(terms)) is None:
+            price = self._prices.price(terms)
+            tier = terms.service_tier
+            used = UsedPrice(terms.base_url, terms.model, terms.snapshot, tier, price)
+            place = self.places.setdefault(used, len(self.places))
+            found = self._found[terms] = place, price
+        return found
 
 
 def cache_savings(
@@ -80,7 +138,7 @@ def cache_savings(
     """What a table's trials took from the cache: for each question its place, how many
     trials, and what they would have cost in US dollars; NaN where that is unknown."""
     hits = table.loc[table["cached"].to_numpy() & table["output"].notna().to_numpy()]
-    places = _questions(experiment, hits["trial"].to_numpy())
+    places = _question(experiment, hits["trial"].to_numpy())
     saved = (hits["cost_usd"] - hits["billed_usd"]).to_numpy()
     counts = np.bincount(places)
     sums = np.bincount(places, weights=saved)
@@ -88,20 +146,18 @@ def cache_savings(
     return [(int(place), int(counts[place]), float(sums[place])) for place in found]
 
 
-def unpriced_models(pricing: Pricing, answers: Answers) -> list[str]:
-    """The models that answered from elsewhere, and whose price is not known."""
-    done = np.flatnonzero(np.frombuffer(answers.answered, dtype=bool))
-    missing = {
-        terms.model
-        for _, terms in _groups(pricing, answers, done)
-        if pricing.prices.price(terms) is None and not is_local(terms.base_url)
-    }
-    return sorted(missing)
+def _usage(head: Sequence[Any]) -> Usage:
+    """The tokens of one call, from what its head says beside the output."""
+    _, asked, read, given, reasoned, written, *_ = head
+    return Usage(asked, read, given, reasoned, written)
 
 
-def _single_calls(pricing: Pricing, answers: Answers, rows: np.ndarray) -> np.ndarray:
-    """The cost of each trial, as if it were one call."""
+def _single_calls(
+    pricing: Pricing, answers: Answers, rows: np.ndarray, used: _Used
+) -> tuple[np.ndarray, np.ndarray]:
+    """The cost of each trial, as if it were one call, and the place of its price."""
     cost = np.full(len(rows), np.nan)
+    price_of = np.full(len(rows), -1, dtype=np.int32)
     asked = np.frombuffer(answers.input_tokens, dtype=np.int64)[rows]
     read = np.frombuffer(answers.cached_input_tokens, dtype=np.int64)[rows]
     written = np.frombuffer(answers.cache_write_tokens, dtype=np.int64)[rows]
@@ -109,12 +165,13 @@ def _single_calls(pricing: Pricing, answers: Answers, rows: np.ndarray) -> np.nd
     known = (asked != UNKNOWN) & (given != UNKNOWN)
     read, written = np.maximum(read, 0), np.maximum(written, 0)
     for places, terms in _groups(pricing, answers, rows):
+        price_of[places], price = used.price(terms)
         places = places[known[places]]
-        if (price := pricing.prices.price(terms)) is not None:
+        if price is not None:
             cost[places] = price.cost_usd(
                 *(tokens[places] for tokens in (asked, read, written, given))
             )
-    return cost
+    return cost, price_of
 
 
 def _groups(
@@ -127,10 +184,10 @@ def _groups(
     answered = np.frombuffer(answers.answered, dtype=bool)[rows]
     received_s = np.frombuffer(answers.received_s)[rows]
     server = np.frombuffer(answers.served_by, dtype=np.uint32)[rows].astype(np.int64)
-    question = _questions(pricing.experiment, rows)
-    day = (received_s // DAY_S).astype(np.int64)
-    days = int(day.max(initial=0)) + 1
-    codes = (question * len(servers) + server) * days + day
+    question = _question(pricing.experiment, rows)
+    moment = (received_s // HALF_HOUR_S).astype(np.int64)
+    moments = int(moment.max(initial=0)) + 1
+    codes = (question * len(servers) + server) * moments + moment
     found, first, where = np.unique(codes, return_index=True, return_inverse=True)
     order = np.argsort(where, kind="stable")
     ends = np.cumsum(np.bincount(where, minlength=len(found)))
@@ -148,9 +205,12 @@ def _several_calls(
     place_of = {int(row): place for place, row in enumerate(rows)}
     for index, calls in list(answers.calls.items()):  # a run may be adding to them
         if index in place_of:
-            question = int(_questions(pricing.experiment, np.asarray(index)))
-            yield place_of[index], question, calls
+            yield place_of[index], _question(pricing.experiment, index), calls
 
 
-def _questions(experiment: Experiment, rows: np.ndarray) -> np.ndarray:
+Rows = TypeVar("Rows", int, np.ndarray)
+
+
+def _question(experiment: Experiment, rows: Rows) -> Rows:
+    """The place of the question that a trial asks, or that each of several does."""
     return rows // experiment.repeats % len(experiment.questions)

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from promptlab.money.price import Price
 from promptlab.money.usage import Usage
 from promptlab.spec.experiment import Trial
 from promptlab.spec.prompt import ChatMessage, Turn
@@ -133,6 +134,9 @@ class Record:
     """What all its calls cost at list price; None where that is not known."""
     billed_usd: float | None
     """What this run paid for them; None where that is not known."""
+    price: Price | None
+    """What the last reply's tokens cost, and whose price that is; None where it is not
+    known."""
     cached: bool
     """Whether this run paid for none of it."""
     error: Failure | None

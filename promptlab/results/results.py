@@ -15,13 +15,15 @@ import pandas as pd
 
 from promptlab.errors import SpecError, did_you_mean
 from promptlab.money.amounts import dollars
+from promptlab.money.price import Price
+from promptlab.money.price_table import price_frame
 from promptlab.money.usage import Usage
 from promptlab.results.answers import Answers
 from promptlab.results.card import results_html
-from promptlab.results.costs import Pricing, unpriced_models
+from promptlab.results.costs import Pricing
 from promptlab.results.exports import write
 from promptlab.results.record import Failure, Record
-from promptlab.results.table import TOKENS, build_table, plain, texts
+from promptlab.results.table import TOKENS, plain, reckoned_table, texts
 from promptlab.spec.experiment import Experiment, Trial
 from promptlab.spec.prompt import Turn
 
@@ -76,7 +78,8 @@ class Results:
         counts = answers.counts()
         self._calls = answers.calls
         pricing = pricing or Pricing(experiment)
-        self._table = build_table(pricing, answers)
+        self._table, reckoning = reckoned_table(pricing, answers)
+        self._used, self._price_of = reckoning.used, reckoning.price_of
         answered = self._table["output"].notna()
         self.experiment = experiment
         self.status: Status = status
@@ -84,7 +87,8 @@ class Results:
         going on was pointless; `running`: a recorded run that goes on elsewhere."""
         self.reason = reason
         """Why it was stopped, in one line."""
-        self.unpriced = tuple(unpriced_models(pricing, answers))
+        missing = {used.model for used in self._used if used.missing}
+        self.unpriced = tuple(sorted(missing))
         """The models that answered from elsewhere, and whose price is not known."""
         self.run = run
         """The name of the run's record, which `promptlab show` takes."""
@@ -171,6 +175,17 @@ class Results:
         table["content"] = texts([message["content"] for *_, message in said])
         return table
 
+    @property
+    def prices(self) -> pd.DataFrame:
+        """The prices that the costs were reckoned with: `model`, `snapshot` (as the
+        replies name it) and `tier`, then US dollars for a million tokens, `source` and
+        `as_of` as `promptlab.prices` has them; NaN where no price is known."""
+        names = {
+            name: [getattr(used, name) for used in self._used]
+            for name in ("model", "snapshot", "tier")
+        }
+        return price_frame(names, [used.price for used in self._used])
+
     def to(self, path: str | Path) -> Path:
         """Writes the table to a .csv, .xlsx, .jsonl or .parquet file.
 
@@ -200,6 +215,7 @@ class Results:
             latency_s=plain(row["latency_s"]),
             cost_usd=plain(row["cost_usd"]),
             billed_usd=plain(row["billed_usd"]),
+            price=self._price(place),
             cached=bool(row["cached"]),
             error=self.failures.get(trial.index),
             key=plain(row["key"]),
@@ -211,6 +227,11 @@ class Results:
 
     def _repr_html_(self) -> str:
         return results_html(self)
+
+    def _price(self, place: int) -> Price | None:
+        """What the last answer of a row was reckoned with."""
+        used = int(self._price_of[place])
+        return None if used < 0 else self._used[used].price
 
     def _turns(self, trial: Trial, output: str | None) -> tuple[Turn, ...]:
         """What was said in a trial, call by call, as far as it came."""
@@ -257,7 +278,8 @@ class Results:
         one."""
         if not self.unpriced:
             return ""
-        names = ", ".join(map(repr, self.unpriced))
+        missing = dict.fromkeys(used.named for used in self._used if used.missing)
+        names = ", ".join(sorted(missing))
         line = f'prices={{{self.unpriced[0]!r}: {{"input": ..., "output": ...}}}}'
         return (
             f"no price is known for {names}, so the cost is NaN; give one, in US "

@@ -232,6 +232,18 @@ def test_what_is_cached_needs_no_budget() -> None:
     assert (results.status, results.totals.cached) == ("complete", 4)
 
 
+def test_an_answer_of_unknown_price_counts_at_its_worst_case() -> None:
+    answered = replace(response("fine"), service_tier="scale")
+    client = FakeClient(lambda request: answered)
+    client.base_url = "https://api.openai.com/v1"
+
+    with pytest.warns(pl.PromptlabWarning, match="'gpt-4.1' at tier 'scale'"):
+        results = grid(40, model=["gpt-4.1"]).run(client=client, budget_usd=0.001)
+
+    assert results.status == "stopped"
+    assert 0 < client.calls * MOST_OUT * 8 / 1e6 <= 0.001
+
+
 @pytest.mark.parametrize(
     ("options", "parameters", "refused"),
     [

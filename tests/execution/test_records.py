@@ -64,6 +64,23 @@ def test_recorded_results_are_those_of_the_run(experiment: pl.Experiment) -> Non
     assert loaded.headline == results.headline
 
 
+def test_recorded_results_cost_what_they_did_whatever_the_prices_are_now(
+    experiment: pl.Experiment, tmp_path: Path
+) -> None:
+    prices = {"fake": {"input": 1, "output": 10, "valid_from": "2026-01-01"}}
+    results = experiment.run(client=FakeClient(), prices=prices)
+    (tmp_path / "prices.toml").write_text(
+        '[[price]]\nmodel = "fake"\ninput = 9\noutput = 9\n'
+    )
+
+    loaded = pl.find_run(results.run).load_results()
+
+    assert loaded.totals.billed_usd == pytest.approx(8 * 60 / 1e6)
+    assert_frame_equal(results.table, loaded.table)
+    assert_frame_equal(results.prices, loaded.prices)
+    assert loaded[0].price == results[0].price
+
+
 def test_a_record_keeps_its_failures_when_a_later_run_succeeds(
     experiment: pl.Experiment,
 ) -> None:

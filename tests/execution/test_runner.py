@@ -1033,6 +1033,85 @@ def test_an_unknown_price_leaves_the_cost_of_the_plan_unknown() -> None:
     assert "$" not in plan.headline
 
 
+OWN_PRICES = '[[price]]\nmodel = "fake"\ninput = 1\noutput = 10\n'
+
+
+def test_prices_toml_in_the_working_directory_prices_plan_progress_and_results(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "prices.toml").write_text(OWN_PRICES)
+    seen: list[Progress] = []
+    one = capitals(1, temperature=[0], max_tokens=[5])
+
+    plan = one.plan(client=FakeClient())
+    results = one.run(client=FakeClient(), progress=seen.append)
+
+    each_usd = (10 * 1 + 5 * 10) / 1e6
+    assert plan.cost_usd.low <= each_usd <= plan.cost_usd.high
+    assert seen[-1].billed_usd == pytest.approx(each_usd)
+    assert results.totals.billed_usd == pytest.approx(each_usd)
+    (record,) = results
+    assert record.price is not None
+    assert record.price.source == "prices.toml"
+
+
+def test_prices_may_be_the_path_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "other.toml"
+    path.write_text(OWN_PRICES)
+
+    for prices in (path, "other.toml"):
+        results = capitals(1).run(client=FakeClient(), prices=prices, use_cache=False)
+
+        assert results.totals.billed_usd == pytest.approx(2 * 60 / 1e6)
+
+
+def test_a_wrong_table_of_prices_raises_before_the_first_call(tmp_path: Path) -> None:
+    (tmp_path / "prices.toml").write_text(OWN_PRICES + "outputs = 1\n")
+    client = FakeClient()
+
+    for act in (capitals(1).plan, capitals(1).run, capitals(1).start):
+        with pytest.raises(
+            pl.SpecError, match=r"prices.toml, line 1: .* has 'outputs'"
+        ):
+            act(client=client)
+
+    assert client.calls == 0
+
+
+def test_a_retried_call_is_paid_for_once() -> None:
+    client = FakeClient(Script([BUSY, BUSY, BUSY]))
+    seen: list[Progress] = []
+
+    results = capitals(1, temperature=[0]).run(
+        client=client, prices={"fake": {"input": 1, "output": 10}}, progress=seen.append
+    )
+
+    assert client.calls == 4
+    assert len(results) == results.totals.calls == 1
+    assert results.totals.billed_usd == pytest.approx(60 / 1e6)
+    assert seen[-1].billed_usd == pytest.approx(60 / 1e6)
+
+
+@pytest.mark.parametrize(("served", "rate"), [("default", 1), ("batch", 0.5)])
+def test_the_tier_of_the_reply_decides_on_the_price(served: str, rate: float) -> None:
+    prices = {
+        "fake": {"input": 1, "output": 1, "batch": {"input": 0.5, "output": 0.5}}
+        | {"flex": {"input": 9, "output": 9}}
+    }
+    answered = replace(response("yes"), service_tier=served)
+    client = FakeClient(lambda request: answered)
+    seen: list[Progress] = []
+
+    results = capitals(1, temperature=[0], service_tier=["flex"]).run(
+        client=client, prices=prices, progress=seen.append
+    )
+
+    assert client.requests[0].body["service_tier"] == "flex"
+    assert results.prices[["tier", "input"]].values.tolist() == [[served, rate]]
+    assert results.totals.cost_usd == pytest.approx(rate * 15 / 1e6)
+    assert seen[-1].billed_usd == pytest.approx(rate * 15 / 1e6)
+
+
 def test_results_are_in_the_order_of_trials_whatever_came_first(
     experiment: pl.Experiment,
 ) -> None:

@@ -18,7 +18,7 @@ from promptlab.money.budget import (
     most_output,
     most_usd,
 )
-from promptlab.money.prices import Price
+from promptlab.money.price import Price
 from promptlab.money.usage import Terms, Usage
 
 amounts = st.floats(0, 10, allow_nan=False)

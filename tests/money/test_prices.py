@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from genai_prices import Usage as TheirUsage
 from genai_prices import calc_price
@@ -16,9 +19,15 @@ from hypothesis import strategies as st
 import promptlab as pl
 from promptlab.errors import SpecError
 from promptlab.money.amounts import dollars
-from promptlab.money.usage import Terms
+from promptlab.money.own_prices import own_price
+from promptlab.money.usage import Terms, when
 
-TODAY = (date(2026, 11, 24) - date(1970, 1, 1)).days
+
+def day_of(year: int, month: int, day: int) -> int:
+    return (date(year, month, day) - date(1970, 1, 1)).days
+
+
+TODAY = day_of(2026, 11, 24)
 OPENAI = "https://api.openai.com/v1"
 
 
@@ -41,19 +50,33 @@ def test_cached_input_is_part_of_all_input_and_costs_less() -> None:
     assert cost == pytest.approx((86 * 2 + 1920 * 0.2 + 300 * 10) / 1e6)
 
 
+TIERS = {
+    "gpt-6-sol": ("flex", "priority", "batch"),
+    "gpt-6-luna": ("flex", "priority", "batch"),
+    "gpt-5.4-mini": ("flex", "priority", "batch"),
+    "gpt-4.1": ("priority", "batch"),
+}
+"""The tiers of some models that have rates of their own."""
+
+
 @given(
     st.integers(0, 400_000),
     st.floats(0, 1),
     st.floats(0, 1),
     st.integers(0, 50_000),
-    st.sampled_from(["gpt-6-sol", "gpt-6-luna", "gpt-5.4-mini", "gpt-4.1"]),
-    st.sampled_from([None, "default", "flex", "priority"]),
+    st.sampled_from(sorted(TIERS)).flatmap(
+        lambda model: st.tuples(
+            st.just(model), st.sampled_from([None, "default", *TIERS[model]])
+        )
+    ),
 )
 def test_what_a_call_costs_is_what_genai_prices_says(
-    tokens: int, read: float, written: float, output: int, model: str, tier: str | None
+    tokens: int, read: float, written: float, output: int, asked: tuple[str, str | None]
 ) -> None:
+    model, tier = asked
     cached = int(tokens * read)
     wrote = int((tokens - cached) * written) if "6" in model else 0
+    context = {"processing" if tier == "batch" else "service_tier": tier}
     theirs = calc_price(
         TheirUsage(
             input_tokens=tokens,
@@ -64,7 +87,7 @@ def test_what_a_call_costs_is_what_genai_prices_says(
         model,
         provider_id="openai",
         genai_request_timestamp=datetime(2026, 11, 24, tzinfo=UTC),
-        price_context={"service_tier": tier} if tier else None,
+        price_context=context if tier else None,
     )
 
     ours = pl.Prices().cost_usd(
@@ -72,6 +95,32 @@ def test_what_a_call_costs_is_what_genai_prices_says(
     )
 
     assert ours == pytest.approx(float(theirs.total_price), rel=1e-9)
+
+
+def test_a_long_prompt_makes_the_whole_call_dearer() -> None:
+    def cost(tokens: int) -> float:
+        return pl.Prices().cost_usd(terms(), pl.Usage(tokens, 2_000, 1_000, 0, 3_000))
+
+    assert cost(272_000) == pytest.approx(
+        (267_000 * 2 + 2_000 * 0.2 + 3_000 * 2.5 + 1_000 * 10) / 1e6
+    )
+    assert cost(272_001) == pytest.approx(
+        (267_001 * 4 + 2_000 * 0.4 + 3_000 * 5 + 1_000 * 15) / 1e6
+    )
+
+
+def test_input_written_to_the_providers_cache_is_part_of_it_and_costs_more() -> None:
+    usage = pl.Usage(2_000, 500, 0, 0, cache_write_tokens=1_000)
+
+    cost = pl.Prices().cost_usd(terms(), usage)
+
+    assert cost == pytest.approx((500 * 2 + 500 * 0.2 + 1_000 * 2.5) / 1e6)
+
+
+def test_reasoning_is_output_and_not_paid_for_twice() -> None:
+    usage = pl.Usage(0, 0, output_tokens=1_000, reasoning_tokens=900)
+
+    assert pl.Prices().cost_usd(terms(), usage) == pytest.approx(1_000 * 10 / 1e6)
 
 
 def test_numbers_and_arrays_cost_the_same() -> None:
@@ -89,12 +138,103 @@ def test_the_tier_that_served_decides() -> None:
 
     costs = {
         tier: pl.Prices().cost_usd(terms("gpt-6-luna", tier=tier), usage)
-        for tier in (None, "default", "flex", "priority")
+        for tier in (None, "default", "flex", "priority", "fast", "batch")
     }
 
     assert costs == pytest.approx(
-        {None: 0.01, "default": 0.01, "flex": 0.005, "priority": 0.02}
+        {
+            None: 0.01,
+            "default": 0.01,
+            "flex": 0.005,
+            "priority": 0.02,
+            "fast": 0.02,
+            "batch": 0.005,
+        }
     )
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        terms("gpt-6-luna", tier="flex", day=day_of(2026, 10, 11)),
+        terms("gpt-6-luna", tier="batch", day=day_of(2026, 10, 13)),
+        terms("gpt-6-luna", tier="scale"),
+        terms("gpt-4.1", tier="flex"),
+        terms("gpt-6-cyber", tier="batch"),
+        terms("gpt-6-cyber", tier="flex"),
+        terms("gpt-6-sol", tier="flex", base_url="https://our.openai.azure.com"),
+    ],
+    ids=[
+        *("flex before its first day", "batch before its first day", "scale"),
+        *("a tier that the model is not sold at", "a model without batches"),
+        *("a model without tiers, of a provider with some", "at another provider"),
+    ],
+)
+def test_a_tier_whose_rates_are_not_known_has_no_price(unknown: Terms) -> None:
+    assert pl.Prices().price(replace(unknown, service_tier=None)) is not None
+    assert pl.Prices().price(unknown) is None
+
+
+def test_a_tier_makes_no_difference_where_the_table_knows_of_none() -> None:
+    groq = terms("llama-3.1-8b-instant", base_url="https://api.groq.com/openai/v1")
+
+    prices = {pl.Prices().price(replace(groq, service_tier=t)) for t in (None, "flex")}
+
+    assert len(prices) == 1
+    assert None not in prices
+
+
+def test_a_price_says_whose_it_is_and_from_when_if_that_is_known() -> None:
+    found = {
+        tier: pl.Prices().price(terms("gpt-6-luna", tier=tier))
+        for tier in (None, "flex", "batch")
+    }
+    cheaper = pl.Prices().price(terms("o3"))
+
+    sources = {price.source for price in found.values() if price}
+    assert sources == {f"genai-prices {version('genai-prices')}, openai"}
+    assert {tier: price.as_of for tier, price in found.items() if price} == {
+        None: None,
+        "flex": date(2026, 10, 12),
+        "batch": date(2026, 10, 14),
+    }
+    assert cheaper is not None
+    assert cheaper.as_of == date(2025, 6, 10)
+
+
+def test_a_price_is_that_of_the_day() -> None:
+    usage = pl.Usage(1_000_000, 0, 0)
+
+    before = pl.Prices().cost_usd(terms("o3", day=day_of(2025, 6, 9)), usage)
+    after = pl.Prices().cost_usd(terms("o3", day=day_of(2025, 6, 10)), usage)
+
+    assert (before, after) == (10, 2)
+
+
+@given(st.integers(0, 47))
+def test_a_price_that_changes_in_a_day_is_that_of_the_hour(half_hour: int) -> None:
+    midnight = datetime(2026, 11, 24, tzinfo=UTC)
+    moment = midnight + timedelta(minutes=30 * half_hour, seconds=5)
+    theirs = calc_price(
+        TheirUsage(input_tokens=1_000_000),
+        "deepseek-v4-pro",
+        provider_id="deepseek",
+        genai_request_timestamp=moment,
+    )
+    asked = terms("deepseek-v4-pro", base_url="https://api.deepseek.com")
+
+    ours = pl.Prices().cost_usd(
+        replace(asked, half_hour=half_hour), pl.Usage(1_000_000, 0, 0)
+    )
+
+    assert when(moment.timestamp()) == (TODAY, half_hour)
+    assert ours == pytest.approx(float(theirs.total_price))
+
+
+def test_a_model_whose_reasoning_has_a_price_of_its_own_has_none_here() -> None:
+    asked = terms("sonar-deep-research", base_url="https://api.perplexity.ai")
+
+    assert pl.Prices().price(asked) is None
 
 
 @pytest.mark.parametrize(
@@ -157,10 +297,70 @@ def test_a_price_holds_from_its_day() -> None:
     assert math.isnan(prices.cost_usd(terms("m", day=TODAY - 1), pl.Usage(1, 0, 0)))
 
 
+def test_of_several_lines_the_latest_that_holds_decides() -> None:
+    lines = ({}, {"valid_from": "2026-11-01"}, {"valid_from": date(2026, 12, 1)})
+    prices = pl.Prices(
+        tuple(
+            own_price("m*", {"input": rate, "output": 0} | line)
+            for rate, line in enumerate(lines, start=1)
+        )
+    )
+
+    def cost(*day: int) -> float:
+        return prices.cost_usd(terms("m", day=day_of(*day)), pl.Usage(1_000_000, 0, 0))
+
+    assert cost(2026, 10, 31) == 1
+    assert cost(2026, 11, 1) == cost(2026, 11, 30) == 2
+    assert cost(2026, 12, 1) == 3
+
+
+def test_own_prices_may_tell_tiers_and_long_prompts_apart() -> None:
+    line = {
+        "input": 2,
+        "output": 10,
+        "long_from": 1_000,
+        "long": {"input": 4, "output": 15},
+        "batch": {"input": 1, "output": 5, "cached_input": 0.1},
+    }
+    prices = pl.Prices.of({"m": line})
+
+    def cost(tokens: int, tier: str | None = None) -> float:
+        usage = pl.Usage(tokens, 500, 0)
+        return prices.cost_usd(terms("m", tier=tier), usage) * 1e6
+
+    assert cost(1_000) == pytest.approx(1_000 * 2)
+    assert cost(1_001) == pytest.approx(1_001 * 4)
+    assert cost(1_001, "batch") == pytest.approx(501 * 1 + 500 * 0.1)
+    assert cost(1_000, "flex") == cost(1_000)  # the line says nothing else of it
+
+
+def test_a_line_is_the_same_again_from_what_a_record_keeps() -> None:
+    rates = {"input": 2, "output": 10, "cached_input": 0.5, "cache_write": 3}
+    line = own_price(
+        "m*",
+        {
+            **rates,
+            "valid_from": "2026-11-01",
+            "long_from": 1_000,
+            "long": rates,
+            "flex": {"input": 1, "output": 5, "long_from": 9, "long": rates},
+        },
+        "mine.toml",
+    )
+
+    kept = orjson.loads(orjson.dumps(line.to_plain()))
+
+    assert own_price(**kept) == line
+
+
+RATES = {"input": 1, "output": 1}
+
+
 @pytest.mark.parametrize(
     ("given_", "said"),
     [
         ([1], "prices is a mapping of models to prices"),
+        ({5: RATES}, 'a price has a model, such as model = "gpt-6.", not 5'),
         ({"m": 3}, "the price of 'm' is a mapping with input and output"),
         ({"m": {"input": 1}}, "with input and output"),
         ({"m": {"input": 1, "output": -1}}, "output is a number from 0, not -1"),
@@ -170,6 +370,26 @@ def test_a_price_holds_from_its_day() -> None:
         (
             {"m": {"input": 1, "output": 1, "valid_from": "soon"}},
             "valid_from is a day such as 2026-11-01, not 'soon'",
+        ),
+        ({"m": {**RATES, "valid_from": 5}}, "valid_from is a day such as .*, not 5"),
+        (
+            {"m": {**RATES, "valid_from": datetime(2026, 11, 1)}},
+            "valid_from is a day such as 2026-11-01, not datetime",
+        ),
+        ({"m": {**RATES, "cached_input": True}}, "cached_input is a number from 0"),
+        ({"m": {**RATES, "flex": 1}}, "price of 'm', flex is a mapping with input"),
+        (
+            {"m": {**RATES, "flex": {**RATES, "valid_from": "2026-11-01"}}},
+            "the price of 'm', flex has 'valid_from'; there are input",
+        ),
+        ({"m": {**RATES, "long": RATES}}, "long_from, .* and long, .* go together"),
+        (
+            {"m": {**RATES, "long_from": 0, "long": RATES}},
+            "long_from is a whole number of tokens, not 0",
+        ),
+        (
+            {"m": {**RATES, "long_from": 9, "long": {"input": 1, "output": "x"}}},
+            "the price of 'm', long: output is a number from 0, not 'x'",
         ),
     ],
 )

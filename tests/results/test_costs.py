@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 
 import numpy as np
 import pytest
+from seen import Seen
 
 import promptlab as pl
+from promptlab.money.own_prices import own_price
 from promptlab.results.answers import Answers
 from promptlab.results.costs import Pricing
 
@@ -99,3 +102,119 @@ def test_rows_are_priced_together_as_they_are_one_by_one() -> None:
 
     each = [(given * 1 + got * 10) / 1e6 for given, got in tokens.tolist()]
     assert cost.tolist() == pytest.approx(each)
+
+
+OPENAI = "https://api.openai.com/v1"
+
+
+def listed(asked: pl.Experiment, answers: Answers) -> pl.Results:
+    """The results of models that were asked at OpenAI, at list prices."""
+    routes = dict.fromkeys(("gpt-6-luna", "gpt-6-sol", "unheard-of"), OPENAI)
+    return pl.Results(asked, answers, pricing=Pricing(asked, routes=routes))
+
+
+def test_a_record_says_at_which_price_and_whose_that_is() -> None:
+    asked = experiment([{"t": "a"}], model=["gpt-6-luna", "unheard-of"])
+    answers = Answers(2)
+    answers.put(0, [head("a", service_tier="flex")], "k")
+    answers.put(1, [head("b")], "l")
+    later = 1_792_500_000.0  # 2026-10-20, when rates of tiers are known
+    answers.received_s[0] = answers.received_s[1] = later
+
+    known, unknown = listed(asked, answers)
+
+    assert known.price is not None
+    assert known.price.source.startswith("genai-prices ")
+    assert known.price.as_of == date(2026, 10, 12)
+    assert known.cost_usd == known.price.cost_usd(10, 0, 0, 5)
+    assert (unknown.price, unknown.cost_usd) == (None, None)
+
+
+def test_a_trial_without_an_answer_has_no_price() -> None:
+    asked = experiment([{"t": "a"}])
+    answers = Answers(1)
+    answers.fail(0, FAILURE, [head("one")], [True])
+
+    made = results(asked, answers)
+
+    assert made[0].price is None
+    assert made.prices["model"].tolist() == ["m"]  # what was paid before has one
+
+
+def test_the_prices_that_were_used_are_a_table() -> None:
+    asked = experiment([{"t": "a"}], repeats=3, model=["gpt-6-luna", "unheard-of"])
+    answers = Answers(6)
+    for index, tier in enumerate((None, "default", "priority", None, None, None)):
+        answered = head("a", model="s", service_tier=tier, received_s=1_795_500_000.0)
+        answers.put(index, [answered], "k")
+
+    table = listed(asked, answers).prices
+
+    assert list(table) == [
+        *("model", "snapshot", "tier", "input", "cached_input", "cache_write"),
+        *("output", "long_from", "source", "as_of"),
+    ]
+    said = table[["model", "snapshot", "tier", "input"]].astype(object)
+    assert said.where(said.notna(), None).values.tolist() == [
+        ["gpt-6-luna", "s", None, 0.1],
+        ["gpt-6-luna", "s", "default", 0.1],
+        ["gpt-6-luna", "s", "priority", 0.2],
+        ["unheard-of", "s", None, None],
+    ]
+
+
+def test_a_price_that_changed_between_answers_is_there_twice() -> None:
+    prices = pl.Prices(
+        (
+            own_price("m", {"input": 2, "output": 2}),
+            own_price("m", {"input": 1, "output": 1, "valid_from": "2026-09-22"}),
+        )
+    )
+    asked = experiment()
+    answers = Answers(2)
+    answers.put(0, [head("a", received_s=1_790_000_000.0)], "k")  # 2026-09-21
+    answers.put(1, [head("a", received_s=1_790_100_000.0)], "k")
+
+    made = pl.Results(asked, answers, pricing=Pricing(asked, prices))
+
+    assert made.prices["input"].tolist() == [2, 1]
+    assert [record.price for record in made] == [line.price for line in prices.own]
+
+
+def test_the_tier_of_the_reply_decides_not_that_of_the_request() -> None:
+    asked = experiment(model=["gpt-6-luna"], service_tier=["priority"])
+    answers = Answers(2)
+    for index, tier in enumerate(("default", "priority")):
+        answered = head("a", service_tier=tier, received_s=1_795_500_000.0)
+        answers.put(index, [answered], "k")
+
+    usual, priority = listed(asked, answers).table["cost_usd"]
+
+    assert usual == pytest.approx((10 * 0.1 + 5 * 0.5) / 1e6)
+    assert priority == pytest.approx(2 * usual)
+
+
+def test_a_price_missing_for_one_call_of_a_conversation_is_named() -> None:
+    asked = experiment([{"t": "a"}], model=["gpt-6-luna"])
+    answers = Answers(1)
+    heads = [head("one", service_tier="scale"), head("two")]
+    answers.put(0, heads, "k", [True, True])
+
+    made = listed(asked, answers)
+
+    assert math.isnan(made.totals.cost_usd)
+    assert made.unpriced == ("gpt-6-luna",)
+    assert "no price is known for 'gpt-6-luna' at tier 'scale'" in made.price_note
+
+
+def test_the_card_shows_the_prices_that_were_used() -> None:
+    asked = experiment(model=["gpt-6-luna"])
+    answers = Answers(2)
+    answered = head("a", service_tier="flex", received_s=1_795_500_000.0)
+    answers.put(0, [answered], "k")
+
+    card = Seen(listed(asked, answers)._repr_html_()).text
+
+    assert "prices, in US dollars for a million tokens" in card
+    assert "genai-prices" in card
+    assert "2026-10-12" in card

@@ -62,6 +62,7 @@ def test_records_are_the_rows() -> None:
         latency_s=0.25,
         cost_usd=None,
         billed_usd=0.0,
+        price=None,
         cached=True,
         error=None,
         key="key0",

@@ -1,0 +1,47 @@
+"""The command on prices."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from promptlab.cli.options import Json
+from promptlab.cli.printing import prices_plain, print_json, print_prices, tell
+
+
+def prices(
+    pattern: Annotated[
+        str, typer.Argument(help="A model, or a pattern such as 'gpt-6*'.")
+    ] = "*",
+    provider: Annotated[
+        str | None,
+        typer.Option(
+            "--provider",
+            metavar="NAME",
+            envvar="PROMPTLAB_PROVIDER",
+            help="Whose list prices; OpenAI's if not given.",
+        ),
+    ] = None,
+    tier: Annotated[
+        str | None,
+        typer.Option(
+            "--tier",
+            metavar="NAME",
+            envvar="PROMPTLAB_TIER",
+            help="Prices of this tier: batch, flex, priority.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show the prices in force: those of prices.toml, and list prices."""
+    from promptlab.money import price_table
+
+    found = price_table.prices(pattern, provider, tier=tier)
+    if json:
+        print_json(prices_plain(found))
+        return
+    dearer = "; with more input than 'long from' a call costs more"
+    has_long = bool(found["long_from"].notna().any())
+    tell("US dollars for a million tokens" + dearer * has_long)
+    print_prices(found)

@@ -1,0 +1,144 @@
+"""Own prices: lines of a table that the user keeps, over the list prices."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from promptlab.errors import SpecError, brief
+from promptlab.money.price import Price
+
+RATES = ("input", "output", "cached_input", "cache_write")
+"""What has a price, in US dollars for a million tokens."""
+
+LONG = ("long_from", "long")
+"""Above how many tokens of input other rates hold, and these."""
+
+TIERS = ("batch", "flex", "priority", "fast")
+"""How a call may be served other than as usual, each with rates of its own."""
+
+OWN = "own prices"
+
+LARGEST = 2**53
+"""Numbers from here on are mistakes, and not exact."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnPrice:
+    """A line of the user's own table: a price, and what it is of."""
+
+    model: str
+    """A model's name, or a pattern such as `gpt-6*`."""
+    price: Price
+    tiers: Mapping[str, Price] = field(default_factory=dict)
+    """The price of calls that another tier than the usual one serves."""
+    valid_from: date | None = None
+    """The first day it holds; None for ever."""
+
+    def of_tier(self, tier: str | None) -> Price:
+        """The price of calls that a tier serves: its own, else the line's."""
+        return self.tiers.get(tier or "", self.price)
+
+    def to_plain(self) -> dict[str, Any]:
+        """The line as JSON values: the `own_price` of its `model`, `line` and
+        `source` is this one again."""
+        line = _plain(self.price) | {t: _plain(p) for t, p in self.tiers.items()}
+        if self.valid_from is not None:
+            line["valid_from"] = self.valid_from.isoformat()
+        return {"model": self.model, "line": line, "source": self.price.source}
+
+
+def own_price(model: Any, line: Any, source: str = OWN) -> OwnPrice:
+    """A line of the user's own table: `input` and `output`, and maybe `cached_input`,
+    `cache_write` (as dear as `input` if not given), `valid_from`, `long_from` with the
+    rates of `long`, and rates of `batch`, `flex`, `priority` and `fast`.
+
+    Raises:
+        SpecError: something else is in it, or a price is not a number from 0.
+    """
+    if not isinstance(model, str) or not model:
+        raise SpecError(
+            f'a price has a model, such as model = "gpt-6*", not {brief(model)}'
+        )
+    said = f"the price of {model!r}"
+    _check(line, said, known=(*RATES, "valid_from", *LONG, *TIERS))
+    as_of = _day(line.get("valid_from"), said)
+    tiers = {tier: line[tier] for tier in TIERS if tier in line}
+    for tier, rates in tiers.items():
+        _check(rates, f"{said}, {tier}", known=(*RATES, *LONG))
+    return OwnPrice(
+        model=model,
+        price=_price(line, said, source, as_of),
+        tiers={
+            tier: _price(rates, f"{said}, {tier}", source, as_of)
+            for tier, rates in tiers.items()
+        },
+        valid_from=as_of,
+    )
+
+
+def _check(line: Any, said: str, known: Collection[str]) -> None:
+    """Whether it is a mapping of what may be in it."""
+    if not isinstance(line, Mapping) or not {"input", "output"} <= set(line):
+        raise SpecError(
+            f"{said} is a mapping with input and output, in US dollars for a million "
+            f"tokens, not {brief(line)}"
+        )
+    for name in line:
+        if name not in known:
+            raise SpecError(f"{said} has {name!r}; there are {', '.join(known)}")
+
+
+def _price(
+    line: Mapping[str, Any], said: str, source: str, as_of: date | None
+) -> Price:
+    for name in RATES:
+        _check_number(name, line.get(name, 0), said, above=False)
+    long = None
+    if any(name in line for name in LONG):
+        if not all(name in line for name in LONG):
+            raise SpecError(
+                f"{said}: long_from, a number of tokens, and long, the rates above "
+                "it, go together"
+            )
+        _check_number("long_from", line["long_from"], said, above=True)
+        _check(line["long"], f"{said}, long", known=RATES)
+        long = _price(line["long"], f"{said}, long", source, as_of)
+    rates = {name: float(line.get(name, line["input"])) for name in RATES}
+    return Price(
+        **rates,
+        long_from=line.get("long_from"),
+        long=long,
+        source=source,
+        as_of=as_of,
+    )
+
+
+def _check_number(name: str, value: Any, said: str, *, above: bool) -> None:
+    kinds = (int,) if above else (int, float)
+    number = isinstance(value, kinds) and not isinstance(value, bool)
+    if not (number and (1 if above else 0) <= value < LARGEST):
+        kind = "a whole number of tokens" if above else "a number from 0"
+        raise SpecError(f"{said}: {name} is {kind}, not {brief(value)}")
+
+
+def _day(value: Any, said: str) -> date | None:
+    if value is None:
+        return None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise SpecError(
+            f"{said}: valid_from is a day such as 2026-11-01, not {brief(value)}"
+        ) from error
+
+
+def _plain(price: Price) -> dict[str, Any]:
+    rates: dict[str, Any] = {name: getattr(price, name) for name in RATES}
+    if price.long is not None:
+        rates |= {"long_from": price.long_from, "long": _plain(price.long)}
+    return rates
