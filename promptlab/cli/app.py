@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from promptlab.cli import cached, experiments, runs, usage
+from promptlab.cli import cached, experiments, keys, runs, usage
 from promptlab.cli.experiments import INTERRUPTED
 from promptlab.cli.printing import (
     complain,
@@ -38,6 +38,8 @@ COMMANDS: tuple[Command, ...] = (
     runs.show,
     runs.export,
     experiments.schema,
+    keys.login,
+    keys.logout,
 )
 for command in COMMANDS:
     app.command()(command)
