@@ -6,6 +6,7 @@ the callback of a button, a kernel's question would reach nobody and wait for ev
 
 from __future__ import annotations
 
+import contextvars
 import getpass
 import sys
 import threading
@@ -17,12 +18,16 @@ _typed: dict[str, Secret] = {}
 
 
 def can_ask() -> bool:
-    """Whether a cell is being executed whose front end can ask the user.
+    """Whether this is the code of a cell that is being executed.
 
-    While one is, ipykernel puts a method of its own in the place of `getpass`.
+    While one is, ipykernel puts a method of its own in the place of `getpass`. What an
+    earlier cell has left to be done later has that cell's message as its parent.
     """
-    forwards = getattr(getpass.getpass, "__self__", None) is not None
-    return forwards and threading.current_thread() is threading.main_thread()
+    kernel = getattr(getpass.getpass, "__self__", None)
+    if kernel is None or threading.current_thread() is not threading.main_thread():
+        return False
+    parent_now = contextvars.Context().run(kernel.get_parent)
+    return bool(kernel.get_parent() == parent_now)
 
 
 def ask(base_url: str) -> Secret | None:

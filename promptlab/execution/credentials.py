@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from promptlab.errors import CredentialsError, SpecError
 from promptlab.execution import asking, keyrings
+from promptlab.execution.routes import route
 from promptlab.secret import Secret
 from promptlab.spec.address import OFFLINE_SCHEME, canonical_url, is_local, is_loopback
 
@@ -149,9 +150,9 @@ class Credentials:
         named = _entry(self.api_key_env, base_url, self._is_meant(base_url))
         name = named or KEY_NAME
         environment, file = self.variables.parts()
-        belongs = bool(named) or self._is_openais(base_url)
-        belongs = belongs or environment.send_to(base_url)
-        if belongs:
+        where = ""
+        if named or self._is_openais(base_url) or environment.send_to(base_url):
+            where = "in the environment or in .env"
             yield environment.secret(name), f"{name} in the environment"
         trouble = ""
         if not is_loopback(base_url):
@@ -159,13 +160,29 @@ class Credentials:
             yield stored, "the keyring"
         # A file may be part of someone else's project: the base URL in it gets the key
         # in it, and none from elsewhere.
-        belongs = belongs or file.send_to(base_url)
-        if belongs:
+        if where or file.send_to(base_url):
+            where = where or f"in the .env file, where {URL_NAME} is"
             yield file.secret(name), f"{name} in the .env file"
         yield asking.typed(base_url), TYPED
         if is_loopback(base_url):
             yield Secret(UNUSED), "no key is needed"
-        yield None, _advice(base_url, name, trouble, belongs=belongs)
+        yield None, self._advice(base_url, name, where, trouble)
+
+    def _advice(self, base_url: str, name: str, where: str, trouble: str) -> str:
+        """What is said where there is no key; the variable is for that server only if
+        it is said where it belongs."""
+        ways = f"set {name} {where}"
+        if not where:
+            ways = f"{name} is sent to OpenAI alone; name another in api_key_env="
+        usual = base_url == route("", None, self.variables)
+        python = "pl.login()" if usual else f"pl.login({base_url!r})"
+        option = "" if usual else f" --base-url {base_url}"
+        return (
+            f"no API key for {base_url}: {ways}, or pass api_key=, or store one with "
+            f"{python} or `python -m promptlab login{option}`"
+            f"{f' ({trouble})' if trouble else ''}; to try without one, use the model "
+            "'offline/small'"
+        )
 
     def _is_meant(self, base_url: str) -> bool:
         """Whether a key that was given for no base URL is for this one: where there are
@@ -201,24 +218,6 @@ def _entry(given: T | Mapping[str, T] | None, base_url: str, meant: bool) -> T |
     if isinstance(given, Mapping):
         return {canonical_url(url): one for url, one in given.items()}.get(base_url)
     return given if meant else None
-
-
-def _advice(base_url: str, name: str, trouble: str, *, belongs: bool) -> str:
-    """What is said where there is no key."""
-    if belongs:
-        ways = f"set {name} in the environment or in .env, "
-        command = "python -m promptlab login"
-    else:
-        ways = (
-            f"{name} is sent to OpenAI alone; name this server's variable in "
-            "api_key_env=, "
-        )
-        command = f"python -m promptlab login --base-url {base_url}"
-    return (
-        f"no API key for {base_url}: {ways}or pass api_key=, or store one with "
-        f"`{command}`{f' ({trouble})' if trouble else ''}; to try without one, use the "
-        "model 'offline/small'"
-    )
 
 
 def check_transport(base_url: str, *, allow_insecure: bool) -> None:

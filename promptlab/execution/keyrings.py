@@ -28,21 +28,25 @@ NOT_INSTALLED = (
 )
 
 
-def look_up(base_url: str) -> tuple[Secret | None, str]:
+def look_up(
+    base_url: str, *, patience_s: float = PATIENCE_S
+) -> tuple[Secret | None, str]:
     """The key of a server, if there is one, and what keeps it from being found."""
     try:
-        return stored(base_url), ""
+        return stored(base_url, patience_s=patience_s), ""
     except CredentialsError as error:
         return None, str(error)
 
 
-def stored(base_url: str) -> Secret | None:
+def stored(base_url: str, *, patience_s: float = PATIENCE_S) -> Secret | None:
     """The key of a server; None if there is none.
 
     Raises:
         CredentialsError: there is no keyring, or it is locked or broken.
     """
-    return _asked(lambda keyring: _secret(keyring.get_password(SERVICE, base_url)))
+    return _asked(
+        lambda keyring: _secret(keyring.get_password(SERVICE, base_url)), patience_s
+    )
 
 
 def store(base_url: str, key: Hidden) -> None:
@@ -85,7 +89,7 @@ _unanswered: list[threading.Thread] = []
 """The threads whose keyring has not answered."""
 
 
-def _asked(ask: Callable[[Any], T]) -> T:
+def _asked(ask: Callable[[Any], T], patience_s: float = PATIENCE_S) -> T:
     """What the keyring answers. Its own errors may hold anything, so they stay here."""
     _unanswered[:] = [thread for thread in _unanswered if thread.is_alive()]
     if _unanswered:
@@ -97,11 +101,11 @@ def _asked(ask: Callable[[Any], T]) -> T:
     _unanswered.append(thread)
     thread.start()
     with suppress(TimeoutError):
-        found, trouble = answer.result(PATIENCE_S)
+        found, trouble = answer.result(patience_s)
         if trouble:
             raise CredentialsError(trouble)
         return cast(T, found)
-    raise CredentialsError(f"the keyring did not answer within {PATIENCE_S:g} s")
+    raise CredentialsError(f"the keyring did not answer within {patience_s:g} s")
 
 
 def _answer(ask: Callable[[Any], T]) -> tuple[T | None, str]:

@@ -7,7 +7,12 @@ from pathlib import Path
 
 from promptlab.errors import CredentialsError
 from promptlab.execution import asking, keyrings
-from promptlab.execution.credentials import Credentials, Variables, environment
+from promptlab.execution.credentials import (
+    KEY_NAME,
+    Credentials,
+    Variables,
+    environment,
+)
 from promptlab.execution.routes import route
 from promptlab.spec.address import is_loopback
 
@@ -53,7 +58,7 @@ def login(
     if show:
         return _in_use(base_url, variables)
     _check_is_kept(base_url)
-    keyrings.stored(base_url)  # before anyone types
+    _check_keyring(base_url)  # before anyone types
     try:
         key = asking.read_key(f"API key for {base_url} (not shown): ")
     except (NotImplementedError, EOFError):
@@ -80,6 +85,7 @@ def logout(
     variables = environment(env_file)
     base_url = route("", base_url, variables)
     forgotten = asking.forget(base_url)
+    _check_keyring(base_url)
     removed = keyrings.remove(base_url)
     done = "the key was removed" if removed or forgotten else "there was no key"
     now = _in_use(base_url, variables)
@@ -92,6 +98,16 @@ def _check_is_kept(base_url: str) -> None:
             f"{base_url} is on this machine, and is not looked up in the keyring; name "
             "the variable of its key in api_key_env=, if it needs one"
         )
+
+
+def _check_keyring(base_url: str) -> None:
+    try:
+        keyrings.stored(base_url)
+    except CredentialsError as error:
+        raise CredentialsError(
+            f"{error}; a key can also be in the environment or in .env, as "
+            f"{KEY_NAME} or what api_key_env= names"
+        ) from None
 
 
 def _in_use(base_url: str, variables: Variables) -> KeyInUse:
