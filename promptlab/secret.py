@@ -50,9 +50,11 @@ class Secret:
         Raises:
             CredentialsError: there is none, or it is no key.
         """
-        given = self._source if isinstance(self._source, str) else self._source()
-        if inspect.isawaitable(given := _hidden(given)):
-            given = _hidden(await given)
+        given = _given(self._source)
+        if callable(given):
+            given = _given(given())
+        if inspect.isawaitable(given):
+            given = _given(await given)
         if not isinstance(given, str) or not given.strip():
             raise CredentialsError("api_key= gave no key")
         return checked_key(given)
@@ -104,6 +106,12 @@ def sealed(options: dict[str, Any]) -> dict[str, Any]:
 
 def _secret(key: Any) -> Secret:
     return key if isinstance(key, Secret) else Secret(key)
+
+
+def _given(value: Any) -> Any:
+    """A key, or what gives one; None for anything else, which could be a key too."""
+    known = callable(value) or inspect.isawaitable(value)
+    return value if known else _hidden(value) if isinstance(value, str) else None
 
 
 def _hidden(value: Any) -> Any:

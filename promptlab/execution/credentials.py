@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from promptlab.errors import CredentialsError, SpecError
 from promptlab.execution import asking, keyrings
 from promptlab.execution.routes import route
-from promptlab.secret import Secret
+from promptlab.secret import Hidden, Secret
 from promptlab.spec.address import OFFLINE_SCHEME, canonical_url, is_local, is_loopback
 
 T = TypeVar("T")
@@ -32,11 +32,11 @@ TYPED = "typed in, for this session"
 
 class Variables(Mapping[str, str]):
     """The environment variables, over those of a `.env` file. Keys are among them, so
-    no value is in the repr."""
+    no value is shown."""
 
     def __init__(self, environment: Mapping[str, str], file: Mapping[str, str]) -> None:
-        self._environment = dict(environment)
-        self._file = dict(file)
+        self._environment = {name: Hidden(v) for name, v in environment.items()}
+        self._file = {name: Hidden(value) for name, value in file.items()}
 
     def parts(self) -> tuple[Variables, Variables]:
         """Those of the environment alone, and those of the file alone."""
@@ -53,7 +53,7 @@ class Variables(Mapping[str, str]):
         except SpecError:
             return False
 
-    def __getitem__(self, name: str) -> str:
+    def __getitem__(self, name: str) -> Hidden:
         known = self._environment if name in self._environment else self._file
         return known[name]
 

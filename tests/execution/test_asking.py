@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -188,15 +187,3 @@ def test_what_a_cell_leaves_to_be_done_later_asks_nobody(
 
     assert printed.startswith("no API key for http://api.openai.com/v1")
     assert not kernel.asks
-
-
-def test_the_key_is_in_no_file_that_the_kernel_leaves(
-    kernel: Kernel, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    typed(kernel, "fresh().run(**options)", KEY)
-
-    folder = Path(kernel.run("import os; print(os.getcwd())").strip())
-    files = [path for path in folder.rglob("*") if path.is_file()]
-
-    assert any(path.name == "run.json" for path in files)
-    assert [path for path in files if KEY.encode() in path.read_bytes()] == []
