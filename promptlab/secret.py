@@ -73,9 +73,6 @@ class Secret:
     def __deepcopy__(self, _: object) -> Secret:
         return self
 
-    def __reduce_ex__(self, _: object) -> NoReturn:
-        raise TypeError("an API key is not pickled")
-
     def __repr__(self) -> str:
         return "Secret(…)"
 

@@ -131,9 +131,11 @@ class OpenAIClient:
             failure = _without(secrets, error.failure)
         except Exception as error:
             failure = _odd(error, secrets)
+        except BaseException as error:  # it is given up
+            raise error.with_traceback(None) from None
         if failure.status == 401:
             forget(request.base_url)
-        # Raised here, it has no cause, whose headers a traceback would show.
+        # Raised here, it has no cause: the frames below hold the headers as sent.
         raise CallError(failure)
 
     async def close(self) -> None:
@@ -216,7 +218,9 @@ class SDKClient:
             failure = _without(self._secrets, error.failure)
         except Exception as error:
             failure = _odd(error, self._secrets)
-        raise CallError(failure)  # without a cause: see `OpenAIClient`
+        except BaseException as error:
+            raise error.with_traceback(None) from None
+        raise CallError(failure)  # as in `OpenAIClient`
 
     async def _post(self, body: Mapping[str, Any]) -> Reply:
         """The reply to a body, as it came."""

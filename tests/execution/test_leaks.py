@@ -376,6 +376,28 @@ def test_a_call_that_fails_shows_no_key(
     assert any("complete" in text for text in shown)
 
 
+@pytest.mark.parametrize("way", ["OpenAIClient", "SDKClient"])
+def test_a_call_that_is_given_up_shows_no_key(server: ToldServer, way: str) -> None:
+    server.reply = lambda received: Reply(instead="nothing")
+    request = pl.Request(OPENAI, {"model": "m", "messages": []})
+
+    async def call() -> object:
+        client: Any = pl.OpenAIClient({OPENAI: Secret(key())})
+        if way == "SDKClient":
+            client = pl.SDKClient(sdk_client(key()))
+        try:
+            return await asyncio.wait_for(client.complete(request), 0.3)
+        finally:
+            await client.close()
+
+    with pytest.raises(TimeoutError) as caught:
+        asyncio.run(call())
+
+    shown = list(seen_in(caught.value, but_for=__file__))
+    assert [text for text in shown if finds(KEY, text)] == []
+    assert any("complete" in text for text in shown)
+
+
 @pytest.mark.parametrize(
     "options",
     [
