@@ -1,7 +1,8 @@
 """Secrets: API keys, kept out of every repr, traceback and pickle.
 
 A key is a `Secret` wherever it is held, and a `Hidden` text on its way into a header:
-verbose tracebacks show the local variables and the arguments of all functions.
+verbose tracebacks show the local variables and the arguments of all functions. Of the
+user's own code they show them too: a key that has a name there is seen.
 """
 
 from __future__ import annotations

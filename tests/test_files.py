@@ -986,3 +986,11 @@ run:
     path.write_text(text.replace("output: 1", "out: 1"))
     with pytest.raises(ConfigError, match=r"line 5: the price of 'm' is a mapping"):
         load_config(path)
+
+
+def test_the_variable_of_a_key_is_one_or_that_of_each_server(load: Load) -> None:
+    one = load(BASE + "run: {api_key_env: MY_KEY}\n")
+    each = load(BASE + "run:\n  api_key_env:\n    https://a.test/v1: A_KEY\n")
+
+    assert one.options["api_key_env"] == "MY_KEY"
+    assert each.options["api_key_env"] == {"https://a.test/v1": "A_KEY"}

@@ -24,10 +24,10 @@ def can_ask() -> bool:
     earlier cell has left to be done later has that cell's message as its parent.
     """
     kernel = getattr(getpass.getpass, "__self__", None)
-    if kernel is None or threading.current_thread() is not threading.main_thread():
+    parent = getattr(kernel, "get_parent", None)
+    if parent is None or threading.current_thread() is not threading.main_thread():
         return False
-    parent_now = contextvars.Context().run(kernel.get_parent)
-    return bool(kernel.get_parent() == parent_now)
+    return bool(parent() == contextvars.Context().run(parent))
 
 
 def ask(base_url: str) -> Secret | None:
