@@ -8,6 +8,7 @@
     ├── execution/     DOING IT          client, cache, limits, retries, runner
     ├── notebook/      LOOKING AT IT     comparison, rating, plots, panels
     ├── offline/       A STAND-IN MODEL  a server on this machine, to try without a key
+    ├── secret.py      API keys, out of sight of tracebacks and reprs
     ├── home.py        where a project's state lives: .promptlab/
     ├── files.py       the user's files: config.yaml, prompts, datasets
     └── cli/           python -m promptlab ...
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from promptlab.errors import PromptlabError, PromptlabWarning, SpecError
     from promptlab.execution.cache import ResponseCache
     from promptlab.execution.client import Client, OpenAIClient, SDKClient
+    from promptlab.execution.login import login, logout
     from promptlab.execution.plan import Plan
     from promptlab.execution.reconcile import reconcile
     from promptlab.execution.records import find_run, recorded_runs
@@ -96,6 +98,8 @@ _HOMES = {
     "find_run": "execution.records",
     "headroom": "execution.usage",
     "load_experiment": "files",
+    "login": "execution.login",
+    "logout": "execution.login",
     "marks": "notebook.marks",
     "panel": "notebook.panel",
     "playground": "notebook.playground",
@@ -150,6 +154,8 @@ __all__ = [
     "find_run",
     "headroom",
     "load_experiment",
+    "login",
+    "logout",
     "marks",
     "panel",
     "playground",

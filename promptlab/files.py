@@ -219,8 +219,10 @@ class RunModel(_Strict):
     """How it is run; command-line options win over these."""
 
     base_url: StrictStr | None = Field(None, description="Where requests are sent.")
-    api_key_env: StrictStr | None = Field(
-        None, description="The environment variable with the key; never the key itself."
+    api_key_env: StrictStr | dict[StrictStr, StrictStr] | None = Field(
+        None,
+        description="The environment variable with the key, never the key itself; or "
+        "that of each base URL.",
     )
     env_file: StrictStr | None = Field(None, description="A file of variables.")
     headers: dict[StrictStr, StrictStr] | None = None

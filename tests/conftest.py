@@ -18,4 +18,6 @@ settings.load_profile("promptlab")
 def own_project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.startswith("OPENAI_")]:
         monkeypatch.delenv(name)
+    # Nobody's keyring either: one that a test sets comes before what this names.
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     monkeypatch.setenv("PROMPTLAB_HOME", str(tmp_path / ".promptlab"))

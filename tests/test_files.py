@@ -1017,3 +1017,11 @@ def test_own_prices_may_stand_in_a_file_beside_the_config(
 def test_prices_that_are_none_are_told_with_their_line(load: Load, wrong: str) -> None:
     with pytest.raises(ConfigError, match=r"line \d+: run.prices.* should be a "):
         load(BASE + f"run:\n  prices: {wrong}\n")
+
+
+def test_the_variable_of_a_key_is_one_or_that_of_each_server(load: Load) -> None:
+    one = load(BASE + "run: {api_key_env: MY_KEY}\n")
+    each = load(BASE + "run:\n  api_key_env:\n    https://a.test/v1: A_KEY\n")
+
+    assert one.options["api_key_env"] == "MY_KEY"
+    assert each.options["api_key_env"] == {"https://a.test/v1": "A_KEY"}

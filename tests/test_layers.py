@@ -18,12 +18,13 @@ ROOT = Path(pl.__file__).parent
 
 BELOW: dict[str, set[str]] = {
     "errors": set(),
-    "spec": {"errors"},
+    "secret": {"errors"},
+    "spec": {"errors", "secret"},
     "money": {"errors", "spec"},
     "results": {"errors", "spec", "money"},
     "home": {"errors"},
-    "execution": {"errors", "spec", "money", "results", "home", "offline"},
-    "notebook": {"errors", "spec", "money", "results", "home"},
+    "execution": {"errors", "secret", "spec", "money", "results", "home", "offline"},
+    "notebook": {"errors", "secret", "spec", "money", "results", "home"},
     "files": {"errors", "spec", "money", "results"},
     "offline": set(),
     "cli": {
@@ -55,6 +56,7 @@ HOMES = {
     "httpx2": {"execution.client"},
     "ipywidgets": {"execution.progress", "notebook"},
     "jinja2": {"spec.prompt"},
+    "keyring": {"execution.keyrings"},
     "numpy": {
         *("money.price", "results.costs", "results.results", "results.table"),
         *("execution.plan", "notebook"),

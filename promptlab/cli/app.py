@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from promptlab.cli import cached, experiments, prices, runs, usage
+from promptlab.cli import cached, experiments, keys, prices, runs, usage
 from promptlab.cli.experiments import INTERRUPTED
 from promptlab.cli.printing import (
     complain,
@@ -39,6 +39,8 @@ COMMANDS: tuple[Command, ...] = (
     runs.export,
     prices.prices,
     experiments.schema,
+    keys.login,
+    keys.logout,
 )
 for command in COMMANDS:
     app.command()(command)

@@ -16,6 +16,7 @@ from promptlab.execution.survey import Finding, Standing, survey
 from promptlab.money.amounts import dollars, thousands
 from promptlab.money.estimate import ZERO, Estimate, Range
 from promptlab.money.tokens import message_tokens
+from promptlab.secret import sealed
 from promptlab.spec.address import is_local
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.markup import card, escaped, facts, quiet
@@ -129,7 +130,7 @@ def plan(experiment: Experiment, **options: Any) -> Plan:
         SpecError: an option is wrong, or a prompt fails on some case.
         CacheError: the cache cannot be read.
     """
-    settings = Settings.of(options)
+    settings = Settings.of(sealed(options))
     reads = settings.use_cache and not settings.refresh
     cache = open_cache(settings.cache) if reads else None
     standings = bytearray()

@@ -19,10 +19,12 @@ from promptlab.errors import (
     PromptlabWarning,
 )
 from promptlab.execution.account import Account
+from promptlab.execution.asking import can_ask
 from promptlab.execution.cache import ResponseCache, open_cache
 from promptlab.execution.caller import Caller, RunEnded
 from promptlab.execution.client import Client
 from promptlab.execution.commits import Head
+from promptlab.execution.credentials import Key, asked
 from promptlab.execution.handle import Handle, check_may_wait
 from promptlab.execution.lanes import Gate, Lane
 from promptlab.execution.ledger import Hits, Ledger, opened_ledger
@@ -40,6 +42,7 @@ from promptlab.results.costs import cache_savings
 from promptlab.results.record import Failure
 from promptlab.results.results import Results, Status
 from promptlab.results.table import build_table
+from promptlab.secret import sealed
 from promptlab.spec.experiment import Experiment, Question, Trial
 
 if TYPE_CHECKING:
@@ -76,7 +79,7 @@ def run(
         CacheError: the cache cannot be used.
     """
     check_may_wait()
-    handle = _started(Run(experiment, Settings.of(options), wanted))
+    handle = _started(Run(experiment, Settings.of(sealed(options)), wanted))
     interrupts = 0
     while True:
         try:
@@ -99,7 +102,7 @@ async def arun(
     When it is cancelled the run ends, its answers are kept, and the cancellation goes
     on to the caller.
     """
-    handle = _started(Run(experiment, Settings.of(options), wanted))
+    handle = _started(Run(experiment, Settings.of(sealed(options)), wanted))
     finished = asyncio.wrap_future(handle.future)
     try:
         # The stop button of a notebook is noticed only when the loop wakes up.
@@ -125,10 +128,14 @@ def start(
     Raises:
         SpecError: an option is wrong.
     """
-    return _started(Run(experiment, Settings.of(options), wanted, stoppable=True))
+    settings = Settings.of(sealed(options))
+    return _started(Run(experiment, settings, wanted, stoppable=True))
 
 
 def _started(run: Run) -> Handle:
+    """The run, under way; its keys are found in the thread of the caller, as a keyring
+    or a question may have to wait for the user."""
+    run.find_keys()
     return Handle(run, background_loop().submit(run.execute()))
 
 
@@ -151,6 +158,7 @@ class Run:
         self._requests = settings.requests(experiment)
         self._answers = Answers(len(experiment))
         self._pricing = settings.pricing(experiment)
+        self._keys: dict[str, Key] = {}
         self._followers: dict[int, array[int]] = {}
         self._gate = Gate(settings.max_concurrency)
         self._lanes: dict[tuple[str, str], Lane] = {}
@@ -167,6 +175,15 @@ class Run:
         self._elapsed_s: float | None = None
         self._started = time.monotonic()
         self._recent: deque[tuple[float, int]] = deque([(self._started, 0)], maxlen=50)
+
+    def find_keys(self) -> None:
+        """Finds the keys of the servers that may be called. In a notebook, the user is
+        asked for those that are missing, if a call is to be made."""
+        self._keys = self._settings.keys(self._requests)
+        lacking = {url for url, key in self._keys.items() if key.secret is None}
+        if lacking and can_ask():
+            for base_url in self._called(lacking):
+                self._keys[base_url] = asked(self._keys[base_url])
 
     async def execute(self) -> Results:
         """Runs to the end; gives the results of what was answered or failed."""
@@ -247,7 +264,7 @@ class Run:
         client = None
         if any(lane.waiting for lane in self._lanes.values()):
             self._check_bounded(ledger)
-            client = self._settings.opened_client(self._requests)
+            client = self._settings.opened_client(self._requests, self._keys)
         record = self._begin_record()
         run = record.name if record else None
         if client is not None:
@@ -342,6 +359,21 @@ class Run:
             self._answers.fail(index, NOT_CACHED, finding.heads)
         elif self._wants(index):
             self._line_up(index)
+
+    def _called(self, base_urls: set[str]) -> set[str]:
+        """Those of the base URLs that a trial is to be asked at."""
+        settings = self._settings
+        reads = settings.use_cache and not settings.refresh
+        cache = open_cache(settings.cache) if reads else None
+        called = set()
+        for group in survey(self._requests, cache):
+            for finding in group:
+                cached = finding.standing is Standing.CACHED
+                if not cached and self._wants(finding.trial):
+                    called.add(self._requests.destination(finding.trial)[0])
+            if base_urls <= called:
+                break
+        return base_urls & called
 
     def _wants(self, index: int) -> bool:
         return self._wanted is None or index in self._wanted

@@ -24,6 +24,7 @@ from promptlab.notebook.controls import (
 )
 from promptlab.notebook.facts import excerpt
 from promptlab.notebook.latest import Latest
+from promptlab.secret import sealed
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.markup import escaped
 
@@ -48,7 +49,7 @@ def panel(experiment: Experiment, **options: Any) -> Panel:
     shown side by side when it is over; stopping keeps those that came. The options are
     those of `Experiment.run`.
     """
-    return Panel(experiment, options)
+    return Panel(experiment, sealed(options))
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from promptlab.notebook.controls import (
 )
 from promptlab.notebook.latest import Latest
 from promptlab.notebook.talk import Column, Heard, Talk, heard, talk_html
+from promptlab.secret import sealed
 from promptlab.spec.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def playground(
     Raises:
         SpecError: there is no model, or there are more than four.
     """
+    options = sealed(options)
     names = [models] if isinstance(models, str) else list(models)
     if not 1 <= len(names) <= MOST_COLUMNS:
         raise SpecError(
