@@ -72,6 +72,7 @@ HOMES = {
         *("results.answers", "results.exports", "results.table", "files", "notebook"),
     },
     "pydantic": {"files"},
+    "tiktoken": {"money.encodings"},
     "rich": {"cli.printing", "execution.progress"},
     "ruamel": {"files"},
     "traitlets": {"notebook"},

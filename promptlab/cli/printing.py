@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich.cells import cell_len
 
 from promptlab.execution.progress import printable
-from promptlab.money.amounts import thousands
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +43,9 @@ def print_plan(plan: Plan, *, json: bool) -> None:
                 "calls": plan.calls,
                 "input_tokens": list(plan.input_tokens),
                 "output_tokens": list(plan.output_tokens),
+                "counting": dict(plan.counting),
                 "cost_usd": list(plan.cost_usd),
+                "unpriced": list(plan.unpriced),
                 "warnings": list(experiment.warnings),
             }
         )
@@ -63,15 +64,8 @@ def print_plan(plan: Plan, *, json: bool) -> None:
     tell(f"inputs of {experiment.dataset.name}: {inputs}")
     tell(f"a run now: {plan.headline}")
     if plan.calls:
-        sent, given = plan.input_tokens, plan.output_tokens
-        tell(
-            f"about {thousands(sent.low)} to {thousands(sent.high)} tokens sent, "
-            + (
-                f"at most {thousands(given.high)} answered"
-                if given.high < float("inf")
-                else "answers are not bounded: set max_tokens"
-            )
-        )
+        tell(f"tokens: {plan.tokens} ({plan.counted})")
+        tell(f"cost: {plan.cost}")
 
 
 def print_results(results: Results, targets: Sequence[Path]) -> None:

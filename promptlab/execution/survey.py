@@ -37,7 +37,7 @@ class Finding(NamedTuple):
     first: int = 0
     """Of a duplicate, the trial that it equals."""
     turns: Sequence[Turn] = ()
-    """Of a new one, the messages of each of its calls."""
+    """The messages of each of its calls; not of a duplicate."""
     asks: Sequence[int] = ()
     """The places among them of the calls that it adds to the run."""
 
@@ -56,7 +56,10 @@ def survey(requests: Requests, cache: ResponseCache | None) -> Iterator[list[Fin
         for opening in group:
             head = found.get(opening.key)
             if len(opening.turns) == 1 and head is not None:
-                finding = Finding(opening.trial, Standing.CACHED, opening.key, (head,))
+                finding = Finding(
+                    *(opening.trial, Standing.CACHED, opening.key, (head,)),
+                    turns=opening.turns,
+                )
             else:
                 finding = _finding(opening, head, requests, cache, seen)
             findings.append(finding)
@@ -72,7 +75,7 @@ def _finding(
 ) -> Finding:
     heads, key = _heads(opening, head, requests, cache)
     if len(heads) == len(opening.turns):
-        return Finding(opening.trial, Standing.CACHED, key, heads)
+        return Finding(opening.trial, Standing.CACHED, key, heads, turns=opening.turns)
     first = seen.setdefault(opening.identity, opening.trial)
     if first != opening.trial:
         return Finding(opening.trial, Standing.DUPLICATE, key, first=first)
