@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from promptlab.execution.cache import INPUT_TOKENS, OUTPUT_TOKENS, REASONING_TOKENS
 from promptlab.execution.settings import Settings
 from promptlab.execution.survey import Finding
+from promptlab.money.budget import most_output
 from promptlab.money.calibration import Observations
 from promptlab.money.encodings import counter_for
 from promptlab.money.estimate import ZERO, Estimate, Range
@@ -112,12 +112,6 @@ class Outlay:
     def _place(self, finding: Finding) -> int:
         """Of the trial's question."""
         return finding.trial // self._repeats % len(self._estimates)
-
-
-def most_output(parameters: Mapping[str, Any]) -> float:
-    """The most tokens that an answer may have; infinite where nothing bounds it."""
-    cap = parameters.get("max_tokens") or parameters.get("max_completion_tokens")
-    return float(cap or math.inf)
 
 
 def _said(turns: Sequence[Turn], counter: TokenCounter) -> list[int]:
