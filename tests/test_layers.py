@@ -22,7 +22,8 @@ BELOW: dict[str, set[str]] = {
     "money": {"errors", "spec"},
     "results": {"errors", "spec", "money"},
     "home": {"errors"},
-    "execution": {"errors", "spec", "money", "results", "home", "offline"},
+    "stats": set(),
+    "execution": {"errors", "spec", "money", "results", "stats", "home", "offline"},
     "notebook": {"errors", "spec", "money", "results", "home"},
     "files": {"errors", "spec", "money", "results"},
     "offline": set(),
@@ -38,6 +39,7 @@ BELOW: dict[str, set[str]] = {
 DOORS = {
     ("spec.dataset", "Dataset.from_file", "files"),
     ("spec.experiment", "Experiment.arun", "execution"),
+    ("spec.experiment", "Experiment.forecast", "execution"),
     ("spec.experiment", "Experiment.plan", "execution"),
     ("spec.experiment", "Experiment.run", "execution"),
     ("spec.experiment", "Experiment.start", "execution"),
@@ -57,7 +59,9 @@ HOMES = {
     "jinja2": {"spec.prompt"},
     "numpy": {
         *("money.prices", "results.costs", "results.results", "results.table"),
-        *("execution.plan", "notebook"),
+        *("execution.plan", "execution.pilot", "execution.known", "notebook"),
+        "execution.forecast",
+        "stats",
     },
     "matplotlib": {"notebook.colours", "notebook.figures", "notebook.plots"},
     "openai": {"execution.client"},
@@ -66,22 +70,26 @@ HOMES = {
         "results.exports",
         "results.results",
         "results.table",
-        *("execution.plan", "execution.usage", "notebook"),
+        *("execution.forecast", "execution.plan", "execution.usage", "notebook"),
     },
     "pyarrow": {
         *("results.answers", "results.exports", "results.table", "files", "notebook"),
     },
     "pydantic": {"files"},
-    "tiktoken": {"money.encodings"},
     "rich": {"cli.printing", "execution.progress"},
     "ruamel": {"files"},
+    "scipy": {"stats.totals"},
+    "tiktoken": {"money.encodings"},
     "traitlets": {"notebook"},
     "typer": {"cli"},
     "yarl": {"execution.client"},
 }
 """Where each package is at home; orjson, small and fast, is everywhere."""
 
-HEAVY = ("pandas", "numpy", "pyarrow", "openai", "aiohttp", "matplotlib", "ipywidgets")
+HEAVY = (
+    *("pandas", "numpy", "scipy", "pyarrow", "openai", "aiohttp"),
+    *("matplotlib", "ipywidgets"),
+)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from promptlab.cli import cached, experiments, runs, usage
+from promptlab.cli import cached, experiments, forecasts, runs, usage
 from promptlab.cli.experiments import INTERRUPTED
 from promptlab.cli.printing import (
     complain,
@@ -34,6 +34,7 @@ app = typer.Typer(
 COMMANDS: tuple[Command, ...] = (
     experiments.run,
     experiments.validate,
+    forecasts.forecast,
     experiments.init,
     runs.show,
     runs.export,

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich.cells import cell_len
 
 from promptlab.execution.progress import printable
+from promptlab.money.amounts import dollars
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from promptlab.execution.forecast import Forecast
     from promptlab.execution.plan import Plan
     from promptlab.execution.records import RunRecord
     from promptlab.results.results import Results
@@ -66,6 +68,42 @@ def print_plan(plan: Plan, *, json: bool) -> None:
     if plan.calls:
         tell(f"tokens: {plan.tokens} ({plan.counted})")
         tell(f"cost: {plan.cost}")
+
+
+def print_forecast(forecast: Forecast, *, json: bool) -> None:
+    """What a run would cost."""
+    if json:
+        print_json(
+            {
+                "name": forecast.experiment.name,
+                "calls_left": forecast.plan.calls,
+                "cost_usd": forecast.cost_usd,
+                "low": forecast.low,
+                "high": forecast.high,
+                "level": forecast.level,
+                "worst_case": forecast.worst_case,
+                "known_usd": forecast.known_usd,
+                "input_tokens": forecast.input_tokens._asdict(),
+                "output_tokens": forecast.output_tokens._asdict(),
+                "pilot": {
+                    "status": forecast.status,
+                    "calls": forecast.calls,
+                    "failed": forecast.failed,
+                    "billed_usd": forecast.billed_usd,
+                },
+                "notes": list(forecast.notes),
+            }
+        )
+        return
+    calls = forecast.plan.calls
+    tell(f"a run now: {calls:,} call{'' if calls == 1 else 's'} to make")
+    tell(f"cost: {forecast.cost}")
+    if calls:
+        if forecast.worst_case < float("inf"):
+            tell(f"at most: {dollars(forecast.worst_case)}")
+        tell(f"tokens: {forecast.tokens}")
+    for note in forecast.notes:
+        tell(f"note: {note}")
 
 
 def print_results(results: Results, targets: Sequence[Path]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -92,7 +92,7 @@ class Plan:
             f"{trials:,} trial{'' if trials == 1 else 's'}: "
             f"{counts['cached']:,} cached, {counts['new']:,} new, "
             f"{counts['duplicate']:,} duplicates; "
-            f"{_calls(self.calls)} to make" + (f", for {self.cost}" * self._costs)
+            f"{in_calls(self.calls)} to make" + (f", for {self.cost}" * self._costs)
         )
 
     @property
@@ -116,14 +116,7 @@ class Plan:
     @property
     def cost(self) -> str:
         """About what the calls cost, in words."""
-        low, high = self.cost_usd
-        if low != low:
-            if not self.unpriced:
-                return "nothing: the models are on this machine"
-            return f"not known: {', '.join(self.unpriced)} without a list price"
-        if math.isinf(high):
-            return f"{dollars(low)} or more: max_tokens would bound it"
-        return f"{dollars(low)} to {dollars(high)}" if high else dollars(0)
+        return cost_in_words(self.cost_usd, self.unpriced)
 
     @property
     def _costs(self) -> bool:
@@ -160,7 +153,7 @@ def planned(
         for finding in group:
             if finding.standing is Standing.CACHED:
                 outlay.learn(finding)
-            elif finding.asks and not settings.offline:
+            elif finding.owns and not settings.offline:
                 outlay.add(finding)
     return Plan(
         experiment,
@@ -172,6 +165,18 @@ def planned(
         unpriced=outlay.unpriced,
         counting=outlay.counting,
     )
+
+
+def cost_in_words(cost_usd: Range, unpriced: Sequence[str]) -> str:
+    """What calls cost, at least and at most, or why that is not known."""
+    low, high = cost_usd
+    if low != low:
+        if not unpriced:
+            return "nothing: the models are on this machine"
+        return f"not known: {', '.join(unpriced)} without a list price"
+    if math.isinf(high):
+        return f"{dollars(low)} or more: max_tokens would bound it"
+    return f"{dollars(low)} to {dollars(high)}" if high else dollars(0)
 
 
 def plan_html(plan: Plan) -> str:
@@ -220,5 +225,6 @@ def _asked(plan: Plan) -> str:
     return f"{plan.calls:,} {quiet('to ' + ', '.join(asked))}"
 
 
-def _calls(number: int) -> str:
+def in_calls(number: int) -> str:
+    """So many calls, in words."""
     return "1 call" if number == 1 else f"{number:,} calls"
