@@ -257,7 +257,7 @@ def forecast_html(forecast: Forecast) -> str:
             rows.append(("at most", most if math.isinf(worst) else dollars(worst)))
         rows.append(("tokens", escaped(forecast.tokens)))
     if forecast.known_usd == forecast.known_usd:
-        there = quiet(f"({dollars(forecast.known_usd)} of it are there)")
+        there = quiet(f"({dollars(forecast.known_usd)} for answers that are there)")
         rows.append(("all in all", f"{dollars(forecast.total_usd.value)} {there}"))
     rows.append(("pilot", _pilot(forecast)))
     title = f"Forecast of {escaped(forecast.experiment.name)}"
@@ -308,7 +308,9 @@ def _variants(forecast: Forecast) -> str:
 
 
 def _label(value: Any) -> str:
-    return "–" if value is None or value != value else str(value)
+    if value is None or value != value:
+        return "–"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _count(number: float) -> str:
