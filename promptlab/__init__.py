@@ -5,6 +5,7 @@
     ├── spec/          WHAT TO RUN       prompts, datasets, grids, requests, their keys
     ├── money/         WHAT IT COSTS     usage, prices
     ├── results/       WHAT CAME BACK    records, the table, exports
+    ├── stats/         HOW SURE          totals with intervals, designs
     ├── execution/     DOING IT          client, cache, limits, retries, runner
     ├── notebook/      LOOKING AT IT     comparison, rating, plots, panels
     ├── offline/       A STAND-IN MODEL  a server on this machine, to try without a key
@@ -15,8 +16,9 @@
 
 Imports point one way: errors ← spec ← money ← results ← execution ← cli, and errors,
 spec, results ← files ← cli; `notebook` sees results, and runs an experiment through its
-own methods; `offline` imports nothing of ours. Names are loaded when they are first
-used, so that importing the package does nothing and takes no time.
+own methods; `stats`, which execution sees, and `offline` import nothing of ours. Names
+are loaded when they are first used, so that importing the package does nothing and
+takes no time.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from promptlab.errors import PromptlabError, PromptlabWarning, SpecError
     from promptlab.execution.cache import ResponseCache
     from promptlab.execution.client import Client, OpenAIClient, SDKClient
+    from promptlab.execution.forecast import Forecast
     from promptlab.execution.login import login, logout
     from promptlab.execution.plan import Plan
     from promptlab.execution.reconcile import reconcile
@@ -72,6 +75,7 @@ _HOMES = {
     "Dataset": "spec.dataset",
     "Experiment": "spec.experiment",
     "Failure": "results.record",
+    "Forecast": "execution.forecast",
     "Grid": "spec.grid",
     "OfflineServer": "offline",
     "OpenAIClient": "execution.client",
@@ -127,6 +131,7 @@ __all__ = [
     "Dataset",
     "Experiment",
     "Failure",
+    "Forecast",
     "Grid",
     "OfflineServer",
     "OpenAIClient",

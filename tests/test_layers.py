@@ -23,7 +23,10 @@ BELOW: dict[str, set[str]] = {
     "money": {"errors", "spec"},
     "results": {"errors", "spec", "money"},
     "home": {"errors"},
-    "execution": {"errors", "secret", "spec", "money", "results", "home", "offline"},
+    "stats": set(),
+    "execution": {
+        *("errors", "secret", "spec", "money", "results", "stats", "home", "offline"),
+    },
     "notebook": {"errors", "secret", "spec", "money", "results", "home"},
     "files": {"errors", "spec", "money", "results"},
     "offline": set(),
@@ -39,6 +42,7 @@ BELOW: dict[str, set[str]] = {
 DOORS = {
     ("spec.dataset", "Dataset.from_file", "files"),
     ("spec.experiment", "Experiment.arun", "execution"),
+    ("spec.experiment", "Experiment.forecast", "execution"),
     ("spec.experiment", "Experiment.plan", "execution"),
     ("spec.experiment", "Experiment.run", "execution"),
     ("spec.experiment", "Experiment.start", "execution"),
@@ -59,7 +63,9 @@ HOMES = {
     "keyring": {"execution.keyrings"},
     "numpy": {
         *("money.price", "results.costs", "results.results", "results.table"),
-        *("execution.plan", "notebook"),
+        *("execution.plan", "execution.pilot", "execution.known", "notebook"),
+        "execution.forecast",
+        "stats",
     },
     "matplotlib": {"notebook.colours", "notebook.figures", "notebook.plots"},
     "openai": {"execution.client", "execution.reconcile"},
@@ -69,7 +75,8 @@ HOMES = {
         "results.exports",
         "results.results",
         "results.table",
-        *("execution.plan", "execution.reconcile", "execution.usage", "notebook"),
+        *("execution.forecast", "execution.plan", "execution.reconcile"),
+        *("execution.usage", "notebook"),
     },
     "pyarrow": {
         *("results.answers", "results.exports", "results.table", "files", "notebook"),
@@ -77,13 +84,18 @@ HOMES = {
     "pydantic": {"files"},
     "rich": {"cli.printing", "execution.progress"},
     "ruamel": {"files"},
+    "scipy": {"stats.totals"},
+    "tiktoken": {"money.encodings"},
     "traitlets": {"notebook"},
     "typer": {"cli"},
     "yarl": {"execution.client"},
 }
 """Where each package is at home; orjson, small and fast, is everywhere."""
 
-HEAVY = ("pandas", "numpy", "pyarrow", "openai", "aiohttp", "matplotlib", "ipywidgets")
+HEAVY = (
+    *("pandas", "numpy", "scipy", "pyarrow", "openai", "aiohttp"),
+    *("matplotlib", "ipywidgets"),
+)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from promptlab.execution.forecast import Forecast
     from promptlab.execution.handle import Handle
     from promptlab.execution.plan import Plan
     from promptlab.results.results import Results
@@ -162,6 +163,13 @@ class Experiment:
         from promptlab.execution.plan import plan
 
         return plan(self, **sealed(options))
+
+    def forecast(self, pilot: int = 2, **options: Any) -> Forecast:
+        """What a run would cost, from `pilot` answers of each variant that it buys and
+        keeps; `level` and `seed` are options too."""
+        from promptlab.execution.forecast import forecast
+
+        return forecast(self, pilot, **sealed(options))
 
     @cached_property
     def questions(self) -> tuple[Question, ...]:
