@@ -346,8 +346,8 @@ class Run:
             limiter = Limiter(
                 settings.max_concurrency,
                 time.monotonic(),
-                settings.requests_per_minute,
-                settings.tokens_per_minute,
+                settings.rpm,
+                settings.tpm,
             )
             self._lanes[destination] = Lane(destination[1], self._gate, limiter)
         return self._lanes[destination]
