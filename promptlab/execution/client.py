@@ -9,8 +9,9 @@ the SDK that you set up, for what only that knows: Azure, own transports.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -121,6 +122,13 @@ class OpenAIClient:
             raise CallError(_unreachable(request, error.os_error, key)) from error
         except (aiohttp.ClientError, OSError) as error:
             raise CallError(_broken(error, key)) from error
+
+    def account(self, base_url: str, salt: bytes) -> Hashable:
+        """Equal for clients whose calls there count against the same limits: those with
+        the same key and headers. It says neither."""
+        headers = orjson.dumps(sorted(self._extra_headers.items()))
+        sealed = hashlib.blake2b(headers, key=salt).digest()
+        return self._secrets[base_url].sealed(salt), sealed
 
     async def close(self) -> None:
         """Closes the connections, and the offline model if it was started."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -36,6 +37,13 @@ class Secret:
         if not key.strip().isascii() or not key.strip().isprintable():
             raise CredentialsError("the API key holds characters that no key has")
         return key.strip()
+
+    def sealed(self, salt: bytes) -> Hashable:
+        """Equal for equal keys under one salt, without saying the key; of a callable,
+        itself."""
+        if isinstance(self._source, str):
+            return hashlib.blake2b(self._source.encode(), key=salt).digest()
+        return self._source
 
     def __repr__(self) -> str:
         return "Secret(…)"
