@@ -45,6 +45,7 @@ def print_plan(plan: Plan, *, json: bool) -> None:
                 "input_tokens": list(plan.input_tokens),
                 "output_tokens": list(plan.output_tokens),
                 "cost_usd": list(plan.cost_usd),
+                "least_s": plan.least_s,
                 "warnings": list(experiment.warnings),
             }
         )

@@ -250,10 +250,19 @@ class Limiter:
         """The seconds until so many calls, of so many tokens in all, can have been let
         through."""
         return max(
-            *(bucket.least_s(calls, now) for bucket in self._by_request),
-            *(bucket.least_s(tokens, now) for bucket in self._by_token),
-            self._paused_until - now,
+            self._own_requests.least_s(calls, now),
+            self._own_tokens.least_s(tokens, now),
+            self.servers_least_s(calls, tokens, now),
+        )
+
+    def servers_least_s(self, calls: float, tokens: float, now: float) -> float:
+        """As `least_s`, without the user's own limits."""
+        return max(
             0.0,
+            self._requests.least_s(calls, now),
+            self._tokens.least_s(tokens, now),
+            self._project_tokens.least_s(tokens, now),
+            self._paused_until - now,
         )
 
     def pause(self, wait_s: float, reason: str, now: float) -> None:

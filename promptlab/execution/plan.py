@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import functools
 import math
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from promptlab.execution.cache import OUTPUT_TOKENS, open_cache
+from promptlab.execution.limiter import Limiter
+from promptlab.execution.loop import running_loop
+from promptlab.execution.progress import duration
 from promptlab.execution.settings import Settings
 from promptlab.execution.survey import Finding, Standing, survey
 from promptlab.money.amounts import dollars, thousands
 from promptlab.money.estimate import ZERO, Estimate, Range
 from promptlab.money.tokens import message_tokens
+from promptlab.money.usage import Terms
 from promptlab.spec.address import is_local
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.markup import card, escaped, facts, quiet
@@ -39,6 +44,9 @@ class Plan:
     """What they would be answered with: at most max_tokens, infinite without it."""
     cost_usd: Range
     """What they would cost at list price; NaN where a price is not known."""
+    least_s: float = 0.0
+    """How long it would take at least within the user's limits and those that servers
+    told before, in seconds; 0 where no limit is known."""
     unpriced: tuple[str, ...] = ()
     """The models elsewhere that are to be called, and whose price is not known."""
 
@@ -91,7 +99,9 @@ class Plan:
             f"{trials:,} trial{'' if trials == 1 else 's'}: "
             f"{counts['cached']:,} cached, {counts['new']:,} new, "
             f"{counts['duplicate']:,} duplicates; "
-            f"{_calls(self.calls)} to make" + (f", for {self.cost}" * self._costs)
+            f"{_calls(self.calls)} to make"
+            + (f", for {self.cost}" * self._costs)
+            + (f", in {self.time}" if self.time else "")
         )
 
     @property
@@ -115,6 +125,12 @@ class Plan:
         if math.isinf(high):
             return f"{dollars(low)} or more: max_tokens would bound it"
         return f"{dollars(low)} to {dollars(high)}" if high else dollars(0)
+
+    @property
+    def time(self) -> str:
+        """How long the limits make it take at least, in words; empty where they do
+        not."""
+        return f"{duration(self.least_s)} or more" if self.least_s >= 1 else ""
 
     @property
     def _costs(self) -> bool:
@@ -161,6 +177,7 @@ def plan(experiment: Experiment, **options: Any) -> Plan:
             estimate.cost_usd(price)
             for price, estimate in zip(priced, estimates, strict=True)
         ),
+        least_s=_least_s(settings, terms, estimates),
         unpriced=tuple(dict.fromkeys(unpriced)),
     )
 
@@ -170,6 +187,8 @@ def plan_html(plan: Plan) -> str:
     rows = [("trials", _standings(plan)), ("calls", _asked(plan))]
     if plan.calls:
         rows += [("tokens", escaped(plan.tokens)), ("cost", escaped(plan.cost))]
+        if plan.time:
+            rows.append(("time", f"{plan.time} {quiet('by the rate limits')}"))
     title = f"Plan of {escaped(plan.experiment.name)}"
     return card(title, escaped(plan.experiment.size), facts(rows))
 
@@ -229,6 +248,28 @@ def _add_calls(estimate: Estimate, finding: Finding) -> None:
     replies += [None] * (len(said) - len(replies))
     for turn in finding.asks:
         estimate.add(said[: turn + 1], replies[:turn])
+
+
+def _least_s(
+    settings: Settings, terms: Sequence[Terms], estimates: Sequence[Estimate]
+) -> float:
+    """How long the calls take at least, each model within its limits."""
+    loads: dict[tuple[str, str], tuple[int, float]] = {}
+    for of, estimate in zip(terms, estimates, strict=True):
+        calls, tokens = loads.get((of.base_url, of.model), (0, 0.0))
+        more = calls + estimate.calls, tokens + estimate.charged_tokens
+        loads[of.base_url, of.model] = more
+    now = time.monotonic()
+    own = Limiter(now)
+    own.bound(settings.rpm, settings.tpm, now)
+    waits = [0.0]
+    loop = running_loop()
+    for served, load in loads.items():
+        if load[0]:
+            waits.append(own.least_s(*load, now))
+            pool = loop.pools.known(*served) if loop is not None else None
+            waits.append(pool.limiter.servers_least_s(*load, now) if pool else 0.0)
+    return max(waits)
 
 
 def _sum(ranges: Iterable[Range]) -> Range:

@@ -55,6 +55,14 @@ class Estimate:
         if most >= PROMPT_CACHE_FROM:
             self._cacheable += least
 
+    @property
+    def charged_tokens(self) -> float:
+        """What they count with at least, against a limit of tokens a minute: the most
+        that may be answered, or the prompts (OpenAI, "Rate limits")."""
+        bounded = math.isfinite(self.most_output)
+        answers = self.calls * self.most_output if bounded else 0.0
+        return max(answers, self.input_tokens.low)
+
     def cost_usd(self, price: Price | None) -> Range:
         """What they may cost, in US dollars; NaN where the price is not known."""
         if not self.calls:

@@ -44,6 +44,7 @@ def test_validate_tells_what_is_cached(
         "input_tokens": done.json["input_tokens"],
         "output_tokens": [2, 32.0],
         "cost_usd": [None, None],
+        "least_s": 0.0,
         "warnings": [],
     }
     least, most = done.json["input_tokens"]
