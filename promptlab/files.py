@@ -232,8 +232,12 @@ class RunModel(_Strict):
     max_concurrency: StrictInt | None = Field(
         None, ge=1, description="The most calls in flight at once; 32 if not given."
     )
-    requests_per_minute: float | None = Field(None, gt=0)
-    tokens_per_minute: float | None = Field(None, gt=0)
+    rpm: float | None = Field(
+        None, gt=0, description="The most requests a minute, of each model."
+    )
+    tpm: float | None = Field(
+        None, gt=0, description="The most tokens a minute, of each model."
+    )
     timeout_s: float | None = Field(None, gt=0, description="Of one call; 600.")
     max_attempts: StrictInt | None = Field(None, ge=1, description="Of one call; 6.")
     max_wait_s: float | None = Field(

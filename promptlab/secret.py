@@ -7,8 +7,9 @@ user's own code they show them too: a key that has a name there is seen.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Any, NoReturn
 
 from promptlab.errors import CredentialsError, SpecError
@@ -67,6 +68,14 @@ class Secret:
         if not isinstance(key, str) or len(key.strip()) < SHORTEST_SHOWN:
             return ""
         return key.strip()[-4:]
+
+    def digest(self, salt: bytes) -> Hashable:
+        """Equal for equal keys under one salt, without saying the key; of a callable,
+        itself."""
+        key: Hashable = self._source
+        if isinstance(key, str):
+            return hashlib.blake2b(key.encode(), key=salt).digest()
+        return key
 
     def __copy__(self) -> Secret:
         return self

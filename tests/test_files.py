@@ -556,6 +556,12 @@ def test_yaml_aliases_and_merges_are_read(load: Load) -> None:
         ),
         (
             "[0, 1]",
+            "[0, 1]\nrun:\n  requests_per_minute: 5",
+            9,
+            "unknown key 'run.requests_per_minute'; did you mean 'rpm'?",
+        ),
+        (
+            "[0, 1]",
             "[0, 1]\nrun:\n  max_concurrency: 0",
             9,
             "greater than or equal to 1",

@@ -48,6 +48,7 @@ def print_plan(plan: Plan, *, json: bool) -> None:
                 "counting": dict(plan.counting),
                 "cost_usd": list(plan.cost_usd),
                 "unpriced": list(plan.unpriced),
+                "least_s": plan.least_s,
                 "warnings": list(experiment.warnings),
             }
         )

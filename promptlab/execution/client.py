@@ -9,8 +9,9 @@ the SDK that you set up, for what only that knows: Azure, own transports.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -137,6 +138,13 @@ class OpenAIClient:
             forget(request.base_url)
         # Raised here, it has no cause: the frames below hold the headers as sent.
         raise CallError(failure)
+
+    def account(self, base_url: str, salt: bytes) -> Hashable:
+        """Equal for clients whose calls there count against the same limits: those with
+        the same key and headers. It says neither."""
+        headers = orjson.dumps(sorted(self._extra_headers.items()))
+        sealed = hashlib.blake2b(headers, key=salt).digest()
+        return self._secrets[base_url].digest(salt), sealed
 
     async def close(self) -> None:
         """Closes the connections, and the offline model if it was started."""

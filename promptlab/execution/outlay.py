@@ -64,6 +64,21 @@ class Outlay:
         return sum(estimate.calls for estimate in self._estimates)
 
     @property
+    def loads(self) -> dict[tuple[str, str], tuple[int, float]]:
+        """By base URL and model, how many calls there are, and how many tokens they
+        count with at least against a limit."""
+        found: dict[tuple[str, str], tuple[int, float]] = {}
+        for of, estimate, observed in zip(
+            self._terms, self._estimates, self._observed, strict=True
+        ):
+            if estimate.calls:
+                served = of.base_url, of.model
+                calls, tokens = found.get(served, (0, 0.0))
+                more = estimate.charged_tokens(observed.calibration)
+                found[served] = calls + estimate.calls, tokens + more
+        return found
+
+    @property
     def input_tokens(self) -> Range:
         """About what they send."""
         return _sum(

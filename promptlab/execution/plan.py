@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from promptlab.execution.cache import open_cache
+from promptlab.execution.limiter import Limiter
+from promptlab.execution.loop import running_loop
 from promptlab.execution.outlay import Outlay
+from promptlab.execution.progress import duration
 from promptlab.execution.settings import Settings
 from promptlab.execution.survey import Finding, Standing, survey
 from promptlab.money.amounts import dollars, thousands
@@ -38,6 +42,9 @@ class Plan:
     """What they would be answered with: at most max_tokens, infinite without it."""
     cost_usd: Range
     """What they would cost at list price; NaN where a price is not known."""
+    least_s: float = 0.0
+    """How long it would take at least within the user's limits and those that servers
+    told before, in seconds; 0 where no limit is known."""
     unpriced: tuple[str, ...] = ()
     """The models elsewhere that are to be called, and whose price is not known."""
     counting: Mapping[str, str] = field(default_factory=dict)
@@ -93,7 +100,9 @@ class Plan:
             f"{trials:,} trial{'' if trials == 1 else 's'}: "
             f"{counts['cached']:,} cached, {counts['new']:,} new, "
             f"{counts['duplicate']:,} duplicates; "
-            f"{in_calls(self.calls)} to make" + (f", for {self.cost}" * self._costs)
+            f"{in_calls(self.calls)} to make"
+            + (f", for {self.cost}" * self._costs)
+            + (f", in {self.time}" if self.time else "")
         )
 
     @property
@@ -118,6 +127,12 @@ class Plan:
     def cost(self) -> str:
         """About what the calls cost, in words."""
         return cost_in_words(self.cost_usd, self.unpriced)
+
+    @property
+    def time(self) -> str:
+        """How long the limits make it take at least, in words; empty where they do
+        not."""
+        return f"{duration(self.least_s)} or more" if self.least_s >= 1 else ""
 
     @property
     def _costs(self) -> bool:
@@ -165,6 +180,7 @@ def planned(
         cost_usd=outlay.cost_usd,
         unpriced=outlay.unpriced,
         counting=outlay.counting,
+        least_s=_least_s(settings, outlay),
     )
 
 
@@ -186,6 +202,8 @@ def plan_html(plan: Plan) -> str:
     if plan.calls:
         tokens = f"{escaped(plan.tokens)} {quiet(f'({escaped(plan.counted)})')}"
         rows += [("tokens", tokens), ("cost", escaped(plan.cost))]
+        if plan.time:
+            rows.append(("time", f"{plan.time} {quiet('by the rate limits')}"))
     title = f"Plan of {escaped(plan.experiment.name)}"
     return card(title, escaped(plan.experiment.size), facts(rows))
 
@@ -229,3 +247,17 @@ def _asked(plan: Plan) -> str:
 def in_calls(number: int) -> str:
     """So many calls, in words."""
     return "1 call" if number == 1 else f"{number:,} calls"
+
+
+def _least_s(settings: Settings, outlay: Outlay) -> float:
+    """How long the calls take at least, each model within its limits."""
+    now = time.monotonic()
+    own = Limiter(now)
+    own.bound(settings.rpm, settings.tpm, now)
+    waits = [0.0]
+    loop = running_loop()
+    for served, load in outlay.loads.items():
+        waits.append(own.least_s(*load, now))
+        pool = loop.pools.known(*served) if loop is not None else None
+        waits.append(pool.limiter.servers_least_s(*load, now) if pool else 0.0)
+    return max(waits)

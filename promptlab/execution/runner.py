@@ -28,7 +28,6 @@ from promptlab.execution.credentials import Key, asked
 from promptlab.execution.handle import Handle, check_may_wait
 from promptlab.execution.lanes import Gate, Lane
 from promptlab.execution.ledger import Hits, Ledger, opened_ledger
-from promptlab.execution.limiter import Limiter
 from promptlab.execution.loop import background_loop
 from promptlab.execution.progress import Display, Progress, display_for
 from promptlab.execution.records import RunRecord
@@ -160,8 +159,9 @@ class Run:
         self._pricing = settings.pricing(experiment)
         self._keys: dict[str, Key] = {}
         self._followers: dict[int, array[int]] = {}
-        self._gate = Gate(settings.max_concurrency)
-        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._gate = Gate(settings.max_concurrency, rpm=settings.rpm, tpm=settings.tpm)
+        self._waiting: dict[tuple[str, str], deque[int]] = {}
+        self._lanes: list[Lane] = []
         self._cache: ResponseCache | None = None
         self._account: Account | None = None
         self._caller: Caller | None = None
@@ -227,8 +227,6 @@ class Run:
         """How far the run is."""
         now = time.monotonic()
         speed = self._calls_per_s(now)
-        lanes = list(self._lanes.values())
-        left = sum(lane.left for lane in lanes)
         account = self._account
         return Progress(
             name=self._experiment.name,
@@ -243,8 +241,10 @@ class Run:
             in_flight=self._gate.in_flight,
             elapsed_s=self._elapsed_s or now - self._started,
             calls_per_s=speed,
-            left_s=left / speed if speed > 0 else None,
-            waiting="; ".join(filter(None, (lane.held_back(now) for lane in lanes))),
+            left_s=self._left_s(now, speed),
+            waiting="; ".join(
+                filter(None, (lane.held_back(now) for lane in self._lanes))
+            ),
             state=self._state,
             reason=self._reason,
         )
@@ -262,7 +262,7 @@ class Run:
     async def _asked(self, ledger: Ledger) -> Results:
         """Asks what is missing, and enters in the ledger what was taken and saved."""
         client = None
-        if any(lane.waiting for lane in self._lanes.values()):
+        if self._waiting:
             self._check_bounded(ledger)
             client = self._settings.opened_client(self._requests, self._keys)
         record = self._begin_record()
@@ -302,7 +302,7 @@ class Run:
         if not any(of.any for of in limits):
             return
         each, questions = self._experiment.repeats, self._experiment.questions
-        waiting = (i for lane in self._lanes.values() for i in lane.waiting)
+        waiting = (index for line in self._waiting.values() for index in line)
         for place in {index // each % len(questions) for index in waiting}:
             terms = self._pricing.terms_now(place)
             price = self._pricing.prices.price(terms)
@@ -379,19 +379,8 @@ class Run:
         return self._wanted is None or index in self._wanted
 
     def _line_up(self, index: int) -> None:
-        self._lane(self._requests.destination(index)).waiting.append(index)
-
-    def _lane(self, destination: tuple[str, str]) -> Lane:
-        if destination not in self._lanes:
-            settings = self._settings
-            limiter = Limiter(
-                settings.max_concurrency,
-                time.monotonic(),
-                settings.requests_per_minute,
-                settings.tokens_per_minute,
-            )
-            self._lanes[destination] = Lane(destination[1], self._gate, limiter)
-        return self._lanes[destination]
+        destination = self._requests.destination(index)
+        self._waiting.setdefault(destination, deque()).append(index)
 
     async def _ask(self, client: Client, ledger: Ledger, run: str | None) -> None:
         """Asks what is lined up, until all has an outcome or the run is ended."""
@@ -407,10 +396,16 @@ class Run:
             name,
             stop=lambda reason: self.end("stopped", reason),
         )
+        pools = background_loop().pools
+        self._lanes = [
+            Lane(model, self._gate, pools.of(client, base_url, model), trials)
+            for (base_url, model), trials in self._waiting.items()
+        ]
+        self._waiting.clear()
         self._state = "running"
         workers = [
             asyncio.create_task(self._work(lane, caller))
-            for lane in self._lanes.values()
+            for lane in self._lanes
             for _ in range(min(len(lane.waiting), settings.max_concurrency))
         ]
         try:
@@ -531,6 +526,13 @@ class Run:
             return self._calls / self._elapsed_s
         since, calls = self._recent[0]
         return (self._calls - calls) / (now - since) if now > since else 0.0
+
+    def _left_s(self, now: float, speed: float) -> float | None:
+        """About how long the rest takes, at this speed and within the limits."""
+        least_s = max((lane.least_s(now) for lane in self._lanes), default=0.0)
+        if speed > 0:
+            return max(sum(lane.left for lane in self._lanes) / speed, least_s)
+        return least_s or None
 
     @property
     def _calls(self) -> int:

@@ -66,10 +66,11 @@ class Settings:
 
     max_concurrency: int = 32
     """The most calls in flight at once. The runner starts with fewer and adapts."""
-    requests_per_minute: float | None = None
-    """An own limit for each model; the server's headers are obeyed as well."""
-    tokens_per_minute: float | None = None
-    """An own limit for each model; the server's headers are obeyed as well."""
+    rpm: float | None = None
+    """Requests per minute: an own limit for each model, beside the server's."""
+    tpm: float | None = None
+    """Tokens per minute: an own limit for each model, beside the server's. A call
+    counts with what it sends and may be answered, as servers charge it."""
     timeout_s: float = 600.0
     """How long one call may take."""
     max_attempts: int = 6
@@ -105,7 +106,7 @@ class Settings:
     def __post_init__(self) -> None:
         _positive(self, "max_concurrency", "max_attempts", whole=True)
         _positive(self, "timeout_s")
-        _positive(self, "requests_per_minute", "tokens_per_minute", optional=True)
+        _positive(self, "rpm", "tpm", optional=True)
         _positive(self, "budget_usd", "budget_tokens", optional=True, zero=True)
         if self.max_wait_s < 0:
             raise SpecError(f"max_wait_s is a number from 0, not {self.max_wait_s!r}")

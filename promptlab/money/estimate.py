@@ -81,6 +81,13 @@ class Estimate:
         """What they are answered with."""
         return Range(self.calls, self.calls * self.most_output) if self.calls else ZERO
 
+    def charged_tokens(self, counted: Calibration) -> float:
+        """What they count with at least, against a limit of tokens a minute: the most
+        that may be answered, or the prompts (OpenAI, "Rate limits")."""
+        bounded = math.isfinite(self.most_output)
+        answers = self.calls * self.most_output if bounded else 0.0
+        return max(answers, self.input_tokens(counted).low)
+
     def cost_usd(self, price: Price | None, counted: Calibration) -> Range:
         """What they may cost, in US dollars; NaN where the price is not known."""
         if not self.calls:

@@ -48,6 +48,7 @@ def test_validate_tells_what_is_cached(
         "output_tokens": [2, 32.0],
         "counting": {"offline/small": "estimated and corrected by 2 answers, ± 22 %"},
         "cost_usd": [None, None],
+        "least_s": 0.0,
         "unpriced": [],
         "warnings": [],
     }

@@ -53,6 +53,35 @@ def test_a_plan_of_what_is_there_makes_no_call(client: FakeClient) -> None:
     assert "none: every answer is there" in text
 
 
+@pytest.mark.parametrize("limits", [{"rpm": 60}, {"tpm": 6000}], ids=str)
+def test_a_plan_says_how_long_the_limits_make_it_take(limits: dict[str, int]) -> None:
+    experiment = capitals(100, max_tokens=[100])
+
+    planned = experiment.plan(base_url="http://x.test", **limits)
+
+    assert planned.least_s == pytest.approx(140, abs=1)  # a minute's worth goes at once
+    assert planned.headline.endswith("200 calls to make, in 2 min 20 s or more")
+    assert "2 min 20 s or more by the rate limits" in Seen(planned._repr_html_()).text
+
+
+def test_a_plan_knows_the_limits_that_servers_told_before() -> None:
+    told = {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": "0",
+    }
+    client = FakeClient(lambda asked: replace(response("Here."), headers=told))
+    client.base_url = "http://told.test/v1"
+    before = capitals(100).plan(client=client)
+
+    free = {"fake": {"input": 0, "output": 0}}
+    capitals(1, temperature=[0]).run(client=client, prices=free)
+    planned = capitals(100).plan(client=client)
+
+    assert (before.least_s, before.time) == (0, "")
+    assert 195 < planned.least_s < 201
+    assert capitals(100).plan(client=FakeClient()).least_s == 0
+
+
 def test_a_plan_counts_new_trials_by_model(client: FakeClient) -> None:
     experiment = capitals(model=["a", "b"], repeats=2)
 
