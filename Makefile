@@ -30,7 +30,7 @@ check: setup  ## Format, lint, check types and spelling, then test
 	$(PYTHON) -m pytest -q
 	$(PYTHON) -m pytest -q tests/browser
 
-bench: setup  ## Measure against a bare client and a hand-written loop
+bench: setup  ## Measure against a bare client and a hand-written loop, and in JupyterLab
 	$(PYTHON) -m benchmarks
 
 screenshots: setup  ## Take pictures of the notebook's views, to look at
