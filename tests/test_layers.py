@@ -36,6 +36,7 @@ BELOW: dict[str, set[str]] = {
 """What each part may import beside itself, as the package's docstring draws it."""
 
 DOORS = {
+    ("execution.progress", "Notebook._stop_button", "notebook"),
     ("spec.dataset", "Dataset.from_file", "files"),
     ("spec.experiment", "Experiment.arun", "execution"),
     ("spec.experiment", "Experiment.plan", "execution"),
@@ -53,7 +54,7 @@ HOMES = {
     "dotenv": {"execution.credentials"},
     "genai_prices": {"money.prices"},
     "httpx2": {"execution.client"},
-    "ipywidgets": {"execution.progress", "notebook"},
+    "ipywidgets": {"notebook"},
     "jinja2": {"spec.prompt"},
     "numpy": {
         *("money.prices", "results.costs", "results.results", "results.table"),

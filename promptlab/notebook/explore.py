@@ -21,6 +21,7 @@ from promptlab.notebook.controls import (
 from promptlab.notebook.facts import count, excerpt
 from promptlab.notebook.pivot import Groups, Pivot, Pivots, first_choice
 from promptlab.notebook.pivot_view import pivot_html, told
+from promptlab.notebook.shortcuts import keep_keys
 from promptlab.notebook.source import Source
 from promptlab.results.results import Results
 from promptlab.spec.markup import escaped
@@ -105,6 +106,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
             ]
         )
         self.add_class("promptlab-panel")
+        keep_keys(self)
         for control in (self.rows, self.columns, self.measure):
             control.observe(self._changed, "value")
         self.close_button.on_click(lambda _: self.close_trials())

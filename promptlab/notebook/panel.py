@@ -24,6 +24,7 @@ from promptlab.notebook.controls import (
 )
 from promptlab.notebook.facts import excerpt
 from promptlab.notebook.latest import Latest
+from promptlab.notebook.shortcuts import keep_keys
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.markup import escaped
 
@@ -83,6 +84,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         self._make_controls()
         super().__init__(self._laid_out())
         self.add_class("promptlab-panel")
+        keep_keys(self)
         self._show_values()
         self._show_text()
         self._listen()

@@ -21,6 +21,7 @@ from promptlab.notebook.controls import (
     style_html,
 )
 from promptlab.notebook.latest import Latest
+from promptlab.notebook.shortcuts import keep_keys
 from promptlab.notebook.talk import Column, Heard, Talk, heard, talk_html
 from promptlab.spec.experiment import Experiment
 
@@ -104,6 +105,7 @@ class Playground(widgets.VBox):  # type: ignore[misc]
         self._make_controls(system, prompt)
         super().__init__(self._laid_out())
         self.add_class("promptlab-panel")
+        keep_keys(self)
         for model in models:
             self.add_column(model)
         self._listen()
