@@ -38,7 +38,8 @@ class Plan:
     output_tokens: Range
     """What they would be answered with: at most max_tokens, infinite without it."""
     cost_usd: Range
-    """What they would cost at list price; NaN where a price is not known."""
+    """What they would cost at list price; NaN where a price is not known. Calls on
+    this machine that have none are left out, where there are others."""
     unpriced: tuple[str, ...] = ()
     """The models elsewhere that are to be called, and whose price is not known."""
 
@@ -146,6 +147,12 @@ def plan(experiment: Experiment, **options: Any) -> Plan:
     pricing = settings.pricing(experiment)
     terms = [pricing.terms_now(place) for place in range(len(estimates))]
     priced = [pricing.prices.price(of) for of in terms]
+    costs = [e.cost_usd(price) for e, price in zip(estimates, priced, strict=True)]
+    billed = [
+        cost
+        for of, price, cost in zip(terms, priced, costs, strict=True)
+        if price is not None or not is_local(of.base_url)
+    ]
     unpriced = [
         of.model
         for of, price, estimate in zip(terms, priced, estimates, strict=True)
@@ -157,10 +164,7 @@ def plan(experiment: Experiment, **options: Any) -> Plan:
         calls=sum(estimate.calls for estimate in estimates),
         input_tokens=_sum(estimate.input_tokens for estimate in estimates),
         output_tokens=_sum(estimate.output_tokens for estimate in estimates),
-        cost_usd=_sum(
-            estimate.cost_usd(price)
-            for price, estimate in zip(priced, estimates, strict=True)
-        ),
+        cost_usd=_sum(billed or costs),
         unpriced=tuple(dict.fromkeys(unpriced)),
     )
 
