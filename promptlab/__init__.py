@@ -6,6 +6,7 @@
     ├── money/         WHAT IT COSTS     usage, prices
     ├── results/       WHAT CAME BACK    records, the table, exports
     ├── execution/     DOING IT          client, cache, limits, retries, runner
+    ├── stats/         HOW SURE          intervals
     ├── notebook/      LOOKING AT IT     comparison, rating, plots, panels
     ├── offline/       A STAND-IN MODEL  a server on this machine, to try without a key
     ├── home.py        where a project's state lives: .promptlab/
@@ -13,9 +14,9 @@
     └── cli/           python -m promptlab ...
 
 Imports point one way: errors ← spec ← money ← results ← execution ← cli, and errors,
-spec, results ← files ← cli; `notebook` sees results, and runs an experiment through its
-own methods; `offline` imports nothing of ours. Names are loaded when they are first
-used, so that importing the package does nothing and takes no time.
+spec, results ← files ← cli; `notebook` sees results and stats, and runs an experiment
+through its own methods; `stats` and `offline` import nothing of ours. Names are loaded
+when they are first used, so that importing the package does nothing and takes no time.
 """
 
 from __future__ import annotations

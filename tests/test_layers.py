@@ -23,7 +23,8 @@ BELOW: dict[str, set[str]] = {
     "results": {"errors", "spec", "money"},
     "home": {"errors"},
     "execution": {"errors", "spec", "money", "results", "home", "offline"},
-    "notebook": {"errors", "spec", "money", "results", "home"},
+    "stats": set(),
+    "notebook": {"errors", "spec", "money", "results", "stats", "home"},
     "files": {"errors", "spec", "money", "results"},
     "offline": set(),
     "cli": {
@@ -58,7 +59,7 @@ HOMES = {
     "jinja2": {"spec.prompt"},
     "numpy": {
         *("money.prices", "results.costs", "results.results", "results.table"),
-        *("execution.plan", "notebook"),
+        *("execution.plan", "stats", "notebook"),
     },
     "matplotlib": {"notebook.colours", "notebook.figures", "notebook.plots"},
     "openai": {"execution.client"},

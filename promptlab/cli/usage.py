@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -115,7 +116,7 @@ def export(
 
 
 def _print_usage(table: pd.DataFrame, groups: list[str]) -> None:
-    shown = {
+    shown: dict[str, Callable[[Any], str]] = {
         "requests": lambda v: f"{v:,}",
         "errors": lambda v: f"{v:,}",
         "rate_limited": lambda v: f"{v:,}",
