@@ -5,7 +5,7 @@
     ├── spec/          WHAT TO RUN       prompts, datasets, grids, requests, their keys
     ├── money/         WHAT IT COSTS     usage, prices
     ├── results/       WHAT CAME BACK    records, the table, exports
-    ├── stats/         HOW SURE          totals with intervals, designs
+    ├── stats/         HOW SURE          intervals, designs
     ├── execution/     DOING IT          client, cache, limits, retries, runner
     ├── notebook/      LOOKING AT IT     comparison, rating, plots, panels
     ├── offline/       A STAND-IN MODEL  a server on this machine, to try without a key
@@ -15,10 +15,9 @@
     └── cli/           python -m promptlab ...
 
 Imports point one way: errors ← spec ← money ← results ← execution ← cli, and errors,
-spec, results ← files ← cli; `notebook` sees results, and runs an experiment through its
-own methods; `stats`, which execution sees, and `offline` import nothing of ours. Names
-are loaded when they are first used, so that importing the package does nothing and
-takes no time.
+spec, results ← files ← cli; `notebook` sees results and stats, and runs an experiment
+through its own methods; `stats` and `offline` import nothing of ours. Names are loaded
+when they are first used, so that importing the package does nothing and takes no time.
 """
 
 from __future__ import annotations

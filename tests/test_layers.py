@@ -27,7 +27,9 @@ BELOW: dict[str, set[str]] = {
     "execution": {
         *("errors", "secret", "spec", "money", "results", "stats", "home", "offline"),
     },
-    "notebook": {"errors", "secret", "spec", "money", "results", "home"},
+    "notebook": {
+        *("errors", "secret", "spec", "money", "results", "stats", "home"),
+    },
     "files": {"errors", "spec", "money", "results"},
     "offline": set(),
     "cli": {
@@ -40,6 +42,7 @@ BELOW: dict[str, set[str]] = {
 """What each part may import beside itself, as the package's docstring draws it."""
 
 DOORS = {
+    ("execution.progress", "Notebook._stop_button", "notebook"),
     ("spec.dataset", "Dataset.from_file", "files"),
     ("spec.experiment", "Experiment.arun", "execution"),
     ("spec.experiment", "Experiment.forecast", "execution"),
@@ -58,7 +61,7 @@ HOMES = {
     "dotenv": {"execution.credentials"},
     "genai_prices": {"money.list_prices"},
     "httpx2": {"execution.client"},
-    "ipywidgets": {"execution.progress", "notebook"},
+    "ipywidgets": {"notebook"},
     "jinja2": {"spec.prompt"},
     "keyring": {"execution.keyrings"},
     "numpy": {

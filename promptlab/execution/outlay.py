@@ -93,13 +93,20 @@ class Outlay:
 
     @property
     def cost_usd(self) -> Range:
-        """What they cost at list price; NaN where a price is not known."""
-        return _sum(
+        """What they cost at list price; NaN where a price is not known. Calls on this
+        machine that have none are left out, where there are others."""
+        costs = [
             estimate.cost_usd(price, observed.calibration)
             for estimate, price, observed in zip(
                 self._estimates, self._prices, self._observed, strict=True
             )
-        )
+        ]
+        billed = [
+            cost
+            for cost, price, of in zip(costs, self._prices, self._terms, strict=True)
+            if price is not None or not is_local(of.base_url)
+        ]
+        return _sum(billed or costs)
 
     @property
     def unpriced(self) -> tuple[str, ...]:

@@ -41,7 +41,8 @@ class Plan:
     output_tokens: Range
     """What they would be answered with: at most max_tokens, infinite without it."""
     cost_usd: Range
-    """What they would cost at list price; NaN where a price is not known."""
+    """What they would cost at list price; NaN where a price is not known. Calls on
+    this machine that have none are left out, where there are others."""
     least_s: float = 0.0
     """How long it would take at least within the user's limits and those that servers
     told before, in seconds; 0 where no limit is known."""

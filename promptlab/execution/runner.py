@@ -223,6 +223,20 @@ class Run:
         """The table of the trials that have an outcome by now."""
         return build_table(self._pricing, self._answers)
 
+    def results(self, run: str | None = None) -> Results:
+        """What has an outcome by now; `run` is the name of its record."""
+        over = self._elapsed_s is not None
+        return Results(
+            self._experiment,
+            self._answers,
+            pricing=self._pricing,
+            status=self._status if over else "running",
+            reason=self._reason,
+            calls=self._calls,
+            elapsed_s=self._elapsed_s or time.monotonic() - self._started,
+            run=run,
+        )
+
     def progress(self) -> Progress:
         """How far the run is."""
         now = time.monotonic()
@@ -277,16 +291,7 @@ class Run:
         self._elapsed_s = time.monotonic() - self._started
         self._state = self._status
         answered, cached = self._answers.answered, self._answers.cached
-        results = Results(
-            self._experiment,
-            self._answers,
-            pricing=self._pricing,
-            status=self._status,
-            reason=self._reason,
-            calls=self._calls,
-            elapsed_s=self._elapsed_s,
-            run=run,
-        )
+        results = self.results(run)
         try:
             ledger.enter_hits(self._hits(results))
         except CacheError as error:  # nothing was paid for them

@@ -181,6 +181,22 @@ def test_a_handle_has_the_table_so_far() -> None:
     assert_frame_equal(handle.table, whole)
 
 
+def test_a_handle_has_the_results_so_far() -> None:
+    client = FakeClient(held=lambda request: True)
+    handle = capitals(4).start(client=client, max_concurrency=2)
+    client.wait_for_calls(2)
+    client.release(2)
+    client.wait_for_calls(4)
+
+    so_far = handle.results
+
+    assert (so_far.status, so_far.totals.answered) == ("running", 2)
+    assert so_far[0].messages[-1]["role"] == "assistant"
+    client.release_all()
+    handle.result(PATIENCE_S)
+    assert handle.results.status == "complete"
+
+
 def test_a_handles_future_cannot_be_cancelled_but_the_handle_can() -> None:
     client = FakeClient(held=lambda request: True)
     handle = capitals(2).start(client=client)

@@ -43,6 +43,15 @@ def test_a_plan_for_models_on_this_machine_costs_nothing() -> None:
     assert planned.unpriced == ()
 
 
+def test_models_on_this_machine_leave_the_cost_of_others_as_it_is() -> None:
+    prices = {"fake": {"input": 1.0, "output": 2.0}}
+    alone = capitals(max_tokens=[9]).plan(prices=prices)
+    both = capitals(model=["fake", "offline/small"], max_tokens=[9])
+
+    assert both.plan(prices=prices).cost_usd == alone.cost_usd
+    assert both.plan().cost == "not known: fake without a list price"
+
+
 def test_a_plan_of_what_is_there_makes_no_call(client: FakeClient) -> None:
     experiment = capitals()
     experiment.run(client=client, prices={"fake": {"input": 0, "output": 0}})
