@@ -87,7 +87,7 @@ HOMES = {
     "pydantic": {"files"},
     "rich": {"cli.printing", "execution.progress"},
     "ruamel": {"files"},
-    "scipy": {"stats.totals"},
+    "scipy": {"stats.intervals"},
     "tiktoken": {"money.encodings"},
     "traitlets": {"notebook"},
     "typer": {"cli"},

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from promptlab.stats.intervals import students_t
+
 Numbers = NDArray[np.float64]
 Places = NDArray[np.int64]
 
@@ -56,7 +58,7 @@ def rest_of_total(
     variance, freedom = _variance(values, strata, clusters, left, known, means)
     if variance != variance:
         return Interval(value, math.nan, math.nan)
-    half = _students_t(freedom, level) * math.sqrt(variance) / value
+    half = students_t(freedom, level) * math.sqrt(variance) / value
     with np.errstate(over="ignore"):
         return Interval(
             value, float(value * np.exp(-half)), float(value * np.exp(half))
@@ -101,10 +103,3 @@ def _variance(
     pooled = np.where(several, freedoms, freedoms.sum())
     spread = parts**2 / np.maximum(pooled, 1)
     return stratified, max(1.0, float(stratified**2 / spread.sum()))
-
-
-def _students_t(freedom: float, level: float) -> float:
-    """How many standard errors to each side a level takes."""
-    from scipy.special import stdtrit  # slow to import
-
-    return float(stdtrit(freedom, (1 + level) / 2))

@@ -41,4 +41,4 @@ def test_one_cluster_gives_no_interval(values: list[float]) -> None:
     [(1, 12.706), (4, 2.776), (5, 2.571), (10, 2.228), (30, 2.042), (1000, 1.962)],
 )
 def test_students_t_is_that_of_the_tables(freedom: int, quantile: float) -> None:
-    assert students_t(freedom) == pytest.approx(quantile, abs=3e-3)
+    assert students_t(freedom, 0.95) == pytest.approx(quantile, abs=1e-3)
