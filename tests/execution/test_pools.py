@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import promptlab as pl
 from promptlab.execution.client import Client, OpenAIClient
-from promptlab.execution.credentials import ApiKey, Secret
 from promptlab.execution.pools import KEEP_S, Pools
+from promptlab.secret import ApiKey, Secret
 
 from .conftest import capitals
 from .fakes import PATIENCE_S, FakeClient, echo, response, wait_until
