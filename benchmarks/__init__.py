@@ -10,6 +10,10 @@ benchmarks/
 ├── workload.py     the grid and its dataset, the same for everyone
 ├── peers/          who is measured: promptlab, bare, hand
 ├── server.py       the mock server, in its own process
+├── notebook.py     what is measured in a notebook, and the process that is told to
+├── lab.py          that process: JupyterLab and Chromium, driven as a user would
+├── stopwatch.js    its clock, in the page: from a key until what it does is drawn
+├── kernel.py       what the notebooks' cells call
 └── report.py       the tables in the terminal
 ```
 """

@@ -6,30 +6,37 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.console import Console
+from rich.status import Status
 
-from benchmarks import peers, server
+from benchmarks import notebook, peers, server
 from benchmarks.criteria import (
     FULL,
     QUICK,
     Criterion,
+    Measurable,
     Scenario,
     Sizes,
     Taken,
     scenarios,
 )
+from benchmarks.notebook import Compared, MissingError, Watched
 from benchmarks.report import show_criteria, show_measurements
-from benchmarks.sitting import Command, Sitting, Work, WorkFailedError
+from benchmarks.sitting import Sitting, WorkFailedError
 
 PACKAGES = (
     "aiohttp",
+    "anywidget",
     "diskcache",
     "httpx2",
+    "ipykernel",
+    "ipywidgets",
+    "jupyterlab",
     "numpy",
     "openai",
     "orjson",
@@ -49,7 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if scenario.name in options.only
     ]
     environment = _environment()
-    taken, failures = _take(chosen, options.peers, options.repetitions, console)
+    taken, failures, missing = _take(
+        chosen, options.peers, options.repetitions, console
+    )
     environment["load_after"] = os.getloadavg()
 
     criteria = [
@@ -61,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show_measurements(console, taken)
     if criteria:
         show_criteria(console, criteria)
+    if missing:
+        console.print(f"[yellow]comparison, progress[/] are left out: {missing}")
     for work, failure in failures.items():
         console.print(
             f"[red]{work.peer}: {work}[/] failed:\n{failure}", highlight=False
@@ -134,30 +145,54 @@ def _take(
     peer_names: Sequence[str],
     repetitions: int,
     console: Console,
-) -> tuple[Taken, dict[Work | Command, WorkFailedError]]:
-    """The measurements of all work that never failed, and the failures of the rest."""
+) -> tuple[Taken, dict[Measurable, WorkFailedError], str]:
+    """The measurements of all work that never failed, the failures of the rest, and
+    what is missing where no browser is."""
     work = dict.fromkeys(
         work for scenario in chosen for work in scenario.work if work.peer in peer_names
     )
-    measurements: dict[Work | Command, list[dict]] = {one: [] for one in work}
-    failures: dict[Work | Command, WorkFailedError] = {}
+    shown = [one for one in work if isinstance(one, Compared | Watched)]
+    others = [one for one in work if one not in shown]
     with (
         tempfile.TemporaryDirectory(prefix="benchmarks-") as directory,
         server.running() as mock_server,
         console.status("") as status,
     ):
         sitting = Sitting(mock_server, Path(directory))
-        for repetition in range(1, repetitions + 1):
-            for one in work:
-                if one in failures:
-                    continue
-                status.update(f"{repetition}/{repetitions} {one.peer}: {one}")
-                try:
-                    measurements[one].append(sitting.measure(one))
-                except WorkFailedError as failure:
-                    failures[one] = failure
+        done, failures = _go_round(others, sitting.measure, repetitions, status)
+        if not shown:
+            return Taken(done), failures, ""
+        status.update("starting JupyterLab")
+        try:  # after the others: an open browser takes its share
+            with notebook.running(mock_server) as notebooks:
+                seen = _go_round(shown, notebooks.measure, repetitions, status)
+        except MissingError as missing:
+            return Taken(done), failures, str(missing)
+        except WorkFailedError as failure:
+            return Taken(done), failures | dict.fromkeys(shown, failure), ""
+    return Taken(done | seen[0]), failures | seen[1], ""
+
+
+def _go_round(
+    work: Sequence[Measurable],
+    measure: Callable[[Measurable], dict],
+    repetitions: int,
+    status: Status,
+) -> tuple[dict[Measurable, list[dict]], dict[Measurable, WorkFailedError]]:
+    """Measures all work in turn, again and again; what never failed, and the rest."""
+    measurements: dict[Measurable, list[dict]] = {one: [] for one in work}
+    failures: dict[Measurable, WorkFailedError] = {}
+    for repetition in range(1, repetitions + 1):
+        for one in work:
+            if one in failures:
+                continue
+            status.update(f"{repetition}/{repetitions} {one.peer}: {one}")
+            try:
+                measurements[one].append(measure(one))
+            except WorkFailedError as failure:
+                failures[one] = failure
     done = {one: found for one, found in measurements.items() if one not in failures}
-    return Taken(done), failures
+    return done, failures
 
 
 def _environment() -> dict:
@@ -181,7 +216,7 @@ def _document(
     environment: dict,
     taken: Taken,
     criteria: Sequence[Criterion],
-    failures: dict[Work | Command, WorkFailedError],
+    failures: dict[Measurable, WorkFailedError],
 ) -> dict:
     """Everything measured, as JSON."""
     return {

@@ -12,7 +12,7 @@ from importlib import import_module
 
 from benchmarks.measure import cost_of
 from benchmarks.peers import Site
-from benchmarks.workload import VARIANTS, cases
+from benchmarks.workload import GRIDS, VARIANTS, cases
 
 
 def main() -> None:
@@ -21,16 +21,18 @@ def main() -> None:
     parent = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
-    work = getattr(import_module(f"benchmarks.peers.{order['peer']}"), order["task"])
+    peer = import_module(f"benchmarks.peers.{order['peer']}")
+    work = getattr(peer, order["task"])
+    prepared = getattr(peer, "prepare", lambda dataset, site: dataset)
     site = Site(**order["site"])
-    work(cases(VARIANTS), replace(site, cache=order["warm_up_cache"]))
-    dataset = cases(order["trials"])
+    work(prepared(cases(VARIANTS), site), replace(site, cache=order["warm_up_cache"]))
+    dataset = prepared(cases(order["trials"]), site)
     print("ready", file=parent)
     sys.stdin.readline()
 
     result, cost = cost_of(lambda: work(dataset, site))
     report = asdict(cost)
-    if order["task"] == "grid":
+    if order["task"] in GRIDS:
         answers = result["output"].dropna()
         report |= {
             "rows": len(result),

@@ -6,9 +6,11 @@ is done once.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from operator import eq, ge, le
 from statistics import median
 
+from benchmarks.notebook import Compared, Watched
 from benchmarks.server import Settings
 from benchmarks.sitting import Command, Work
 
@@ -24,9 +26,20 @@ class Sizes:
     warm: int = 100_008
     planning: tuple[int, ...] = (10_008, 200_016)
     """The first is what later ones are compared with."""
+    comparison: tuple[tuple[int, int], ...] = ((200, 4), (10_000, 4), (100_000, 2))
+    """Rows × columns. The second is compared with the first; others are only to have
+    no larger notebook."""
+    progress: tuple[int, int] = (2_016, 6)
+    """Trials of a run, and how many there are with progress and without."""
 
 
-QUICK = Sizes(cold=288, warm=7_200, planning=(1_008, 20_016))
+QUICK = Sizes(
+    cold=288,
+    warm=7_200,
+    planning=(1_008, 20_016),
+    comparison=((50, 4), (1_000, 4)),
+    progress=(504, 1),
+)
 FULL = Sizes(planning=(10_008, 200_016, 1_000_008))
 
 
@@ -67,22 +80,25 @@ class Criterion:
         return "near" if self.aim and not self.aim.holds(self.value) else "pass"
 
 
+Measurable = Work | Command | Compared | Watched
+
+
 @dataclass(frozen=True)
 class Taken:
     """The measurements that were taken: for each piece of work, one a repetition."""
 
-    measurements: dict[Work | Command, list[dict]]
+    measurements: dict[Measurable, list[dict]]
 
-    def of(self, work: Work | Command, *path: str) -> list[float]:
+    def of(self, work: Measurable, *path: str) -> list[float]:
         """A number of each repetition, by its name, such as `"server", "calls"`."""
         found = self.measurements[work]
         for name in path:
             found = [numbers[name] for numbers in found]
         return found
 
-    def ratios(self, above: Work, below: Work, name: str) -> list[float]:
+    def ratios(self, above: Measurable, below: Measurable, *path: str) -> list[float]:
         """A number's ratio in each repetition, between neighbours in time."""
-        pairs = zip(self.of(above, name), self.of(below, name), strict=True)
+        pairs = zip(self.of(above, *path), self.of(below, *path), strict=True)
         return [one / other for one, other in pairs]
 
 
@@ -91,7 +107,7 @@ class Scenario:
     """Some work, and the criteria that it is judged by."""
 
     name: str
-    work: tuple[Work | Command, ...]
+    work: tuple[Measurable, ...]
     judge: Callable[[Taken], list[Criterion]]
 
 
@@ -100,9 +116,12 @@ def scenarios(sizes: Sizes) -> list[Scenario]:
     return [
         cold(sizes.cold),
         faults(sizes.cold),
+        account(sizes.cold),
         warm(sizes.warm),
         planning(*sizes.planning),
         imports(),
+        comparison(*sizes.comparison),
+        progress(*sizes.progress),
     ]
 
 
@@ -225,6 +244,31 @@ def faults(trials: int) -> Scenario:
     return Scenario("faults", (calm, faulty), judge)
 
 
+def account(trials: int) -> Scenario:
+    """What the ledger and a budget take of a run.
+
+    A run without them is not to be had, so that their work is done once more by
+    itself; its share of the CPU is a bound on what they take of the throughput, as the
+    ledger is written beside the calls.
+    """
+    guarded = Work(peer="promptlab", task="guarded", trials=trials)
+    alone = Work(peer="account", task="enter", trials=trials)
+
+    def judge(taken: Taken) -> list[Criterion]:
+        return [
+            Criterion(
+                scenario="account",
+                name="CPU of ledger and budget ÷ the run's",
+                values=taken.ratios(alone, guarded, "cpu_s"),
+                unit="x",
+                must=Bound("≤", 0.05),
+                aim=Bound("≤", 0.03),
+            )
+        ]
+
+    return Scenario("account", (guarded, alone), judge)
+
+
 def warm(trials: int) -> Scenario:
     """A grid of which everything is in the cache."""
     hand, ours = (
@@ -336,3 +380,110 @@ def imports() -> Scenario:
         ]
 
     return Scenario("import", (pandas, ours, help_page), judge)
+
+
+def comparison(
+    first: tuple[int, int], large: tuple[int, int], *larger: tuple[int, int]
+) -> Scenario:
+    """Outputs side by side in JupyterLab: as quick and as small for many as for few."""
+    small, judged, *others = (
+        Compared(rows=rows, columns=columns)
+        for rows, columns in (first, large, *larger)
+    )
+    acts = {
+        "scroll": "to the end of a page",
+        "last_row": "to the last row, right after the first paint",
+        "word": "to filter by a word, from its last key",
+        "failed": "to filter by failed",
+    }
+
+    def judge(taken: Taken) -> list[Criterion]:
+        criterion = partial(Criterion, scenario="comparison")
+        return [
+            criterion(
+                name=f"first paint of {judged} ÷ of {small}",
+                values=taken.ratios(judged, small, "opening", "s"),
+                unit="x",
+                must=Bound("≤", 1.5),
+            ),
+            criterion(
+                name=f"sent to the page to show {judged}",
+                values=[max(taken.of(judged, "opening", "bytes")) / 1000],
+                unit="KB",
+                must=Bound("≤", 500),
+            ),
+            criterion(
+                name=f"widget models of {judged}",
+                values=[max(taken.of(judged, "opening", "models"))],
+                must=Bound("≤", 12),
+            ),
+            *(
+                criterion(
+                    name=f"{judged}: {what}",
+                    values=taken.of(judged, act, "s"),
+                    unit="s",
+                    aim=Bound("≤", 0.5),
+                )
+                for act, what in acts.items()
+            ),
+            criterion(
+                name=f"{judged}: CPU of kernel and page for the dearest of these",
+                values=list(map(max, *(taken.of(judged, a, "cpu_s") for a in acts))),
+                unit="s",
+                must=Bound("≤", 0.5),
+            ),
+            *(
+                criterion(
+                    name=f"saved notebook's growth by {work}{how}",
+                    values=[max(taken.of(work, name)) / 1000],
+                    unit="KB",
+                    must=Bound("≤", 200),
+                )
+                for work in (small, judged, *others)
+                for name, how in (
+                    ("notebook_bytes", ""),
+                    ("with_state_bytes", ", with widget state"),
+                )
+            ),
+        ]
+
+    return Scenario("comparison", (small, judged, *others), judge)
+
+
+def progress(trials: int, turns: int) -> Scenario:
+    """What it takes to show a run's progress, at about 500 calls a second."""
+    work = Watched(trials=trials, turns=turns)
+
+    def besides(taken: Taken, name: str) -> list[float]:
+        """The share of a run's time that showing its progress takes besides, in %: of
+        each repetition the median of the pairs."""
+        repetitions = zip(
+            taken.of(work, "shown"), taken.of(work, "silent"), strict=True
+        )
+        return [
+            median(
+                100 * (one[name] - other[name]) / other["wall_s"]
+                for one, other in zip(shown, silent, strict=True)
+            )
+            for shown, silent in repetitions
+        ]
+
+    def judge(taken: Taken) -> list[Criterion]:
+        return [
+            Criterion(
+                scenario="progress",
+                name="CPU of showing it, of a run's time",
+                values=besides(taken, "cpu_s"),
+                unit="%",
+                must=Bound("≤", 2),
+            ),
+            Criterion(
+                scenario="progress",
+                name="time beyond that without it",
+                values=besides(taken, "wall_s"),
+                unit="%",
+                aim=Bound("≤", 2),
+            ),
+        ]
+
+    return Scenario("progress", (work,), judge)

@@ -18,6 +18,7 @@ from threading import Timer
 
 from benchmarks.measure import children_cost
 from benchmarks.server import CALM, MockServer, Settings
+from benchmarks.workload import GRIDS
 
 ROOT = Path(__file__).parent.parent
 FILL_TASKS = {"hand": "fill"}
@@ -38,7 +39,7 @@ class Work:
 
     def __str__(self) -> str:
         notes = [
-            "plan" if self.task == "plan" else "",
+            self.task if self.task != "grid" else "",
             f"{self.trials:,} trials",
             f"at {self.concurrency}" if self.task == "grid" and not self.filled else "",
             "with faults" if self.settings.injects_faults else "",
@@ -147,7 +148,7 @@ class Sitting:
                 child.communicate()
             if child.returncode != 0:
                 complaints.seek(0)
-                raise WorkFailedError(_last_words(complaints.read()))
+                raise WorkFailedError(last_words(complaints.read()))
 
     def _run(self, command: Command) -> dict:
         with (
@@ -163,7 +164,7 @@ class Sitting:
                 env=_environment(home),
             )
         if process.returncode != 0:
-            raise WorkFailedError(_last_words(process.stderr))
+            raise WorkFailedError(last_words(process.stderr))
         return totals | {"imported": _imported(process.stderr)}
 
 
@@ -174,7 +175,7 @@ def _environment(home: str) -> dict[str, str]:
 
 def _check(work: Work, numbers: dict) -> None:
     """Refuses a measurement of a grid that was not done, unless it was made to fail."""
-    if work.task != "grid":
+    if work.task not in GRIDS:
         return
     expected = {
         "rows": work.trials,
@@ -194,5 +195,6 @@ def _imported(stderr: str) -> list[str]:
     return sorted(set(names))
 
 
-def _last_words(stderr: str) -> str:
+def last_words(stderr: str) -> str:
+    """The last that a process had to say."""
     return "\n".join(stderr.strip().splitlines()[-5:]) or "no word on stderr"

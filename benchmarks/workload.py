@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from itertools import product
 
+GRIDS = ("grid", "guarded")
+"""The tasks of a peer that give the table of all trials."""
+
 MODELS = ["mock-1", "mock-2"]
 PROMPTS = {
     "plain": "Which team should answer this ticket?\n\n{{text}}",

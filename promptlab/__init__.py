@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from promptlab.execution.cache import ResponseCache
     from promptlab.execution.client import Client, OpenAIClient, SDKClient
     from promptlab.execution.plan import Plan
+    from promptlab.execution.reconcile import reconcile
     from promptlab.execution.records import find_run, recorded_runs
     from promptlab.execution.runner import arun, run, start
     from promptlab.execution.usage import budgets, headroom, set_budget, usage
@@ -107,6 +108,7 @@ _HOMES = {
     "prices": "money.price_table",
     "rate": "notebook.rate",
     "read_results": "results.exports",
+    "reconcile": "execution.reconcile",
     "recorded_runs": "execution.records",
     "run": "execution.runner",
     "set_budget": "execution.usage",
@@ -160,6 +162,7 @@ __all__ = [
     "prices",
     "rate",
     "read_results",
+    "reconcile",
     "recorded_runs",
     "run",
     "set_budget",

@@ -60,15 +60,14 @@ HOMES = {
         *("execution.plan", "notebook"),
     },
     "matplotlib": {"notebook.colours", "notebook.figures", "notebook.plots"},
-    "openai": {"execution.client"},
+    "openai": {"execution.client", "execution.reconcile"},
     "openpyxl": {"results.exports"},
     "pandas": {
         "money.price_table",
         "results.exports",
         "results.results",
         "results.table",
-        "execution.plan",
-        "notebook",
+        *("execution.plan", "execution.reconcile", "execution.usage", "notebook"),
     },
     "pyarrow": {
         *("results.answers", "results.exports", "results.table", "files", "notebook"),

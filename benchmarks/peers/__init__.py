@@ -7,7 +7,7 @@ puts all answers in its cache, and `promptlab` has `plan`, which only says what 
 
 from dataclasses import dataclass
 
-NAMES = ("bare", "hand", "promptlab")
+NAMES = ("bare", "hand", "promptlab", "account")
 API_KEY = "bench"
 
 

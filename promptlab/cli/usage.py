@@ -11,6 +11,7 @@ import typer
 from promptlab.cli.options import Json, Yes
 from promptlab.cli.printing import print_json, print_table, tell
 from promptlab.money.amounts import dollars, thousands
+from promptlab.spec.address import OPENAI_URL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,11 +40,63 @@ def usage(
             "service_tier or error; may be given again.",
         ),
     ] = None,
+    reconcile: Annotated[
+        bool,
+        typer.Option(
+            "--reconcile",
+            envvar="PROMPTLAB_RECONCILE",
+            help="Compare with what the organisation was charged, by day and model; "
+            "needs an admin key in OPENAI_ADMIN_KEY.",
+        ),
+    ] = False,
+    project_id: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--project-id",
+            metavar="ID",
+            envvar="PROMPTLAB_PROJECT_ID",
+            help="With --reconcile, only this project of the organisation; may be "
+            "given again.",
+        ),
+    ] = None,
+    api_key_id: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--api-key-id",
+            metavar="ID",
+            envvar="PROMPTLAB_API_KEY_ID",
+            help="With --reconcile, only this key of the organisation (key_..., not "
+            "the key itself); may be given again.",
+        ),
+    ] = None,
+    server: Annotated[
+        str,
+        typer.Option(
+            "--server",
+            metavar="URL",
+            envvar="PROMPTLAB_SERVER",
+            help="With --reconcile, the base URL whose calls are compared.",
+        ),
+    ] = OPENAI_URL,
     json: Json = False,
 ) -> None:
     """What this project's calls took: requests, tokens, money, errors, savings."""
     if context.invoked_subcommand is not None:
         return
+    if reconcile:
+        _refuse(context, ["by"], "cannot be used with --reconcile")
+        from promptlab.execution.reconcile import reconcile as reconciled
+
+        table = reconciled(
+            since or "7d",
+            project_ids=project_id,
+            api_key_ids=api_key_id,
+            base_url=server,
+        )
+        narrowed = bool(project_id or api_key_id)
+        _print_reconciled(table, narrowed=narrowed, json=json)
+        return
+    _refuse(context, ["project_id", "api_key_id", "server"], "needs --reconcile")
     from promptlab.execution.usage import budgets, headroom, usage
 
     groups = by or ["day", "model"]
@@ -110,7 +163,69 @@ def export(
 
     since_s = 0.0 if since is None else moment_s("--since", since, time.time())
     table = export_lines(since_s)
+    table["at"] = table["at"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     tell(f"wrote {len(table):,} lines to {write(table, file)}")
+
+
+def _refuse(context: typer.Context, names: list[str], why: str) -> None:
+    """Refuses options that would do nothing; those of the environment may be there for
+    another command."""
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(f"--{name.replace('_', '-')} {why}")
+
+
+def _print_reconciled(table: pd.DataFrame, *, narrowed: bool, json: bool) -> None:
+    """The ledger beside the organisation's numbers, and what that says."""
+    from promptlab.execution.reconcile import conclusion
+
+    said = conclusion(table, narrowed=narrowed)
+    if json:
+        known = table.astype(object).where(table.notna(), None)
+        print_json({"reconcile": _plain(known), "conclusion": said})
+        return
+    if not table.empty:
+        print_table(
+            ["day", "model", "", *RECONCILED.values(), "difference"],
+            [_reconciled(row) for row in table.to_dict("records")],
+        )
+    tell(said)
+
+
+RECONCILED = {
+    "requests": "requests",
+    "their_requests": "theirs",
+    "input_tokens": "tokens in",
+    "their_input_tokens": "theirs",
+    "output_tokens": "tokens out",
+    "their_output_tokens": "theirs",
+    "cost_usd": "cost",
+    "their_cost_usd": "theirs",
+}
+"""The columns that are shown, and their heads."""
+
+
+def _reconciled(row: dict[Any, Any]) -> list[str]:
+    day = f"{row['day']:%Y-%m-%d}" + ("" if row["complete"] else " so far")
+    return [
+        *(day, row["model"], row["agreement"]),
+        *(_amount(name, row[name]) for name in RECONCILED),
+        _signed(row["difference_cost_usd"]),
+    ]
+
+
+def _signed(more_usd: float) -> str:
+    sign = "−" if more_usd < 0 else "+" if more_usd > 0 else ""
+    return sign + dollars(abs(more_usd))
+
+
+def _amount(name: str, value: Any) -> str:
+    if name.endswith("_usd"):
+        return dollars(value)
+    if not isinstance(value, int):
+        return "–"
+    return f"{value:,}" if name.endswith("requests") else thousands(value)
 
 
 def _print_usage(table: pd.DataFrame, groups: list[str]) -> None:

@@ -7,10 +7,15 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
+from typing import Any
+
+import orjson
 
 from promptlab.errors import CacheError
+from promptlab.execution.daybook import HAVE_LOCKS, Daybook
 from promptlab.execution.ledger import Entered, Ledger, Line, Standing
 from promptlab.execution.limiter import parse_duration
 from promptlab.money.amounts import dollars, thousands
@@ -27,6 +32,10 @@ TOLD = tuple(
     for what in ("limit", "remaining")
 )
 """Headers in which a server tells its limits, and how much is left of them."""
+
+
+POST_EVERY_S = 1.0
+"""How often what the daybook has is entered in the ledger."""
 
 
 class BudgetReached(Exception):
@@ -58,11 +67,14 @@ class Account:
         self._ledger = ledger
         self._budget = Budget(limits)
         self._of_project = ledger.budgets()
-        self._experiment = experiment
-        self._run = run
-        self._known: dict[Terms, Price | None] = {}
+        self.whose = run, experiment
+        """The run and the experiment that calls are entered under."""
+        self._known: dict[tuple[Any, ...], Price | None] = {}
         self._waiting: deque[Entered] = deque()
         self._writing = threading.Lock()
+        self._daybook = self._opened_daybook()
+        self._unposted: list[tuple[Any, ...]] = []
+        self._post_at = time.monotonic() + POST_EVERY_S
         self._told: dict[tuple[str, str], Mapping[str, str]] = {}
         self._in_flight = 0
         self._settled = asyncio.Event()
@@ -72,7 +84,7 @@ class Account:
         return Call(self, request, attempt)
 
     def write(self) -> None:
-        """Enters in the ledger what waits for it; on disk when it returns.
+        """Puts what waits on disk: in the daybook, and now and then in the ledger.
 
         Raises:
             CacheError: it cannot be written; it goes on waiting.
@@ -81,24 +93,69 @@ class Account:
             entries = [self._waiting.popleft() for _ in range(len(self._waiting))]
             try:
                 if entries:
-                    self._ledger.enter(entries)
+                    self._put_down(entries)
             except CacheError:
                 self._waiting.extendleft(reversed(entries))
                 raise
+            if time.monotonic() >= self._post_at:
+                with suppress(CacheError):  # the daybook has it
+                    self._post()
 
     def close(self) -> None:
-        """Enters what waits, and the limits that servers told.
+        """Enters all in the ledger, and the limits that servers told.
 
         Raises:
-            CacheError: it cannot be written.
+            CacheError: it cannot be written; the daybook stays, and is entered when
+                the ledger is opened the next time.
         """
-        self.write()
+        try:
+            self.write()
+            self._post()
+            if self._daybook is not None:
+                self._daybook.path.unlink(missing_ok=True)
+                self._ledger.forget(self._daybook.path.name)
+        finally:
+            if self._daybook is not None:
+                self._daybook.close()
         if self._told:
             seen = {
                 served: tuple(parse_duration(headers.get(name)) for name in TOLD)
                 for served, headers in self._told.items()
             }
             self._ledger.enter_limits(seen, time.time())
+
+    def _opened_daybook(self) -> Daybook | None:
+        """None where each line goes into the ledger at once: a project's budget counts
+        what is there."""
+        if not HAVE_LOCKS or not self._ledger.on_disk or self._of_project:
+            return None
+        try:
+            return Daybook(self._ledger.path.parent)
+        except OSError as error:
+            raise CacheError(
+                f"no file can be made in {self._ledger.path.parent}: {error.strerror}"
+            ) from error
+
+    def _put_down(self, entries: Sequence[Entered]) -> None:
+        if self._daybook is None:
+            self._ledger.enter(entries)
+            return
+        rows = [entry.row for entry in entries]
+        try:
+            self._daybook.append(rows)
+        except OSError as error:
+            raise CacheError(
+                f"{self._daybook.path} cannot be written: {error.strerror}"
+            ) from error
+        self._unposted += rows
+
+    def _post(self) -> None:
+        """Enters in the ledger what the daybook has beyond it."""
+        self._post_at = time.monotonic() + POST_EVERY_S
+        if self._daybook is not None and self._unposted:
+            name, lines = self._daybook.path.name, self._daybook.lines
+            self._ledger.post(name, self._unposted, lines)
+            self._unposted.clear()
 
     # Of single calls.
 
@@ -135,15 +192,8 @@ class Account:
 
     def priced(self, request: Request, response: Response) -> Price | None:
         """The price of a call that was answered; None where it is not known."""
-        return self._price(
-            Terms(
-                request.base_url,
-                request.model,
-                response.model,
-                response.service_tier,
-                *when(response.received_s),
-            )
-        )
+        at_s = response.received_s
+        return self._price(request, response.model, response.service_tier, at_s)
 
     def count(self, response: Response, cost_usd: float | None) -> None:
         """Counts a call that was answered."""
@@ -160,30 +210,12 @@ class Account:
 
     def most(self, request: Request) -> Amount:
         """What a call takes at most. A token is at least a byte of what is sent."""
-        asked, given = len(request.canonical_json), most_output(request.body)
+        asked, given = len(orjson.dumps(request.body)), most_output(request.body)
         tier = request.body.get("service_tier")
-        price = self._price(
-            Terms(
-                request.base_url,
-                request.model,
-                None,
-                None if tier == "auto" else tier,
-                *when(time.time()),
-            )
-        )
+        asked_tier = None if tier == "auto" else tier
+        price = self._price(request, None, asked_tier, time.time())
         usd = 0.0 if price is None else most_usd(price, asked, given)
         return Amount(usd, asked + given)
-
-    def line(self, request: Request, attempt: int) -> Line:
-        """The line of an attempt, as far as it is known when it ends."""
-        return Line(
-            time.time(),
-            self._run,
-            self._experiment,
-            request.base_url,
-            request.model,
-            attempt=attempt,
-        )
 
     def _reserved(self, most: Amount) -> int | str | None:
         """The number of the reservation, if it has one; or why there is none."""
@@ -200,9 +232,12 @@ class Account:
         self._budget.settle(most, Amount())
         return _says(number, most)
 
-    def _price(self, terms: Terms) -> Price | None:
+    def _price(
+        self, request: Request, snapshot: str | None, tier: str | None, at_s: float
+    ) -> Price | None:
+        terms = request.base_url, request.model, snapshot, tier, *when(at_s)
         if terms not in self._known:
-            self._known[terms] = self._prices.price(terms)
+            self._known[terms] = self._prices.price(Terms(*terms))
         return self._known[terms]
 
 
@@ -239,7 +274,7 @@ class Call:
         if self._sent:
             given_up = kind is None or not issubclass(kind, Exception)
             said = "given up" if given_up or kind is None else kind.__name__
-            self._end(self._line()._replace(error=said), self._most)
+            self._end(Line(*self._beginning(), error=said), self._most)
         elif self._account.guards:
             self._account.release(self._most, self._number)
 
@@ -254,22 +289,23 @@ class Call:
         cost_usd = None if price is None else price.call_usd(usage)
         self._account.count(response, cost_usd)
         self._account.told(self._request, response.headers)
-        line = self._line()._replace(
-            snapshot=response.model,
-            service_tier=response.service_tier,
-            input_tokens=usage.input_tokens,
-            cached_input_tokens=usage.cached_input_tokens,
-            cache_write_tokens=usage.cache_write_tokens,
-            output_tokens=usage.output_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
-            cost_usd=cost_usd,
-            prompt_cache_saved_usd=(
-                None if price is None else price.prompt_cache_saved_usd(usage)
-            ),
-            price=None if price is None else price.source,
-            latency_s=response.latency_s,
-            status=200,
-            request_id=response.request_id,
+        saved_usd = None if price is None else price.prompt_cache_saved_usd(usage)
+        line = Line(
+            *self._beginning(),
+            response.model,
+            response.service_tier,
+            usage.input_tokens,
+            usage.cached_input_tokens,
+            usage.cache_write_tokens,
+            usage.output_tokens,
+            usage.reasoning_tokens,
+            cost_usd,
+            saved_usd,
+            None if price is None else price.source,
+            response.latency_s,
+            None,
+            200,
+            response.request_id,
         )
         took = self._most  # for a server that does not say
         if usage.input_tokens is not None and usage.output_tokens is not None:
@@ -283,15 +319,18 @@ class Call:
         refused = (failure.status or 0) >= 300 or failure.kind == "unreachable"
         self._account.told(self._request, failure.headers)
         said = " ".join(str(part) for part in (failure.status, failure.code) if part)
-        line = self._line()._replace(
+        line = Line(
+            *self._beginning(),
             error=said or failure.kind,
             status=failure.status,
             request_id=failure.request_id,
         )
         self._end(line, Amount() if refused else self._most)
 
-    def _line(self) -> Line:
-        return self._account.line(self._request, self._attempt)
+    def _beginning(self) -> tuple[float, str | None, str, str, str, int]:
+        """What its line begins with, whatever became of it."""
+        asked, number = self._request, self._attempt
+        return time.time(), *self._account.whose, asked.base_url, asked.model, number
 
     def _end(self, line: Line, took: Amount) -> None:
         self._over = True

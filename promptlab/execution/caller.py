@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from promptlab.errors import CacheError, CallError
+from promptlab.errors import CacheError, CallError, PromptlabWarning
 from promptlab.execution.account import Account, BudgetReached, Call
 from promptlab.execution.cache import Entry, ResponseCache, checked_response
 from promptlab.execution.client import Client
@@ -102,7 +103,7 @@ class Caller:
         try:
             await asyncio.to_thread(self._account.close)
         except CacheError as error:
-            self._stop(str(error))
+            warnings.warn(str(error), PromptlabWarning, stacklevel=2)
         if self._settings.client is None:
             await self._client.close()
 

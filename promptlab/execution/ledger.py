@@ -2,8 +2,8 @@
 
 A line is a call as it went over the wire: one that was answered, with its tokens and
 its cost, or an attempt that failed. It holds neither prompts nor answers nor keys.
-Lines are on disk before an answer counts as given, so a process that is killed has
-entered what it paid. Processes may share the ledger.
+Lines are on disk, in the run's daybook at first, before an answer counts as given, so
+that what a killed process paid is entered too. Processes may share the ledger.
 
 It also keeps what a project may spend in a day or a month, what is reserved for calls
 in flight, what the cache saved, and the limits that servers last told.
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from promptlab.errors import CacheError, PromptlabWarning
+from promptlab.execution.daybook import HAVE_LOCKS, abandoned
 from promptlab.home import home, ignore_in_git, private_folder
 from promptlab.money.budget import Amount, Limits
 
@@ -43,9 +44,9 @@ CREATE TABLE calls (
     output_tokens INTEGER, reasoning_tokens INTEGER,
     cost_usd REAL, prompt_cache_saved_usd REAL, price TEXT,
     latency_s REAL, attempt INTEGER NOT NULL,
-    error TEXT, status INTEGER, request_id TEXT
+    error TEXT, status INTEGER, request_id TEXT,
+    took_usd REAL NOT NULL, took_tokens REAL NOT NULL
 );
-CREATE INDEX calls_at ON calls (at);
 CREATE TABLE hits (
     at REAL NOT NULL,
     run TEXT, experiment TEXT NOT NULL, base_url TEXT NOT NULL, model TEXT NOT NULL,
@@ -56,6 +57,7 @@ CREATE TABLE reserved (
     id INTEGER PRIMARY KEY,
     day INTEGER NOT NULL, usd REAL NOT NULL, tokens REAL NOT NULL
 );
+CREATE TABLE posted (daybook TEXT PRIMARY KEY, lines INTEGER NOT NULL);
 CREATE TABLE budgets (period TEXT PRIMARY KEY, usd REAL, tokens REAL);
 CREATE TABLE limits (
     base_url TEXT NOT NULL, model TEXT NOT NULL, at REAL NOT NULL,
@@ -80,6 +82,7 @@ class Line(NamedTuple):
     experiment: str
     base_url: str
     model: str
+    attempt: int = 1
     snapshot: str | None = None
     service_tier: str | None = None
     input_tokens: int | None = None
@@ -93,7 +96,6 @@ class Line(NamedTuple):
     price: str | None = None
     """Where the price is from."""
     latency_s: float | None = None
-    attempt: int = 1
     error: str | None = None
     """Of a failed attempt, its status and code or its kind; never its message, which
     may repeat the prompt."""
@@ -122,6 +124,12 @@ class Entered(NamedTuple):
     """What it counts for in budgets: of a call whose outcome is open, its worst
     case."""
     reservation: int | None = None
+
+    @property
+    def row(self) -> tuple[Any, ...]:
+        """The line, and the dollars and tokens that it counts for."""
+        # SQLite binds plain tuples faster than named ones.
+        return *self.line, *self.took
 
 
 PERIODS = ("day", "month")
@@ -155,6 +163,16 @@ class Ledger:
         self.path = path or home() / FILE
         self._lock = threading.Lock()
         self._connection = self._opened()
+        if self.on_disk and HAVE_LOCKS:
+            try:
+                self._post_abandoned()
+            except CacheError as error:  # they stay, for the next who opens it
+                warnings.warn(str(error), PromptlabWarning, stacklevel=3)
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether it outlives the process."""
+        return self.path != IN_MEMORY
 
     # Lines.
 
@@ -165,18 +183,37 @@ class Ledger:
         Raises:
             CacheError: they cannot be written; then none of them is.
         """
-        spent: dict[int, Amount] = {}
-        for entry in entries:
-            day = int(entry.line.at // DAY_S)
-            spent[day] = spent.get(day, Amount()).plus(entry.took)
         settled = [(e.reservation,) for e in entries if e.reservation is not None]
         with self._writing() as connection:
-            connection.executemany(INSERT_CALL, [entry.line for entry in entries])
-            connection.executemany(
-                ADD_SPENT, [(day, *amount) for day, amount in spent.items()]
-            )
+            _insert_rows(connection, [entry.row for entry in entries])
             if settled:
                 connection.executemany("DELETE FROM reserved WHERE id = ?", settled)
+
+    def post(self, daybook: str, rows: Sequence[Sequence[Any]], lines: int) -> None:
+        """Enters rows of a daybook, of which `lines` are entered then.
+
+        Raises:
+            CacheError: they cannot be written; then none of them is.
+        """
+        with self._writing() as connection:
+            _insert_rows(connection, rows)
+            connection.execute(
+                "INSERT OR REPLACE INTO posted VALUES (?, ?)", (daybook, lines)
+            )
+
+    def forget(self, daybook: str) -> None:
+        """Forgets a daybook that is no longer there."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM posted WHERE daybook = ?", (daybook,))
+
+    def _post_abandoned(self) -> None:
+        """Enters what killed processes left in their daybooks."""
+        for path, rows in abandoned(self.path.parent):
+            sql = "SELECT lines FROM posted WHERE daybook = ?"
+            known = self.rows(sql, (path.name,))
+            self.post(path.name, rows[known[0][0] if known else 0 :], len(rows))
+            path.unlink(missing_ok=True)
+            self.forget(path.name)
 
     def enter_hits(self, hits: Sequence[Hits]) -> None:
         """Enters what the cache gave."""
@@ -266,7 +303,7 @@ class Ledger:
 
     def _opened(self) -> sqlite3.Connection:
         try:
-            if self.path != IN_MEMORY:
+            if self.on_disk:
                 _make(self.path)
             connection = sqlite3.connect(
                 self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
@@ -369,7 +406,18 @@ def _insert(table: str, fields: Sequence[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(fields)}) VALUES ({marks})"
 
 
-INSERT_CALL = _insert("calls", Line._fields)
+def _insert_rows(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
+    """Enters lines, each with the dollars and tokens that it counts for."""
+    spent: dict[int, list[float]] = {}
+    for row in rows:
+        sums = spent.setdefault(int(row[0] // DAY_S), [0.0, 0.0])
+        sums[0] += row[-2]
+        sums[1] += row[-1]
+    connection.executemany(INSERT_CALL, rows)
+    connection.executemany(ADD_SPENT, [(day, *sums) for day, sums in spent.items()])
+
+
+INSERT_CALL = _insert("calls", (*Line._fields, "took_usd", "took_tokens"))
 INSERT_HITS = _insert("hits", Hits._fields)
 INSERT_LIMITS = "INSERT OR REPLACE INTO limits VALUES (?, ?, ?, ?, ?, ?, ?)"
 ADD_SPENT = (

@@ -12,7 +12,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from promptlab.errors import CallError, CredentialsError, PromptlabWarning
+from promptlab.errors import (
+    CacheError,
+    CallError,
+    CredentialsError,
+    PromptlabWarning,
+)
 from promptlab.execution.account import Account
 from promptlab.execution.cache import ResponseCache, open_cache
 from promptlab.execution.caller import Caller, RunEnded
@@ -265,7 +270,10 @@ class Run:
             elapsed_s=self._elapsed_s,
             run=run,
         )
-        ledger.enter_hits(self._hits(results))
+        try:
+            ledger.enter_hits(self._hits(results))
+        except CacheError as error:  # nothing was paid for them
+            warnings.warn(str(error), PromptlabWarning, stacklevel=2)
         if record:
             anew = (i for i, done in enumerate(answered) if done and not cached[i])
             record.finish(results, anew)

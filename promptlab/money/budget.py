@@ -68,7 +68,9 @@ class Budget:
 
     def reserve(self, most: Amount) -> bool:
         """Reserves what a call takes at most, if there is so much left."""
-        if not self.limits.allow(self.spent.plus(self.reserved).plus(most)):
+        usd = self.spent.usd + self.reserved.usd + most.usd
+        tokens = self.spent.tokens + self.reserved.tokens + most.tokens
+        if not self.limits.allow(Amount(usd, tokens)):
             return False
         self.reserved = self.reserved.plus(most)
         return True

@@ -74,10 +74,13 @@ class Price:
         what writing to it cost; None where its tokens are not known."""
         if usage.input_tokens is None:
             return None
+        read, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
+        if not read and not written:
+            return 0.0
         here = self.at(usage.input_tokens)
         return PER_MILLION * (
-            (usage.cached_input_tokens or 0) * (here.input - here.cached_input)
-            - (usage.cache_write_tokens or 0) * (here.cache_write - here.input)
+            read * (here.input - here.cached_input)
+            - written * (here.cache_write - here.input)
         )
 
     def _flat_usd(self, asked: Any, read: Any, written: Any, given: Any) -> Any:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import orjson
 
 from promptlab.notebook.facts import count
 from promptlab.notebook.live import Live
@@ -20,7 +21,7 @@ from promptlab.notebook.pages import VERDICTS, headings, page
 
 ROWS = 20
 LARGEST = 80_000
-"""Bytes of all of it."""
+"""Bytes of all of it as a notebook's file holds it, which is JSON."""
 
 OUTPUT = 600
 INPUT = 160
@@ -68,16 +69,21 @@ def _table(
         "</tr></thead><tbody>"
     )
     body: list[str] = []
-    size = len(start.encode())
+    size = _size(start)
     before: dict[str, Any] = {}
     for row in page(comparison, view, rows, live.marked(), output):
         text = _row(row, output, again=row["case"] == before.get("case"))
         before = row
-        size += len(text.encode())
+        size += _size(text)
         if largest is not None and size > largest:
             break
         body.append(text)
     return f"{start}{''.join(body)}</tbody></table>", len(body)
+
+
+def _size(text: str) -> int:
+    """The bytes of a text within JSON."""
+    return len(orjson.dumps(text)) - 2
 
 
 def _told(live: Live, there: int, shown: int) -> str:

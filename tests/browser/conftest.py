@@ -6,16 +6,14 @@ event loop running in the main thread, where other tests expect none.
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from browser.chromium import PATIENCE_MS, MissingError, find_chromium, headless
 from browser.driver import (
     NotebookPage,
     OpenNotebook,
@@ -29,16 +27,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
 
 HERE = Path(__file__).parent
-PATIENCE_MS = 30_000
-"""How long to wait for what should come at once: the machine may be busy."""
-
-FLAGS = [
-    "--no-sandbox",  # which root cannot have
-    "--disable-dev-shm-usage",
-    "--disable-gpu",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
-
 CONTEXT = pytest.StashKey["BrowserContext"]()
 TRAFFIC = pytest.StashKey[Traffic]()
 
@@ -52,16 +40,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The browser's program; without it, and what it is to show, tests are skipped."""
-    for package in ("playwright", "jupyterlab", "anywidget"):
-        if importlib.util.find_spec(package) is None:
-            pytest.skip(f"{package} is not installed: pip install -e '.[dev]'")
-    found = os.environ.get("PROMPTLAB_CHROMIUM") or shutil.which("chromium")
-    if found is None:
-        pytest.skip(
-            "chromium is not there: apt-get install chromium, "
-            "or set PROMPTLAB_CHROMIUM to the program"
-        )
-    return found
+    try:
+        return find_chromium()
+    except MissingError as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session")
@@ -74,13 +56,9 @@ def lab(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
     """A browser without a window, which finds no host but this one."""
-    from playwright.sync_api import sync_playwright
-
     expect.set_options(timeout=PATIENCE_MS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+    with headless(chromium) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

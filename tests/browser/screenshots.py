@@ -7,14 +7,13 @@ One of them, `comparison-light.png`, is the picture of the README.
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from browser.conftest import FLAGS, PATIENCE_MS
+from browser.chromium import PATIENCE_MS, find_chromium, headless
 from browser.driver import NotebookPage, write_notebook
 from browser.labserver import LabServer, lab_server
 
@@ -52,16 +51,13 @@ VIEWS = {
 def main(folder: Path) -> None:
     """Takes all pictures, those of both themes."""
     folder.mkdir(parents=True, exist_ok=True)
-    chromium = shutil.which("chromium")
     with (
         tempfile.TemporaryDirectory() as scratch,
         lab_server(Path(scratch) / "lab") as lab,
-        sync_playwright() as playwright,
+        headless(find_chromium()) as browser,
     ):
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         for theme in ("light", "dark"):
             _take(browser, lab, folder, theme)
-        browser.close()
 
 
 def _take(browser: Browser, lab: LabServer, folder: Path, theme: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -35,6 +35,8 @@ class Received:
     path: str
     headers: Mapping[str, str]
     body: Any
+    query: Mapping[str, Sequence[str]]
+    """What stands after the path: all values of each name."""
 
 
 def answer(text: str = "In Europe.", **headers: str) -> Reply:
@@ -101,6 +103,7 @@ class ToldServer:
             request.path,
             {name.lower(): value for name, value in request.headers.items()},
             orjson.loads(content) if content else None,
+            {name: request.query.getall(name) for name in request.query},
         )
         self.received.append(received)
         reply = self.reply(received)

@@ -10,9 +10,11 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
 import promptlab as pl
@@ -117,7 +119,7 @@ def test_what_was_said_is_not_in_it(clean_home: Path) -> None:
 
     capitals(4).run(client=client)
 
-    for file in clean_home.glob("usage.sqlite*"):
+    for file in clean_home.glob("usage*"):
         content = file.read_bytes()
         for text in (b"Where is", b"city 0", b"an answer of its own"):
             assert text not in content
@@ -193,25 +195,91 @@ def test_two_processes_lose_no_line() -> None:
         assert len(export_lines()) == server.answered == 800
 
 
-def test_a_full_disk_stops_the_run_and_keeps_what_was_answered(
-    clean_home: Path,
-) -> None:
-    capitals(1).run(client=FakeClient())
-    (clean_home / "usage.sqlite").chmod(0o444)
-    with sqlite3.connect(clean_home / "usage.sqlite") as other:
-        other.execute(  # as good as a full disk
+def fill(file: Path) -> None:
+    """Makes a ledger refuse lines, as a full disk would."""
+    with closing(sqlite3.connect(file)) as other:
+        other.execute(
             "CREATE TRIGGER full BEFORE INSERT ON calls"
             " BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
         )
-    other.close()
-    client = FakeClient()
 
-    results = capitals(8).run(client=client)
-    again = capitals(8).run(client=client, offline=True)
+
+def empty(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("DROP TRIGGER full")
+
+
+@pytest.mark.filterwarnings("default")
+def test_lines_that_cannot_be_entered_now_are_entered_later(clean_home: Path) -> None:
+    capitals(1).run(client=FakeClient())
+    file = clean_home / "usage.sqlite"
+    fill(file)
+
+    with pytest.warns(pl.PromptlabWarning, match="disk is full"):
+        results = capitals(8).run(client=FakeClient())
+    before = len(list(clean_home.glob("usage-*.daybook")))
+    empty(file)
+
+    assert (results.status, results.totals.answered) == ("complete", 16)
+    assert before == 1
+    assert len(export_lines()) == 16
+    assert not list(clean_home.glob("usage-*.daybook"))
+
+
+def test_under_a_project_budget_a_full_disk_stops_the_run_and_loses_no_answer(
+    clean_home: Path,
+) -> None:
+    pl.set_budget("day", tokens=1_000_000)
+    fill(clean_home / "usage.sqlite")
+    client = FakeClient()
+    experiment = capitals(8, max_tokens=[10])
+
+    with pytest.warns(pl.PromptlabWarning, match="disk is full"):
+        results = experiment.run(client=client)
+    empty(clean_home / "usage.sqlite")
+    again = experiment.run(client=client, offline=True)
 
     assert results.status == "stopped"
     assert "disk is full" in results.reason
-    assert again.totals.answered == results.totals.answered == client.calls + 2
+    assert again.totals.answered == results.totals.answered == client.calls
+
+
+def write_daybook(folder: Path, *rows: tuple[object, ...], cut: bytes = b"") -> str:
+    path = folder / "usage-0123.daybook"
+    path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows) + cut)
+    return path.name
+
+
+def test_the_daybook_of_a_killed_process_is_entered_but_for_a_cut_off_line(
+    ledger: Ledger,
+) -> None:
+    folder = ledger.path.parent
+    write_daybook(folder, entered(1.5).row, entered(2.0).row, cut=b'[1795000000.0,"r"')
+
+    with closing(Ledger(ledger.path)) as reader:
+        count = reader.rows("SELECT COUNT(*) FROM calls")
+        spent = reader.rows("SELECT usd FROM spent")
+
+    assert (count, spent) == ([(2,)], [(3.5,)])
+    assert not list(folder.glob("usage-*.daybook"))
+
+
+def test_what_was_entered_of_a_daybook_is_not_entered_again(ledger: Ledger) -> None:
+    rows = [entered(1.0).row, entered(2.0).row, entered(4.0).row]
+    name = write_daybook(ledger.path.parent, *rows)
+    ledger.post(name, rows[:2], 2)
+
+    for _ in range(2):
+        Ledger(ledger.path).close()
+
+    assert ledger.rows("SELECT SUM(took_usd), COUNT(*) FROM calls") == [(7.0, 3)]
+    assert ledger.rows("SELECT * FROM posted") == []
+
+
+def test_a_run_leaves_no_daybook(clean_home: Path) -> None:
+    capitals(2).run(client=FakeClient())
+
+    assert not list(clean_home.glob("usage-*.daybook"))
 
 
 @pytest.mark.parametrize("content", [b"not a database" * 100, b"SQLite format 3\x00"])

@@ -425,6 +425,27 @@ def test_progress_is_shown_once_in_the_cell_and_ends_complete(kernel: Kernel) ->
     assert "complete in" in states[-1]
 
 
+def test_however_often_progress_is_told_few_messages_leave_the_kernel(
+    kernel: Kernel,
+) -> None:
+    cell = kernel.begin("""
+        from dataclasses import replace
+        from execution.test_progress import RUNNING
+        from promptlab.execution.progress import Notebook
+
+        with Notebook() as show:
+            for answered in range(2_000):
+                show(replace(RUNNING, answered=answered))
+            show(replace(RUNNING, answered=955, state="complete"))
+    """)
+    _, shown = kernel.end(cell)
+
+    states = [m["content"]["data"] for m in shown if "data" in m["content"]]
+    assert 2 <= len(states) < 100
+    assert "960/960" in states[-1]["text/html"]
+    assert states[-1]["text/plain"].startswith("triage: 960/960")
+
+
 def test_the_stop_button_ends_run_and_keeps_what_was_paid_for(
     kernel: Kernel, server: OfflineServer
 ) -> None:

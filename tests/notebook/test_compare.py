@@ -139,13 +139,32 @@ def test_a_first_page_is_small_however_large_the_table_is() -> None:
     assert max(sizes) < 250_000
 
 
-def test_a_saved_notebook_grows_by_a_bounded_amount() -> None:
-    bundle, _ = compare(large(2_000), "model")._repr_mimebundle_()
+def test_to_open_a_comparison_less_than_half_a_megabyte_is_sent() -> None:
+    widget = compare(large(2_000), "model")
+    summary = {"kind": "summary", "view": {"columns": [0, 1, 2, 3], "baseline": 0}}
+
+    sent = [
+        widget.get_state(),
+        widget._repr_mimebundle_()[0],
+        opened(widget),
+        widget.answer(summary),
+    ]
+
+    assert sum(len(orjson.dumps(part, default=str)) for part in sent) < 400_000
+
+
+@pytest.mark.parametrize("text", ["word ", "\\", "<", "漢"])
+def test_a_saved_notebook_grows_by_a_bounded_amount(text: str) -> None:
+    made = large(2_000).assign(output=text * 250)
+    widget = compare(made, "model")
+
+    bundle, _ = widget._repr_mimebundle_()
 
     assert VIEW_TYPE in bundle
     assert bundle["text/plain"] == "Comparison(2,000 rows × 4)"
-    assert len(orjson.dumps(bundle)) < 150_000
-    assert "20 of 2,000 rows" in bundle["text/html"]
+    assert "of 2,000 rows" in bundle["text/html"]
+    with_state = (bundle, widget.get_state())  # as nbconvert saves it
+    assert len(orjson.dumps(with_state, default=str)) < 200_000
 
 
 def test_shown_in_a_notebook_it_leaves_a_table_that_the_widget_can_hide(

@@ -1,0 +1,60 @@
+"""The account of a run by itself: what the ledger and a budget take, without a call.
+
+Each call is reserved for, answered at once and entered, in groups of eight, fewer than
+a busy run writes at a time, so that this is rather too much than too little.
+"""
+
+import asyncio
+import time
+from pathlib import Path
+
+import promptlab as pl
+from benchmarks import workload
+from benchmarks.peers import Site
+from promptlab.execution.account import Account
+from promptlab.execution.ledger import Ledger
+from promptlab.money.budget import Limits
+from promptlab.money.prices import Prices
+
+GROUP = 8
+BUDGET_USD = 1e6
+PRICES = {"mock-*": {"input": 1, "output": 4}}
+"""Made up; they only have to be looked up."""
+
+
+def prepare(dataset: list[dict], site: Site) -> list[pl.Request]:
+    """The requests of the grid: to make them is not the account's work."""
+    return [pl.Request(site.base_url, body) for _, body in workload.trials(dataset)]
+
+
+def enter(requests: list[pl.Request], site: Site) -> None:
+    response = pl.Response(
+        output="",
+        finish_reason="stop",
+        usage=pl.Usage(120, 0, 130, 0, 0),
+        latency_s=0.05,
+        model="mock-1",
+        service_tier="default",
+        received_s=time.time(),
+        request_id="req_0123456789abcdef0123456789abcdef",
+    )
+
+    async def main() -> None:
+        ledger = Ledger(Path(site.cache) / "usage.sqlite")
+        account = Account(
+            Prices.of(PRICES),
+            ledger,
+            Limits(usd=BUDGET_USD),
+            experiment="bench",
+            run="20261124-120000-bench-0123",
+        )
+        for number, request in enumerate(requests, start=1):
+            async with account.call(request, 1) as call:
+                call.sent()
+                call.answered(response)
+            if number % GROUP == 0:
+                account.write()
+        account.close()
+        ledger.close()
+
+    asyncio.run(main())

@@ -1,0 +1,78 @@
+"""Daybooks: lines that are on disk already, and in the ledger a moment later.
+
+A transaction of SQLite for each answer would take more than all else that is done with
+it. So a run appends its lines to a file of its own, which outlives it if it is killed,
+and posts them to the ledger in one go now and then. Who opens the ledger posts the
+daybooks of processes that are gone: each process holds a lock on its own, which the
+system lets go however it ends. The ledger counts what it has of each daybook, so that
+no line is posted twice.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+PATTERN = "usage-*.daybook"
+
+HAVE_LOCKS = fcntl is not None
+"""Whether it can be told that the process of a daybook is gone."""
+
+
+class Daybook:
+    """The daybook of one run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / PATTERN.replace("*", secrets.token_hex(8))
+        self.lines = 0
+        """How many were appended."""
+        self._size = 0
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+        self._file = os.open(self.path, flags, 0o600)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def append(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Writes lines, all or none; they outlive the process when it returns.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        content = b"".join([orjson.dumps(row) + b"\n" for row in rows])
+        try:
+            if os.write(self._file, content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            os.ftruncate(self._file, self._size)
+            raise
+        self._size += len(content)
+        self.lines += len(rows)
+
+    def close(self) -> None:
+        """Lets go of it; where it is still there, the next who opens the ledger posts
+        what it holds."""
+        os.close(self._file)
+
+
+def abandoned(folder: Path) -> Iterator[tuple[Path, list[list[Any]]]]:
+    """The daybooks whose process is gone, and their lines; each is locked until the
+    next is asked for. A last line that was cut off is left out."""
+    for path in sorted(folder.glob(PATTERN)):
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            whole = file.read().splitlines(keepends=True)
+            yield path, [orjson.loads(line) for line in whole if line.endswith(b"\n")]

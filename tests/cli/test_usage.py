@@ -1,0 +1,130 @@
+"""`usage`: what calls took, budgets, tidying up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import promptlab as pl
+
+from .conftest import CommandLine
+
+Config = Callable[..., Path]
+
+PRICES = {"offline/*": {"input": 1, "output": 10}}
+
+
+def test_usage_shows_each_day_and_model(promptlab: CommandLine, config: Config) -> None:
+    promptlab("run", config(run={"prices": PRICES}))
+    promptlab("run", config(run={"prices": PRICES}))
+
+    shown = promptlab("usage").stdout
+
+    *_, row, total = shown.splitlines()
+    assert row.split()[1] == "offline/small"
+    assert row.split()[2] == "4"
+    assert total.startswith("all: 4 requests, $0.00")
+    assert "saved by the cache" in total
+    assert "from" in shown  # the four trials that were cached
+
+
+def test_usage_says_what_has_no_price(promptlab: CommandLine) -> None:
+    promptlab("run", "experiment.yaml")
+
+    assert "no price is known for 4" in promptlab("usage").stdout
+
+
+def test_usage_of_a_new_project_is_empty_and_makes_no_file(
+    promptlab: CommandLine, folder: Path
+) -> None:
+    shown = promptlab("usage", "--since", "7d")
+
+    assert shown.code == 0
+    assert shown.stdout == "no call is in the ledger since 7d\n"
+    assert not list(folder.rglob("usage.sqlite"))
+
+
+def test_usage_as_json_has_null_for_what_is_unknown(promptlab: CommandLine) -> None:
+    promptlab("run", "experiment.yaml")
+
+    plain = promptlab("usage", "--by", "experiment", "--json").json
+
+    (row,) = plain["usage"]
+    assert (row["experiment"], row["requests"], row["cost_usd"]) == ("triage", 4, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--since", "yesterday"], "since is a time span such as '7d'"),
+        (["--by", "dya"], "did you mean 'day'"),
+    ],
+)
+def test_a_wrong_option_is_told_in_one_line(
+    promptlab: CommandLine, arguments: list[str], said: str
+) -> None:
+    done = promptlab("usage", *arguments)
+
+    assert done.code == 1
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_project_budget_is_set_shown_kept_and_taken_away(
+    promptlab: CommandLine, config: Config
+) -> None:
+    experiment = config(run={"prices": PRICES})
+    set_ = promptlab("usage", "budget", "day", "--usd", "0")
+    stopped = promptlab("run", experiment)
+    gone = promptlab("usage", "budget", "day")
+    ran = promptlab("run", experiment)
+
+    assert set_.stdout == "budget of this day (UTC): $0.00 of $0.00 spent\n"
+    assert stopped.code == 1
+    assert "the project's budget of $0.00 a day is reached" in stopped.stderr
+    assert gone.stdout == "there is no budget for a day any more\n"
+    assert ran.code == 0
+
+
+def test_a_run_stops_at_its_budget_and_says_how_to_go_on(
+    promptlab: CommandLine, config: Config
+) -> None:
+    experiment = config(run={"prices": PRICES, "max_concurrency": 1})
+
+    stopped = promptlab("run", experiment, "--budget-tokens", 240)
+    rest = promptlab("run", experiment)
+
+    assert stopped.code == 3
+    assert "budget_tokens of 240 is reached" in stopped.stderr
+    assert "run it again with a larger one to go on" in stopped.stderr
+    assert "left" in stopped.stdout
+    assert rest.code == 0
+
+
+def test_the_budget_of_a_config_is_kept(promptlab: CommandLine, config: Config) -> None:
+    done = promptlab("run", config(run={"budget_usd": 0, "prices": PRICES}))
+
+    assert done.code == 1
+    assert "budget_usd of $0.00 is reached" in done.stderr
+
+
+def test_the_ledger_is_exported(promptlab: CommandLine, folder: Path) -> None:
+    promptlab("run", "experiment.yaml")
+
+    done = promptlab("usage", "export", "lines.jsonl")
+
+    assert done.stdout == "wrote 4 lines to lines.jsonl\n"
+    assert len((folder / "lines.jsonl").read_text().splitlines()) == 4
+
+
+def test_old_lines_are_pruned_when_confirmed(promptlab: CommandLine) -> None:
+    promptlab("run", "experiment.yaml")
+
+    kept = promptlab("usage", "prune", "--older-than", "1d", "--yes")
+    gone = promptlab("usage", "prune", "--older-than", "2100-01-01", "--yes")
+
+    assert kept.stdout == "0 lines removed\n"
+    assert gone.stdout == "4 lines removed\n"
+    assert len(pl.usage()) == 0
