@@ -30,13 +30,16 @@ check: setup  ## Format, lint, check types and spelling, then test
 	$(PYTHON) -m pytest -q
 	$(PYTHON) -m pytest -q tests/browser
 
-bench: setup  ## Measure against a bare client and a hand-written loop
+bench: setup  ## Measure against a bare client and a hand-written loop, and in JupyterLab
 	$(PYTHON) -m benchmarks
 
 screenshots: setup  ## Take pictures of the notebook's views, to look at
 	PYTHONPATH=tests $(PYTHON) -m browser.screenshots out/screenshots
 
+notebooks: setup  ## Run the notebooks again and store their outputs
+	PYTHONPATH=tests $(PYTHON) -m tutorials notebooks/*.ipynb
+
 lab: setup  ## Open the notebooks in JupyterLab
 	$(VENV)/bin/jupyter lab notebooks
 
-.PHONY: help setup demo test check bench screenshots lab
+.PHONY: help setup demo test check bench screenshots notebooks lab

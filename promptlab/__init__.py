@@ -5,17 +5,19 @@
     ├── spec/          WHAT TO RUN       prompts, datasets, grids, requests, their keys
     ├── money/         WHAT IT COSTS     usage, prices
     ├── results/       WHAT CAME BACK    records, the table, exports
+    ├── stats/         HOW SURE          intervals, designs
     ├── execution/     DOING IT          client, cache, limits, retries, runner
     ├── notebook/      LOOKING AT IT     comparison, rating, plots, panels
     ├── offline/       A STAND-IN MODEL  a server on this machine, to try without a key
+    ├── secret.py      API keys, out of sight of tracebacks and reprs
     ├── home.py        where a project's state lives: .promptlab/
     ├── files.py       the user's files: config.yaml, prompts, datasets
     └── cli/           python -m promptlab ...
 
 Imports point one way: errors ← spec ← money ← results ← execution ← cli, and errors,
-spec, results ← files ← cli; `notebook` sees results, and runs an experiment through its
-own methods; `offline` imports nothing of ours. Names are loaded when they are first
-used, so that importing the package does nothing and takes no time.
+spec, results ← files ← cli; `notebook` sees results and stats, and runs an experiment
+through its own methods; `stats` and `offline` import nothing of ours. Names are loaded
+when they are first used, so that importing the package does nothing and takes no time.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from promptlab.errors import PromptlabError, PromptlabWarning, SpecError
     from promptlab.execution.cache import ResponseCache
     from promptlab.execution.client import Client, OpenAIClient, SDKClient
+    from promptlab.execution.forecast import Forecast
+    from promptlab.execution.login import login, logout
     from promptlab.execution.plan import Plan
     from promptlab.execution.reconcile import reconcile
     from promptlab.execution.records import find_run, recorded_runs
@@ -70,6 +74,7 @@ _HOMES = {
     "Dataset": "spec.dataset",
     "Experiment": "spec.experiment",
     "Failure": "results.record",
+    "Forecast": "execution.forecast",
     "Grid": "spec.grid",
     "OfflineServer": "offline",
     "OpenAIClient": "execution.client",
@@ -96,6 +101,8 @@ _HOMES = {
     "find_run": "execution.records",
     "headroom": "execution.usage",
     "load_experiment": "files",
+    "login": "execution.login",
+    "logout": "execution.login",
     "marks": "notebook.marks",
     "panel": "notebook.panel",
     "playground": "notebook.playground",
@@ -123,6 +130,7 @@ __all__ = [
     "Dataset",
     "Experiment",
     "Failure",
+    "Forecast",
     "Grid",
     "OfflineServer",
     "OpenAIClient",
@@ -150,6 +158,8 @@ __all__ = [
     "find_run",
     "headroom",
     "load_experiment",
+    "login",
+    "logout",
     "marks",
     "panel",
     "playground",

@@ -78,8 +78,13 @@ class PromptlabWarning(UserWarning):
     """Something to know about an experiment or its cache; the run goes on."""
 
 
+SAME = {"requests_per_minute": "rpm", "tokens_per_minute": "tpm"}
+"""What people write, and what it is called here."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`"; did you mean 'x'?"` when `word` is close to one of `known`, else `""`."""
+    word = SAME.get(word, word)
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
 

@@ -219,8 +219,10 @@ class RunModel(_Strict):
     """How it is run; command-line options win over these."""
 
     base_url: StrictStr | None = Field(None, description="Where requests are sent.")
-    api_key_env: StrictStr | None = Field(
-        None, description="The environment variable with the key; never the key itself."
+    api_key_env: StrictStr | dict[StrictStr, StrictStr] | None = Field(
+        None,
+        description="The environment variable with the key, never the key itself; or "
+        "that of each base URL.",
     )
     env_file: StrictStr | None = Field(None, description="A file of variables.")
     headers: dict[StrictStr, StrictStr] | None = None
@@ -230,8 +232,12 @@ class RunModel(_Strict):
     max_concurrency: StrictInt | None = Field(
         None, ge=1, description="The most calls in flight at once; 32 if not given."
     )
-    requests_per_minute: float | None = Field(None, gt=0)
-    tokens_per_minute: float | None = Field(None, gt=0)
+    rpm: float | None = Field(
+        None, gt=0, description="The most requests a minute, of each model."
+    )
+    tpm: float | None = Field(
+        None, gt=0, description="The most tokens a minute, of each model."
+    )
     timeout_s: float | None = Field(None, gt=0, description="Of one call; 600.")
     max_attempts: StrictInt | None = Field(None, ge=1, description="Of one call; 6.")
     max_wait_s: float | None = Field(

@@ -556,6 +556,12 @@ def test_yaml_aliases_and_merges_are_read(load: Load) -> None:
         ),
         (
             "[0, 1]",
+            "[0, 1]\nrun:\n  requests_per_minute: 5",
+            9,
+            "unknown key 'run.requests_per_minute'; did you mean 'rpm'?",
+        ),
+        (
+            "[0, 1]",
             "[0, 1]\nrun:\n  max_concurrency: 0",
             9,
             "greater than or equal to 1",
@@ -1017,3 +1023,11 @@ def test_own_prices_may_stand_in_a_file_beside_the_config(
 def test_prices_that_are_none_are_told_with_their_line(load: Load, wrong: str) -> None:
     with pytest.raises(ConfigError, match=r"line \d+: run.prices.* should be a "):
         load(BASE + f"run:\n  prices: {wrong}\n")
+
+
+def test_the_variable_of_a_key_is_one_or_that_of_each_server(load: Load) -> None:
+    one = load(BASE + "run: {api_key_env: MY_KEY}\n")
+    each = load(BASE + "run:\n  api_key_env:\n    https://a.test/v1: A_KEY\n")
+
+    assert one.options["api_key_env"] == "MY_KEY"
+    assert each.options["api_key_env"] == {"https://a.test/v1": "A_KEY"}

@@ -18,12 +18,18 @@ ROOT = Path(pl.__file__).parent
 
 BELOW: dict[str, set[str]] = {
     "errors": set(),
-    "spec": {"errors"},
+    "secret": {"errors"},
+    "spec": {"errors", "secret"},
     "money": {"errors", "spec"},
     "results": {"errors", "spec", "money"},
     "home": {"errors"},
-    "execution": {"errors", "spec", "money", "results", "home", "offline"},
-    "notebook": {"errors", "spec", "money", "results", "home"},
+    "stats": set(),
+    "execution": {
+        *("errors", "secret", "spec", "money", "results", "stats", "home", "offline"),
+    },
+    "notebook": {
+        *("errors", "secret", "spec", "money", "results", "stats", "home"),
+    },
     "files": {"errors", "spec", "money", "results"},
     "offline": set(),
     "cli": {
@@ -36,8 +42,10 @@ BELOW: dict[str, set[str]] = {
 """What each part may import beside itself, as the package's docstring draws it."""
 
 DOORS = {
+    ("execution.progress", "Notebook._stop_button", "notebook"),
     ("spec.dataset", "Dataset.from_file", "files"),
     ("spec.experiment", "Experiment.arun", "execution"),
+    ("spec.experiment", "Experiment.forecast", "execution"),
     ("spec.experiment", "Experiment.plan", "execution"),
     ("spec.experiment", "Experiment.run", "execution"),
     ("spec.experiment", "Experiment.start", "execution"),
@@ -53,11 +61,14 @@ HOMES = {
     "dotenv": {"execution.credentials"},
     "genai_prices": {"money.list_prices"},
     "httpx2": {"execution.client"},
-    "ipywidgets": {"execution.progress", "notebook"},
+    "ipywidgets": {"notebook"},
     "jinja2": {"spec.prompt"},
+    "keyring": {"execution.keyrings"},
     "numpy": {
         *("money.price", "results.costs", "results.results", "results.table"),
-        *("execution.plan", "notebook"),
+        *("execution.plan", "execution.pilot", "execution.known", "notebook"),
+        "execution.forecast",
+        "stats",
     },
     "matplotlib": {"notebook.colours", "notebook.figures", "notebook.plots"},
     "openai": {"execution.client", "execution.reconcile"},
@@ -67,7 +78,8 @@ HOMES = {
         "results.exports",
         "results.results",
         "results.table",
-        *("execution.plan", "execution.reconcile", "execution.usage", "notebook"),
+        *("execution.forecast", "execution.plan", "execution.reconcile"),
+        *("execution.usage", "notebook"),
     },
     "pyarrow": {
         *("results.answers", "results.exports", "results.table", "files", "notebook"),
@@ -75,13 +87,18 @@ HOMES = {
     "pydantic": {"files"},
     "rich": {"cli.printing", "execution.progress"},
     "ruamel": {"files"},
+    "scipy": {"stats.intervals"},
+    "tiktoken": {"money.encodings"},
     "traitlets": {"notebook"},
     "typer": {"cli"},
     "yarl": {"execution.client"},
 }
 """Where each package is at home; orjson, small and fast, is everywhere."""
 
-HEAVY = ("pandas", "numpy", "pyarrow", "openai", "aiohttp", "matplotlib", "ipywidgets")
+HEAVY = (
+    *("pandas", "numpy", "scipy", "pyarrow", "openai", "aiohttp"),
+    *("matplotlib", "ipywidgets"),
+)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ a busy run writes at a time, so that this is rather too much than too little.
 
 import asyncio
 import time
-from pathlib import Path
 
 import promptlab as pl
 from benchmarks import workload
@@ -40,7 +39,7 @@ def enter(requests: list[pl.Request], site: Site) -> None:
     )
 
     async def main() -> None:
-        ledger = Ledger(Path(site.cache) / "usage.sqlite")
+        ledger = Ledger()
         account = Account(
             Prices.of(PRICES),
             ledger,

@@ -11,7 +11,15 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from promptlab.cli import cached, experiments, prices, runs, usage
+from promptlab.cli import (
+    cached,
+    experiments,
+    forecasts,
+    keys,
+    prices,
+    runs,
+    usage,
+)
 from promptlab.cli.experiments import INTERRUPTED
 from promptlab.cli.printing import (
     complain,
@@ -34,11 +42,14 @@ app = typer.Typer(
 COMMANDS: tuple[Command, ...] = (
     experiments.run,
     experiments.validate,
+    forecasts.forecast,
     experiments.init,
     runs.show,
     runs.export,
     prices.prices,
     experiments.schema,
+    keys.login,
+    keys.logout,
 )
 for command in COMMANDS:
     app.command()(command)

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich.cells import cell_len
 
 from promptlab.execution.progress import printable
-from promptlab.money.amounts import thousands
+from promptlab.money.amounts import dollars
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from promptlab.execution.forecast import Forecast
     from promptlab.execution.plan import Plan
     from promptlab.execution.records import RunRecord
     from promptlab.results.results import Results
@@ -44,7 +45,10 @@ def print_plan(plan: Plan, *, json: bool) -> None:
                 "calls": plan.calls,
                 "input_tokens": list(plan.input_tokens),
                 "output_tokens": list(plan.output_tokens),
+                "counting": dict(plan.counting),
                 "cost_usd": list(plan.cost_usd),
+                "unpriced": list(plan.unpriced),
+                "least_s": plan.least_s,
                 "warnings": list(experiment.warnings),
             }
         )
@@ -63,15 +67,44 @@ def print_plan(plan: Plan, *, json: bool) -> None:
     tell(f"inputs of {experiment.dataset.name}: {inputs}")
     tell(f"a run now: {plan.headline}")
     if plan.calls:
-        sent, given = plan.input_tokens, plan.output_tokens
-        tell(
-            f"about {thousands(sent.low)} to {thousands(sent.high)} tokens sent, "
-            + (
-                f"at most {thousands(given.high)} answered"
-                if given.high < float("inf")
-                else "answers are not bounded: set max_tokens"
-            )
+        tell(f"tokens: {plan.tokens} ({plan.counted})")
+        tell(f"cost: {plan.cost}")
+
+
+def print_forecast(forecast: Forecast, *, json: bool) -> None:
+    """What a run would cost."""
+    if json:
+        print_json(
+            {
+                "name": forecast.experiment.name,
+                "calls_left": forecast.plan.calls,
+                "cost_usd": forecast.cost_usd,
+                "low": forecast.low,
+                "high": forecast.high,
+                "level": forecast.level,
+                "worst_case": forecast.worst_case,
+                "known_usd": forecast.known_usd,
+                "input_tokens": forecast.input_tokens._asdict(),
+                "output_tokens": forecast.output_tokens._asdict(),
+                "pilot": {
+                    "status": forecast.status,
+                    "calls": forecast.calls,
+                    "failed": forecast.failed,
+                    "billed_usd": forecast.billed_usd,
+                },
+                "notes": list(forecast.notes),
+            }
         )
+        return
+    calls = forecast.plan.calls
+    tell(f"a run now: {calls:,} call{'' if calls == 1 else 's'} to make")
+    tell(f"cost: {forecast.cost}")
+    if calls:
+        if forecast.worst_case < float("inf"):
+            tell(f"at most: {dollars(forecast.worst_case)}")
+        tell(f"tokens: {forecast.tokens}")
+    for note in forecast.notes:
+        tell(f"note: {note}")
 
 
 def print_results(results: Results, targets: Sequence[Path]) -> None:

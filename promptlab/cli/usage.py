@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -229,7 +230,7 @@ def _amount(name: str, value: Any) -> str:
 
 
 def _print_usage(table: pd.DataFrame, groups: list[str]) -> None:
-    shown = {
+    shown: dict[str, Callable[[Any], str]] = {
         "requests": lambda v: f"{v:,}",
         "errors": lambda v: f"{v:,}",
         "rate_limited": lambda v: f"{v:,}",

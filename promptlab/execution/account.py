@@ -7,10 +7,10 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -33,6 +33,8 @@ TOLD = tuple(
 )
 """Headers in which a server tells its limits, and how much is left of them."""
 
+
+T = TypeVar("T")
 
 POST_EVERY_S = 1.0
 """How often what the daybook has is entered in the ledger."""
@@ -73,7 +75,8 @@ class Account:
         self._waiting: deque[Entered] = deque()
         self._writing = threading.Lock()
         self._daybook = self._opened_daybook()
-        self._unposted: list[tuple[Any, ...]] = []
+        self._unposted: deque[tuple[Any, ...]] = deque()
+        self._posted = 0
         self._post_at = time.monotonic() + POST_EVERY_S
         self._told: dict[tuple[str, str], Mapping[str, str]] = {}
         self._in_flight = 0
@@ -84,16 +87,17 @@ class Account:
         return Call(self, request, attempt)
 
     def write(self) -> None:
-        """Puts what waits on disk: in the daybook, and now and then in the ledger.
+        """Enters in the ledger what is on disk nowhere yet, and now and then what the
+        daybook has.
 
         Raises:
             CacheError: it cannot be written; it goes on waiting.
         """
         with self._writing:
-            entries = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            entries = _taken(self._waiting)
             try:
                 if entries:
-                    self._put_down(entries)
+                    self._ledger.enter(entries)
             except CacheError:
                 self._waiting.extendleft(reversed(entries))
                 raise
@@ -136,26 +140,19 @@ class Account:
                 f"no file can be made in {self._ledger.path.parent}: {error.strerror}"
             ) from error
 
-    def _put_down(self, entries: Sequence[Entered]) -> None:
-        if self._daybook is None:
-            self._ledger.enter(entries)
-            return
-        rows = [entry.row for entry in entries]
-        try:
-            self._daybook.append(rows)
-        except OSError as error:
-            raise CacheError(
-                f"{self._daybook.path} cannot be written: {error.strerror}"
-            ) from error
-        self._unposted += rows
-
     def _post(self) -> None:
         """Enters in the ledger what the daybook has beyond it."""
         self._post_at = time.monotonic() + POST_EVERY_S
-        if self._daybook is not None and self._unposted:
-            name, lines = self._daybook.path.name, self._daybook.lines
-            self._ledger.post(name, self._unposted, lines)
-            self._unposted.clear()
+        if self._daybook is None or not self._unposted:
+            return
+        rows = _taken(self._unposted)
+        lines = self._posted + len(rows)
+        try:
+            self._ledger.post(self._daybook.path.name, rows, lines)
+        except CacheError:
+            self._unposted.extendleft(reversed(rows))
+            raise
+        self._posted = lines
 
     # Of single calls.
 
@@ -187,13 +184,21 @@ class Account:
             self._ledger.release(number)
 
     def enter(self, line: Line, took: Amount, number: int | None) -> None:
-        """Has a line entered at the next `write`."""
-        self._waiting.append(Entered(line, took, number))
+        """Puts a line on disk, in the daybook; where that is not possible, it waits for
+        the next `write`."""
+        entry = Entered(line, took, number)
+        if self._daybook is not None:
+            row = entry.row
+            with suppress(OSError):
+                self._daybook.append(row)
+                self._unposted.append(row)
+                return
+        self._waiting.append(entry)
 
     def priced(self, request: Request, response: Response) -> Price | None:
         """The price of a call that was answered; None where it is not known."""
-        at_s = response.received_s
-        return self._price(request, response.model, response.service_tier, at_s)
+        tier = response.service_tier
+        return self._price(request, response.model, tier, response.received_s)
 
     def count(self, response: Response, cost_usd: float | None) -> None:
         """Counts a call that was answered."""
@@ -212,8 +217,8 @@ class Account:
         """What a call takes at most. A token is at least a byte of what is sent."""
         asked, given = len(orjson.dumps(request.body)), most_output(request.body)
         tier = request.body.get("service_tier")
-        asked_tier = None if tier == "auto" else tier
-        price = self._price(request, None, asked_tier, time.time())
+        tier = None if tier == "auto" else tier
+        price = self._price(request, None, tier, time.time())
         usd = 0.0 if price is None else most_usd(price, asked, given)
         return Amount(usd, asked + given)
 
@@ -239,6 +244,11 @@ class Account:
         if terms not in self._known:
             self._known[terms] = self._prices.price(Terms(*terms))
         return self._known[terms]
+
+
+def _taken(waiting: deque[T]) -> list[T]:
+    """What waits by now, taken away; others may add to it meanwhile."""
+    return [waiting.popleft() for _ in range(len(waiting))]
 
 
 class Call:

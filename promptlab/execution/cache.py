@@ -54,7 +54,8 @@ HEAD = (
 since 1970; `model` is the one that answered."""
 
 TOKENS = slice(2, 7)
-OUTPUT_TOKENS, RECEIVED = HEAD.index("output_tokens"), HEAD.index("received_s")
+INPUT_TOKENS, OUTPUT_TOKENS = HEAD.index("input_tokens"), HEAD.index("output_tokens")
+REASONING_TOKENS, RECEIVED = HEAD.index("reasoning_tokens"), HEAD.index("received_s")
 
 SETTINGS = {
     "eviction_policy": "none",

@@ -16,7 +16,7 @@ from promptlab.execution.cache import Entry, ResponseCache, checked_response
 from promptlab.execution.client import Client
 from promptlab.execution.commits import GroupCommit, Head
 from promptlab.execution.lanes import Lane
-from promptlab.execution.limiter import Limiter
+from promptlab.execution.limiter import Limiter, Place
 from promptlab.execution.loop import background_loop
 from promptlab.execution.replies import redacted
 from promptlab.execution.retries import Backoff, Verdict, judge
@@ -29,7 +29,7 @@ ATTEMPTS_TO_REACH = 3
 connection comes about."""
 
 CHARACTERS_PER_TOKEN = 3
-"""For the limiter's estimate only: on the safe side for most languages."""
+"""For the limiter's reckoning only: on the safe side for most languages."""
 
 
 class RunEnded(Exception):
@@ -146,9 +146,9 @@ class Caller:
             raise RunEnded
         try:
             async with self._account.call(request, attempt) as call:
-                await lane.enter(_tokens(request))
+                place = await lane.enter(_tokens(request))
                 try:
-                    return await self._sent(request, lane, call, attempt)
+                    return await self._sent(request, lane, place, call, attempt)
                 finally:
                     lane.leave()
         except BudgetReached as error:
@@ -156,7 +156,7 @@ class Caller:
             raise RunEnded from None
 
     async def _sent(
-        self, request: Request, lane: Lane, call: Call, attempt: int
+        self, request: Request, lane: Lane, place: Place, call: Call, attempt: int
     ) -> Head:
         """The answer to a call that has its place, entered and stored."""
         if self.ending:  # while it waited for its place
@@ -167,8 +167,9 @@ class Caller:
         call.sent()
         try:
             response = await self._complete(request)
-            lane.limiter.learn(response.headers, time.monotonic())
-            lane.limiter.answered()
+            now = time.monotonic()
+            lane.limiter.learn(response.headers, place, now)
+            lane.limiter.answered(now)
             lane.answered = True
             call.answered(response)
             if attempt > 1:
@@ -176,7 +177,7 @@ class Caller:
             return await self._stored(request, response)
         except CallError as error:
             call.failed(error.failure)
-            self._slow_down(error.failure, lane.limiter)
+            self._slow_down(error.failure, place, lane.limiter)
             raise
         finally:
             self.in_flight.discard(task)
@@ -219,24 +220,28 @@ class Caller:
             return {}
         return self._cache.add(entries)
 
-    def _slow_down(self, failure: Failure, limiter: Limiter) -> None:
+    def _slow_down(self, failure: Failure, place: Place, limiter: Limiter) -> None:
         """Tells the limiter of a failure, before another call takes its place."""
         now = time.monotonic()
-        limiter.learn(failure.headers, now)
+        if failure.status == 429:
+            limiter.give_back(place)
+        limiter.learn(failure.headers, place, now)
         if judge(failure) is not Verdict.REPEAT:
             return
-        limiter.refused()
+        limiter.refused(now)
         if failure.retry_after_s and failure.retry_after_s <= self._settings.max_wait_s:
             wait_s = self._backoff.wait_s(failure.attempts, failure, self._dice)
             limiter.pause(wait_s, "Retry-After", now)
 
 
 def _tokens(request: Request) -> int:
-    """About what the provider charges a call against its limit, before it is made."""
+    """About what a server charges a call against its limit when it comes: the most that
+    may be answered, or the prompt by its characters, whichever is more (OpenAI, "Rate
+    limits"); servers that charge both are found out by their headers."""
     body = request.body
     characters = sum(len(message["content"]) for message in body["messages"])
     cap = body.get("max_tokens") or body.get("max_completion_tokens") or 0
-    return characters // CHARACTERS_PER_TOKEN + int(cap)
+    return max(characters // CHARACTERS_PER_TOKEN, int(cap))
 
 
 def _too_long(failure: Failure, wait_s: float, max_wait_s: float) -> Failure:

@@ -9,9 +9,10 @@ the SDK that you set up, for what only that knows: Azure, own transports.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -19,9 +20,11 @@ from urllib.request import getproxies, proxy_bypass
 import orjson
 
 from promptlab.errors import CallError, PromptlabError
-from promptlab.execution.credentials import Secret
-from promptlab.execution.replies import read_reply, redacted
+from promptlab.execution.asking import forget
+from promptlab.execution.credentials import UNUSED
+from promptlab.execution.replies import Reply, read_reply, redacted, secrets_in
 from promptlab.results.record import Failure, Response
+from promptlab.secret import Hidden, Secret
 from promptlab.spec.address import OFFLINE_SCHEME, is_loopback
 from promptlab.spec.request import Request
 
@@ -63,14 +66,23 @@ class _Endpoint:
     session: aiohttp.ClientSession
     """Sends every request with the headers of this endpoint."""
     url: yarl.URL
-    proxy: str | None
+    proxy: str | None = field(repr=False)
+    """It may hold a password."""
     secret: Secret
     own_authorization: bool
     """Whether the user's own headers say how to authenticate."""
 
-    def authorized(self, key: str) -> dict[str, str]:
-        """The headers that a call has beside those of the session."""
-        return {} if self.own_authorization else {"Authorization": f"Bearer {key}"}
+    async def post(self, body: bytes, key: Hidden) -> Reply:
+        """The reply to a body, as it came."""
+        own = {"Authorization": Hidden(f"Bearer {key}")}
+        async with self.session.post(
+            self.url,
+            data=body,
+            headers={} if self.own_authorization else own,
+            proxy=self.proxy,
+            allow_redirects=False,
+        ) as reply:
+            return Reply(reply.status, reply.headers, await _whole(reply))
 
 
 class OpenAIClient:
@@ -89,7 +101,8 @@ class OpenAIClient:
     ) -> None:
         self.base_url = next(iter(secrets))
         self._secrets = dict(secrets)
-        self._extra_headers = dict(headers or {})
+        self._extra_headers = {name: Hidden(v) for name, v in (headers or {}).items()}
+        self._own_secrets = secrets_in(self._extra_headers)
         self._timeout_s = timeout_s
         self._endpoints: dict[str, _Endpoint] = {}
         self._server: OfflineServer | None = None
@@ -103,24 +116,35 @@ class OpenAIClient:
         if endpoint is None:
             endpoint = await self._opened(request.base_url)
         key = await endpoint.secret.reveal()
+        secrets = [key, *self._own_secrets]
         started = time.perf_counter()
         try:
-            async with endpoint.session.post(
-                endpoint.url,
-                data=orjson.dumps(request.body),
-                headers=endpoint.authorized(key),
-                proxy=endpoint.proxy,
-                allow_redirects=False,
-            ) as reply:
-                body = await _whole(reply)
-                latency_s = time.perf_counter() - started
-                return _read(reply.status, reply.headers, body, latency_s, key)
-        except TimeoutError as error:
-            raise CallError(_timeout(self._timeout_s)) from error
+            body = orjson.dumps(request.body)
+            reply = (await endpoint.post(body, key)).without(secrets)
+            return read_reply(*reply, time.perf_counter() - started)
+        except TimeoutError:
+            failure = _timeout(self._timeout_s)
         except aiohttp.ClientConnectorError as error:
-            raise CallError(_unreachable(request, error.os_error, key)) from error
+            failure = _unreachable(request, error.os_error, secrets)
         except (aiohttp.ClientError, OSError) as error:
-            raise CallError(_broken(error, key)) from error
+            failure = _broken(error, secrets)
+        except CallError as error:
+            failure = _without(secrets, error.failure)
+        except Exception as error:
+            failure = _odd(error, secrets)
+        except BaseException as error:  # it is given up
+            raise error.with_traceback(None) from None
+        if failure.status == 401:
+            forget(request.base_url)
+        # Raised here, it has no cause: the frames below hold the headers as sent.
+        raise CallError(failure)
+
+    def account(self, base_url: str, salt: bytes) -> Hashable:
+        """Equal for clients whose calls there count against the same limits: those with
+        the same key and headers. It says neither."""
+        headers = orjson.dumps(sorted(self._extra_headers.items()))
+        sealed = hashlib.blake2b(headers, key=salt).digest()
+        return self._secrets[base_url].digest(salt), sealed
 
     async def close(self) -> None:
         """Closes the connections, and the offline model if it was started."""
@@ -146,9 +170,7 @@ class OpenAIClient:
             address = await self._offline_address()
         secret = self._secrets[base_url]
         # Importing the SDK takes most of a second: other runs go on meanwhile.
-        headers = await asyncio.to_thread(
-            _sdk_headers, address, await secret.reveal(), self._extra_headers
-        )
+        headers = await asyncio.to_thread(_sdk_headers, address, self._extra_headers)
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),  # the runner keeps count
             timeout=aiohttp.ClientTimeout(
@@ -158,7 +180,7 @@ class OpenAIClient:
             headers=headers,
         )
         url = yarl.URL(f"{address}/chat/completions")
-        own = any(name.lower() == "authorization" for name in self._extra_headers)
+        own = any(name.lower() == "authorization" for name in headers)
         return _Endpoint(session, url, _proxy(address), secret, own)
 
     async def _offline_address(self) -> str:
@@ -190,32 +212,50 @@ class SDKClient:
 
         started = time.perf_counter()
         try:
-            reply: httpx2.Response = await self._sdk.post(
-                "/chat/completions",
-                body=request.body,
-                cast_to=httpx2.Response,
-                options={"follow_redirects": False},
-            )
-            status, headers, body = reply.status_code, reply.headers, reply.content
-        except openai.APIStatusError as error:
-            reply = error.response
-            status, headers, body = reply.status_code, reply.headers, reply.content
-        except openai.APITimeoutError as error:
-            raise CallError(_timeout(None)) from error
+            reply = (await self._post(request.body)).without(self._secrets)
+            return read_reply(*reply, time.perf_counter() - started)
+        except openai.APITimeoutError:
+            failure = _timeout(None)
         except (openai.APIConnectionError, httpx2.HTTPError) as error:
             cause = error.__cause__ or error
             if isinstance(cause, httpx2.ConnectError):
-                failure = _unreachable(request, cause, self._key)
+                failure = _unreachable(request, cause, self._secrets)
             else:
-                failure = _broken(cause, self._key)
-            raise CallError(failure) from error
-        latency_s = time.perf_counter() - started
-        return _read(status, headers, body, latency_s, self._key)
+                failure = _broken(cause, self._secrets)
+        except CallError as error:
+            failure = _without(self._secrets, error.failure)
+        except Exception as error:
+            failure = _odd(error, self._secrets)
+        except BaseException as error:
+            raise error.with_traceback(None) from None
+        raise CallError(failure)  # as in `OpenAIClient`
+
+    async def _post(self, body: Mapping[str, Any]) -> Reply:
+        """The reply to a body, as it came."""
+        import httpx2
+        import openai
+
+        try:
+            reply: httpx2.Response = await self._sdk.post(
+                "/chat/completions",
+                body=body,
+                cast_to=httpx2.Response,
+                options={"follow_redirects": False},
+            )
+        except openai.APIStatusError as error:
+            reply = error.response
+        return Reply(reply.status_code, reply.headers, reply.content)
 
     @property
-    def _key(self) -> str:
-        """The key as last sent: where a function gives it, it may change."""
-        return self._sdk.api_key
+    def _secrets(self) -> list[str]:
+        """The key as last sent, as where a function gives it, it may change; and those
+        in headers."""
+        headers = {
+            name: value
+            for name, value in self._sdk.default_headers.items()
+            if isinstance(value, str)
+        }
+        return [Hidden(self._sdk.api_key), *secrets_in(headers)]
 
     async def close(self) -> None:
         """Nothing to let go of: the SDK client is yours."""
@@ -245,26 +285,27 @@ async def _whole(reply: aiohttp.ClientResponse) -> bytes:
     return b"".join(parts)
 
 
-def _sdk_headers(address: str, key: str, extra: Mapping[str, str]) -> dict[str, str]:
+def _sdk_headers(address: str, extra: Mapping[str, str]) -> dict[str, str]:
     """The headers that the SDK sends: its own, organization, project, and `extra`.
 
-    Those that describe this machine (X-Stainless-...) are left out.
+    Those that describe this machine (X-Stainless-...) are left out, as is the key.
     """
     import openai
 
     try:
         with openai.OpenAI(
-            api_key=key, base_url=address, default_headers=extra, max_retries=0
+            api_key=UNUSED, base_url=address, default_headers=extra, max_retries=0
         ) as sdk:
-            given: dict[str, Any] = {**sdk.auth_headers, **sdk.default_headers}
+            given: dict[str, Any] = dict(sdk.default_headers)
     except openai.OpenAIError as error:
-        said = redacted(str(error), key)
-        raise PromptlabError(f"the openai SDK refuses: {said}") from error
-    return {
-        name: value
-        for name, value in given.items()
-        if isinstance(value, str) and not name.lower().startswith("x-stainless-")
-    }
+        said = redacted(str(error), *secrets_in(extra))
+    else:
+        return {
+            name: value
+            for name, value in given.items()
+            if isinstance(value, str) and not name.lower().startswith("x-stainless-")
+        }
+    raise PromptlabError(f"the openai SDK refuses: {said}")
 
 
 def _proxy(address: str) -> str | None:
@@ -280,40 +321,35 @@ def _timeout(timeout_s: float | None) -> Failure:
     return Failure(kind="timeout", message=f"no answer {after}")
 
 
-def _broken(error: BaseException, key: str) -> Failure:
-    said = " ".join(str(error).split()) or type(error).__name__
-    return Failure(
-        kind="connection", message=f"the connection failed: {redacted(said, key)}"
-    )
+def _broken(error: BaseException, secrets: Iterable[str]) -> Failure:
+    said = redacted(_said(error), *secrets)
+    return Failure(kind="connection", message=f"the connection failed: {said}")
 
 
-def _unreachable(request: Request, error: BaseException, key: str) -> Failure:
-    said = " ".join(str(error).split()) or type(error).__name__
+def _unreachable(
+    request: Request, error: BaseException, secrets: Iterable[str]
+) -> Failure:
     return Failure(
         kind="unreachable",
-        message=f"no connection to {request.base_url}: {redacted(said, key)}; "
+        message=f"no connection to {request.base_url}: "
+        f"{redacted(_said(error), *secrets)}; "
         "is the server running, and base_url right?",
     )
 
 
-def _read(
-    status: int, headers: Mapping[str, str], body: bytes, latency_s: float, key: str
-) -> Response:
-    """The response in a reply, or the failure, without the key that was sent."""
-    try:
-        response = read_reply(status, headers, body, latency_s)
-    except CallError as error:
-        raise _without_key(error, key) from None
-    if response.request_id and key in response.request_id:
-        return replace(response, request_id=None)
-    return response
+def _odd(error: Exception, secrets: Iterable[str]) -> Failure:
+    """An error that no client should raise; a header may be wrong, for one."""
+    return Failure(kind=type(error).__name__, message=redacted(_said(error), *secrets))
 
 
-def _without_key(error: CallError, key: str) -> CallError:
-    """The same error; a server may have put the key into any part of it."""
+def _said(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _without(secrets: Sequence[str], failure: Failure) -> Failure:
+    """The same failure; a server may have put the key into any part of it."""
     parts = {
-        name: redacted(part, key) if isinstance(part, str) else part
-        for name, part in error.failure.to_plain().items()
+        name: redacted(part, *secrets) if isinstance(part, str) else part
+        for name, part in failure.to_plain().items()
     }
-    failure = replace(Failure.from_plain(parts), headers=error.failure.headers)
-    return CallError(failure)
+    return replace(Failure.from_plain(parts), headers=failure.headers)

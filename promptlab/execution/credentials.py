@@ -1,47 +1,73 @@
-"""Credentials: where API keys come from, and where they may go."""
+"""Credentials: which API key goes to a server, and where it comes from.
+
+A key belongs to a server. Looked at are, in this order, `api_key=`, the environment,
+the keyring's entry for the base URL, the `.env` file, and what was typed in.
+"""
 
 from __future__ import annotations
 
-import inspect
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from promptlab.errors import CredentialsError, SpecError
-from promptlab.spec.address import is_loopback
+from promptlab.execution import asking, keyrings
+from promptlab.execution.routes import route
+from promptlab.secret import Hidden, Secret
+from promptlab.spec.address import OFFLINE_SCHEME, canonical_url, is_local, is_loopback
 
-ApiKey = str | Callable[[], str | Awaitable[str]]
+T = TypeVar("T")
+
+KEY_NAME, URL_NAME = "OPENAI_API_KEY", "OPENAI_BASE_URL"
+"""The variables of OpenAI's key, and of the server that it is for instead."""
+
+UNUSED = "unused"
+"""What is sent as the key to a server that needs none."""
+
+TYPED = "typed in, for this session"
 
 
-class Secret:
-    """An API key, or what gives it; its text stays out of every repr and traceback."""
+class Variables(Mapping[str, str]):
+    """The environment variables, over those of a `.env` file. Keys are among them, so
+    no value is shown."""
 
-    __slots__ = ("_source",)
+    def __init__(self, environment: Mapping[str, str], file: Mapping[str, str]) -> None:
+        self._environment = {name: Hidden(v) for name, v in environment.items()}
+        self._file = {name: Hidden(value) for name, value in file.items()}
 
-    def __init__(self, source: ApiKey) -> None:
-        self._source = source
+    def parts(self) -> tuple[Variables, Variables]:
+        """Those of the environment alone, and those of the file alone."""
+        return Variables(self._environment, {}), Variables({}, self._file)
 
-    async def reveal(self) -> str:
-        """The key, asked for anew each time where it comes from a callable.
+    def secret(self, name: str) -> Secret | None:
+        """The key in a variable; None if it is not there, or blank."""
+        return Secret(self[name]) if self.get(name, "").strip() else None
 
-        Raises:
-            CredentialsError: the callable gave no text.
-        """
-        key = self._source if isinstance(self._source, str) else self._source()
-        if inspect.isawaitable(key):
-            key = await key
-        if not isinstance(key, str) or not key.strip():
-            raise CredentialsError("api_key= gave no key")
-        if not key.strip().isascii() or not key.strip().isprintable():
-            raise CredentialsError("the API key holds characters that no key has")
-        return key.strip()
+    def send_to(self, base_url: str) -> bool:
+        """Whether they name the base URL as the one for requests."""
+        try:
+            return canonical_url(self.get(URL_NAME, "")) == base_url
+        except SpecError:
+            return False
+
+    def __getitem__(self, name: str) -> Hidden:
+        known = self._environment if name in self._environment else self._file
+        return known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._file | self._environment)
+
+    def __len__(self) -> int:
+        return len(self._file | self._environment)
 
     def __repr__(self) -> str:
-        return "Secret(…)"
+        return f"Variables({len(self)} names)"
 
 
-def environment(env_file: str | Path | None = None) -> dict[str, str]:
+def environment(env_file: str | Path | None = None) -> Variables:
     """The environment variables, over those of a `.env` file; nothing is set.
 
     The file is the one given, or `.env` in the working directory if there is one.
@@ -53,39 +79,145 @@ def environment(env_file: str | Path | None = None) -> dict[str, str]:
 
     path = Path(env_file or ".env")
     if env_file is None and not path.is_file():
-        return dict(os.environ)
+        return Variables(os.environ, {})
     try:
         with path.open(encoding="utf-8") as file:
             values = dotenv_values(stream=file, interpolate=False)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise SpecError(f"env file {path} cannot be read: {reason}") from error
-    return {n: v for n, v in values.items() if v is not None} | dict(os.environ)
+        raise SpecError(f"env file {path} cannot be read: {reason}") from None
+    return Variables(
+        os.environ, {name: v for name, v in values.items() if v is not None}
+    )
 
 
-def find_key(
-    api_key: ApiKey | None,
-    variables: Mapping[str, str],
-    base_url: str,
-    name: str = "OPENAI_API_KEY",
-) -> Secret:
-    """The key for a base URL: the one given, else from the environment.
+@dataclass(frozen=True)
+class Key:
+    """The API key for a server, or why there is none."""
 
-    A server on this machine needs none.
+    base_url: str
+    secret: Secret | None
+    said: str
+    """Where it comes from; of none, what was found and what would do."""
+
+    @property
+    def found(self) -> Secret:
+        """The key; raises `CredentialsError` if there is none."""
+        if self.secret is None:
+            raise CredentialsError(self.said)
+        return self.secret
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """What there is to find keys with."""
+
+    variables: Variables
+    base_urls: Collection[str]
+    """Where requests go."""
+    api_key: Secret | Mapping[str, Secret] | None = None
+    """The key that was given, or that of each base URL."""
+    api_key_env: str | Mapping[str, str] | None = None
+    """The variable that was named, or that of each base URL."""
+
+    def check(self) -> None:
+        """Raises `SpecError` if it cannot be told whose key was given."""
+        for option in ("api_key", "api_key_env"):
+            given = getattr(self, option)
+            if isinstance(given, (Secret, str)) and len(self._elsewhere) > 1:
+                raise SpecError(
+                    f"{option}= is for one server, and requests go to "
+                    f"{' and '.join(self._elsewhere)}: give {option}="
+                    "{base_url: ...} for each"
+                )
+
+    def key(self, base_url: str) -> Key:
+        """The key for a base URL: of the first source that has one."""
+        for secret, said in self._sources(base_url):
+            if secret is not None:
+                return Key(base_url, secret, said)
+        return Key(base_url, None, said)
+
+    def _sources(self, base_url: str) -> Iterator[tuple[Secret | None, str]]:
+        """What each source has, in order; last, what there is to say if none has any.
+
+        A server on this machine needs no key, and is not looked up in the keyring,
+        which someone might have to unlock for it.
+        """
+        if base_url.startswith(OFFLINE_SCHEME):
+            yield Secret(UNUSED), "no key is needed"
+        yield _entry(self.api_key, base_url, self._is_meant(base_url)), "api_key="
+        named = _entry(self.api_key_env, base_url, self._is_meant(base_url))
+        name = named or KEY_NAME
+        environment, file = self.variables.parts()
+        where = ""
+        if named or self._is_openais(base_url) or environment.send_to(base_url):
+            where = "in the environment or in .env"
+            yield environment.secret(name), f"{name} in the environment"
+        trouble = ""
+        if not is_loopback(base_url):
+            stored, trouble = keyrings.look_up(base_url)
+            yield stored, "the keyring"
+        # A file may be part of someone else's project: the base URL in it gets the key
+        # in it, and none from elsewhere.
+        if where or file.send_to(base_url):
+            where = where or f"in the .env file, where {URL_NAME} is"
+            yield file.secret(name), f"{name} in the .env file"
+        yield asking.typed(base_url), TYPED
+        if is_loopback(base_url):
+            yield Secret(UNUSED), "no key is needed"
+        yield None, self._advice(base_url, name, where, trouble)
+
+    def _advice(self, base_url: str, name: str, where: str, trouble: str) -> str:
+        """What is said where there is no key; the variable is for that server only if
+        it is said where it belongs."""
+        ways = f"set {name} {where}"
+        if not where:
+            ways = f"{name} is sent to OpenAI alone; name another in api_key_env="
+        usual = base_url == route("", None, self.variables)
+        python = "pl.login()" if usual else f"pl.login({base_url!r})"
+        option = "" if usual else f" --base-url {base_url}"
+        return (
+            f"no API key for {base_url}: {ways}, or pass api_key=, or store one with "
+            f"{python} or `python -m promptlab login{option}`"
+            f"{f' ({trouble})' if trouble else ''}; to try without one, use the model "
+            "'offline/small'"
+        )
+
+    def _is_meant(self, base_url: str) -> bool:
+        """Whether a key that was given for no base URL is for this one: where there are
+        others, servers on this machine are not meant."""
+        return not self._elsewhere or not is_local(base_url)
+
+    def _is_openais(self, base_url: str) -> bool:
+        """Whether it is OpenAI's server; or one on this machine, and no other is there
+        that $OPENAI_API_KEY could be for."""
+        if is_loopback(base_url):
+            return not self._elsewhere
+        return f".{urlsplit(base_url).hostname}".endswith(".openai.com")
+
+    @property
+    def _elsewhere(self) -> list[str]:
+        """The base URLs on other machines, one for each of those."""
+        hosts = {urlsplit(u).netloc: u for u in self.base_urls if not is_local(u)}
+        return sorted(hosts.values())
+
+
+def asked(key: Key) -> Key:
+    """The key that is missing, if the user types it on being asked.
 
     Raises:
-        CredentialsError: there is none.
+        CredentialsError: what was typed is no key.
     """
-    if api_key is not None:
-        return Secret(api_key)
-    if found := variables.get(name, "").strip():
-        return Secret(found)
-    if is_loopback(base_url):
-        return Secret("none-needed")
-    raise CredentialsError(
-        f"no API key for {base_url}: set {name} in the environment or in .env, or pass "
-        "api_key=; to try without one, use the model 'offline/small'"
-    )
+    secret = asking.ask(key.base_url)
+    return key if secret is None else replace(key, secret=secret, said=TYPED)
+
+
+def _entry(given: T | Mapping[str, T] | None, base_url: str, meant: bool) -> T | None:
+    """What was given for a base URL."""
+    if isinstance(given, Mapping):
+        return {canonical_url(url): one for url, one in given.items()}.get(base_url)
+    return given if meant else None
 
 
 def check_transport(base_url: str, *, allow_insecure: bool) -> None:
@@ -94,9 +226,14 @@ def check_transport(base_url: str, *, allow_insecure: bool) -> None:
     Raises:
         CredentialsError: the URL is http, not on this machine, and not allowed.
     """
-    if urlsplit(base_url).scheme != "http" or is_loopback(base_url) or allow_insecure:
+    if is_safe(base_url) or allow_insecure:
         return
     raise CredentialsError(
         f"{base_url} is not encrypted: key and prompts would be readable on the way; "
         "use https, or pass allow_insecure=True for a server you trust"
     )
+
+
+def is_safe(base_url: str) -> bool:
+    """Whether nothing is sent in clear text over a network."""
+    return urlsplit(base_url).scheme != "http" or is_loopback(base_url)

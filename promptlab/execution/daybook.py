@@ -36,20 +36,18 @@ class Daybook:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / PATTERN.replace("*", secrets.token_hex(8))
-        self.lines = 0
-        """How many were appended."""
         self._size = 0
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         self._file = os.open(self.path, flags, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
-    def append(self, rows: Sequence[Sequence[Any]]) -> None:
-        """Writes lines, all or none; they outlive the process when it returns.
+    def append(self, row: Sequence[Any]) -> None:
+        """Writes a line; it outlives the process when it returns.
 
         Raises:
-            OSError: they cannot be written.
+            OSError: it cannot be written.
         """
-        content = b"".join([orjson.dumps(row) + b"\n" for row in rows])
+        content = orjson.dumps(row) + b"\n"
         try:
             if os.write(self._file, content) != len(content):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -57,7 +55,6 @@ class Daybook:
             os.ftruncate(self._file, self._size)
             raise
         self._size += len(content)
-        self.lines += len(rows)
 
     def close(self) -> None:
         """Lets go of it; where it is still there, the next who opens the ledger posts

@@ -52,6 +52,11 @@ class Handle:
         """The table so far: the trials that have an outcome."""
         return self._run.table()
 
+    @property
+    def results(self) -> Results:
+        """What came so far, as results with the status `running`; does not wait."""
+        return self._run.results()
+
     def result(self, timeout_s: float | None = None) -> Results:
         """Waits for the end and gives the results.
 

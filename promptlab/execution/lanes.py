@@ -1,20 +1,29 @@
-"""Lanes: the trials that wait for one model, and its calls that are in flight."""
+"""Lanes: the trials that wait for one model, and its calls that are in flight.
+
+A run has a gate, as many calls in flight as the user allows, and a lane for each model
+that it asks. Lanes of several runs that ask the same model with the same key lead to
+one pool, which keeps to the limits of the server.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
+from collections.abc import Iterable
 
-from promptlab.execution.limiter import Limiter
+from promptlab.execution.limiter import Limiter, Place
 from promptlab.execution.progress import duration
 
 
 class Gate:
     """Keeps the calls in flight, over all lanes, within the limit that the user set."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(
+        self, limit: int, *, rpm: float | None = None, tpm: float | None = None
+    ) -> None:
         self.limit = limit
+        self.rpm, self.tpm = rpm, tpm
+        """The user's own limits a minute, for each lane."""
         self.in_flight = 0
         self.lanes: deque[Lane] = deque()
 
@@ -26,31 +35,108 @@ class Gate:
     def admit(self) -> None:
         """Lets calls that wait start, as far as there is room and the limits allow."""
         for lane in self.lanes:
-            lane.admit()
+            lane.pool.admit()
         self.lanes.rotate(-1)  # so that no lane always comes first
 
     def close(self) -> None:
-        """Lets go of what would wake it up later."""
+        """Leaves the pools to others."""
         for lane in self.lanes:
-            lane.close()
+            lane.pool.leave(lane)
+
+
+class Pool:
+    """What one key may ask of one model at one server, for the lanes of all runs."""
+
+    def __init__(self) -> None:
+        self.limiter = Limiter(_now())
+        self.lanes: deque[Lane] = deque()
+        """Those whose run goes on; the first is the next to send a call."""
+        self.in_flight = 0
+        self.used_at = _now()
+        """When a lane last joined or left."""
+        self._alarm: asyncio.TimerHandle | None = None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the server bears one more call."""
+        return self.in_flight < int(self.limiter.window)
+
+    @property
+    def opens_at(self) -> float | None:
+        """When the limits let the next call start; None where nothing waits for it."""
+        return None if self._alarm is None else self._alarm.when()
+
+    def join(self, lane: Lane) -> None:
+        """Adds a lane. Of the users' own limits the lowest hold."""
+        self.lanes.append(lane)
+        self.used_at = _now()
+        self._set_bounds()
+
+    def leave(self, lane: Lane) -> None:
+        """Removes a lane; the others go on."""
+        self.lanes.remove(lane)
+        self.used_at = _now()
+        if self.lanes:
+            self._set_bounds()
+        self.admit()
+
+    def admit(self) -> None:
+        """Lets calls start, a call of each lane in turn, until there is no room or the
+        limits say to wait; then it comes back by itself."""
+        self._hush()
+        while self.has_room and (lane := self._next()) is not None:
+            wait_s = self.limiter.wait_s(lane.wanted, _now())
+            if wait_s > 0:
+                loop = asyncio.get_running_loop()
+                self._alarm = loop.call_later(wait_s, self.admit)
+                return
+            lane.let_in(self.limiter.take(lane.wanted, _now()))
+            self.lanes.remove(lane)
+            self.lanes.append(lane)
+
+    def _next(self) -> Lane | None:
+        return next((lane for lane in self.lanes if lane.is_ready), None)
+
+    def _hush(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _set_bounds(self) -> None:
+        gates = [lane.gate for lane in self.lanes]
+        self.limiter.widen(sum(gate.limit for gate in gates), _now())
+        self.limiter.bound(
+            min((gate.rpm for gate in gates if gate.rpm), default=None),
+            min((gate.tpm for gate in gates if gate.tpm), default=None),
+            _now(),
+        )
 
 
 class Lane:
-    """The way to one model at one server: who waits, who is in flight."""
+    """The way of a run to one model at one server: who waits, who is in flight."""
 
-    def __init__(self, model: str, gate: Gate, limiter: Limiter) -> None:
+    def __init__(
+        self, model: str, gate: Gate, pool: Pool, trials: Iterable[int] = ()
+    ) -> None:
         self.model = model
-        self.limiter = limiter
-        self.waiting: deque[int] = deque()
+        self.gate = gate
+        self.pool = pool
+        self.waiting = deque(trials)
         """The indexes of the trials that no worker has begun."""
         self.in_flight = 0
         self.answered = False
         """Whether any call has been answered."""
-        self._gate = gate
-        self._at_door: deque[tuple[int, asyncio.Future[None]]] = deque()
-        self._alarm: asyncio.TimerHandle | None = None
+        self._at_door: deque[tuple[float, asyncio.Future[Place]]] = deque()
+        self._sent = 0
+        self._tokens = 0.0
         self._retrying: list[float] = []
         gate.lanes.append(self)
+        pool.join(self)
+
+    @property
+    def limiter(self) -> Limiter:
+        """What the model bears."""
+        return self.pool.limiter
 
     @property
     def left(self) -> int:
@@ -58,54 +144,73 @@ class Lane:
         begun = self.in_flight + len(self._at_door) + len(self._retrying)
         return len(self.waiting) + begun
 
-    async def enter(self, tokens: int) -> None:
+    def least_s(self, now: float) -> float:
+        """How long the trials that are left take at least within the limits, if each
+        lane of the pool sends its share."""
+        own = self.left
+        calls = sum(min(own, lane.left) for lane in list(self.pool.lanes))
+        each = self._tokens / self._sent if self._sent else 0.0
+        unsent = max(0, calls - self.pool.in_flight)
+        return self.limiter.least_s(unsent, unsent * each, now)
+
+    async def enter(self, tokens: float) -> Place:
         """Returns when a call of so many tokens may be sent; `leave` must follow."""
-        place = asyncio.get_running_loop().create_future()
+        place: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
         self._at_door.append((tokens, place))
-        self.admit()
+        self.pool.admit()
         try:
-            await place
+            return await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
                 self.leave()  # the place came at the very moment of giving up
+            else:
+                self.pool.admit()  # others may have waited behind it
             raise
 
     def leave(self) -> None:
         """Gives the place of a call to the next."""
         self.in_flight -= 1
-        self._gate.in_flight -= 1
-        self._gate.admit()
+        self.gate.in_flight -= 1
+        self.pool.in_flight -= 1
+        self.gate.admit()
 
     async def rest(self, wait_s: float) -> None:
         """Waits before the next attempt of a call."""
-        until = time.monotonic() + wait_s
+        until = _now() + wait_s
         self._retrying.append(until)
         try:
             await asyncio.sleep(wait_s)
         finally:
             self._retrying.remove(until)
 
-    def admit(self) -> None:
-        """Lets calls start in the order they came, until there is no room or the
-        limiter says to wait; then it comes back by itself."""
-        while self._at_door and self._gate.has_room and self._has_room:
-            tokens, place = self._at_door[0]
-            if not place.done():  # else its worker has given up
-                wait_s = self.limiter.admit(tokens, time.monotonic())
-                if wait_s > 0:
-                    self._come_back(wait_s)
-                    return
-                self.in_flight += 1
-                self._gate.in_flight += 1
-                place.set_result(None)
-            self._at_door.popleft()
+    @property
+    def is_ready(self) -> bool:
+        """Whether a call waits that the user's limit lets go."""
+        while self._at_door and self._at_door[0][1].done():
+            self._at_door.popleft()  # its worker has given up
+        return bool(self._at_door) and self.gate.has_room
+
+    @property
+    def wanted(self) -> float:
+        """The tokens of the first call that waits."""
+        return self._at_door[0][0]
+
+    def let_in(self, given: Place) -> None:
+        """Lets the first call that waits start."""
+        tokens, place = self._at_door.popleft()
+        self._sent += 1
+        self._tokens += tokens
+        self.in_flight += 1
+        self.gate.in_flight += 1
+        self.pool.in_flight += 1
+        place.set_result(given)
 
     def held_back(self, now: float) -> str:
         """What holds this model's calls back, how many and for how long; empty if
         nothing does, or only single calls before their next attempt."""
-        if (alarm := self._alarm) is not None:
-            reason, held = self.limiter.reason, len(self._at_door)
-            left_s = alarm.when() - now  # both are time.monotonic()
+        opens_at, held = self.pool.opens_at, len(self._at_door)
+        if opens_at is not None and held:
+            reason, left_s = self.limiter.reason, opens_at - now
         elif self._retrying and not self.in_flight:
             reason, held = "the next attempt", len(self._retrying)
             left_s = min(self._retrying, default=now) - now  # others' threads may ask
@@ -115,20 +220,6 @@ class Lane:
         when = f", the next in {duration(left_s)}" if left_s >= 1 else ""
         return f"{reason} of {self.model} ({calls}{when})"
 
-    def close(self) -> None:
-        """Lets go of what would wake it up later."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
 
-    @property
-    def _has_room(self) -> bool:
-        return self.in_flight < int(self.limiter.window)
-
-    def _come_back(self, wait_s: float) -> None:
-        self.close()
-        self._alarm = asyncio.get_running_loop().call_later(wait_s, self._on_alarm)
-
-    def _on_alarm(self) -> None:
-        self._alarm = None
-        self.admit()
+def _now() -> float:
+    return asyncio.get_running_loop().time()

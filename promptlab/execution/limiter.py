@@ -2,12 +2,18 @@
 
 The limits are learnt from the server's replies, as `x-ratelimit-*` headers tell them,
 and from what it refuses. No clock is read here: callers say what time it is.
+
+A reply tells what the server had left when the call came to it. Since then it gained
+what flows in, and lost what was sent after that call: so the newest call that was
+replied to says best what is left now, whether our own account was too high (others use
+the key, or the server charges more than we reckon) or too low (it charges less).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 UNITS_S["d"] = 86400
@@ -17,6 +23,9 @@ FIRST_WINDOW = 16
 FIRST_SHARE = 1 / 4
 """Calls under way before anything is known of the server: so many, or this share of
 the most that the user allows."""
+
+REST_S = 60.0
+"""After such a rest, how ailing the server was says little of how it is now."""
 
 
 def parse_duration(text: str | None) -> float | None:
@@ -40,66 +49,151 @@ ROUNDING = 1e-6
 STRAY = 0.1
 """The share of refused calls up to which a server is not thought to be overloaded."""
 
+SPARE = (2, 8)
+SPARE_SHARE = 0.05
+"""What is left in a server's bucket on purpose, as others may be faster: so many calls'
+worth where the key is ours alone, and where most is used by others; at most this share
+of the bucket."""
+
+STEADY = 0.3
+"""How far one reply moves what is thought of the server's charges."""
+
+BELIEF = 0.1
+"""How much of the good news in one reply is believed: calls may overtake each other."""
+
+HEAVIEST = 4.0
+"""How much more than we reckon a server is thought to charge, at most."""
+
+
+class Mark(NamedTuple):
+    """When something was taken from a bucket, and all that was taken by then."""
+
+    at: float
+    taken: float
+
+
+class Place(NamedTuple):
+    """The place of a call that was let through: what it took of the buckets."""
+
+    requests: Mark
+    tokens: Mark
+    size: float
+    """The tokens that it was reckoned with."""
+
 
 class Bucket:
     """A token bucket: so much at once, refilled evenly; unlimited until it is known."""
 
     def __init__(self, per_minute: float | None, now: float) -> None:
-        self._own = per_minute
         self._capacity = per_minute
         self._rate = (per_minute or 0) / 60
         self._level = per_minute or 0.0
         self._at = now
+        self._taken = 0.0
+        self._times = 0
+        self._told: tuple[Mark, float] | None = None
+        """The newest call that was replied to, and what was left then."""
+        self._weight = 1.0
+        """What is charged for each unit taken; others may be charged too, so it is one
+        or more."""
+        self._charged_per_s = self._taken_per_s = 0.0
 
     def wait_s(self, amount: float, now: float) -> float:
         """The seconds until `amount` can be taken; no more than a full bucket."""
         if self._capacity is None or self._rate <= 0:
             return 0.0
-        self._refill(now)
-        missing = min(amount, self._capacity) - self._level
+        wanted = amount * self._weight + self._spare
+        missing = min(wanted, self._capacity) - self._level_at(now)
         return missing / self._rate if missing > ROUNDING else 0.0
 
-    def take(self, amount: float) -> None:
+    def least_s(self, amount: float, now: float) -> float:
+        """The seconds until so much in all, maybe more than a full bucket, can have
+        been taken."""
+        if self._capacity is None or self._rate <= 0:
+            return 0.0
+        return max(0.0, amount * self._weight - self._level_at(now)) / self._rate
+
+    def take(self, amount: float, now: float) -> Mark:
         """Takes `amount`; the wait for it must be over."""
+        self._taken += amount
+        self._times += 1
         if self._capacity is not None:
-            self._level -= min(amount, self._capacity)
+            charged = min(amount * self._weight, self._capacity)
+            self._level, self._at = self._level_at(now) - charged, now
+        return Mark(now, self._taken)
+
+    def give_back(self, amount: float) -> None:
+        """Undoes a `take` that the server refused to charge."""
+        self._level += amount * self._weight
+
+    def bound(self, per_minute: float | None, now: float) -> None:
+        """Sets the limit; what is left stays, and is a full bucket the first time."""
+        if per_minute is not None:
+            left = per_minute if self._capacity is None else self._level_at(now)
+            self._level, self._at = min(left, per_minute), now
+        self._capacity, self._rate = per_minute, (per_minute or 0) / 60
 
     def learn(
         self,
         limit: float | None,
         remaining: float | None,
         reset_s: float | None,
+        sent: Mark,
         now: float,
     ) -> None:
-        """Adopts what a reply's headers say; of a limit set by the user and the
-        server's, the lower one holds.
-
-        The level only ever falls to what the server has left: others may be using
-        the same key.
-        """
+        """Adopts what the reply to a call says of the server's bucket; `sent` is what
+        `take` gave for that call."""
         if limit is None or limit <= 0:
             return
         rate = limit / 60
         if remaining is not None and reset_s and limit > remaining:
             shown = (limit - remaining) / reset_s
             rate = shown if shown < rate / 2 else rate  # a limit per hour or per day
-        if self._own is not None:
-            limit, rate = min(limit, self._own), min(rate, self._own / 60)
-        if self._capacity is None:
-            self._level, self._at = limit, now
-        else:
-            self._refill(now)
+        ours = limit if self._capacity is None else min(limit, self._level_at(now))
         self._capacity, self._rate = limit, rate
-        self._level = min(self._level, limit if remaining is None else remaining)
+        self._level, self._at = ours, now
+        if remaining is None or (self._told and sent < self._told[0]):
+            return  # a call that was sent later has been replied to
+        self._weigh(remaining, sent, now)
+        self._told = sent, remaining
+        later = self._weight * (self._taken - sent.taken)
+        theirs = min(limit, remaining + rate * (now - sent.at) - later)
+        self._level = min(theirs, ours + BELIEF * (theirs - ours))
 
-    def _refill(self, now: float) -> None:
+    def _weigh(self, remaining: float, sent: Mark, now: float) -> None:
+        """Compares what the server charged with what was taken, from the call that was
+        last replied to up to this one."""
+        if self._told is None or self._capacity is None:
+            return
+        before, left = self._told
+        passed_s = sent.at - before.at
+        most = left + self._rate * passed_s
+        if passed_s <= 0 or most > (1 - SPARE_SHARE) * self._capacity:
+            return  # a full bucket gains nothing, so nothing can be told from it
+        step = STEADY * min(1.0, passed_s / max(now - sent.at, ROUNDING))
+        charged, taken = most - remaining, sent.taken - before.taken
+        self._charged_per_s += step * (charged / passed_s - self._charged_per_s)
+        self._taken_per_s += step * (taken / passed_s - self._taken_per_s)
+        if self._taken_per_s > 0:
+            weight = self._charged_per_s / self._taken_per_s
+            self._weight = min(HEAVIEST, max(1.0, weight))
+
+    @property
+    def _spare(self) -> float:
+        """What is to stay in a server's bucket when a call has been let through."""
+        if self._told is None or self._capacity is None:
+            return 0.0
+        alone, crowded = SPARE
+        calls = alone + (crowded - alone) * min(1.0, self._weight - 1)
+        return min(calls * self._taken / self._times, SPARE_SHARE * self._capacity)
+
+    def _level_at(self, now: float) -> float:
         gained = max(0.0, now - self._at) * self._rate
-        self._level = min(self._capacity or 0.0, self._level + gained)
-        self._at = max(self._at, now)
+        return min(self._capacity or 0.0, self._level + gained)
 
 
 class Limiter:
-    """What one model at one server bears.
+    """What one model at one server bears, and what the user wants of it.
 
     The window, how many calls may be under way, starts small, grows by one with each
     answer until more than stray calls are refused, then by one for each windowful; a
@@ -108,69 +202,107 @@ class Limiter:
     Center TCP", SIGCOMM 2010, with the share of one window as the estimate).
     """
 
-    def __init__(
-        self,
-        ceiling: int,
-        now: float,
-        requests_per_minute: float | None = None,
-        tokens_per_minute: float | None = None,
-    ) -> None:
-        self.ceiling = ceiling
-        self.window: float = min(ceiling, max(FIRST_WINDOW, ceiling * FIRST_SHARE))
+    def __init__(self, now: float) -> None:
+        self.window = 1.0
         self.reason = ""
         """Why the last caller that had to wait had to."""
-        self._requests = Bucket(requests_per_minute, now)
-        self._tokens = Bucket(tokens_per_minute, now)
+        self._ceiling = 1
+        self._own_requests, self._own_tokens = Bucket(None, now), Bucket(None, now)
+        self._requests, self._tokens = Bucket(None, now), Bucket(None, now)
         self._project_tokens = Bucket(None, now)
         self._paused_until = now
         self._pause_reason = ""
         self._slow_start = True
         self._seen = self._refused = 0
+        self._heard_at = now
 
-    def admit(self, tokens: int, now: float) -> float:
-        """Lets one call of so many tokens start now, and gives 0; or gives the seconds
-        to wait before asking again, and `reason` says what for."""
+    def widen(self, ceiling: int, now: float) -> None:
+        """Sets how many calls may be under way, whatever the server bears."""
+        self._ceiling = ceiling
+        self._slow_start |= now - self._heard_at > REST_S
+        if self._slow_start:
+            first = min(ceiling, max(FIRST_WINDOW, ceiling * FIRST_SHARE))
+            self.window = max(self.window, float(first))
+
+    def bound(self, rpm: float | None, tpm: float | None, now: float) -> None:
+        """Sets the user's own limits; those of the server hold as well."""
+        self._own_requests.bound(rpm, now)
+        self._own_tokens.bound(tpm, now)
+
+    def wait_s(self, tokens: float, now: float) -> float:
+        """The seconds until one call of so many tokens may start: 0 for now; else
+        `reason` says what is waited for."""
         waits = {
-            "requests per minute": self._requests.wait_s(1, now),
-            "tokens per minute": max(
-                self._tokens.wait_s(tokens, now),
-                self._project_tokens.wait_s(tokens, now),
-            ),
+            "requests per minute": max(b.wait_s(1, now) for b in self._by_request),
+            "tokens per minute": max(b.wait_s(tokens, now) for b in self._by_token),
             self._pause_reason: self._paused_until - now,
         }
         self.reason, wait_s = max(waits.items(), key=lambda item: item[1])
-        if wait_s > 0:
-            return wait_s
-        self._requests.take(1)
-        self._tokens.take(tokens)
-        self._project_tokens.take(tokens)
-        return 0.0
+        return max(0.0, wait_s)
+
+    def take(self, tokens: float, now: float) -> Place:
+        """Notes that a call of so many tokens starts; the wait for it must be over."""
+        requests = [bucket.take(1, now) for bucket in self._by_request]
+        marks = [bucket.take(tokens, now) for bucket in self._by_token]
+        return Place(requests[0], marks[0], tokens)
+
+    def least_s(self, calls: float, tokens: float, now: float) -> float:
+        """The seconds until so many calls, of so many tokens in all, can have been let
+        through."""
+        return max(
+            self._own_requests.least_s(calls, now),
+            self._own_tokens.least_s(tokens, now),
+            self.servers_least_s(calls, tokens, now),
+        )
+
+    def servers_least_s(self, calls: float, tokens: float, now: float) -> float:
+        """As `least_s`, without the user's own limits."""
+        return max(
+            0.0,
+            self._requests.least_s(calls, now),
+            self._tokens.least_s(tokens, now),
+            self._project_tokens.least_s(tokens, now),
+            self._paused_until - now,
+        )
 
     def pause(self, wait_s: float, reason: str, now: float) -> None:
         """Lets no further call start for so many seconds."""
         if now + wait_s > self._paused_until:
             self._paused_until, self._pause_reason = now + wait_s, reason
 
-    def learn(self, headers: Mapping[str, str], now: float) -> None:
-        """Adopts the limits in a reply's headers."""
-        if "x-ratelimit-limit-requests" in headers:
-            self._learn(self._requests, "requests", headers, now)
-        if "x-ratelimit-limit-tokens" in headers:
-            self._learn(self._tokens, "tokens", headers, now)
-        if "x-ratelimit-limit-project-tokens" in headers:
-            self._learn(self._project_tokens, "project-tokens", headers, now)
+    def give_back(self, place: Place) -> None:
+        """Notes that the server refused a call for the rate, so that it charged none of
+        it; what it says of its buckets is to be learnt afterwards."""
+        self._requests.give_back(1)
+        self._tokens.give_back(place.size)
+        self._project_tokens.give_back(place.size)
 
-    def answered(self) -> None:
+    def learn(self, headers: Mapping[str, str], place: Place, now: float) -> None:
+        """Adopts the limits in the headers of the reply to a call."""
+        for what, bucket, mark in (
+            ("requests", self._requests, place.requests),
+            ("tokens", self._tokens, place.tokens),
+            ("project-tokens", self._project_tokens, place.tokens),
+        ):
+            if f"x-ratelimit-limit-{what}" in headers:
+                limit, remaining, reset_s = (
+                    parse_duration(headers.get(f"x-ratelimit-{name}-{what}"))
+                    for name in ("limit", "remaining", "reset")
+                )
+                bucket.learn(limit, remaining, reset_s, mark, now)
+
+    def answered(self, now: float) -> None:
         """Notes that a call was answered."""
-        self._note(refused=False)
+        self._note(now, refused=False)
         grown = self.window + (1 if self._slow_start else 1 / self.window)
-        self.window = min(float(self.ceiling), grown)
+        self.window = max(self.window, min(float(self._ceiling), grown))
 
-    def refused(self) -> None:
+    def refused(self, now: float) -> None:
         """Notes that a call was refused for the rate, or that the server is ailing."""
-        self._note(refused=True)
+        self._note(now, refused=True)
 
-    def _note(self, *, refused: bool) -> None:
+    def _note(self, now: float, *, refused: bool) -> None:
+        self._heard_at = now
         self._seen += 1
         self._refused += refused
         if self._seen < self.window:
@@ -180,13 +312,10 @@ class Limiter:
         self.window = max(1.0, self.window * (1 - share / 2))
         self._seen = self._refused = 0
 
-    @staticmethod
-    def _learn(
-        bucket: Bucket, what: str, headers: Mapping[str, str], now: float
-    ) -> None:
-        bucket.learn(
-            parse_duration(headers.get(f"x-ratelimit-limit-{what}")),
-            parse_duration(headers.get(f"x-ratelimit-remaining-{what}")),
-            parse_duration(headers.get(f"x-ratelimit-reset-{what}")),
-            now,
-        )
+    @property
+    def _by_request(self) -> tuple[Bucket, ...]:
+        return self._own_requests, self._requests
+
+    @property
+    def _by_token(self) -> tuple[Bucket, ...]:
+        return self._own_tokens, self._tokens, self._project_tokens

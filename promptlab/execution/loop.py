@@ -12,6 +12,8 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from promptlab.execution.pools import Pools
+
 T = TypeVar("T")
 
 
@@ -22,6 +24,8 @@ class BackgroundLoop:
         self.loop = asyncio.new_event_loop()
         self.flights: dict[tuple[str, str], asyncio.Future[Any]] = {}
         """By cache folder and key, the calls that others who ask the same wait for."""
+        self.pools = Pools()
+        """What was learnt of each server's limits."""
         self._thread = threading.Thread(
             target=self.loop.run_forever, name="promptlab-loop", daemon=True
         )
@@ -59,6 +63,11 @@ def _pass_on(done: Future[T], outcome: Future[T]) -> None:
 
 _started: list[BackgroundLoop] = []
 _starting = threading.Lock()
+
+
+def running_loop() -> BackgroundLoop | None:
+    """The process's loop; None if there was no call yet that needed one."""
+    return _started[-1] if _started and _started[-1].alive else None
 
 
 def background_loop() -> BackgroundLoop:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 import math
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from promptlab.execution.cache import OUTPUT_TOKENS, open_cache
+from promptlab.execution.cache import open_cache
+from promptlab.execution.limiter import Limiter
+from promptlab.execution.loop import running_loop
+from promptlab.execution.outlay import Outlay
+from promptlab.execution.progress import duration
 from promptlab.execution.settings import Settings
 from promptlab.execution.survey import Finding, Standing, survey
 from promptlab.money.amounts import dollars, thousands
-from promptlab.money.estimate import ZERO, Estimate, Range
-from promptlab.money.tokens import message_tokens
-from promptlab.spec.address import is_local
+from promptlab.money.estimate import Range
+from promptlab.secret import sealed
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.markup import card, escaped, facts, quiet
 
@@ -38,9 +41,16 @@ class Plan:
     output_tokens: Range
     """What they would be answered with: at most max_tokens, infinite without it."""
     cost_usd: Range
-    """What they would cost at list price; NaN where a price is not known."""
+    """What they would cost at list price; NaN where a price is not known. Calls on
+    this machine that have none are left out, where there are others."""
+    least_s: float = 0.0
+    """How long it would take at least within the user's limits and those that servers
+    told before, in seconds; 0 where no limit is known."""
     unpriced: tuple[str, ...] = ()
     """The models elsewhere that are to be called, and whose price is not known."""
+    counting: Mapping[str, str] = field(default_factory=dict)
+    """How the tokens sent to each model that is to be called were counted, and how far
+    off that may be."""
 
     @cached_property
     def counts(self) -> Counter[str]:
@@ -91,7 +101,9 @@ class Plan:
             f"{trials:,} trial{'' if trials == 1 else 's'}: "
             f"{counts['cached']:,} cached, {counts['new']:,} new, "
             f"{counts['duplicate']:,} duplicates; "
-            f"{_calls(self.calls)} to make" + (f", for {self.cost}" * self._costs)
+            f"{in_calls(self.calls)} to make"
+            + (f", for {self.cost}" * self._costs)
+            + (f", in {self.time}" if self.time else "")
         )
 
     @property
@@ -105,16 +117,23 @@ class Plan:
         return f"{inward} in, at most {thousands(written.high)} out"
 
     @property
+    def counted(self) -> str:
+        """How the tokens to be sent were counted, in words."""
+        ways = dict.fromkeys(self.counting.values())
+        if len(ways) == 1:
+            return next(iter(ways))
+        return "; ".join(f"of {model} {way}" for model, way in self.counting.items())
+
+    @property
     def cost(self) -> str:
         """About what the calls cost, in words."""
-        low, high = self.cost_usd
-        if low != low:
-            if not self.unpriced:
-                return "nothing: the models are on this machine"
-            return f"not known: {', '.join(self.unpriced)} without a list price"
-        if math.isinf(high):
-            return f"{dollars(low)} or more: max_tokens would bound it"
-        return f"{dollars(low)} to {dollars(high)}" if high else dollars(0)
+        return cost_in_words(self.cost_usd, self.unpriced)
+
+    @property
+    def time(self) -> str:
+        """How long the limits make it take at least, in words; empty where they do
+        not."""
+        return f"{duration(self.least_s)} or more" if self.least_s >= 1 else ""
 
     @property
     def _costs(self) -> bool:
@@ -129,47 +148,63 @@ def plan(experiment: Experiment, **options: Any) -> Plan:
         SpecError: an option is wrong, or a prompt fails on some case.
         CacheError: the cache cannot be read.
     """
-    settings = Settings.of(options)
+    settings = Settings.of(sealed(options))
+    return planned(experiment, settings, surveyed(experiment, settings))
+
+
+def surveyed(experiment: Experiment, settings: Settings) -> Iterator[list[Finding]]:
+    """How every trial stands before a run with these settings."""
     reads = settings.use_cache and not settings.refresh
     cache = open_cache(settings.cache) if reads else None
+    return survey(settings.requests(experiment), cache)
+
+
+def planned(
+    experiment: Experiment, settings: Settings, findings: Iterable[list[Finding]]
+) -> Plan:
+    """What a run would do that finds the trials so."""
     standings = bytearray()
-    estimates = [
-        Estimate(most_output(question.parameters)) for question in experiment.questions
-    ]
-    for group in survey(settings.requests(experiment), cache):
+    outlay = Outlay(experiment, settings)
+    for group in findings:
         standings.extend(finding.standing for finding in group)
-        if not settings.offline:
-            for finding in group:
-                if finding.asks:
-                    place = finding.trial // experiment.repeats % len(estimates)
-                    _add_calls(estimates[place], finding)
-    pricing = settings.pricing(experiment)
-    terms = [pricing.terms_now(place) for place in range(len(estimates))]
-    priced = [pricing.prices.price(of) for of in terms]
-    unpriced = [
-        of.model
-        for of, price, estimate in zip(terms, priced, estimates, strict=True)
-        if estimate.calls and price is None and not is_local(of.base_url)
-    ]
+        for finding in group:
+            if finding.standing is Standing.CACHED:
+                outlay.learn(finding)
+            elif finding.owns and not settings.offline:
+                outlay.add(finding)
     return Plan(
         experiment,
         bytes(standings),
-        calls=sum(estimate.calls for estimate in estimates),
-        input_tokens=_sum(estimate.input_tokens for estimate in estimates),
-        output_tokens=_sum(estimate.output_tokens for estimate in estimates),
-        cost_usd=_sum(
-            estimate.cost_usd(price)
-            for price, estimate in zip(priced, estimates, strict=True)
-        ),
-        unpriced=tuple(dict.fromkeys(unpriced)),
+        calls=outlay.calls,
+        input_tokens=outlay.input_tokens,
+        output_tokens=outlay.output_tokens,
+        cost_usd=outlay.cost_usd,
+        unpriced=outlay.unpriced,
+        counting=outlay.counting,
+        least_s=_least_s(settings, outlay),
     )
+
+
+def cost_in_words(cost_usd: Range, unpriced: Sequence[str]) -> str:
+    """What calls cost, at least and at most, or why that is not known."""
+    low, high = cost_usd
+    if low != low:
+        if not unpriced:
+            return "nothing: the models are on this machine"
+        return f"not known: {', '.join(unpriced)} without a list price"
+    if math.isinf(high):
+        return f"{dollars(low)} or more: max_tokens would bound it"
+    return f"{dollars(low)} to {dollars(high)}" if high else dollars(0)
 
 
 def plan_html(plan: Plan) -> str:
     """The counts, the models that are asked, tokens and dollars."""
     rows = [("trials", _standings(plan)), ("calls", _asked(plan))]
     if plan.calls:
-        rows += [("tokens", escaped(plan.tokens)), ("cost", escaped(plan.cost))]
+        tokens = f"{escaped(plan.tokens)} {quiet(f'({escaped(plan.counted)})')}"
+        rows += [("tokens", tokens), ("cost", escaped(plan.cost))]
+        if plan.time:
+            rows.append(("time", f"{plan.time} {quiet('by the rate limits')}"))
     title = f"Plan of {escaped(plan.experiment.name)}"
     return card(title, escaped(plan.experiment.size), facts(rows))
 
@@ -210,26 +245,20 @@ def _asked(plan: Plan) -> str:
     return f"{plan.calls:,} {quiet('to ' + ', '.join(asked))}"
 
 
-def _calls(number: int) -> str:
+def in_calls(number: int) -> str:
+    """So many calls, in words."""
     return "1 call" if number == 1 else f"{number:,} calls"
 
 
-def most_output(parameters: Mapping[str, Any]) -> float:
-    """The most tokens that an answer may have; infinite where nothing bounds it."""
-    cap = parameters.get("max_tokens") or parameters.get("max_completion_tokens")
-    return float(cap or math.inf)
-
-
-def _add_calls(estimate: Estimate, finding: Finding) -> None:
-    said = [
-        message_tokens([message["content"] for message in turn])
-        for turn in finding.turns
-    ]
-    replies = [head[OUTPUT_TOKENS] for head in finding.heads]
-    replies += [None] * (len(said) - len(replies))
-    for turn in finding.asks:
-        estimate.add(said[: turn + 1], replies[:turn])
-
-
-def _sum(ranges: Iterable[Range]) -> Range:
-    return functools.reduce(lambda total, more: total.plus(*more), ranges, ZERO)
+def _least_s(settings: Settings, outlay: Outlay) -> float:
+    """How long the calls take at least, each model within its limits."""
+    now = time.monotonic()
+    own = Limiter(now)
+    own.bound(settings.rpm, settings.tpm, now)
+    waits = [0.0]
+    loop = running_loop()
+    for served, load in outlay.loads.items():
+        waits.append(own.least_s(*load, now))
+        pool = loop.pools.known(*served) if loop is not None else None
+        waits.append(pool.limiter.servers_least_s(*load, now) if pool else 0.0)
+    return max(waits)

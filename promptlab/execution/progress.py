@@ -239,23 +239,19 @@ class Notebook(AbstractContextManager["Notebook"]):
             self._bar.update(bundle, raw=True)
 
     def _show_button(self) -> None:
-        if self._stop is None:
-            return
-        try:
-            from ipywidgets import Button
-        except ImportError:
-            return
         from IPython.display import display
 
-        stop = self._stop
-        button = Button(description="Stop", icon="stop", tooltip="End the run early")
+        if self._stop is not None:
+            with suppress(ImportError):
+                button = self._stop_button(self._stop)
+                self._button = display(button, display_id=True)
 
-        def on_click(button: Any) -> None:
-            button.disabled, button.description = True, "Stopping …"
-            stop()
+    @staticmethod
+    def _stop_button(stop: Callable[[], None]) -> Any:
+        """The button, a widget."""
+        from promptlab.notebook.stop import stop_button
 
-        button.on_click(on_click)
-        self._button = display(button, display_id=True)
+        return stop_button(stop)
 
 
 def progress_html(progress: Progress) -> str:

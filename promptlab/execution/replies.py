@@ -7,14 +7,15 @@ import json
 import math
 import re
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import orjson
 
 from promptlab.errors import CallError
 from promptlab.money.usage import Usage
 from promptlab.results.record import Failure, Response
+from promptlab.secret import Hidden
 
 SECRET = re.compile(r"\b(?:sk|gsk|xai|pplx|hf)[-_][A-Za-z0-9_*.\-]{8,}|Bearer\s+\S+")
 """What looks like an API key, as servers repeat it in their refusals."""
@@ -29,11 +30,58 @@ SHORTEST_SECRET = 8
 """Characters; what is shorter is no key but a placeholder, such as `ollama`, and a word
 that a message may need."""
 
+SHORTEST_IN_ANSWERS = 16
+"""Characters of a key that is looked for in answers."""
+
+SECRET_HEADER = re.compile("auth|cookie|key|passw|secret|token", re.IGNORECASE)
+"""What names of headers hold whose values are keys."""
+
+REDACTED = "[key]"
+
 LONGEST_NAME = 200
 """Characters of a code, a type or a model's name that are read."""
 
 LONGEST_SAYING = 2_000
 """Bytes of a refusal that is not JSON which are read."""
+
+
+class Reply(NamedTuple):
+    """What a server sent."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def without(self, secrets: Iterable[str]) -> Reply:
+        """The same reply, without the keys that it was asked with, should the server
+        repeat them: an answer is kept on disk, and shown.
+
+        They are looked for as they are, and in an answer only if they are long: what
+        is short may be a placeholder, such as `not-needed`, and a word of the answer.
+        """
+        shortest = SHORTEST_SECRET if self.status >= 300 else SHORTEST_IN_ANSWERS
+        headers, body = self.headers, self.body
+        for secret in secrets:
+            if len(secret) >= shortest:
+                for form in {secret, secret.replace("/", r"\/")}:
+                    body = body.replace(form.encode(), REDACTED.encode())
+            if len(secret) >= SHORTEST_SECRET and any(
+                secret in value for value in headers.values()
+            ):
+                headers = {
+                    name.lower(): value.replace(secret, REDACTED)
+                    for name, value in headers.items()
+                }
+        return Reply(self.status, headers, body)
+
+
+def secrets_in(headers: Mapping[str, str]) -> list[str]:
+    """The values of headers that are there to authenticate."""
+    return [
+        Hidden(value.split()[-1])  # without `Bearer`
+        for name, value in headers.items()
+        if SECRET_HEADER.search(name) and value.strip()
+    ]
 
 
 def read_reply(
@@ -69,9 +117,9 @@ def redacted(text: str, *secrets: str) -> str:
     """The text without API keys: those given, and whatever looks like one."""
     for secret in secrets:
         if len(secret) >= SHORTEST_SECRET:
-            text = text.replace(secret, "[key]")
-    text = USER_INFO.sub("[key]@", SURROGATE.sub("\ufffd", text))
-    return SECRET.sub("[key]", text)
+            text = text.replace(secret, REDACTED)
+    text = USER_INFO.sub(f"{REDACTED}@", SURROGATE.sub("\ufffd", text))
+    return SECRET.sub(REDACTED, text)
 
 
 def _document(body: bytes, headers: Mapping[str, str]) -> tuple[dict[str, Any], bytes]:

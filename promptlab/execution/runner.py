@@ -19,14 +19,15 @@ from promptlab.errors import (
     PromptlabWarning,
 )
 from promptlab.execution.account import Account
+from promptlab.execution.asking import can_ask
 from promptlab.execution.cache import ResponseCache, open_cache
 from promptlab.execution.caller import Caller, RunEnded
 from promptlab.execution.client import Client
 from promptlab.execution.commits import Head
+from promptlab.execution.credentials import Key, asked
 from promptlab.execution.handle import Handle, check_may_wait
 from promptlab.execution.lanes import Gate, Lane
 from promptlab.execution.ledger import Hits, Ledger, opened_ledger
-from promptlab.execution.limiter import Limiter
 from promptlab.execution.loop import background_loop
 from promptlab.execution.progress import Display, Progress, display_for
 from promptlab.execution.records import RunRecord
@@ -40,6 +41,7 @@ from promptlab.results.costs import cache_savings
 from promptlab.results.record import Failure
 from promptlab.results.results import Results, Status
 from promptlab.results.table import build_table
+from promptlab.secret import sealed
 from promptlab.spec.experiment import Experiment, Question, Trial
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ def run(
         CacheError: the cache cannot be used.
     """
     check_may_wait()
-    handle = _started(Run(experiment, Settings.of(options), wanted))
+    handle = _started(Run(experiment, Settings.of(sealed(options)), wanted))
     interrupts = 0
     while True:
         try:
@@ -99,7 +101,7 @@ async def arun(
     When it is cancelled the run ends, its answers are kept, and the cancellation goes
     on to the caller.
     """
-    handle = _started(Run(experiment, Settings.of(options), wanted))
+    handle = _started(Run(experiment, Settings.of(sealed(options)), wanted))
     finished = asyncio.wrap_future(handle.future)
     try:
         # The stop button of a notebook is noticed only when the loop wakes up.
@@ -125,10 +127,14 @@ def start(
     Raises:
         SpecError: an option is wrong.
     """
-    return _started(Run(experiment, Settings.of(options), wanted, stoppable=True))
+    settings = Settings.of(sealed(options))
+    return _started(Run(experiment, settings, wanted, stoppable=True))
 
 
 def _started(run: Run) -> Handle:
+    """The run, under way; its keys are found in the thread of the caller, as a keyring
+    or a question may have to wait for the user."""
+    run.find_keys()
     return Handle(run, background_loop().submit(run.execute()))
 
 
@@ -151,9 +157,11 @@ class Run:
         self._requests = settings.requests(experiment)
         self._answers = Answers(len(experiment))
         self._pricing = settings.pricing(experiment)
+        self._keys: dict[str, Key] = {}
         self._followers: dict[int, array[int]] = {}
-        self._gate = Gate(settings.max_concurrency)
-        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._gate = Gate(settings.max_concurrency, rpm=settings.rpm, tpm=settings.tpm)
+        self._waiting: dict[tuple[str, str], deque[int]] = {}
+        self._lanes: list[Lane] = []
         self._cache: ResponseCache | None = None
         self._account: Account | None = None
         self._caller: Caller | None = None
@@ -167,6 +175,15 @@ class Run:
         self._elapsed_s: float | None = None
         self._started = time.monotonic()
         self._recent: deque[tuple[float, int]] = deque([(self._started, 0)], maxlen=50)
+
+    def find_keys(self) -> None:
+        """Finds the keys of the servers that may be called. In a notebook, the user is
+        asked for those that are missing, if a call is to be made."""
+        self._keys = self._settings.keys(self._requests)
+        lacking = {url for url, key in self._keys.items() if key.secret is None}
+        if lacking and can_ask():
+            for base_url in self._called(lacking):
+                self._keys[base_url] = asked(self._keys[base_url])
 
     async def execute(self) -> Results:
         """Runs to the end; gives the results of what was answered or failed."""
@@ -206,12 +223,24 @@ class Run:
         """The table of the trials that have an outcome by now."""
         return build_table(self._pricing, self._answers)
 
+    def results(self, run: str | None = None) -> Results:
+        """What has an outcome by now; `run` is the name of its record."""
+        over = self._elapsed_s is not None
+        return Results(
+            self._experiment,
+            self._answers,
+            pricing=self._pricing,
+            status=self._status if over else "running",
+            reason=self._reason,
+            calls=self._calls,
+            elapsed_s=self._elapsed_s or time.monotonic() - self._started,
+            run=run,
+        )
+
     def progress(self) -> Progress:
         """How far the run is."""
         now = time.monotonic()
         speed = self._calls_per_s(now)
-        lanes = list(self._lanes.values())
-        left = sum(lane.left for lane in lanes)
         account = self._account
         return Progress(
             name=self._experiment.name,
@@ -226,8 +255,10 @@ class Run:
             in_flight=self._gate.in_flight,
             elapsed_s=self._elapsed_s or now - self._started,
             calls_per_s=speed,
-            left_s=left / speed if speed > 0 else None,
-            waiting="; ".join(filter(None, (lane.held_back(now) for lane in lanes))),
+            left_s=self._left_s(now, speed),
+            waiting="; ".join(
+                filter(None, (lane.held_back(now) for lane in self._lanes))
+            ),
             state=self._state,
             reason=self._reason,
         )
@@ -245,9 +276,9 @@ class Run:
     async def _asked(self, ledger: Ledger) -> Results:
         """Asks what is missing, and enters in the ledger what was taken and saved."""
         client = None
-        if any(lane.waiting for lane in self._lanes.values()):
+        if self._waiting:
             self._check_bounded(ledger)
-            client = self._settings.opened_client(self._requests)
+            client = self._settings.opened_client(self._requests, self._keys)
         record = self._begin_record()
         run = record.name if record else None
         if client is not None:
@@ -260,16 +291,7 @@ class Run:
         self._elapsed_s = time.monotonic() - self._started
         self._state = self._status
         answered, cached = self._answers.answered, self._answers.cached
-        results = Results(
-            self._experiment,
-            self._answers,
-            pricing=self._pricing,
-            status=self._status,
-            reason=self._reason,
-            calls=self._calls,
-            elapsed_s=self._elapsed_s,
-            run=run,
-        )
+        results = self.results(run)
         try:
             ledger.enter_hits(self._hits(results))
         except CacheError as error:  # nothing was paid for them
@@ -285,7 +307,7 @@ class Run:
         if not any(of.any for of in limits):
             return
         each, questions = self._experiment.repeats, self._experiment.questions
-        waiting = (i for lane in self._lanes.values() for i in lane.waiting)
+        waiting = (index for line in self._waiting.values() for index in line)
         for place in {index // each % len(questions) for index in waiting}:
             terms = self._pricing.terms_now(place)
             price = self._pricing.prices.price(terms)
@@ -343,23 +365,27 @@ class Run:
         elif self._wants(index):
             self._line_up(index)
 
+    def _called(self, base_urls: set[str]) -> set[str]:
+        """Those of the base URLs that a trial is to be asked at."""
+        settings = self._settings
+        reads = settings.use_cache and not settings.refresh
+        cache = open_cache(settings.cache) if reads else None
+        called = set()
+        for group in survey(self._requests, cache):
+            for finding in group:
+                cached = finding.standing is Standing.CACHED
+                if not cached and self._wants(finding.trial):
+                    called.add(self._requests.destination(finding.trial)[0])
+            if base_urls <= called:
+                break
+        return base_urls & called
+
     def _wants(self, index: int) -> bool:
         return self._wanted is None or index in self._wanted
 
     def _line_up(self, index: int) -> None:
-        self._lane(self._requests.destination(index)).waiting.append(index)
-
-    def _lane(self, destination: tuple[str, str]) -> Lane:
-        if destination not in self._lanes:
-            settings = self._settings
-            limiter = Limiter(
-                settings.max_concurrency,
-                time.monotonic(),
-                settings.requests_per_minute,
-                settings.tokens_per_minute,
-            )
-            self._lanes[destination] = Lane(destination[1], self._gate, limiter)
-        return self._lanes[destination]
+        destination = self._requests.destination(index)
+        self._waiting.setdefault(destination, deque()).append(index)
 
     async def _ask(self, client: Client, ledger: Ledger, run: str | None) -> None:
         """Asks what is lined up, until all has an outcome or the run is ended."""
@@ -375,10 +401,16 @@ class Run:
             name,
             stop=lambda reason: self.end("stopped", reason),
         )
+        pools = background_loop().pools
+        self._lanes = [
+            Lane(model, self._gate, pools.of(client, base_url, model), trials)
+            for (base_url, model), trials in self._waiting.items()
+        ]
+        self._waiting.clear()
         self._state = "running"
         workers = [
             asyncio.create_task(self._work(lane, caller))
-            for lane in self._lanes.values()
+            for lane in self._lanes
             for _ in range(min(len(lane.waiting), settings.max_concurrency))
         ]
         try:
@@ -499,6 +531,13 @@ class Run:
             return self._calls / self._elapsed_s
         since, calls = self._recent[0]
         return (self._calls - calls) / (now - since) if now > since else 0.0
+
+    def _left_s(self, now: float, speed: float) -> float | None:
+        """About how long the rest takes, at this speed and within the limits."""
+        least_s = max((lane.least_s(now) for lane in self._lanes), default=0.0)
+        if speed > 0:
+            return max(sum(lane.left for lane in self._lanes) / speed, least_s)
+        return least_s or None
 
     @property
     def _calls(self) -> int:

@@ -14,10 +14,12 @@ from promptlab.errors import SpecError, did_you_mean
 from promptlab.execution.cache import ResponseCache
 from promptlab.execution.client import Client, OpenAIClient
 from promptlab.execution.credentials import (
-    ApiKey,
+    Credentials,
+    Key,
+    Variables,
     check_transport,
     environment,
-    find_key,
+    is_safe,
 )
 from promptlab.execution.progress import Progress
 from promptlab.execution.routes import route
@@ -25,7 +27,8 @@ from promptlab.money.budget import Limits
 from promptlab.money.price_file import PricesOption, prices_in_force
 from promptlab.money.prices import Prices
 from promptlab.results.costs import Pricing
-from promptlab.spec.address import OFFLINE_SCHEME, canonical_url
+from promptlab.secret import Secret, sealed
+from promptlab.spec.address import canonical_url
 from promptlab.spec.experiment import Experiment, Requests
 
 ACCOUNT = {
@@ -45,10 +48,13 @@ class Settings:
     base_url: str | None = None
     """Where to send requests; else $OPENAI_BASE_URL, else OpenAI. Models whose names
     begin with `offline/` are answered in the process unless it is given."""
-    api_key: ApiKey | None = field(default=None, repr=False)
-    """The key, or a function that gives it (it may be async); else the environment."""
-    api_key_env: str = "OPENAI_API_KEY"
-    """The environment variable that holds the key."""
+    api_key: Secret | Mapping[str, Secret] | None = field(default=None, repr=False)
+    """The key, or a function that gives it (it may be async); else the environment, the
+    keyring, the `.env` file. A grid of several servers: `{base_url: key}`."""
+    api_key_env: str | Mapping[str, str] | None = None
+    """The environment variable that holds the key, or `{base_url: variable}`. Else it
+    is OPENAI_API_KEY, which is sent to OpenAI, to $OPENAI_BASE_URL or to a server on
+    this machine, and to no other."""
     env_file: str | Path | None = None
     """A file of environment variables; else `.env`, where there is one."""
     headers: Mapping[str, str] | None = field(default=None, repr=False)
@@ -60,10 +66,11 @@ class Settings:
 
     max_concurrency: int = 32
     """The most calls in flight at once. The runner starts with fewer and adapts."""
-    requests_per_minute: float | None = None
-    """An own limit for each model; the server's headers are obeyed as well."""
-    tokens_per_minute: float | None = None
-    """An own limit for each model; the server's headers are obeyed as well."""
+    rpm: float | None = None
+    """Requests per minute: an own limit for each model, beside the server's."""
+    tpm: float | None = None
+    """Tokens per minute: an own limit for each model, beside the server's. A call
+    counts with what it sends and may be answered, as servers charge it."""
     timeout_s: float = 600.0
     """How long one call may take."""
     max_attempts: int = 6
@@ -99,7 +106,7 @@ class Settings:
     def __post_init__(self) -> None:
         _positive(self, "max_concurrency", "max_attempts", whole=True)
         _positive(self, "timeout_s")
-        _positive(self, "requests_per_minute", "tokens_per_minute", optional=True)
+        _positive(self, "rpm", "tpm", optional=True)
         _positive(self, "budget_usd", "budget_tokens", optional=True, zero=True)
         if self.max_wait_s < 0:
             raise SpecError(f"max_wait_s is a number from 0, not {self.max_wait_s!r}")
@@ -108,6 +115,10 @@ class Settings:
                 "offline=True answers from the cache alone; it goes with neither "
                 "refresh=True nor use_cache=False"
             )
+        given = self.api_key
+        for secret in given.values() if isinstance(given, Mapping) else [given]:
+            if secret is not None:
+                secret.check()
         if self.client is not None and self.base_url is not None:
             raise SpecError("base_url= and client= exclude each other")
 
@@ -121,10 +132,10 @@ class Settings:
                     f"no option {name!r}"
                     + (did_you_mean(name, known) or f"; there are {', '.join(known)}")
                 )
-        return cls(**options)
+        return cls(**sealed(dict(options)))
 
     @cached_property
-    def variables(self) -> dict[str, str]:
+    def variables(self) -> Variables:
         """The environment, with what the `.env` file adds."""
         return environment(self.env_file)
 
@@ -155,7 +166,27 @@ class Settings:
         """The experiment's requests under these settings."""
         return Requests(experiment, self.route)
 
-    def opened_client(self, requests: Requests) -> Client:
+    def keys(self, requests: Requests) -> dict[str, Key]:
+        """The key of each server that may be called, or why there is none. It may take
+        until the user has unlocked a keyring.
+
+        Raises:
+            SpecError: it cannot be told whose key was given.
+        """
+        if self.client is not None or self.offline:
+            return {}
+        base_urls = dict.fromkeys(url for url, _ in requests.destinations())
+        credentials = Credentials(
+            variables=self.variables,
+            base_urls=list(base_urls),
+            api_key=self.api_key,
+            api_key_env=self.api_key_env,
+        )
+        credentials.check()
+        safe = [url for url in base_urls if is_safe(url) or self.allow_insecure]
+        return {base_url: credentials.key(base_url) for base_url in safe}
+
+    def opened_client(self, requests: Requests, keys: Mapping[str, Key]) -> Client:
         """The client that the run calls; made in the loop that uses it.
 
         Raises:
@@ -163,15 +194,10 @@ class Settings:
         """
         if self.client is not None:
             return self.client
-        secrets = {}
-        for base_url, _ in requests.destinations():
-            if base_url.startswith(OFFLINE_SCHEME):
-                secrets[base_url] = find_key("none-needed", {}, base_url)
-                continue
+        base_urls = dict.fromkeys(url for url, _ in requests.destinations())
+        for base_url in base_urls:
             check_transport(base_url, allow_insecure=self.allow_insecure)
-            secrets[base_url] = find_key(
-                self.api_key, self.variables, base_url, self.api_key_env
-            )
+        secrets = {base_url: keys[base_url].found for base_url in base_urls}
         headers = {
             header: named
             for header, variable in ACCOUNT.items()

@@ -37,9 +37,14 @@ class Finding(NamedTuple):
     first: int = 0
     """Of a duplicate, the trial that it equals."""
     turns: Sequence[Turn] = ()
-    """Of a new one, the messages of each of its calls."""
-    asks: Sequence[int] = ()
-    """The places among them of the calls that it adds to the run."""
+    """The messages of each of its calls; not of a duplicate."""
+    owns: Sequence[int] = ()
+    """The places among them of the calls that no earlier trial makes."""
+
+    @property
+    def asks(self) -> list[int]:
+        """The places of the calls that it adds to the run."""
+        return [turn for turn in self.owns if turn >= len(self.heads)]
 
 
 def survey(requests: Requests, cache: ResponseCache | None) -> Iterator[list[Finding]]:
@@ -56,7 +61,11 @@ def survey(requests: Requests, cache: ResponseCache | None) -> Iterator[list[Fin
         for opening in group:
             head = found.get(opening.key)
             if len(opening.turns) == 1 and head is not None:
-                finding = Finding(opening.trial, Standing.CACHED, opening.key, (head,))
+                finding = Finding(
+                    *(opening.trial, Standing.CACHED, opening.key, (head,)),
+                    turns=opening.turns,
+                    owns=(0,),
+                )
             else:
                 finding = _finding(opening, head, requests, cache, seen)
             findings.append(finding)
@@ -71,16 +80,15 @@ def _finding(
     seen: dict[str, int],
 ) -> Finding:
     heads, key = _heads(opening, head, requests, cache)
-    if len(heads) == len(opening.turns):
-        return Finding(opening.trial, Standing.CACHED, key, heads)
-    first = seen.setdefault(opening.identity, opening.trial)
-    if first != opening.trial:
-        return Finding(opening.trial, Standing.DUPLICATE, key, first=first)
-    missing = range(len(heads), len(opening.turns))
-    asks = [turn for turn in missing if _is_first(opening, turn, seen)]
-    return Finding(
-        opening.trial, Standing.NEW, key, heads, turns=opening.turns, asks=asks
-    )
+    standing = Standing.CACHED
+    if len(heads) < len(opening.turns):
+        standing = Standing.NEW
+        first = seen.setdefault(opening.identity, opening.trial)
+        if first != opening.trial:
+            return Finding(opening.trial, Standing.DUPLICATE, key, first=first)
+    turns = range(len(opening.turns))
+    owns = [turn for turn in turns if _is_first(opening, turn, seen)]
+    return Finding(opening.trial, standing, key, heads, turns=opening.turns, owns=owns)
 
 
 def _heads(

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 
 
-def dollars(amount: float) -> str:
-    """An amount in US dollars with two digits that say something: `$0.0034`, `$12.30`,
-    `$1,234`; `–` where it is unknown."""
-    if amount != amount:
+def dollars(amount: float, digits: int = 2) -> str:
+    """An amount in US dollars with so many digits that say something, from a dollar on
+    in cents: `$0.0034`, `$12.30`, `$1,234`; `–` where it is unknown."""
+    if not math.isfinite(amount):
         return "–"
-    if amount == 0 or amount >= 0.995:
-        return f"${amount:,.0f}" if amount >= 1_000 else f"${amount:,.2f}"
-    decimals = 1 - math.floor(math.log10(amount))
-    return f"${amount:.{decimals}f}"
+    sign, size = "−" if amount < 0 else "", abs(amount)
+    if size == 0 or size >= 0.995:
+        return f"{sign}${size:,.{0 if size >= 1_000 else 2}f}"
+    decimals = digits - 1 - math.floor(math.log10(size))
+    return f"{sign}${size:.{decimals}f}"
 
 
 def thousands(count: float) -> str:

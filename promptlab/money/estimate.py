@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from promptlab.money.calibration import Calibration
 from promptlab.money.price import Price
 from promptlab.money.tokens import ERROR, PER_REPLY
 
@@ -34,41 +35,81 @@ class Estimate:
 
     most_output: float
     """max_tokens; infinite where it is not given."""
+    attached: int = 0
+    """Tokens of what each call sends beside its messages: tools and schemas, as JSON.
+    Servers write them more briefly."""
     calls: int = 0
-    input_tokens: Range = ZERO
-    output_tokens: Range = ZERO
+    _sent: float = field(default=0.0, repr=False)
+    """Tokens of the messages, as they are counted beforehand."""
+    _replied: Range = field(default=ZERO, repr=False)
+    """Tokens of the replies among them, known or still to come."""
     _cacheable: float = field(default=0.0, repr=False)
-    _longest: float = field(default=0.0, repr=False)
+    _cacheable_replied: float = field(default=0.0, repr=False)
+    """The least of both in prompts long enough for the provider's cache."""
+    _longest: tuple[float, float] = field(default=(0.0, 0.0), repr=False)
+    """The most tokens of messages that a call sends, and of replies."""
 
     def add(self, said: Sequence[int], replies: Sequence[int | None]) -> None:
         """Adds a call after some turns: the tokens that each turn says, and those of
         the replies so far, None for a reply that is still to come."""
-        known = sum(reply for reply in replies if reply is not None)
-        to_come = replies.count(None)
-        least = (sum(said) + PER_REPLY) / (1 + ERROR) + known + to_come
-        most = (sum(said) + PER_REPLY) * (1 + ERROR) + known
-        most += to_come * self.most_output if to_come else 0
+        sent = sum(said) + PER_REPLY
+        least = most = 0.0
+        if replies:
+            known = sum([reply for reply in replies if reply is not None])
+            to_come = replies.count(None)
+            least = known + to_come
+            most = known + (to_come * self.most_output if to_come else 0)
+            self._replied = self._replied.plus(least, most)
         self.calls += 1
-        self.input_tokens = self.input_tokens.plus(least, most)
-        self.output_tokens = self.output_tokens.plus(1, self.most_output)
-        self._longest = max(self._longest, most)
-        if most >= PROMPT_CACHE_FROM:
-            self._cacheable += least
+        self._sent += sent
+        if (sent + self.attached) * (1 + ERROR) + most >= PROMPT_CACHE_FROM:
+            self._cacheable += sent
+            self._cacheable_replied += least
+        messages, answers = self._longest
+        if sent > messages or most > answers:
+            self._longest = max(messages, sent), max(answers, most)
 
-    def cost_usd(self, price: Price | None) -> Range:
+    def input_tokens(self, counted: Calibration) -> Range:
+        """What they send, when their tokens are counted so."""
+        return Range(
+            self._least(counted, self._sent, self.calls) + self._replied.low,
+            counted.most(self._sent + self.calls * self.attached) + self._replied.high,
+        )
+
+    @property
+    def output_tokens(self) -> Range:
+        """What they are answered with."""
+        return Range(self.calls, self.calls * self.most_output) if self.calls else ZERO
+
+    def charged_tokens(self, counted: Calibration) -> float:
+        """What they count with at least, against a limit of tokens a minute: the most
+        that may be answered, or the prompts (OpenAI, "Rate limits")."""
+        bounded = math.isfinite(self.most_output)
+        answers = self.calls * self.most_output if bounded else 0.0
+        return max(answers, self.input_tokens(counted).low)
+
+    def cost_usd(self, price: Price | None, counted: Calibration) -> Range:
         """What they may cost, in US dollars; NaN where the price is not known."""
         if not self.calls:
             return ZERO
         if price is None:
             return Range(math.nan, math.nan)
-        is_long = price.long is not None and self._longest > (price.long_from or 0)
+        messages, answers = self._longest
+        longest = counted.most(messages + self.attached) + answers
+        is_long = price.long is not None and longest > (price.long_from or 0)
         dear = price.long if is_long and price.long is not None else price
         calls_usd = (self.calls - 1) * price.call  # one is in what follows
-        low = replace(price, long=None).cost_usd(
-            self.input_tokens.low, self._cacheable, 0, self.output_tokens.low
-        )
-        written = self.input_tokens.high if dear.cache_write > dear.input else 0
-        high = replace(dear, long=None).cost_usd(
-            self.input_tokens.high, 0, written, self.output_tokens.high
-        )
+        sent, answered = self.input_tokens(counted), self.output_tokens
+        read = self._least(counted, self._cacheable, self.calls * bool(self._cacheable))
+        read += self._cacheable_replied
+        low = replace(price, long=None).cost_usd(sent.low, read, 0, answered.low)
+        written = sent.high if dear.cache_write > dear.input else 0
+        given = answered.high if dear.output else 0  # which may be infinite
+        high = replace(dear, long=None).cost_usd(sent.high, 0, written, given)
         return Range(low + calls_usd, high + calls_usd)
+
+    def _least(self, counted: Calibration, sent: float, calls: int) -> float:
+        """The least that so many calls send; what is attached is in it once servers
+        have told what they make of it."""
+        attached = calls * self.attached if counted.calls else 0
+        return counted.least(sent + attached)

@@ -453,6 +453,7 @@ class ComparisonView {
     this.model.off("msg:custom", this.heard);
     this.model.off("comm_live_update", this.left);
     this.themes.disconnect();
+    this.freeKeys();
     this.seen?.disconnect();
     this.found(null);
     this.veil.remove();
@@ -552,7 +553,7 @@ class ComparisonView {
     this.pager = el("div", { class: "plc-pager", role: "group", "aria-label": "Pages" });
     this.root = el(
       "div",
-      { class: "promptlab-compare", "data-lm-suppress-shortcuts": "true" },
+      { class: "promptlab-compare" },
       this.bar,
       this.alert,
       this.stage,
@@ -560,6 +561,7 @@ class ComparisonView {
       this.veil,
     );
     this.root.addEventListener("keydown", (event) => this.key(event));
+    this.freeKeys = keepKeys(() => this.root);
     this.body.addEventListener("focusin", (event) => this.focused(event));
     this.body.addEventListener("click", (event) => this.clicked(event));
     this.seen = new IntersectionObserver((entries) => this.appeared(entries), {

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ipywidgets as widgets
+
 from promptlab.errors import PromptlabError
 from promptlab.notebook.facts import count
+from promptlab.notebook.shortcuts import keep_keys
 from promptlab.spec.markup import escaped
 
 if TYPE_CHECKING:
@@ -18,39 +22,77 @@ NOTES = 2
 """Warnings that are shown beside a plan."""
 
 
-def static_name() -> str:
-    """A class for what a saved notebook shows in place of a panel."""
-    return f"promptlab-{secrets.token_hex(6)}"
+class ControlBox(widgets.VBox):  # type: ignore[misc]
+    """Controls in a frame, with keys of their own; where there is no kernel, a notebook
+    shows `_repr_html_()` in their place."""
+
+    def __init__(self, children: Sequence[Any]) -> None:
+        self._hides = f"promptlab-{secrets.token_hex(6)}"
+        style = f"<style>{_style()}.{self._hides} {{ display: none; }}</style>"
+        unseen = widgets.Layout(display="none")
+        super().__init__([widgets.HTML(style, layout=unseen), *children])
+        self.add_class("promptlab-panel")
+        keep_keys(self)
+
+    def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**more)
+        return {**bundle, "text/html": self._repr_html_()}
+
+    def _ipython_display_(self) -> None:
+        """Shows the controls, and below them the HTML that they hide while they run.
+
+        A front end that finds a widget without its kernel says so in place of it, even
+        where the same output holds HTML: an output of its own stays readable.
+        """
+        from IPython.display import display
+
+        static = f"<div class='{self._hides}'>{self._repr_html_()}</div>"
+        display(super()._repr_mimebundle_(), raw=True)
+        display({"text/html": static}, raw=True)
 
 
-def style_html(hides: str) -> str:
-    """What a panel of the class `promptlab-panel` looks like; while it is there, what
-    has the class `hides` is not shown."""
-    return f"<style>{_style()}.{hides} {{ display: none; }}</style>"
+def button(description: str, **more: Any) -> Any:
+    """A button as wide as its text."""
+    layout = widgets.Layout(width="auto")
+    return widgets.Button(description=description, layout=layout, **more)
 
 
-def display_both(live: dict[str, Any], static: str, name: str) -> None:
-    """Shows a panel, and below it the HTML that it hides while it runs.
-
-    A front end that finds a widget without its kernel says so in place of it, even
-    where the same output holds HTML: an output of its own stays readable.
-    """
-    from IPython.display import display
-
-    display(live, raw=True)
-    display({"text/html": f"<div class='{name}'>{static}</div>"}, raw=True)
+def stop_button() -> Any:
+    """The button that ends a run; it waits for one."""
+    return button("Stop", icon="stop", disabled=True)
 
 
-@cache
-def _style() -> str:
-    return (Path(__file__).parent / "panel.css").read_text("utf-8")
+def writing(text: str = "", *, height: str, placeholder: str = "") -> Any:
+    """A field for a text of several lines, as wide as there is room."""
+    layout = widgets.Layout(width="auto", height=height)
+    return widgets.Textarea(text, placeholder=placeholder, layout=layout)
 
 
-def close_all(*widgets: Any) -> None:
+def folded(title: str, shown: Any) -> Any:
+    """Something under a title, shown when that is clicked."""
+    return widgets.Accordion([shown], titles=(title,), selected_index=None)
+
+
+def in_a_row(*controls: Any) -> Any:
+    """Controls side by side, in as many lines as they need."""
+    return widgets.HBox(controls).add_class("plp-row")
+
+
+def telling() -> Any:
+    """Where it is told what a run would make."""
+    return widgets.HTML(layout=widgets.Layout(flex="1 1 300px"))
+
+
+def close_all(*boxes: Any) -> None:
     """Closes widgets and whatever is in them."""
-    for widget in widgets:
-        close_all(*getattr(widget, "children", ()))
-        widget.close()
+    for box in boxes:
+        close_all(*getattr(box, "children", ()))
+        box.close()
+
+
+def quiet_html(text: str) -> str:
+    """A remark."""
+    return f"<span class='plp-quiet'>{escaped(text)}</span>"
 
 
 def fault_html(fault: str | Exception) -> str:
@@ -67,11 +109,9 @@ def plan_line(plan: Plan) -> str:
     if plan.calls:
         parts += [f"tokens {escaped(plan.tokens)}"]
         parts += [f"cost {escaped(plan.cost)}"]
-    notes = [
-        f"<br><span class='plp-quiet'>{escaped(w)}</span>"
-        for w in plan.experiment.warnings[:2]
-    ]
-    return f"<span class='mathjax_ignore'>{' · '.join(parts)}{''.join(notes)}</span>"
+    warned = plan.experiment.warnings[:NOTES]
+    notes = "".join(f"<br>{quiet_html(warning)}" for warning in warned)
+    return f"<span class='mathjax_ignore'>{' · '.join(parts)}{notes}</span>"
 
 
 def _line(fault: str | Exception) -> str:
@@ -79,3 +119,8 @@ def _line(fault: str | Exception) -> str:
     if isinstance(fault, (str, PromptlabError)):
         return said
     return f"{type(fault).__name__}: {said}"
+
+
+@cache
+def _style() -> str:
+    return (Path(__file__).parent / "panel.css").read_text("utf-8")

@@ -12,11 +12,11 @@ import pandas as pd
 from promptlab.errors import PromptlabError, SpecError
 from promptlab.notebook.compare import compare
 from promptlab.notebook.controls import (
+    ControlBox,
+    button,
     close_all,
-    display_both,
     fault_html,
-    static_name,
-    style_html,
+    in_a_row,
 )
 from promptlab.notebook.facts import count, excerpt
 from promptlab.notebook.pivot import Groups, Pivot, Pivots, first_choice
@@ -70,13 +70,12 @@ def explore(
     return Explorer(pivots, pivot, PivotTable)
 
 
-class Explorer(widgets.VBox):  # type: ignore[misc]
+class Explorer(ControlBox):
     """A pivot with its choices above, and the trials of a number below."""
 
     def __init__(self, pivots: Pivots, pivot: Pivot, made: type[PivotTable]) -> None:
         self._pivots = pivots
         self._pivot = pivot
-        self._hides = static_name()
         self._lock = threading.RLock()
         self._loading = False
         self._places: np.ndarray | None = None
@@ -85,26 +84,19 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         self.rows = _dropdown("Rows", dimensions, pivot.rows.name)
         self.columns = _dropdown("Columns", [NO_COLUMNS, *dimensions], across)
         self.measure = _dropdown("Measure", pivots.measures, pivot.measure.name)
-        self.close_button = widgets.Button(
-            description="Close",
-            layout=widgets.Layout(width="auto", display="none"),
-        )
+        self.close_button = button("Close")
+        self.close_button.layout.display = "none"
         self.pivot_table = made(self.open_trials)
         self._said = widgets.HTML()
         self._below = widgets.VBox()
-        bar = widgets.HBox([self.rows, self.columns, self.measure]).add_class("plp-row")
         super().__init__(
             [
-                widgets.HTML(
-                    style_html(self._hides), layout=widgets.Layout(display="none")
-                ),
-                bar,
+                in_a_row(self.rows, self.columns, self.measure),
                 self.pivot_table,
-                widgets.HBox([self._said, self.close_button]).add_class("plp-row"),
+                in_a_row(self._said, self.close_button),
                 self._below,
             ]
         )
-        self.add_class("promptlab-panel")
         for control in (self.rows, self.columns, self.measure):
             control.observe(self._changed, "value")
         self.close_button.on_click(lambda _: self.close_trials())
@@ -198,13 +190,6 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
 
     def _repr_html_(self) -> str:
         return pivot_html(self._pivot)
-
-    def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = super()._repr_mimebundle_(**more)
-        return {**bundle, "text/html": self._repr_html_()}
-
-    def _ipython_display_(self) -> None:
-        display_both(super()._repr_mimebundle_(), self._repr_html_(), self._hides)
 
 
 def _said(groups: Groups | None, place: int) -> list[str]:

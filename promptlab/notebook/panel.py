@@ -15,15 +15,21 @@ from promptlab.notebook.choices import Choices, Text, level_name, levels_of, tex
 from promptlab.notebook.code import experiment_code
 from promptlab.notebook.compare import compare
 from promptlab.notebook.controls import (
+    ControlBox,
+    button,
     close_all,
-    display_both,
     fault_html,
+    folded,
+    in_a_row,
     plan_line,
-    static_name,
-    style_html,
+    quiet_html,
+    stop_button,
+    telling,
+    writing,
 )
 from promptlab.notebook.facts import excerpt
 from promptlab.notebook.latest import Latest
+from promptlab.secret import sealed
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.markup import escaped
 
@@ -48,7 +54,7 @@ def panel(experiment: Experiment, **options: Any) -> Panel:
     shown side by side when it is over; stopping keeps those that came. The options are
     those of `Experiment.run`.
     """
-    return Panel(experiment, options)
+    return Panel(experiment, sealed(options))
 
 
 @dataclass(frozen=True)
@@ -62,13 +68,12 @@ class Told:
     """Whether the error is in a text."""
 
 
-class Panel(widgets.VBox):  # type: ignore[misc]
+class Panel(ControlBox):
     """An experiment's controls. `experiment` is what they say, `results` what came of
     the last run."""
 
     def __init__(self, experiment: Experiment, options: Mapping[str, Any]) -> None:
         self._options = dict(options)
-        self._hides = static_name()
         self._lock = threading.RLock()
         self._loading = False
         self._choices = Choices.all_of(experiment)
@@ -82,7 +87,6 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         )
         self._make_controls()
         super().__init__(self._laid_out())
-        self.add_class("promptlab-panel")
         self._show_values()
         self._show_text()
         self._listen()
@@ -127,27 +131,16 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         )
         self.text = widgets.Dropdown(layout=widgets.Layout(flex="1 1 160px"))
         """Which text is edited."""
-        self.editor = widgets.Textarea(layout=_wide("132px"))
-        button = widgets.Layout(width="auto")
-        self.restore_button = widgets.Button(
-            description="Restore",
-            tooltip="Undo the changes of this text",
-            layout=button,
+        self.editor = writing(height="132px")
+        self.restore_button = button("Restore", tooltip="Undo the changes of this text")
+        self.keep_button = button(
+            "Keep both", tooltip="Make the changed text a value of its own"
         )
-        self.keep_button = widgets.Button(
-            description="Keep both",
-            tooltip="Make the changed text a value of its own",
-            layout=button,
-        )
-        self.run_button = widgets.Button(
-            description="Run", icon="play", button_style="primary", layout=button
-        )
-        self.stop_button = widgets.Button(
-            description="Stop", icon="stop", disabled=True, layout=button
-        )
-        self.code = widgets.Textarea(layout=_wide("260px"))
+        self.run_button = button("Run", icon="play", button_style="primary")
+        self.stop_button = stop_button()
+        self.code = writing(height="260px")
         """The code of the experiment that is chosen."""
-        self.told = widgets.HTML(layout=widgets.Layout(flex="1 1 300px"))
+        self.told = telling()
         """What a run would make, or why there can be none."""
         self._fault = widgets.HTML()
         self._progress = widgets.HTML()
@@ -157,26 +150,19 @@ class Panel(widgets.VBox):  # type: ignore[misc]
     def _laid_out(self) -> list[Any]:
         source = self._choices.source
         size = widgets.VBox(
-            [
-                _row("cases", self.cases),
-                _row("repeats", self.repeats),
-            ]
+            [_line("cases", self.cases), _line("repeats", self.repeats)]
         )
         left = widgets.VBox([self._boxes, size], layout=_flex("1 1 340px"))
-        top = widgets.HBox(
-            [self.text, self.restore_button, self.keep_button]
-        ).add_class("plp-row")
+        top = in_a_row(self.text, self.restore_button, self.keep_button)
         right = widgets.VBox([top, self.editor, self._fault], layout=_flex("1 1 400px"))
-        code = widgets.Accordion([self.code], titles=("As code",), selected_index=None)
-        name = escaped(source.name)
         return [
-            widgets.HTML(f"{style_html(self._hides)}<b>{name}</b>"),
+            widgets.HTML(f"<b>{escaped(source.name)}</b>"),
             widgets.HBox([left, right]).add_class("plp-columns"),
-            widgets.HBox([self.run_button, self.stop_button, self.told])
-            .add_class("plp-row")
-            .add_class("plp-plan"),
+            in_a_row(self.run_button, self.stop_button, self.told).add_class(
+                "plp-plan"
+            ),
             self._progress,
-            code,
+            folded("As code", self.code),
             self._below,
         ]
 
@@ -205,7 +191,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
             boxes = control if isinstance(control, list) else [control]
             for box in boxes if len(names) > 1 else ():
                 box.observe(self._changed, "value")
-            lines.append(_row(name, *boxes))
+            lines.append(_line(name, *boxes))
         self._boxes.children = lines
         close_all(*before)
         texts = texts_of(source)
@@ -332,7 +318,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         with self._lock:
             choices = self._choices
             if self._background.start(lambda: choices.experiment, self._options):
-                self._progress.value = "<span class='plp-quiet'>starting …</span>"
+                self._progress.value = quiet_html("starting …")
                 self._show_buttons(can_run=True)
 
     def _show_buttons(self, *, can_run: bool) -> None:
@@ -371,13 +357,6 @@ class Panel(widgets.VBox):  # type: ignore[misc]
             shown = self._choices.source._repr_html_()
         return f"{shown}<p>To choose and run, run this cell in a notebook.</p>"
 
-    def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = super()._repr_mimebundle_(**more)
-        return {**bundle, "text/html": self._repr_html_()}
-
-    def _ipython_display_(self) -> None:
-        display_both(super()._repr_mimebundle_(), self._repr_html_(), self._hides)
-
 
 def _values(names: list[str], chosen: tuple[int, ...]) -> Any:
     """Boxes to choose values by, or a list where they are many; text where there is
@@ -397,14 +376,10 @@ def _values(names: list[str], chosen: tuple[int, ...]) -> Any:
     ]
 
 
-def _row(name: str, *controls: Any) -> Any:
+def _line(name: str, *controls: Any) -> Any:
     label = widgets.Label(excerpt(name, LONGEST_VALUE)).add_class("plp-name")
     values = widgets.HBox(controls).add_class("plp-values")
     return widgets.HBox([label, values]).add_class("plp-line")
-
-
-def _wide(height: str) -> Any:
-    return widgets.Layout(width="auto", height=height)
 
 
 def _flex(flex: str) -> Any:

@@ -81,7 +81,6 @@ class Table {
       {
         type: "button",
         tabindex: -1,
-        "data-lm-suppress-shortcuts": "true", // its keys are not the notebook's
         "aria-label": `${where}: ${place.text}, ${of}; open`,
         title: `${where}: ${of}`,
         onclick: () => {
@@ -151,7 +150,9 @@ function render({ model, el: root }) {
   const theme = new MutationObserver(() => setTimeout(follow, 50));
   theme.observe(document.body, { attributes: true });
   const settled = setTimeout(follow, 50); // once it is in the page
+  const freeKeys = keepKeys(() => root);
   return () => {
+    freeKeys();
     clearTimeout(settled);
     theme.disconnect();
     model.off("change:shown", draw);

@@ -9,13 +9,15 @@ from typing import Any
 import anywidget
 import traitlets
 
+from promptlab.notebook.shortcuts import script
+
 HERE = Path(__file__).parent
 
 
 class PivotTable(anywidget.AnyWidget):  # type: ignore[misc]
     """A pivot as a table of buttons; it says which was pressed."""
 
-    _esm = HERE / "pivot.js"
+    _esm = script("pivot.js")
     _css = HERE / "pivot.css"
 
     shown: Any = traitlets.Dict().tag(sync=True)

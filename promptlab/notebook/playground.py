@@ -13,15 +13,21 @@ from promptlab.errors import SpecError
 from promptlab.notebook.background import Background
 from promptlab.notebook.code import experiment_code
 from promptlab.notebook.controls import (
+    ControlBox,
+    button,
     close_all,
-    display_both,
     fault_html,
+    folded,
+    in_a_row,
     plan_line,
-    static_name,
-    style_html,
+    quiet_html,
+    stop_button,
+    telling,
+    writing,
 )
 from promptlab.notebook.latest import Latest
 from promptlab.notebook.talk import Column, Heard, Talk, heard, talk_html
+from promptlab.secret import sealed
 from promptlab.spec.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -33,7 +39,7 @@ MOST_COLUMNS = 4
 MOST_FIELDS = 12
 """Holes that get a box each."""
 
-BEGIN = "<span class='plp-quiet'>Write a message to begin.</span>"
+BEGIN = "Write a message to begin."
 
 OFFLINE = ("offline/small", "offline/large")
 """Models that are suggested beside those given."""
@@ -55,6 +61,7 @@ def playground(
     Raises:
         SpecError: there is no model, or there are more than four.
     """
+    options = sealed(options)
     names = [models] if isinstance(models, str) else list(models)
     if not 1 <= len(names) <= MOST_COLUMNS:
         raise SpecError(
@@ -75,7 +82,7 @@ class Told:
     error: Exception | None = None
 
 
-class Playground(widgets.VBox):  # type: ignore[misc]
+class Playground(ControlBox):
     """A talk and its controls. `experiment` is what a send would run, `results` what
     the last one gave."""
 
@@ -88,11 +95,11 @@ class Playground(widgets.VBox):  # type: ignore[misc]
     ) -> None:
         self._options = dict(options)
         self._models = tuple(dict.fromkeys([*models, *OFFLINE]))
-        self._hides = static_name()
         self._lock = threading.RLock()
         self._talk = Talk(columns=())
         self._answers: list[Heard] = []
         self._sending = self._talk
+        self._outcomes = -1
         self._results: Results | None = None
         self._latest = Latest(self._told, self._tell)
         self._background = Background(
@@ -103,7 +110,6 @@ class Playground(widgets.VBox):  # type: ignore[misc]
         )
         self._make_controls(system, prompt)
         super().__init__(self._laid_out())
-        self.add_class("promptlab-panel")
         for model in models:
             self.add_column(model)
         self._listen()
@@ -141,42 +147,30 @@ class Playground(widgets.VBox):  # type: ignore[misc]
     # The controls.
 
     def _make_controls(self, system: str, prompt: str) -> None:
-        button = widgets.Layout(width="auto")
-        self.system = widgets.Textarea(
-            system, placeholder="System message (none)", layout=_wide("44px")
+        self.system = writing(
+            system, height="44px", placeholder="System message (none)"
         )
         self.columns = widgets.HBox().add_class("plp-sides")
-        self.add_button = widgets.Button(
-            description="Add a column", icon="plus", layout=button
-        )
+        self.add_button = button("Add a column", icon="plus")
         self.inputs: dict[str, Any] = {}
         """By hole, the box of what fills it."""
-        self._holes = widgets.HBox().add_class("plp-row")
-        self.message = widgets.Textarea(
-            prompt,
-            placeholder="Message, with {{holes}} if you like",
-            layout=_wide("72px"),
+        self._holes = in_a_row()
+        self.message = writing(
+            prompt, height="72px", placeholder="Message, with {{holes}} if you like"
         )
-        self.send_button = widgets.Button(
-            description="Send", icon="play", button_style="primary", layout=button
-        )
-        self.stop_button = widgets.Button(
-            description="Stop", icon="stop", disabled=True, layout=button
-        )
-        self.back_button = widgets.Button(
-            description="Take back",
+        self.send_button = button("Send", icon="play", button_style="primary")
+        self.stop_button = stop_button()
+        self.back_button = button(
+            "Take back",
             tooltip="Take the last message back into the box",
             disabled=True,
-            layout=button,
         )
-        self.reset_button = widgets.Button(
-            description="Reset", tooltip="Begin anew", disabled=True, layout=button
-        )
-        self.told = widgets.HTML(layout=widgets.Layout(flex="1 1 300px"))
+        self.reset_button = button("Reset", tooltip="Begin anew", disabled=True)
+        self.told = telling()
         """What a send would make, or why there can be none."""
         self.conversation = widgets.HTML()
         self._progress = widgets.HTML()
-        self.code = widgets.Textarea(layout=_wide("240px"))
+        self.code = writing(height="240px")
         """The code of the experiment that is on screen."""
 
     def _laid_out(self) -> list[Any]:
@@ -187,20 +181,16 @@ class Playground(widgets.VBox):  # type: ignore[misc]
             self.reset_button,
             self.told,
         ]
-        code = widgets.Accordion([self.code], titles=("As code",), selected_index=None)
         return [
-            widgets.HTML(
-                style_html(self._hides), layout=widgets.Layout(display="none")
-            ),
             self.system,
             self.columns,
-            widgets.HBox([self.add_button]).add_class("plp-row"),
+            in_a_row(self.add_button),
             self.conversation,
             self._holes,
             self.message,
-            widgets.HBox(sending).add_class("plp-row"),
+            in_a_row(*sending),
             self._progress,
-            code,
+            folded("As code", self.code),
         ]
 
     def _listen(self) -> None:
@@ -275,9 +265,7 @@ class Playground(widgets.VBox):  # type: ignore[misc]
                 self.told.value = plan_line(told.plan)
                 self.code.value = told.code
             elif not self._next().said:
-                self.told.value = (
-                    "<span class='plp-quiet'>Write a message to begin.</span>"
-                )
+                self.told.value = quiet_html(BEGIN)
             else:
                 self.told.value = fault_html(told.error or "")
             self._show_buttons(can_send=told.plan is not None)
@@ -296,19 +284,37 @@ class Playground(widgets.VBox):  # type: ignore[misc]
         with self._lock:
             talk = self._next()
             if self._background.start(lambda: talk.experiment, self._options):
-                self._sending = talk
-                self._progress.value = "<span class='plp-quiet'>asking …</span>"
+                self._sending, self._outcomes = talk, -1
+                self._progress.value = quiet_html("asking …")
                 self._show_buttons(can_send=True)
+
+    def _show_progress(self, handle: Handle) -> None:
+        """Each reply is shown when it is there."""
+        self._progress.value = handle._repr_html_()
+        outcomes = handle.progress.done
+        if outcomes > self._outcomes:
+            self._outcomes = outcomes
+            answers = self._heard(handle.results)
+            self.conversation.value = talk_html(self._sending, answers)
+
+    def _heard(self, results: Results) -> list[Heard]:
+        goes_on = self._sending.continues(self._talk)
+        return heard(self._sending, results, self._answers if goes_on else ())
 
     def _take(self, results: Results) -> None:
         """Takes over what came: the message is part of the talk now."""
         with self._lock:
             if self._sending.said != self._talk.said:
                 self.message.value = ""
+            self._answers = self._heard(results)
             self._talk, self._results = self._sending, results
-            self._answers = heard(self._talk, results)
             self._progress.value = ""
-            self.conversation.value = talk_html(self._talk, self._answers)
+            self._show_talk()
+
+    def _show_talk(self) -> None:
+        """What was said and heard so far."""
+        shown = talk_html(self._talk, self._answers) if self._talk.said else ""
+        self.conversation.value = shown
 
     def _take_back(self) -> None:
         """The last message goes back into the box; its replies stay in the cache."""
@@ -319,22 +325,21 @@ class Playground(widgets.VBox):  # type: ignore[misc]
                 replace(a, replies=a.replies[: len(said)], error="", facts="")
                 for a in self._answers
             ]
-            shown = talk_html(self._talk, self._answers) if said else ""
-            self.conversation.value = shown
+            self._show_talk()
             self.message.value = last
             self._plan()
 
     def _begin_anew(self) -> None:
         with self._lock:
             self._talk, self._answers = Talk(columns=()), []
-            self.conversation.value = self._progress.value = ""
+            self._progress.value = ""
+            self._show_talk()
             self._plan()
 
-    def _show_progress(self, handle: Handle) -> None:
-        self._progress.value = handle._repr_html_()
-
     def _show_failure(self, error: Exception) -> None:
-        self._progress.value = fault_html(error)
+        with self._lock:
+            self._progress.value = fault_html(error)
+            self._show_talk()
 
     # How it is seen elsewhere.
 
@@ -346,13 +351,6 @@ class Playground(widgets.VBox):  # type: ignore[misc]
         """What a saved notebook shows: the talk so far."""
         shown = talk_html(self._talk, self._answers) if self._talk.said else ""
         return f"{shown}<p>To talk, run this cell in a notebook.</p>"
-
-    def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = super()._repr_mimebundle_(**more)
-        return {**bundle, "text/html": self._repr_html_()}
-
-    def _ipython_display_(self) -> None:
-        display_both(super()._repr_mimebundle_(), self._repr_html_(), self._hides)
 
 
 class ColumnControls(widgets.VBox):  # type: ignore[misc]
@@ -391,7 +389,3 @@ class ColumnControls(widgets.VBox):  # type: ignore[misc]
         for control in (self.model, self.temperature, self.max_tokens):
             control.observe(changed, "value")
         self.remove_button.on_click(lambda _: removed(self))
-
-
-def _wide(height: str) -> Any:
-    return widgets.Layout(width="auto", height=height)

@@ -165,10 +165,12 @@ function render({ model, el }) {
   }
 
   root.addEventListener("keydown", pressed);
+  const freeKeys = keepKeys(() => root);
   model.on("msg:custom", received);
   send("show", { ask: "show" });
 
   return () => {
+    freeKeys();
     clearTimeout(view.timer);
     model.off("msg:custom", received);
   };
@@ -261,8 +263,6 @@ function skeleton(act) {
       tabindex: "0",
       role: "group",
       "aria-label": "Blind comparison",
-      // Without this, JupyterLab deletes the cell at "d d".
-      "data-lm-suppress-shortcuts": "true",
     },
     element("header", {}, title, asked, progress),
     element("div", { class: "pr-bar", "aria-hidden": "true" }, bar),

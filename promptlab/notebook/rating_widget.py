@@ -11,6 +11,7 @@ import anywidget
 import pandas as pd
 
 from promptlab.notebook.ratings import Ratings
+from promptlab.notebook.shortcuts import script
 from promptlab.notebook.votes import votes_table
 
 HERE = Path(__file__).parent
@@ -19,7 +20,7 @@ HERE = Path(__file__).parent
 class Rating(anywidget.AnyWidget):  # type: ignore[misc]
     """A blind comparison in a notebook; shows itself as a cell's last value."""
 
-    _esm = HERE / "rate.js"
+    _esm = script("rate.js")
     _css = HERE / "rate.css"
 
     def __init__(self, ratings: Ratings) -> None:

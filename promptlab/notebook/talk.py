@@ -72,6 +72,14 @@ class Talk:
     inputs: Mapping[str, str] = field(default_factory=dict, hash=False)
     """What fills the holes; nothing where it is not given."""
 
+    def continues(self, other: Talk) -> bool:
+        """Whether another talk is how this one began, whoever was asked."""
+        return (self.said[: len(other.said)], self.system, self.inputs) == (
+            other.said,
+            other.system,
+            other.inputs,
+        )
+
     def saying(self, message: str) -> Talk:
         """The same with one more message, if there is any."""
         return replace(self, said=(*self.said, message)) if message.strip() else self
@@ -122,25 +130,42 @@ class Heard:
     name: str
     replies: tuple[str, ...] = ()
     error: str = ""
-    """Why a reply is missing."""
+    """Why the next reply is missing."""
     facts: str = ""
-    """What the calls took."""
+    """What all the calls so far took."""
+    waiting: bool = False
+    """Whether the next reply is still to come."""
 
 
-def heard(talk: Talk, results: Results) -> list[Heard]:
-    """What each column of a talk answered."""
+def heard(talk: Talk, results: Results, before: Sequence[Heard] = ()) -> list[Heard]:
+    """What each column of a talk answered by now; `before`, what they had answered to
+    a talk that this one continues."""
     records = {record.trial.index: record for record in results}
+    known = {answer.name: answer for answer in before}
     places = _places(talk.experiment)
     answers = []
     for column in talk.columns:
-        wanted = tuple(column.values.values())
-        record = records.get(places[wanted])
-        answers.append(
-            Heard(column.name, error="not asked: the run was stopped")
-            if record is None
-            else Heard(column.name, _replies(record), _error(record), _facts(record))
-        )
+        record = records.get(places[tuple(column.values.values())])
+        if record is None:
+            answer = known.get(column.name, Heard(column.name))
+            answer = replace(answer, **_missing(results))
+        else:
+            answer = Heard(
+                column.name,
+                _replies(record),
+                _error(record),
+                _facts(record, results.unpriced),
+            )
+        answers.append(answer)
     return answers
+
+
+def _missing(results: Results) -> dict[str, Any]:
+    """Why a column has no outcome."""
+    if results.status == "running":
+        return {"error": "", "waiting": True}
+    why = results.reason or "the run was stopped"
+    return {"error": f"not asked: {why}", "waiting": False}
 
 
 def talk_html(talk: Talk, answers: Sequence[Heard]) -> str:
@@ -215,25 +240,33 @@ def _replies(record: Record) -> tuple[str, ...]:
 
 
 def _error(record: Record) -> str:
-    return record.error.summary if record.error else ""
+    return f"failed: {record.error.summary}" if record.error else ""
 
 
-def _facts(record: Record) -> str:
+def _facts(record: Record, unpriced: Sequence[str]) -> str:
     """Tokens, time and dollars of all calls together."""
     usage = record.usage
     tokens = (usage.input_tokens, usage.output_tokens)
     known = [f"{n:,} {way}" for n, way in zip(tokens, ("in", "out"), strict=True) if n]
     parts = [f"tokens {', '.join(known)}"] if known else []
     parts += [seconds(record.latency_s)] if record.latency_s is not None else []
-    parts += [dollars(record.cost_usd)] if record.cost_usd is not None else []
+    if record.cost_usd is not None:
+        parts.append(dollars(record.cost_usd))
+    elif record.trial.question.model in unpriced:
+        parts.append("cost not known")
     parts += ["cut off by max_tokens"] if record.finish_reason == "length" else []
     parts += ["from the cache"] if record.cached else []
-    return " · ".join(parts)
+    so_far = "so far " if len(record.turns) > 1 and parts else ""
+    return so_far + " · ".join(parts)
 
 
 def _reply(answer: Heard, turn: int) -> str:
     if turn < len(answer.replies):
         said = escaped(answer.replies[turn], LONGEST)
         return said or f"<i style='{QUIET}'>empty</i>"
-    missing = answer.error if turn == len(answer.replies) else ""
-    return f"<b>failed</b>: {escaped(missing, 600)}" if missing else ""
+    if turn > len(answer.replies):
+        return ""
+    if answer.waiting:
+        return f"<i style='{QUIET}'>waiting for the reply …</i>"
+    what, _, why = answer.error.partition(": ")
+    return f"<b>{escaped(what)}</b>: {escaped(why, 600)}" if answer.error else ""

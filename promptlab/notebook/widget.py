@@ -11,6 +11,7 @@ import pandas as pd
 import traitlets
 
 from promptlab.notebook.live import Live
+from promptlab.notebook.shortcuts import script
 from promptlab.notebook.static import static_html
 
 HERE = Path(__file__).parent
@@ -19,7 +20,7 @@ HERE = Path(__file__).parent
 class ComparisonWidget(anywidget.AnyWidget):  # type: ignore[misc]
     """Outputs side by side. Its state holds no rows: it answers for them."""
 
-    _esm = HERE / "compare.js"
+    _esm = script("compare.js")
     _css = HERE / "compare.css"
 
     hides = traitlets.Unicode(read_only=True).tag(sync=True)

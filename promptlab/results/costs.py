@@ -80,6 +80,11 @@ class Pricing:
         *_, received_s, model, tier, _ = head
         return self.terms(question, model, tier, received_s)
 
+    def call_usd(self, question: int, head: Sequence[Any]) -> float:
+        """What one call cost, from what its head says beside the output; NaN where
+        that is unknown."""
+        return self.prices.cost_usd(self.call_terms(question, head), _usage(head))
+
 
 @dataclass(frozen=True)
 class Reckoning:

@@ -84,7 +84,7 @@ class Results:
         self.experiment = experiment
         self.status: Status = status
         """`complete`: every trial was asked; `interrupted` by the user; `stopped` as
-        going on was pointless; `running`: a recorded run that goes on elsewhere."""
+        going on was pointless; `running`: it goes on."""
         self.reason = reason
         """Why it was stopped, in one line."""
         missing = {used.model for used in self._used if used.missing}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 import orjson
 
 from promptlab.errors import DatasetError, PromptlabWarning, SpecError
+from promptlab.secret import sealed
 from promptlab.spec.capabilities import (
     Capabilities,
     Rules,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from promptlab.execution.forecast import Forecast
     from promptlab.execution.handle import Handle
     from promptlab.execution.plan import Plan
     from promptlab.results.results import Results
@@ -142,25 +144,32 @@ class Experiment:
         """Runs it to the end and gives the results; `promptlab.run` has the options."""
         from promptlab.execution.runner import run
 
-        return run(self, **options)
+        return run(self, **sealed(options))
 
     async def arun(self, **options: Any) -> Results:
         """As `run`, for a running event loop: `await experiment.arun()`."""
         from promptlab.execution.runner import arun
 
-        return await arun(self, **options)
+        return await arun(self, **sealed(options))
 
     def start(self, **options: Any) -> Handle:
         """Starts it in the background: the handle tells, waits and cancels."""
         from promptlab.execution.runner import start
 
-        return start(self, **options)
+        return start(self, **sealed(options))
 
     def plan(self, **options: Any) -> Plan:
         """What a run would do: which trials are cached, new or duplicates of others."""
         from promptlab.execution.plan import plan
 
-        return plan(self, **options)
+        return plan(self, **sealed(options))
+
+    def forecast(self, pilot: int = 2, **options: Any) -> Forecast:
+        """What a run would cost, from `pilot` answers of each variant that it buys and
+        keeps; `level` and `seed` are options too."""
+        from promptlab.execution.forecast import forecast
+
+        return forecast(self, pilot, **sealed(options))
 
     @cached_property
     def questions(self) -> tuple[Question, ...]:

@@ -37,6 +37,9 @@ COMMAND = """async ([name, options]) => {
 START_ALL = """() => {
     window.jupyterapp.commands.execute('notebook:run-all-cells');
 }"""
+CHOOSE = """number => {
+    window.jupyterapp.shell.currentWidget.content.activeCellIndex = number;
+}"""
 OUTPUTS = """() => window.jupyterapp.shell.currentWidget.content.widgets
     .map(cell => cell.model.sharedModel.toJSON().outputs ?? [])"""
 RESTART = "() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()"
@@ -103,6 +106,16 @@ class NotebookPage:
     def run_all(self) -> None:
         """Runs all cells to their end; fails if one raises."""
         self.command("notebook:run-all-cells")
+        self._check()
+
+    def run(self, *numbers: int) -> None:
+        """Runs some cells to their end; fails if one raises."""
+        for number in numbers:
+            self.page.evaluate(CHOOSE, number)
+            self.command("notebook:run-cell")
+        self._check()
+
+    def _check(self) -> None:
         for number, outputs in enumerate(self.page.evaluate(OUTPUTS)):
             for output in outputs:
                 if output["output_type"] == "error":

@@ -105,7 +105,7 @@ def test_keys_move_and_none_reaches_the_notebook(open_notebook: OpenNotebook) ->
     cells = notebook.page.locator(".jp-Notebook-cell")
 
     seen.output(0, 0).click()
-    for key in "ddxabmyzv00iicc":
+    for key in "ddxabmyv00iicc":
         seen.press(key)
     seen.press("Escape", "Escape", "d", "d", "Escape")
     expect(cells).to_have_count(3)

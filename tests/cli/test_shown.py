@@ -20,7 +20,10 @@ def test_validate_counts_what_a_run_would_do_and_needs_no_key(
     assert done.code == 0
     assert "triage: 2 variants × 2 cases × 3 repeats = 12 trials" in done.stdout
     assert "inputs of dataset: ticket" in done.stdout.splitlines()
-    assert "12 calls to make" in done.stdout
+    assert "12 calls to make, for $0.0000" in done.stdout
+    assert "tokens: " in done.stdout
+    assert "at most 192 out (estimated, ± 35 %)" in done.stdout
+    assert "cost: $0.0000" in done.stdout
 
 
 def test_validate_tells_what_is_cached(
@@ -43,7 +46,10 @@ def test_validate_tells_what_is_cached(
         "calls": 2,
         "input_tokens": done.json["input_tokens"],
         "output_tokens": [2, 32.0],
+        "counting": {"offline/small": "estimated and corrected by 2 answers, ± 22 %"},
         "cost_usd": [None, None],
+        "least_s": 0.0,
+        "unpriced": [],
         "warnings": [],
     }
     least, most = done.json["input_tokens"]

@@ -18,8 +18,8 @@ import pytest
 
 import promptlab as pl
 from promptlab.errors import CallError, CredentialsError
-from promptlab.execution.credentials import Secret
 from promptlab.execution.settings import Settings
+from promptlab.secret import Secret
 
 from .conftest import capitals
 from .fakes import response

@@ -116,7 +116,7 @@ def test_a_limit_per_minute_that_is_met_is_waited_out(serve: Serve) -> None:
 def test_a_limit_that_was_told_is_hardly_ever_met(serve: Serve) -> None:
     server = serve(Faults(requests_per_minute=3000, burst_s=1))
 
-    results = run(server, trials=100, max_concurrency=4, requests_per_minute=2900)
+    results = run(server, trials=100, max_concurrency=4, rpm=2900)
 
     assert results.totals.answered == 100
     assert server.injected.total() <= 100 / 10

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
-from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+import random
+from dataclasses import replace
 
 import pytest
 
-from promptlab.execution.limiter import FIRST_WINDOW, Bucket, Limiter, parse_duration
+from promptlab.execution.limiter import (
+    FIRST_WINDOW,
+    REST_S,
+    Bucket,
+    Limiter,
+    Mark,
+    Place,
+    parse_duration,
+)
+
+from .simulated import SimulatedRun, SimulatedServer, simulated
 
 # Durations.
 
@@ -53,6 +61,7 @@ def test_a_bucket_without_a_limit_lets_everything_pass() -> None:
     bucket = Bucket(None, now=0)
 
     assert [taken(bucket, 1000, now=0) for _ in range(5)] == [0] * 5
+    assert bucket.least_s(10**9, now=0) == 0
 
 
 def test_a_bucket_gives_its_minute_at_once_and_then_one_by_one() -> None:
@@ -67,7 +76,7 @@ def test_a_bucket_gives_its_minute_at_once_and_then_one_by_one() -> None:
 def taken(bucket: Bucket, amount: float, now: float) -> float:
     """Takes from a bucket if it need not wait; the wait."""
     if (wait_s := bucket.wait_s(amount, now)) <= 0:
-        bucket.take(amount)
+        bucket.take(amount, now)
     return wait_s
 
 
@@ -88,54 +97,147 @@ def test_a_call_larger_than_the_limit_waits_for_a_full_bucket_not_for_ever() -> 
     assert taken(bucket, 1_000_000, now=0) == pytest.approx(60)
 
 
-def test_a_bucket_learns_its_limit_and_level_from_a_reply() -> None:
-    bucket = Bucket(None, now=0)
-
-    bucket.learn(limit=60, remaining=2, reset_s=58, now=0)
-
-    assert [taken(bucket, 1, now=0) for _ in range(4)] == pytest.approx([0, 0, 1, 1])
-
-
-def test_a_level_falls_to_what_the_server_has_left_and_never_rises() -> None:
+def test_what_is_more_than_a_full_bucket_takes_as_long_as_the_rest_flows_in() -> None:
     bucket = Bucket(60, now=0)
 
-    bucket.learn(limit=60, remaining=1, reset_s=59, now=0)  # others use the key too
-    bucket.learn(limit=60, remaining=50, reset_s=10, now=0)  # an older reply
-
-    assert [taken(bucket, 1, now=0) for _ in range(2)] == pytest.approx([0, 1])
+    assert bucket.least_s(50, now=0) == 0
+    assert bucket.least_s(360, now=0) == pytest.approx(300)
 
 
-def test_of_two_limits_the_lower_one_holds() -> None:
-    mine, servers = Bucket(30, now=0), Bucket(600, now=0)
+def test_a_limit_that_is_lifted_or_lowered_keeps_what_was_taken_in_mind() -> None:
+    bucket = Bucket(60, now=0)
+    bucket.take(60, now=0)
 
-    mine.learn(limit=600, remaining=600, reset_s=0, now=0)
-    servers.learn(limit=30, remaining=30, reset_s=0, now=0)
+    bucket.bound(30, now=0)
+    assert taken(bucket, 1, now=0) == pytest.approx(2)
+    bucket.bound(600, now=0)
+    assert taken(bucket, 1, now=0) == pytest.approx(0.1)
 
-    for bucket in (mine, servers):
-        assert taken(bucket, 30, now=0) == 0
-        assert taken(bucket, 1, now=0) == pytest.approx(2)
+
+# What a reply says of the server's bucket.
+
+
+def told(
+    bucket: Bucket,
+    sent: Mark,
+    *,
+    limit: float | None = 600,
+    remaining: float | None = None,
+    reset_s: float | None = None,
+    now: float = 0,
+) -> None:
+    bucket.learn(limit, remaining, reset_s, sent, now)
+
+
+def left(bucket: Bucket, now: float = 0) -> float:
+    """What a bucket of 600 a minute, 10 a second, is thought to hold."""
+    return 10_000 - 10 * bucket.least_s(10_000, now)
+
+
+def test_a_reply_tells_limit_and_level() -> None:
+    bucket = Bucket(None, now=0)
+
+    told(bucket, bucket.take(1, now=0), remaining=20, reset_s=58)
+
+    assert left(bucket) == pytest.approx(20)
+
+
+def test_what_was_sent_after_the_call_and_what_flowed_in_is_reckoned_with() -> None:
+    bucket = Bucket(None, now=0)
+    first = bucket.take(1, now=0)
+    for _ in range(30):
+        bucket.take(1, now=0)
+
+    told(bucket, first, remaining=100, now=2)
+
+    assert left(bucket, now=2) == pytest.approx(100 + 2 * 10 - 30)
+
+
+def test_a_server_that_has_less_left_is_believed_at_once() -> None:
+    bucket = Bucket(None, now=0)
+    told(bucket, bucket.take(1, now=0), remaining=500)
+    assert bucket.wait_s(100, now=1) == 0
+
+    told(bucket, bucket.take(1, now=1), remaining=40, now=1)  # others use the key too
+
+    assert bucket.wait_s(100, now=1) > 6
+    assert bucket.wait_s(1, now=1) == 0
+
+
+def test_a_server_that_has_more_left_is_believed_bit_by_bit() -> None:
+    bucket = Bucket(None, now=0)
+    told(bucket, bucket.take(1, now=0), remaining=300)
+
+    told(bucket, bucket.take(1, now=0.001), remaining=590, now=0.001)
+    once = left(bucket, now=0.001)
+    for number in range(2, 102):
+        sent = bucket.take(0, now=number / 1000)
+        told(bucket, sent, remaining=590, now=number / 1000)
+
+    assert 320 < once < 340
+    assert left(bucket, now=0.101) == pytest.approx(590, rel=0.01)
+
+
+def test_a_reply_to_an_older_call_says_nothing_of_the_level() -> None:
+    bucket = Bucket(None, now=0)
+    older, newer = bucket.take(1, now=0), bucket.take(1, now=1)
+    told(bucket, newer, remaining=100, now=1)
+
+    told(bucket, older, remaining=10, now=1)
+
+    assert left(bucket, now=1) == pytest.approx(100)
+
+
+def test_a_call_that_was_refused_is_not_charged() -> None:
+    bucket = Bucket(None, now=0)
+    told(bucket, bucket.take(1, now=0), remaining=100)
+
+    bucket.take(50, now=0)
+    bucket.give_back(50)
+
+    assert left(bucket) == pytest.approx(100)
 
 
 def test_a_limit_per_day_is_not_taken_for_one_per_minute() -> None:
     bucket = Bucket(None, now=0)
 
-    bucket.learn(limit=1440, remaining=1439, reset_s=60, now=0)  # as Groq: 1 a minute
-    taken(bucket, 1439, now=0)
+    sent = bucket.take(1, now=0)
+    told(bucket, sent, limit=1440, remaining=1439, reset_s=60)  # as Groq: 1 a minute
 
-    assert taken(bucket, 1, now=0) == pytest.approx(60)
+    assert bucket.least_s(1440, now=0) == pytest.approx(60)
 
 
 @pytest.mark.parametrize("limit", [None, 0, -1])
 def test_a_reply_without_a_usable_limit_teaches_nothing(limit: float | None) -> None:
     bucket = Bucket(None, now=0)
 
-    bucket.learn(limit, remaining=0, reset_s=60, now=0)
+    told(bucket, bucket.take(1, now=0), limit=limit, remaining=0, reset_s=60)
 
     assert taken(bucket, 1, now=0) == 0
 
 
+def test_a_server_that_charges_more_than_is_reckoned_is_found_out() -> None:
+    bucket = Bucket(None, now=0)
+    remaining = 300.0
+
+    for second in range(60):
+        remaining += 10 - 2 * 7
+        told(bucket, bucket.take(7, now=second), remaining=remaining, now=second)
+
+    assert bucket.least_s(1000, now=59) == pytest.approx(
+        (2 * 1000 - remaining) / 10, rel=0.05
+    )
+
+
+# Limits.
+
+
+def sent_now(limiter: Limiter, tokens: float = 0) -> Place:
+    return limiter.take(tokens, now=0)
+
+
 def test_three_buckets_are_read_from_headers() -> None:
-    limiter = Limiter(100, now=0)
+    limiter = Limiter(now=0)
 
     limiter.learn(
         {
@@ -147,259 +249,261 @@ def test_three_buckets_are_read_from_headers() -> None:
             "x-ratelimit-limit-project-tokens": "6000",
             "x-ratelimit-remaining-project-tokens": "1000",
         },
+        sent_now(limiter),
         now=0,
     )
 
-    assert limiter.admit(tokens=1000, now=0) == 0
-    assert limiter.admit(tokens=1000, now=0) == pytest.approx(10)
+    assert limiter.wait_s(tokens=1000, now=0) == 0
+    limiter.take(1000, now=0)
+    assert limiter.wait_s(tokens=1000, now=0) > 10
     assert limiter.reason == "tokens per minute"
 
 
 def test_unreadable_headers_are_passed_over() -> None:
-    limiter = Limiter(100, now=0)
+    limiter = Limiter(now=0)
 
     limiter.learn(
-        {"x-ratelimit-limit-requests": "many", "x-ratelimit-limit-tokens": ""}, now=0
+        {"x-ratelimit-limit-requests": "many", "x-ratelimit-limit-tokens": ""},
+        sent_now(limiter),
+        now=0,
     )
 
-    assert limiter.admit(tokens=10**9, now=0) == 0
+    assert limiter.wait_s(tokens=10**9, now=0) == 0
+
+
+def test_of_a_users_limit_and_a_servers_the_lower_one_holds() -> None:
+    for own, servers in ((30, 600), (600, 30)):
+        limiter = Limiter(now=0)
+        limiter.bound(own, None, now=0)
+        headers = {"x-ratelimit-limit-requests": str(servers)}
+        limiter.learn(headers, sent_now(limiter), now=0)
+
+        assert limiter.least_s(90, 0, now=0) == pytest.approx(120, abs=2)
 
 
 def test_a_pause_holds_every_call_and_says_why() -> None:
-    limiter = Limiter(100, now=0)
+    limiter = Limiter(now=0)
 
     limiter.pause(20, "Retry-After", now=0)
     limiter.pause(5, "a shorter one", now=0)
 
-    assert limiter.admit(tokens=1, now=1) == pytest.approx(19)
+    assert limiter.wait_s(tokens=1, now=1) == pytest.approx(19)
+    assert limiter.least_s(1, 1, now=1) == pytest.approx(19)
     assert limiter.reason == "Retry-After"
-    assert limiter.admit(tokens=1, now=21) == 0
+    assert limiter.wait_s(tokens=1, now=21) == 0
 
 
 # The window.
 
 
-def test_the_window_starts_small_and_never_passes_the_ceiling() -> None:
-    assert Limiter(32, now=0).window == FIRST_WINDOW
-    assert Limiter(3, now=0).window == 3
+def limiter_for(ceiling: int) -> Limiter:
+    limiter = Limiter(now=0)
+    limiter.widen(ceiling, now=0)
+    return limiter
 
-    limiter = Limiter(20, now=0)
+
+def test_the_window_starts_small_and_never_passes_the_ceiling() -> None:
+    assert limiter_for(32).window == FIRST_WINDOW
+    assert limiter_for(3).window == 3
+
+    limiter = limiter_for(20)
     for _ in range(1000):
-        limiter.answered()
+        limiter.answered(now=0)
 
     assert limiter.window == 20
 
 
+def test_the_next_run_begins_with_the_window_of_the_last() -> None:
+    limiter = limiter_for(64)
+    for _ in range(30):
+        limiter.answered(now=0)
+    before = limiter.window
+
+    limiter.widen(8, now=1)
+    limiter.widen(64, now=2)
+
+    assert limiter.window == before
+
+
+def test_a_server_that_ailed_is_given_another_try_after_a_rest() -> None:
+    limiter = limiter_for(64)
+    for _ in range(1000):
+        limiter.refused(now=0)
+
+    limiter.widen(64, now=1)
+    assert limiter.window == 1
+    limiter.widen(64, now=REST_S + 1)
+    assert limiter.window == FIRST_WINDOW
+
+
 def test_until_the_first_refusal_each_answer_adds_one() -> None:
-    limiter = Limiter(64, now=0)
+    limiter = limiter_for(64)
     before = limiter.window
 
     for _ in range(10):
-        limiter.answered()
+        limiter.answered(now=0)
 
     assert limiter.window == before + 10
 
 
 def test_a_stray_refusal_does_not_end_the_quick_start() -> None:
-    limiter = Limiter(256, now=0)
+    limiter = limiter_for(256)
     before = limiter.window
 
-    limiter.refused()
+    limiter.refused(now=0)
     for _ in range(3 * int(before)):
-        limiter.answered()
+        limiter.answered(now=0)
 
     assert limiter.window > 3 * before
 
 
 def test_after_a_refusal_a_windowful_of_answers_adds_one() -> None:
-    limiter = Limiter(64, now=0)
+    limiter = limiter_for(64)
     for _ in range(int(limiter.window)):
-        limiter.refused()
+        limiter.refused(now=0)
     before = limiter.window
 
     for _ in range(int(before)):
-        limiter.answered()
+        limiter.answered(now=0)
 
     assert limiter.window == pytest.approx(before + 1, rel=0.1)
 
 
 def test_a_windowful_of_refusals_halves_the_window() -> None:
-    limiter = Limiter(64, now=0)
+    limiter = limiter_for(64)
     before = limiter.window
 
     for _ in range(int(before)):
-        limiter.refused()
+        limiter.refused(now=0)
 
     assert limiter.window == pytest.approx(before / 2)
 
 
 def test_the_window_never_falls_below_one() -> None:
-    limiter = Limiter(64, now=0)
+    limiter = limiter_for(64)
 
     for _ in range(1000):
-        limiter.refused()
+        limiter.refused(now=0)
 
     assert limiter.window == 1
 
 
 def test_a_stray_failure_hardly_matters() -> None:
-    limiter = Limiter(100, now=0)
+    limiter = limiter_for(100)
     for _ in range(500):
-        limiter.answered()
+        limiter.answered(now=0)
 
     for number in range(1000):
-        limiter.refused() if number % 100 == 0 else limiter.answered()
+        if number % 100:
+            limiter.answered(now=0)
+        else:
+            limiter.refused(now=0)
 
     assert limiter.window > 90
 
 
-# All of it against a server, simulated.
+# All of it against a server, in simulated time: what a run makes of its limits.
 
 
-@dataclass
-class SimulatedServer:
-    """Allows so many requests a minute, all of them at once after a rest."""
-
-    per_minute: int
-    latency_s: float
-    tells: bool = True
-    """Whether its replies have x-ratelimit headers."""
-    refused: int = 0
-    level: float = field(init=False)
-    at: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.level = self.per_minute
-
-    def admits(self, now: float) -> tuple[float, Mapping[str, str]]:
-        """How long a call that comes now must wait, and the headers of its reply."""
-        rate = self.per_minute / 60
-        self.level = min(self.per_minute, self.level + (now - self.at) * rate)
-        self.at = now
-        wait_s = max(0.0, (1 - self.level) / rate)
-        if wait_s > 0:
-            self.refused += 1
-        else:
-            self.level -= 1
-        return wait_s, self.headers if self.tells else {}
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        reset_s = (self.per_minute - self.level) * 60 / self.per_minute
-        return {
-            "x-ratelimit-limit-requests": str(self.per_minute),
-            "x-ratelimit-remaining-requests": str(int(self.level)),
-            "x-ratelimit-reset-requests": f"{reset_s:.3f}s",
-        }
+def calls(count: int, least: int = 100, most: int = 300) -> list[int]:
+    """The tokens of so many calls."""
+    dice = random.Random(count)
+    return [dice.randint(least, most) for _ in range(count)]
 
 
-def simulated(
-    server: SimulatedServer, calls: int, concurrency: int, limiter: Limiter
-) -> float:
-    """The seconds that so many calls take, asked as a run asks them: by as many
-    workers as calls may be in flight, which enter one by one: each finds a place in
-    the window, then asks the limiter."""
-    now, left, in_flight, order = 0.0, calls, 0, iter(range(10**9))
-    agenda: list[tuple[float, int, Iterator[float | str]]] = []
-    at_door: deque[Iterator[float | str]] = deque()
-    at_gate: deque[Iterator[float | str]] = deque()
-    door_open = True
-
-    def worker() -> Iterator[float | str]:
-        nonlocal left
-        while left:
-            left -= 1
-            while not (yield from attempt()):
-                pass
-
-    def attempt() -> Generator[float | str, None, bool]:
-        nonlocal in_flight
-        yield "door"
-        while True:
-            yield "gate"
-            held_s = limiter.admit(tokens=100, now=now)
-            if held_s <= 0:
-                break
-            in_flight -= 1
-            yield held_s
-        yield "entered"
-        wait_s, headers = server.admits(now)
-        yield server.latency_s
-        in_flight -= 1
-        limiter.learn(headers, now)
-        if wait_s == 0:
-            limiter.answered()
-            return True
-        limiter.refused()
-        limiter.pause(wait_s, "Retry-After", now)
-        yield wait_s
-        return False
-
-    for _ in range(min(calls, concurrency)):
-        heapq.heappush(agenda, (0.0, next(order), worker()))
-    while agenda:
-        now, _, going = heapq.heappop(agenda)
-        match next(going, "done"):
-            case "door":
-                at_door.append(going)
-            case "gate":
-                at_gate.append(going)
-            case "entered":
-                door_open = True
-                heapq.heappush(agenda, (now, next(order), going))
-            case float(wait_s):
-                heapq.heappush(agenda, (now + wait_s, next(order), going))
-        if door_open and at_door:
-            door_open = False
-            heapq.heappush(agenda, (now, next(order), at_door.popleft()))
-        while at_gate and in_flight < int(limiter.window):
-            in_flight += 1
-            heapq.heappush(agenda, (now, next(order), at_gate.popleft()))
-    return now
+SMALL, LARGE = calls(3000), calls(1500, 500, 4000)
+SERVER = SimulatedServer(rpm=500, tpm=400_000)
 
 
 @pytest.mark.parametrize(
-    ("per_minute", "calls", "latency_s", "concurrency"),
+    ("server", "run"),
     [
-        (500, 3000, 1.0, 32),
-        (500, 3000, 1.0, 256),
-        (60, 300, 2.0, 32),
-        (60, 300, 2.0, 256),
-        (5000, 10_000, 0.2, 32),
-        (5000, 10_000, 0.2, 256),
+        pytest.param(SERVER, SimulatedRun(SMALL), id="requests"),
+        pytest.param(SERVER, SimulatedRun(LARGE), id="tokens"),
+        pytest.param(SERVER, SimulatedRun(SMALL, 256), id="many at once"),
+        pytest.param(
+            replace(SERVER, latency_s=10), SimulatedRun(LARGE, 128), id="slow answers"
+        ),
+        pytest.param(
+            replace(SERVER, charges=0.6), SimulatedRun(LARGE), id="charges less"
+        ),
+        pytest.param(
+            replace(SERVER, charges=1.8), SimulatedRun(LARGE), id="charges more"
+        ),
+        pytest.param(
+            SimulatedServer(rpm=60, tpm=40_000, latency_s=2),
+            SimulatedRun(calls(400)),
+            id="a small limit",
+        ),
+        pytest.param(
+            SimulatedServer(rpm=10_000, tpm=8_000_000, latency_s=0.05, burst_s=3),
+            SimulatedRun(SMALL, 256),
+            id="a short burst",
+        ),
     ],
 )
-def test_a_run_takes_what_the_limit_allows_and_is_hardly_ever_refused(
-    per_minute: int, calls: int, latency_s: float, concurrency: int
+def test_a_run_takes_what_the_limits_allow_and_is_not_refused(
+    server: SimulatedServer, run: SimulatedRun
 ) -> None:
-    server = SimulatedServer(per_minute, latency_s)
-    ideal_s = max(
-        (calls - per_minute) * 60 / per_minute, calls / concurrency * latency_s
-    )
+    server, run = replace(server), replace(run)
 
-    limiter = Limiter(concurrency, now=0)
-    sent_unknowing = limiter.window - per_minute  # before any reply told the limit
+    took_s = simulated(server, [run])
 
-    took_s = simulated(server, calls, concurrency, limiter)
-
-    assert server.refused <= max(calls / 100, sent_unknowing)
-    assert took_s <= 1.05 * ideal_s + 2 * latency_s
+    assert took_s <= 1.02 * server.ideal_s(run.tokens)
+    assert server.refused <= len(run.tokens) / 1000
 
 
-def test_a_users_own_limit_keeps_a_server_without_headers_from_refusing() -> None:
-    server = SimulatedServer(120, latency_s=1.0, tells=False)
-    limiter = Limiter(64, now=0, requests_per_minute=100)
+def test_runs_that_share_a_limit_take_what_it_allows_and_are_not_refused() -> None:
+    server = replace(SERVER)
+    large, small = SimulatedRun(calls(2500), 256), SimulatedRun(calls(500), 4)
 
-    took_s = simulated(server, 500, 64, limiter)
+    took_s = simulated(server, [large, small])
+
+    assert took_s <= 1.02 * server.ideal_s([*large.tokens, *small.tokens])
+    assert server.refused <= 3
+    assert large.in_flight_max <= 256
+    assert small.in_flight_max <= 4
+    assert small.ended_s < took_s / 2
+
+
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("tokens", [calls(800), calls(800, 500, 4000)])
+def test_processes_that_share_a_key_back_off(count: int, tokens: list[int]) -> None:
+    server = replace(SERVER)
+    runs = [SimulatedRun(tokens) for _ in range(count)]
+
+    took_s = simulated(server, *([run] for run in runs))
+
+    assert took_s <= 1.05 * server.ideal_s(count * tokens)
+    assert server.refused <= count * len(tokens) / 100
+
+
+def test_after_calls_at_a_limit_that_nobody_knew_the_rest_is_not_refused() -> None:
+    server = SimulatedServer(rpm=3, latency_s=2)
+    run = SimulatedRun(calls(30))
+
+    took_s = simulated(server, [run])
+
+    assert server.refused <= FIRST_WINDOW
+    assert took_s <= 1.1 * server.ideal_s(run.tokens)
+
+
+def test_a_users_own_limits_keep_a_server_without_headers_from_refusing() -> None:
+    server = SimulatedServer(rpm=520, tpm=400_000, tells=False)
+    own = SimulatedServer(rpm=500, tpm=380_000)
+    run = SimulatedRun(LARGE, 64, rpm=500, tpm=380_000)
+
+    took_s = simulated(server, [run])
 
     assert server.refused == 0
-    assert took_s == pytest.approx(400 * 60 / 100, rel=0.05)
+    assert took_s == pytest.approx(own.ideal_s(run.tokens), rel=0.02)
 
 
 def test_without_headers_a_run_finds_its_speed_by_what_is_refused() -> None:
-    server = SimulatedServer(600, latency_s=1.0, tells=False)
+    server = SimulatedServer(rpm=600, tells=False)
+    run = SimulatedRun(SMALL, 64)
 
-    took_s = simulated(server, 3000, 64, Limiter(64, now=0))
+    took_s = simulated(server, [run])
 
-    assert server.refused <= 3000 / 5
-    assert took_s <= 1.25 * (3000 - 600) * 60 / 600
+    assert server.refused <= len(SMALL) / 5
+    assert took_s <= 1.05 * server.ideal_s(SMALL)

@@ -11,7 +11,6 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,8 +22,7 @@ from promptlab.offline import Faults, OfflineServer
 
 from .conftest import capitals, outcomes
 from .fakes import PATIENCE_S, FakeClient, echo, wait_until
-
-TESTS = Path(__file__).parents[1]
+from .kernels import TESTS, Kernel
 
 
 def new_uvloop() -> asyncio.AbstractEventLoop:
@@ -183,6 +181,22 @@ def test_a_handle_has_the_table_so_far() -> None:
     assert_frame_equal(handle.table, whole)
 
 
+def test_a_handle_has_the_results_so_far() -> None:
+    client = FakeClient(held=lambda request: True)
+    handle = capitals(4).start(client=client, max_concurrency=2)
+    client.wait_for_calls(2)
+    client.release(2)
+    client.wait_for_calls(4)
+
+    so_far = handle.results
+
+    assert (so_far.status, so_far.totals.answered) == ("running", 2)
+    assert so_far[0].messages[-1]["role"] == "assistant"
+    client.release_all()
+    handle.result(PATIENCE_S)
+    assert handle.results.status == "complete"
+
+
 def test_a_handles_future_cannot_be_cancelled_but_the_handle_can() -> None:
     client = FakeClient(held=lambda request: True)
     handle = capitals(2).start(client=client)
@@ -299,61 +313,6 @@ def test_ctrl_c_twice_ends_the_run_and_leaves_whatever_called_it() -> None:
 
 
 # In a notebook.
-
-
-class Kernel:
-    """A real IPython kernel."""
-
-    def __init__(self, home: Path) -> None:
-        from jupyter_client.manager import KernelManager
-
-        self._manager = KernelManager()
-        self._manager.start_kernel(
-            cwd=str(home),
-            env={
-                **os.environ,
-                "PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}",
-                "PROMPTLAB_HOME": str(home / ".promptlab"),
-                "IPYTHONDIR": str(home / "ipython"),
-            },
-        )
-        self._client = self._manager.blocking_client()
-        self._client.start_channels()
-        self._client.wait_for_ready(timeout=PATIENCE_S)
-
-    def begin(self, cell: str) -> str:
-        """Sends a cell to be executed."""
-        return str(self._client.execute(textwrap.dedent(cell)))
-
-    def end(self, cell: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """The kernel's reply to a cell, and what the cell showed."""
-        shown = []
-        while True:
-            message = self._client.get_iopub_msg(timeout=PATIENCE_S)
-            if message["parent_header"].get("msg_id") != cell:
-                continue
-            if message["content"].get("execution_state") == "idle":
-                break
-            shown.append(message)
-        while True:
-            reply = self._client.get_shell_msg(timeout=PATIENCE_S)
-            if reply["parent_header"].get("msg_id") == cell:
-                return reply["content"], shown
-
-    def run(self, cell: str) -> str:
-        """What a cell prints; fails if it raises."""
-        reply, shown = self.end(self.begin(cell))
-        assert reply["status"] == "ok", reply.get("traceback")
-        return "".join(m["content"].get("text", "") for m in shown)
-
-    def interrupt(self) -> None:
-        """Presses the stop button."""
-        self._manager.interrupt_kernel()
-
-    def close(self) -> None:
-        self._client.stop_channels()
-        self._manager.shutdown_kernel(now=True)
-        self._manager.cleanup_resources()
 
 
 @pytest.fixture(scope="module")

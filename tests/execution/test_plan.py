@@ -1,13 +1,18 @@
-"""The plan in a notebook."""
+"""The plan: what it counts, what it learns, how a notebook shows it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
 from seen import HOSTILE, Seen
 
 import promptlab as pl
+from promptlab.spec.request import Request
 
 from .conftest import capitals
-from .fakes import FakeClient
+from .fakes import FakeClient, response
 
 
 def test_a_plan_shows_standings_calls_tokens_and_cost() -> None:
@@ -38,6 +43,15 @@ def test_a_plan_for_models_on_this_machine_costs_nothing() -> None:
     assert planned.unpriced == ()
 
 
+def test_models_on_this_machine_leave_the_cost_of_others_as_it_is() -> None:
+    prices = {"fake": {"input": 1.0, "output": 2.0}}
+    alone = capitals(max_tokens=[9]).plan(prices=prices)
+    both = capitals(model=["fake", "offline/small"], max_tokens=[9])
+
+    assert both.plan(prices=prices).cost_usd == alone.cost_usd
+    assert both.plan().cost == "not known: fake without a list price"
+
+
 def test_a_plan_of_what_is_there_makes_no_call(client: FakeClient) -> None:
     experiment = capitals()
     experiment.run(client=client, prices={"fake": {"input": 0, "output": 0}})
@@ -46,6 +60,35 @@ def test_a_plan_of_what_is_there_makes_no_call(client: FakeClient) -> None:
 
     assert "8 cached" in text
     assert "none: every answer is there" in text
+
+
+@pytest.mark.parametrize("limits", [{"rpm": 60}, {"tpm": 6000}], ids=str)
+def test_a_plan_says_how_long_the_limits_make_it_take(limits: dict[str, int]) -> None:
+    experiment = capitals(100, max_tokens=[100])
+
+    planned = experiment.plan(base_url="http://x.test", **limits)
+
+    assert planned.least_s == pytest.approx(140, abs=1)  # a minute's worth goes at once
+    assert planned.headline.endswith("200 calls to make, in 2 min 20 s or more")
+    assert "2 min 20 s or more by the rate limits" in Seen(planned._repr_html_()).text
+
+
+def test_a_plan_knows_the_limits_that_servers_told_before() -> None:
+    told = {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": "0",
+    }
+    client = FakeClient(lambda asked: replace(response("Here."), headers=told))
+    client.base_url = "http://told.test/v1"
+    before = capitals(100).plan(client=client)
+
+    free = {"fake": {"input": 0, "output": 0}}
+    capitals(1, temperature=[0]).run(client=client, prices=free)
+    planned = capitals(100).plan(client=client)
+
+    assert (before.least_s, before.time) == (0, "")
+    assert 195 < planned.least_s < 201
+    assert capitals(100).plan(client=FakeClient()).least_s == 0
 
 
 def test_a_plan_counts_new_trials_by_model(client: FakeClient) -> None:
@@ -67,3 +110,90 @@ def test_a_plan_is_made_of_text(client: FakeClient) -> None:
 
     assert all(text in seen.text for text in HOSTILE[:2])
     assert not {"img", "script", "textarea"} & seen.tags
+
+
+def counting(request: Request) -> pl.Response:
+    """A server that takes six tokens for each word, and thinks before it answers."""
+    words = sum(len(m["content"].split()) for m in request.body["messages"])
+    usage = pl.Usage(input_tokens=6 * words, output_tokens=200, reasoning_tokens=195)
+    return replace(response("one two three"), usage=usage)
+
+
+def test_a_plan_learns_from_answers_how_the_server_counts() -> None:
+    client = FakeClient(counting)
+    experiment = capitals(cities=60, prompt=["Where on earth is {{city}}?"])
+    before = experiment.limit(slice(30, 60)).plan(client=client)
+
+    experiment.limit(30).run(client=client)
+    planned = experiment.plan(client=client)
+
+    told = 60 * 6 * 6  # 30 cities, two temperatures, six words
+    assert before.calls == planned.calls == 60
+    assert not before.input_tokens.low <= told <= before.input_tokens.high
+    assert planned.input_tokens.low <= told <= planned.input_tokens.high
+    assert planned.input_tokens.high / planned.input_tokens.low < 1.1
+    assert before.counted == "estimated, ± 35 %"
+    assert planned.counted == "estimated and corrected by 60 answers, ± 5 %"
+    assert planned.counted in Seen(planned._repr_html_()).text
+
+
+def test_each_model_is_calibrated_by_its_own_answers(client: FakeClient) -> None:
+    client = FakeClient(counting)
+    experiment = capitals(model=["a", "b"])
+
+    experiment.only(model="a").limit(2).run(client=client)
+
+    planned = experiment.plan(client=client)
+    assert planned.counting["a"].startswith("estimated and corrected by 4 answers")
+    assert planned.counting["b"] == "estimated, ± 35 %"
+    assert "of a estimated and corrected" in planned.counted
+
+
+def test_a_server_that_counts_nothing_teaches_nothing() -> None:
+    client = FakeClient(lambda request: replace(response("a"), usage=pl.Usage()))
+    experiment = capitals()
+
+    experiment.limit(1).run(client=client)
+
+    assert experiment.plan(client=client).counted == "estimated, ± 35 %"
+
+
+def test_reasoning_is_no_part_of_what_a_conversation_repeats() -> None:
+    chat = [{"role": "user", "content": text} for text in ("Where is {{city}}?", "Why")]
+    once, twice = (
+        capitals(cities=1, temperature=[0], max_tokens=[200], prompt={"p": prompt})
+        for prompt in (chat[0]["content"], pl.Prompt(chat))
+    )
+    client = FakeClient(counting)
+    once.run(client=client)
+
+    planned = twice.plan(client=client)
+
+    assert planned.calls == 1
+    assert planned.input_tokens.high < 100
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["estimated", "exact"])
+def test_tokens_are_counted_exactly_where_the_encoding_is_there(
+    there: bool, encodings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if there:
+        monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(encodings))
+
+    planned = capitals(model=["gpt-4.1"], temperature=[1]).plan()
+
+    exact = 4 * (3 + 4 + 6)  # Where| is| city| |1|?
+    way = "counted by o200k_base, ± 5 %" if there else "estimated, ± 35 %"
+    assert planned.counted == way
+    assert planned.input_tokens.low <= exact <= planned.input_tokens.high
+    assert (planned.input_tokens.high / exact < 1.06) is there
+
+
+def test_tools_are_part_of_what_is_sent() -> None:
+    look_up = {"name": "look_up", "description": "Finds a city. " * 20}
+    tools = [{"type": "function", "function": look_up}]
+    plain, armed = capitals(), capitals(tools=[tools])
+
+    more = armed.plan().input_tokens.high - plain.plan().input_tokens.high
+
+    assert 8 * 80 < more < 8 * 80 * 2

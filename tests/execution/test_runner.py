@@ -936,6 +936,8 @@ def test_keys_and_prompts_do_not_travel_in_clear_text(
 def test_an_unknown_option_is_named(experiment: pl.Experiment) -> None:
     with pytest.raises(pl.SpecError, match="did you mean 'max_concurrency'"):
         experiment.run(max_concurency=3)
+    with pytest.raises(pl.SpecError, match="did you mean 'tpm'"):
+        experiment.run(tokens_per_minute=3)
 
 
 def test_a_template_that_fails_on_some_case_is_told_before_any_call(

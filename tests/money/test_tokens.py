@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from promptlab.money.tokens import ERROR, estimated_tokens, message_tokens
+from promptlab.money.tokens import (
+    ERROR,
+    ESTIMATE,
+    PER_REPLY,
+    REMEMBERED_AS_IT_IS,
+    TEXTS,
+    Remembered,
+    TokenCounter,
+    estimated_tokens,
+)
 
 
 @pytest.mark.parametrize(
@@ -24,4 +33,43 @@ def test_the_estimate_is_as_near_as_it_says(text: str, tokens: int) -> None:
 
 def test_nothing_takes_no_tokens_and_a_message_takes_some_more() -> None:
     assert estimated_tokens("") == 0
-    assert message_tokens(["", "word"]) == 2 * 3 + 1
+    assert ESTIMATE.messages(["", "word"]) == 2 * 4 + 1
+
+
+def test_a_chat_takes_what_its_format_adds() -> None:
+    """As OpenAI's reference shows it: 19 tokens of prompt for these two messages."""
+    o200k = {"You are a helpful assistant.": 6, "Hello!": 2}
+    counter = TokenCounter("o200k_base", 0.0, o200k.__getitem__)
+
+    assert counter.messages(o200k) + PER_REPLY == 19
+
+
+def test_tools_and_schemas_are_read_by_the_model_too() -> None:
+    tools = [{"type": "function", "function": {"name": "look_up", "parameters": {}}}]
+
+    attached = ESTIMATE.attached({"temperature": 0, "tools": tools})
+
+    assert 10 < attached < 40
+    assert ESTIMATE.attached({"temperature": 0, "max_tokens": 5}) == 0
+
+
+def test_a_text_is_counted_once_short_or_long() -> None:
+    counted: list[str] = []
+    count = Remembered(lambda text: counted.append(text) or len(text))
+    texts = ["short", "l" + "o" * REMEMBERED_AS_IT_IS + "ng", "lone \ud800"]
+
+    assert [count(text) for text in texts * 3] == [len(text) for text in texts * 3]
+    assert counted == texts
+
+
+def test_counts_of_ever_more_texts_are_forgotten() -> None:
+    counted: list[str] = []
+    count = Remembered(lambda text: counted.append(text) or 1)
+
+    for number in range(TEXTS + 1):
+        count(str(number))
+    count("0")
+
+    assert counted.count("0") == 2
+    assert count(str(TEXTS)) == 1
+    assert counted.count(str(TEXTS)) == 1

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from execution.fakes import FakeClient
+from execution.fakes import NO_SUCH_MODEL, FakeClient, wait_until
 from seen import HOSTILE, Seen
 
 import promptlab as pl
@@ -174,6 +174,65 @@ def test_a_run_that_fails_says_why_and_keeps_the_message() -> None:
     assert "no API key" in Seen(shown._progress.value).text
     assert shown.message.value == "Hello"
     assert not shown.send_button.disabled
+
+
+def seen(shown: Playground) -> str:
+    return Seen(shown.conversation.value).text
+
+
+def test_each_reply_and_each_failure_is_shown_when_it_is_there(
+    client: FakeClient,
+) -> None:
+    client.held = lambda request: request.model == "slow"
+    client.answer = lambda request: (
+        NO_SUCH_MODEL if request.model == "none" else f"from {request.model}"
+    )
+    shown = playground(["small", "none", "slow"], client=client, prompt="Hello")
+    told(shown)
+
+    shown.send_button.click()
+
+    wait_until(lambda: "waiting for the reply" in seen(shown))
+    wait_until(lambda: "from small" in seen(shown))
+    wait_until(lambda: "failed: 404 model_not_found" in seen(shown))
+    assert seen(shown).count("waiting for the reply") == 1
+    assert shown.message.value == "Hello"
+    client.release_all()
+    told(shown)
+    assert "from slow" in seen(shown)
+    assert "waiting" not in seen(shown)
+
+
+def test_what_was_said_before_stays_while_a_reply_is_awaited_and_if_it_never_comes(
+    shown: Playground, client: FakeClient
+) -> None:
+    say(shown, "Hello")
+    replies = [f"{model} at default says Hello" for model in ("small", "large")]
+    client.held = lambda request: True
+    shown.message.value = "And then?"
+    told(shown)
+
+    shown.send_button.click()
+
+    client.wait_for_calls(4)
+    wait_until(lambda: seen(shown).count("waiting for the reply") == 2)
+    assert all(reply in seen(shown) for reply in replies)
+    shown.stop_button.click()
+    shown.stop_button.click()
+    told(shown)
+    assert all(reply in seen(shown) for reply in replies)
+    assert seen(shown).count("not asked: the run was stopped") == 2
+
+
+def test_each_column_says_what_the_talk_took_so_far(client: FakeClient) -> None:
+    prices = {"small": {"input": 1000, "output": 2000}}
+    shown = playground(["small", "large"], client=client, prices=prices)
+
+    assert "tokens 10 in, 5 out · 250 ms · $0.020" in say(shown, "Hello")
+
+    text = say(shown, "And then?")
+    assert "so far tokens 20 in, 10 out · 500 ms · $0.040" in text
+    assert "so far tokens 20 in, 10 out · 500 ms" in text.replace(" · $0.040", "", 1)
 
 
 def test_stopping_gives_the_answers_that_came(client: FakeClient) -> None:

@@ -404,7 +404,7 @@ class OneAnswer:
         {"timeout_s": 5},
         {"max_concurrency": 1},
         {"max_attempts": 1},
-        {"requests_per_minute": 10},
+        {"rpm": 10},
         {"headers": {"X-Team": "a"}},
         {"base_url": "https://api.openai.com/v1/"},
     ],

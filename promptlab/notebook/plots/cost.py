@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -16,10 +14,12 @@ from promptlab.errors import SpecError
 from promptlab.notebook.figures import Plot
 from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped, numbers
 from promptlab.notebook.plots.lettering import Dollars, money
-from promptlab.notebook.plots.rows import Column, leave_blank, rows
+from promptlab.notebook.plots.rows import Column, counts, leave_blank, rows
 from promptlab.notebook.plots.sheet import Sheet
 from promptlab.notebook.plots.strips import ROW, draw_strip, thinned
+from promptlab.notebook.source import hashable
 from promptlab.results.results import Results
+from promptlab.stats.intervals import mean_interval
 
 PER = 1000
 """Costs are drawn for so many trials: those of one have too many zeros to compare."""
@@ -60,11 +60,7 @@ def plot_cost(
     lines = [
         "A point is a trial, the box the middle half, the stroke the median, the "
         "diamond the mean and its 95% interval",
-        *groups.pooled,
-        *groups.failures,
-        *groups.unknown("Price", known),
-        *thinned(list(table["n"])),
-        *groups.undrawn,
+        *groups.remarks(*groups.unknown("Price", known), *thinned(list(table["n"]))),
     ]
     drawn, plotted = groups.drawn, table[:MOST]
     sheet = rows(ax, title, lines, drawn.labels, _columns(plotted), height=ROW)
@@ -72,46 +68,10 @@ def plot_cost(
     return sheet.done(table)
 
 
-def mean_interval(
-    values: pd.Series[float], clusters: pd.Series[Any]
-) -> tuple[float, float]:
-    """The 95 % interval of a mean over trials, of which those of one case are alike.
-
-    From the sums of deviations by case (the cluster-robust variance of a mean, CR1)
-    and Student's t; NaN where there is only one case.
-    """
-    deviations = values - values.mean()
-    sums = deviations.groupby(clusters, observed=True).sum()
-    cases = len(sums)
-    if cases < 2:
-        return np.nan, np.nan
-    variance = cases / (cases - 1) * float((sums**2).sum()) / len(values) ** 2
-    half = students_t(cases - 1) * math.sqrt(variance)
-    return values.mean() - half, values.mean() + half
-
-
-def students_t(freedom: int) -> float:
-    """The 97.5 % quantile of Student's t, to three digits.
-
-    For few degrees of freedom from the tables, then from Abramowitz and Stegun,
-    formula 26.7.5.
-    """
-    tables = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447)
-    if freedom <= len(tables):
-        return tables[freedom - 1]
-    z = NormalDist().inv_cdf(0.975)
-    terms = (
-        z,
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
-    return math.fsum(term / freedom**power for power, term in enumerate(terms))
-
-
 def _costs(group: Group) -> Mapping[str, Any]:
     costs = group.numbers("cost_usd").dropna() * PER
-    low, high = mean_interval(costs, group.answered["case"])
+    cases = pd.factorize(hashable(group.answered["case"][costs.index]))[0]
+    low, high = mean_interval(costs.to_numpy(), cases)
     return {
         "n": len(costs),
         "failed": group.failed,
@@ -133,7 +93,7 @@ def _columns(table: pd.DataFrame) -> list[Column]:
     ]
     if table["billed_usd"].notna().any():
         columns.append(Column("billed", _money(table["billed_usd"])))
-    return [*columns, Column("n", [f"{n:,}" for n in table["n"]])]
+    return [*columns, counts(table)]
 
 
 def _money(amounts: pd.Series[float]) -> list[str]:

@@ -113,6 +113,10 @@ class Groups:
         """A line on what varies within the groups, if anything does."""
         return self.within(self.names)
 
+    def remarks(self, *more: str) -> list[str]:
+        """Lines on what is pooled, failed and not drawn, and what more there is."""
+        return [*self.pooled, *self.failures, *more, *self.undrawn]
+
     def within(self, told: Collection[str]) -> list[str]:
         """A line on what varies but for what the plot tells apart, if anything does."""
         within = [name for name in self.source.varying if name not in told]

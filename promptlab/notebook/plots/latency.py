@@ -13,7 +13,7 @@ from promptlab.notebook.figures import Plot
 from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped
 from promptlab.notebook.plots.key import Key
 from promptlab.notebook.plots.lettering import exact, fonts, number, percent
-from promptlab.notebook.plots.rows import Column
+from promptlab.notebook.plots.rows import Column, counts
 from promptlab.notebook.plots.sheet import AS_IT_IS, Sheet, dashed
 from promptlab.results.results import Results
 
@@ -52,16 +52,13 @@ def plot_latency(
     lines = [
         "Share of trials answered within a time; points mark the median and the 95th "
         "percentile",
-        *groups.pooled,
-        *groups.failures,
-        *groups.unknown("Latency", known),
-        *groups.undrawn,
+        *groups.remarks(*groups.unknown("Latency", known)),
     ]
     drawn, plotted = groups.drawn, table[:MOST]
     unit, factor = ("s", 1) if plotted["p95_s"].max() >= 1 else ("ms", 1000)
     columns = [
         *(_column(name, plotted[f"{name}_s"] * factor, unit) for name in SHARES),
-        Column("n", [f"{n:,}" for n in plotted["n"]]),
+        counts(plotted),
     ]
     key = Key(drawn.members, columns)
     height = max(210.0, key.height)

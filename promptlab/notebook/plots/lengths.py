@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from promptlab.notebook.figures import Plot
 from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped
 from promptlab.notebook.plots.lettering import exact, percent
-from promptlab.notebook.plots.rows import Column, leave_blank, rows
+from promptlab.notebook.plots.rows import Column, counts, leave_blank, rows
 from promptlab.notebook.plots.sheet import Sheet
 from promptlab.notebook.plots.strips import ROW, draw_strip, thinned
 from promptlab.results.results import Results
@@ -41,14 +41,11 @@ def plot_lengths(
     if groups.nothing:
         return Sheet.empty(ax, title, groups.nothing).done(table)
     cut = table["truncated"].sum() > 0
+    unknown = groups.unknown("Length", known) if known else [UNCOUNTED]
     lines = [
         "A point is a trial, the box the middle half, the stroke the median"
         + ("; rings were cut short by max_tokens" if cut else ""),
-        *groups.pooled,
-        *groups.failures,
-        *(groups.unknown("Length", known) if known else [UNCOUNTED]),
-        *thinned(list(table["n"])),
-        *groups.undrawn,
+        *groups.remarks(*unknown, *thinned(list(table["n"]))),
     ]
     drawn, plotted = groups.drawn, table[:MOST]
     columns = _columns(plotted, drawn)
@@ -112,4 +109,4 @@ def _columns(table: pd.DataFrame, groups: Groups) -> list[Column]:
                 shares=[(s, g.mark) for s, g in zip(shares, groups, strict=True)],
             )
         )
-    return [*columns, Column("n", [f"{n:,}" for n in table["n"]])]
+    return [*columns, counts(table)]

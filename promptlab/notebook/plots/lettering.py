@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.ticker import Formatter
 
+from promptlab.money.amounts import dollars
 from promptlab.notebook.figures import DPI
 from promptlab.notebook.source import as_json
 
@@ -96,15 +97,8 @@ def exact(value: float) -> str:
 
 
 def money(value: float) -> str:
-    """Dollars and cents, below one to three digits: $0.00000120, $12.30, $1,200."""
-    if not math.isfinite(value):
-        return "–"
-    sign, value = ("−" if value < 0 else ""), abs(value)
-    if value >= 1 or value == 0:
-        decimals = 2 if 1 <= value < 1000 else 0
-    else:
-        decimals = _decimals(value)
-    return f"{sign}${value:,.{decimals}f}"
+    """Dollars, below one to three digits."""
+    return dollars(value, digits=3)
 
 
 class Dollars(Formatter):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.transforms import blended_transform_factory
 
@@ -47,6 +48,11 @@ class Column:
     @property
     def weight(self) -> str:
         return "bold" if self.strong else "normal"
+
+
+def counts(table: pd.DataFrame) -> Column:
+    """The column that says of how many trials each row is made."""
+    return Column("n", [f"{n:,}" for n in table["n"]])
 
 
 def rows(

@@ -13,7 +13,7 @@ from promptlab.notebook.colours import mixed
 from promptlab.notebook.figures import Plot
 from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped
 from promptlab.notebook.plots.lettering import number, trials
-from promptlab.notebook.plots.rows import Column, leave_blank, rows
+from promptlab.notebook.plots.rows import Column, counts, leave_blank, rows
 from promptlab.notebook.plots.sheet import Ink, Sheet
 from promptlab.results.results import Results
 
@@ -58,10 +58,7 @@ def plot_tokens(
     lines = [
         "Mean of each part; the line runs from the 10th to the 90th percentile of "
         "the totals",
-        *groups.pooled,
-        *groups.failures,
-        *_unknown(groups),
-        *groups.undrawn,
+        *groups.remarks(*_unknown(groups)),
     ]
     drawn, plotted = groups.drawn, table[:MOST]
     ground = Ink.on(ax).ground
@@ -122,7 +119,7 @@ def _unknown(groups: Groups) -> list[str]:
 def _sums(table: pd.DataFrame) -> list[Column]:
     return [
         Column("total", [number(v) for v in table["total_tokens"]], strong=True),
-        Column("n", [f"{n:,}" for n in table["n"]]),
+        counts(table),
     ]
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import promptlab as pl
 from promptlab.notebook.plots import plot_cost
-from promptlab.notebook.plots.cost import mean_interval, students_t
 from tests.notebook.plots.tables import axes_of, points, texts, trials
 
 
@@ -90,36 +88,3 @@ def test_of_many_trials_some_are_drawn_and_the_plot_says_so() -> None:
     assert (drawn[0], drawn[-1]) == (0, pytest.approx(1000))
     assert any(text.startswith("At most 400 points") for text in texts(ax))
     assert figure.table["n"].tolist() == [2000]
-
-
-def test_the_interval_is_students_where_each_case_was_asked_once() -> None:
-    values = pd.Series([1.0, 2.0, 3.0, 4.0])
-
-    low, high = mean_interval(values, pd.Series(["a", "b", "c", "d"]))
-
-    half = 3.182 * values.std() / 2
-    assert (low, high) == pytest.approx((2.5 - half, 2.5 + half), rel=1e-3)
-
-
-def test_asking_the_same_cases_again_makes_no_narrower_interval() -> None:
-    once = pd.Series([1.0, 2.0, 3.0, 4.0])
-    cases = pd.Series(["a", "b", "c", "d"])
-
-    again = mean_interval(pd.concat([once] * 5), pd.concat([cases] * 5))
-
-    assert again == pytest.approx(mean_interval(once, cases))
-
-
-def test_one_case_gives_no_interval() -> None:
-    low, high = mean_interval(pd.Series([1.0, 2.0]), pd.Series(["a", "a"]))
-
-    assert math.isnan(low)
-    assert math.isnan(high)
-
-
-@pytest.mark.parametrize(
-    ("freedom", "quantile"),
-    [(1, 12.706), (4, 2.776), (5, 2.571), (10, 2.228), (30, 2.042), (1000, 1.962)],
-)
-def test_students_t_is_that_of_the_tables(freedom: int, quantile: float) -> None:
-    assert students_t(freedom) == pytest.approx(quantile, abs=3e-3)

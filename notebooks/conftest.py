@@ -1,0 +1,31 @@
+"""What the notebooks are tested with: an empty cache for each, and nobody's key."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+HOMES = pytest.StashKey[Path]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    """The first cell of a notebook starts its kernel, which takes the environment."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in [name for name in os.environ if name.startswith("OPENAI_")]:
+            patched.delenv(name)
+        patched.setenv("PROMPTLAB_HOME", str(_homes(item.config) / item.path.stem))
+        return (yield)
+
+
+def _homes(config: pytest.Config) -> Path:
+    """A folder that is gone at the end."""
+    if HOMES not in config.stash:
+        folder = tempfile.TemporaryDirectory()
+        config.add_cleanup(folder.cleanup)
+        config.stash[HOMES] = Path(folder.name)
+    return config.stash[HOMES]

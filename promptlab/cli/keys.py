@@ -1,0 +1,35 @@
+"""Commands on API keys: login, logout."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from promptlab.cli.options import BaseUrl, EnvFile
+from promptlab.cli.printing import tell
+
+
+def login(
+    base_url: BaseUrl = None,
+    show: Annotated[
+        bool,
+        typer.Option(
+            "--show",
+            envvar="PROMPTLAB_SHOW",
+            help="Only say where the key comes from now.",
+        ),
+    ] = False,
+    env_file: EnvFile = None,
+) -> None:
+    """Ask for a server's API key and store it in the system's keyring."""
+    from promptlab.execution.login import login
+
+    tell(login(base_url, show=show, env_file=env_file))
+
+
+def logout(base_url: BaseUrl = None, env_file: EnvFile = None) -> None:
+    """Remove a server's API key from the system's keyring."""
+    from promptlab.execution.login import logout
+
+    tell(logout(base_url, env_file=env_file))

@@ -1,0 +1,77 @@
+"""Asking: a key that the user types, without an echo, where someone can be asked.
+
+A run asks in a notebook alone, while a cell is being executed in its main thread: from
+the callback of a button, a kernel's question would reach nobody and wait for ever.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import getpass
+import sys
+import threading
+
+from promptlab.secret import Hidden, Secret, checked_key
+
+_typed: dict[str, Secret] = {}
+"""The keys typed in this session, by base URL; they are kept nowhere else."""
+
+
+def can_ask() -> bool:
+    """Whether this is the code of a cell that is being executed.
+
+    While one is, ipykernel puts a method of its own in the place of `getpass`. What an
+    earlier cell has left to be done later has that cell's message as its parent.
+    """
+    kernel = getattr(getpass.getpass, "__self__", None)
+    parent = getattr(kernel, "get_parent", None)
+    if parent is None or threading.current_thread() is not threading.main_thread():
+        return False
+    return bool(parent() == contextvars.Context().run(parent))
+
+
+def ask(base_url: str) -> Secret | None:
+    """The key for a server, which the user is asked for, for the rest of the session;
+    None where nothing is typed.
+
+    Raises:
+        CredentialsError: what was typed is no key.
+    """
+    try:
+        key = read_key(f"API key for {base_url}, for this session: ")
+    except (NotImplementedError, EOFError):  # a notebook that is executed by a program
+        return None
+    if key:
+        _typed[base_url] = Secret(key)
+    return typed(base_url)
+
+
+def typed(base_url: str) -> Secret | None:
+    """The key that was typed for a server in this session."""
+    return _typed.get(base_url)
+
+
+def forget(base_url: str) -> bool:
+    """Forgets the key that was typed for a server; whether there was one."""
+    return _typed.pop(base_url, None) is not None
+
+
+def read_key(question: str) -> Hidden:
+    """What the user types, or a program writes to standard input; empty for nothing.
+
+    Raises:
+        CredentialsError: it is no key.
+        NotImplementedError: it is a notebook whose front end cannot ask.
+        EOFError: the input has ended.
+    """
+    if can_ask() or (sys.stdin is not None and sys.stdin.isatty()):
+        return checked_key(Hidden(getpass.getpass(question)))
+    if _in_kernel() or sys.stdin is None:
+        raise NotImplementedError("nobody can be asked here")
+    return checked_key(Hidden(sys.stdin.readline()))
+
+
+def _in_kernel() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "kernel", None) is not None

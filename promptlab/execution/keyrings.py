@@ -1,0 +1,125 @@
+"""Keyrings: keys that the system keeps, through the optional package `keyring`.
+
+The entry of a server is under the service `promptlab` and its base URL. A keyring may
+have to be unlocked by the user, or never answer where nobody can: it is asked in a
+thread of its own, and waited for so long and no longer.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any, TypeVar, cast
+
+from promptlab.errors import CredentialsError
+from promptlab.secret import Hidden, Secret
+
+T = TypeVar("T")
+
+SERVICE = "promptlab"
+
+PATIENCE_S = 30.0
+"""How long an answer may take: someone may have to type a password."""
+
+NOT_INSTALLED = (
+    "the package keyring is not installed (pip install 'promptlab-notebook[keyring]')"
+)
+
+
+def look_up(
+    base_url: str, *, patience_s: float = PATIENCE_S
+) -> tuple[Secret | None, str]:
+    """The key of a server, if there is one, and what keeps it from being found."""
+    try:
+        return stored(base_url, patience_s=patience_s), ""
+    except CredentialsError as error:
+        return None, str(error)
+
+
+def stored(base_url: str, *, patience_s: float = PATIENCE_S) -> Secret | None:
+    """The key of a server; None if there is none.
+
+    Raises:
+        CredentialsError: there is no keyring, or it is locked or broken.
+    """
+    return _asked(
+        lambda keyring: _secret(keyring.get_password(SERVICE, base_url)), patience_s
+    )
+
+
+def store(base_url: str, key: Hidden) -> None:
+    """Keeps the key of a server, in place of the one before.
+
+    Raises:
+        CredentialsError: it cannot be kept.
+    """
+    kept = _asked(lambda keyring: _kept(keyring, base_url, key))
+    if not kept:
+        raise CredentialsError("the keyring of this machine keeps nothing")
+
+
+def remove(base_url: str) -> bool:
+    """Removes the key of a server; whether there was one.
+
+    Raises:
+        CredentialsError: there is no keyring, or it is locked or broken.
+    """
+    return _asked(lambda keyring: _removed(keyring, base_url))
+
+
+def _secret(key: str | None) -> Secret | None:
+    return Secret(key) if key else None
+
+
+def _kept(keyring: Any, base_url: str, key: Hidden) -> bool:
+    keyring.set_password(SERVICE, base_url, str(key))
+    return bool(keyring.get_password(SERVICE, base_url) == key)
+
+
+def _removed(keyring: Any, base_url: str) -> bool:
+    if keyring.get_password(SERVICE, base_url) is None:
+        return False
+    keyring.delete_password(SERVICE, base_url)
+    return True
+
+
+_unanswered: list[threading.Thread] = []
+"""The threads whose keyring has not answered."""
+
+
+def _asked(ask: Callable[[Any], T], patience_s: float = PATIENCE_S) -> T:
+    """What the keyring answers. Its own errors may hold anything, so they stay here."""
+    _unanswered[:] = [thread for thread in _unanswered if thread.is_alive()]
+    if _unanswered:
+        raise CredentialsError("the keyring has not answered so far")
+    answer: Future[tuple[T | None, str]] = Future()
+    thread = threading.Thread(
+        target=lambda: answer.set_result(_answer(ask)), daemon=True
+    )
+    _unanswered.append(thread)
+    thread.start()
+    with suppress(TimeoutError):
+        found, trouble = answer.result(patience_s)
+        if trouble:
+            raise CredentialsError(trouble)
+        return cast(T, found)
+    raise CredentialsError(f"the keyring did not answer within {patience_s:g} s")
+
+
+def _answer(ask: Callable[[Any], T]) -> tuple[T | None, str]:
+    """What the keyring answers, or why it does not."""
+    try:
+        import keyring
+        import keyring.errors
+    except ImportError:
+        return None, NOT_INSTALLED
+    try:
+        return ask(keyring), ""
+    except keyring.errors.NoKeyringError:
+        return None, "this machine has no keyring"
+    except (keyring.errors.KeyringLocked, keyring.errors.InitError):
+        return None, "the keyring is locked"
+    except BaseException as error:  # a backend may raise whatever its library does
+        return None, f"the keyring does not work: {type(error).__name__}"

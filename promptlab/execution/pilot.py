@@ -1,0 +1,105 @@
+"""The pilot: the trials that a forecast asks first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from promptlab.errors import SpecError
+from promptlab.execution.known import Known
+from promptlab.execution.outlay import Outlay
+from promptlab.execution.plan import Plan, cost_in_words, in_calls, planned, surveyed
+from promptlab.execution.settings import Settings
+from promptlab.execution.survey import Finding, Standing
+from promptlab.money.estimate import Range
+from promptlab.spec.experiment import Experiment
+from promptlab.stats.designs import deal
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """The trials that a forecast asks first, and what they may cost."""
+
+    trials: frozenset[int]
+    """Their indexes."""
+    calls: int
+    """The calls that they make if all go well."""
+    cost_usd: Range
+    """What these cost at list price, at least and at most; NaN where it is not
+    known."""
+    unpriced: tuple[str, ...] = ()
+    """The models elsewhere among them, whose price is not known."""
+
+    @property
+    def free(self) -> bool:
+        """Whether the calls cost nothing."""
+        return not self.calls or (math.isnan(self.cost_usd.low) and not self.unpriced)
+
+    def __str__(self) -> str:
+        trials = f"{len(self.trials):,} trial{'' if len(self.trials) == 1 else 's'}"
+        cost = cost_in_words(self.cost_usd, self.unpriced)
+        return f"{trials}, {in_calls(self.calls)}; cost: {cost}"
+
+
+def choose(
+    experiment: Experiment, pilot: int = 2, *, seed: int = 0, **options: Any
+) -> Pilot:
+    """The trials that `forecast` would ask; nothing is called.
+
+    Raises:
+        SpecError: an option is wrong, or a prompt fails on some case.
+        CacheError: the cache cannot be read.
+    """
+    settings = settings_of(options)
+    plan, known = looked_up(experiment, settings)
+    trials = dealt(plan, known, pilot, seed)
+    outlay = Outlay(experiment, settings)
+    for trial in trials:
+        turns = experiment.trials[trial].turns
+        owns = range(len(turns))
+        outlay.add(Finding(trial, Standing.NEW, "", turns=turns, owns=owns))
+    return Pilot(frozenset(trials), outlay.calls, outlay.cost_usd, outlay.unpriced)
+
+
+def settings_of(options: Mapping[str, Any]) -> Settings:
+    """The settings of a pilot, whose answers must be there afterwards."""
+    settings = Settings.of(options)
+    if settings.refresh or settings.offline or not settings.use_cache:
+        raise SpecError(
+            "a forecast buys answers and keeps them in the cache, so it goes with none "
+            "of refresh=True, offline=True and use_cache=False; pilot=0 buys none"
+        )
+    return settings
+
+
+def looked_up(experiment: Experiment, settings: Settings) -> tuple[Plan, Known]:
+    """What a run would do now, and what is known of what it takes."""
+    known = Known(experiment, settings.pricing(experiment))
+    findings = known.noting(surveyed(experiment, settings))
+    return planned(experiment, settings, findings), known
+
+
+def dealt(plan: Plan, known: Known, pilot: int, seed: int) -> list[int]:
+    """The indexes of the trials that give so many answers to each variant that has
+    calls left to make."""
+    if isinstance(pilot, bool) or not isinstance(pilot, int) or pilot < 0 or pilot == 1:
+        raise SpecError(
+            "pilot is how many answers of each variant there shall be: a whole number "
+            f"from 2, or 0 to go by what is there, not {pilot!r}"
+        )
+    answers = known.answers
+    cases, variants = answers.shape
+    repeats = plan.experiment.repeats
+    standings = np.frombuffer(plan.standings, dtype=np.uint8)
+    new = (standings == Standing.NEW).reshape(cases, variants, repeats)
+    missing = np.where(known.open > 0, pilot - answers.sum(axis=0), 0)
+    return [
+        (case * variants + variant) * repeats + repeat
+        for case, variant, repeat in deal(
+            new, answers, missing, np.random.default_rng(seed)
+        )
+    ]

@@ -1,0 +1,125 @@
+"""Secrets: API keys, kept out of every repr, traceback and pickle.
+
+A key is a `Secret` wherever it is held, and a `Hidden` text on its way into a header:
+verbose tracebacks show the local variables and the arguments of all functions. Of the
+user's own code they show them too: a key that has a name there is seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from typing import Any, NoReturn
+
+from promptlab.errors import CredentialsError, SpecError
+
+ApiKey = str | Callable[[], str | Awaitable[str]]
+
+SHORTEST_SHOWN = 12
+"""Characters of a key of which the last four are shown; of a shorter one, none."""
+
+
+class Hidden(str):
+    """A text that shows itself as `[key]`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'[key]'"
+
+    def __reduce_ex__(self, _: object) -> NoReturn:
+        raise TypeError("an API key is not pickled")
+
+
+class Secret:
+    """An API key, or what gives it."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: ApiKey) -> None:
+        self._source = _hidden(source)
+
+    def check(self) -> None:
+        """Raises `SpecError` if it is neither a text nor a function."""
+        if not isinstance(self._source, str) and not callable(self._source):
+            kind = type(self._source).__name__
+            raise SpecError(f"api_key= is a text or a function, not a {kind}")
+
+    async def reveal(self) -> Hidden:
+        """The key, asked for anew each time where it comes from a callable.
+
+        Raises:
+            CredentialsError: there is none, or it is no key.
+        """
+        given = _given(self._source)
+        if callable(given):
+            given = _given(given())
+        if inspect.isawaitable(given):
+            given = _given(await given)
+        if not isinstance(given, str) or not given.strip():
+            raise CredentialsError("api_key= gave no key")
+        return checked_key(given)
+
+    @property
+    def ending(self) -> str:
+        """Its last four characters; empty for a short one, or one a function gives."""
+        key = self._source
+        if not isinstance(key, str) or len(key.strip()) < SHORTEST_SHOWN:
+            return ""
+        return key.strip()[-4:]
+
+    def digest(self, salt: bytes) -> Hashable:
+        """Equal for equal keys under one salt, without saying the key; of a callable,
+        itself."""
+        key: Hashable = self._source
+        if isinstance(key, str):
+            return hashlib.blake2b(key.encode(), key=salt).digest()
+        return key
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, _: object) -> Secret:
+        return self
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+
+def checked_key(text: str) -> Hidden:
+    """The key in a text, without the blanks around it.
+
+    Raises:
+        CredentialsError: it holds characters that no key has.
+    """
+    text = Hidden(text.strip())
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise CredentialsError("the API key holds characters that no key has")
+    return text
+
+
+def sealed(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a run, with key and headers out of sight; changed in place, as a
+    traceback shows the arguments of every function that was called with them."""
+    if isinstance(given := options.get("api_key"), Mapping):
+        options["api_key"] = {url: _secret(key) for url, key in given.items()}
+    elif given is not None:
+        options["api_key"] = _secret(given)
+    if isinstance(headers := options.get("headers"), Mapping):
+        options["headers"] = {name: _hidden(value) for name, value in headers.items()}
+    return options
+
+
+def _secret(key: Any) -> Secret:
+    return key if isinstance(key, Secret) else Secret(key)
+
+
+def _given(value: Any) -> Any:
+    """A key, or what gives one; None for anything else, which could be a key too."""
+    known = callable(value) or inspect.isawaitable(value)
+    return value if known else _hidden(value) if isinstance(value, str) else None
+
+
+def _hidden(value: Any) -> Any:
+    return Hidden(value) if isinstance(value, str) else value

@@ -1,0 +1,161 @@
+"""Pools: who shares the limits of a server, and what the next run knows of them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from collections.abc import Hashable
+from dataclasses import replace
+
+import promptlab as pl
+from promptlab.execution.client import Client, OpenAIClient
+from promptlab.execution.credentials import ApiKey, Secret
+from promptlab.execution.pools import KEEP_S, Pools
+
+from .conftest import capitals
+from .fakes import PATIENCE_S, FakeClient, echo, response, wait_until
+from .simulated import simulate
+
+URL = "https://api.example.test/v1"
+KEY = "sk-test-0123456789"
+
+
+def client(key: ApiKey = KEY, **headers: str) -> OpenAIClient:
+    return OpenAIClient({URL: Secret(key)}, headers=headers)
+
+
+def same_pool(one: Client, other: Client, *models: str) -> bool:
+    """Whether two clients share the limits of the models; of one, if it is one."""
+    first, last = models[0], models[-1]
+
+    async def main() -> bool:
+        pools = Pools()
+        return pools.of(one, URL, first) is pools.of(other, URL, last)
+
+    return simulate(main)
+
+
+def rotating() -> str:
+    return KEY
+
+
+def test_limits_are_shared_by_key_endpoint_and_model() -> None:
+    assert same_pool(client(), client(), "m")
+    assert same_pool(client(rotating), client(rotating), "m")
+    assert not same_pool(client(), client("sk-test-9876543210"), "m")
+    assert not same_pool(client(), client(**{"OpenAI-Project": "p"}), "m")
+    assert not same_pool(client(), client(), "m", "n")
+
+
+def test_own_clients_share_only_with_themselves() -> None:
+    one, other = FakeClient(), FakeClient()
+
+    assert same_pool(one, one, "m")
+    assert not same_pool(one, other, "m")
+
+
+def test_a_client_that_cannot_be_referred_to_weakly_shares_with_nobody() -> None:
+    class Slotted:
+        __slots__ = ("base_url",)
+
+        async def complete(self, request: pl.Request) -> pl.Response:
+            return response("")
+
+        async def close(self) -> None:
+            return None
+
+    assert not same_pool(slotted := Slotted(), slotted, "m")
+
+
+def test_a_client_that_is_gone_is_not_kept_alive() -> None:
+    async def main() -> int:
+        pools = Pools()
+        own = FakeClient()
+        pools.of(own, URL, "m")
+        gone = weakref.ref(own)
+        del own
+        gc.collect()
+        assert gone() is None
+        pools.of(client(), URL, "m")
+        return len(pools)
+
+    assert simulate(main) == 1
+
+
+def test_pools_that_no_run_uses_are_dropped_after_an_hour() -> None:
+    async def main() -> list[bool]:
+        pools, kept = Pools(), []
+        for rest_s in (0.9 * KEEP_S, 1.1 * KEEP_S):
+            pool = pools.of(client(), URL, "m")
+            await asyncio.sleep(rest_s)
+            kept.append(pools.of(client(), URL, "m") is pool)
+        return kept
+
+    assert simulate(main) == [True, False]
+
+
+def test_the_key_can_be_read_off_nothing_that_is_kept() -> None:
+    account: Hashable = client(**{"X-Api-Key": KEY}).account(URL, b"salt")
+
+    assert KEY not in repr(account)
+    assert account != client(**{"X-Api-Key": KEY}).account(URL, b"other salt")
+
+
+# What the next run knows.
+
+
+def telling(remaining: int) -> FakeClient:
+    """A model whose server allows 60 calls a minute, and says that so many are left."""
+    headers = {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": str(remaining),
+    }
+    return FakeClient(lambda asked: replace(response(echo(asked)), headers=headers))
+
+
+def test_the_next_run_does_not_begin_with_a_burst_over_the_limit() -> None:
+    model = telling(remaining=0)
+    capitals(1).run(client=model)
+
+    handle = capitals(20, name="next").start(client=model)
+    wait_until(lambda: "requests per minute of fake" in handle.progress.waiting)
+    handle.cancel()
+
+    assert handle.result(PATIENCE_S).totals.calls <= 1
+
+
+def test_a_run_learns_from_one_that_goes_on_beside_it() -> None:
+    model = telling(remaining=0)
+    model.held = lambda asked: asked.repeat == 0
+
+    one = capitals(1, temperature=[0], repeats=2).start(client=model)
+    model.wait_for_calls(2)  # one of them is held
+    other = capitals(20, name="other").start(client=model)
+    wait_until(lambda: "requests per minute of fake" in other.progress.waiting)
+    other.cancel()
+    model.release_all()
+
+    assert one.result(PATIENCE_S).totals.answered == 2
+    assert other.result(PATIENCE_S).totals.calls <= 1
+
+
+def test_a_run_through_another_client_is_not_held_back() -> None:
+    capitals(1).run(client=telling(remaining=0))
+
+    results = capitals(20).start(client=telling(remaining=60)).result(PATIENCE_S)
+
+    assert results.totals.answered == 40
+
+
+def test_time_left_minds_the_limits(experiment: pl.Experiment) -> None:
+    model = telling(remaining=0)
+
+    handle = capitals(100).start(client=model, max_concurrency=8)
+    wait_until(lambda: bool(handle.progress.waiting))
+    left_s = handle.progress.left_s
+    handle.cancel()
+    handle.result(PATIENCE_S)
+
+    assert left_s is not None
+    assert left_s > 150  # of 200 calls some 190 are left, one a second

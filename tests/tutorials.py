@@ -1,0 +1,46 @@
+"""Tutorials: runs the notebooks and stores what their cells give.
+
+    PYTHONPATH=tests python -m tutorials notebooks/*.ipynb
+
+Each runs with a cache of its own that is empty, and without a key.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+
+def main(paths: list[Path]) -> None:
+    """Runs notebooks one after the other; the first error ends it."""
+    for path in paths:
+        print(path.name)
+        run(path)
+
+
+def run(path: Path) -> None:
+    """Runs a notebook in its folder and writes it anew, without widget state, which
+    would hold what is shown a second time."""
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook,
+        resources={"metadata": {"path": str(path.parent)}},
+        record_timing=False,
+        store_widget_state=False,
+    )
+    with tempfile.TemporaryDirectory() as home:
+        client.execute(env=_environment() | {"PROMPTLAB_HOME": home})
+    nbformat.write(notebook, path)
+
+
+def _environment() -> dict[str, str]:
+    return {n: v for n, v in os.environ.items() if not n.startswith("OPENAI_")}
+
+
+if __name__ == "__main__":
+    main([Path(name) for name in sys.argv[1:]])
