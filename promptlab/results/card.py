@@ -26,15 +26,15 @@ are shown among its columns."""
 
 
 def results_html(results: Results) -> str:
-    """The totals, the means of what varies, failures by their kind, the prices that
-    the costs were reckoned with, and first rows."""
+    """The totals, the means of what varies, failures by their kind, first rows, and
+    the prices that the costs were reckoned with."""
     return card(
         escaped(results.experiment.name),
         escaped(results.headline, 600),
         _summary(results),
         _failures(results),
-        _prices(results),
         _rows(results),
+        _prices(results),
     )
 
 
@@ -84,6 +84,18 @@ def _failures(results: Results) -> str:
     return table(["failed", "why"], rows, numbers=[0]) + more * (rest > 0)
 
 
+def _rows(results: Results) -> str:
+    shown = results.table[_telling_columns(results)].head(ROWS)
+    rest = len(results) - len(shown)
+    made = table(
+        [escaped(str(name), 60) for name in shown],
+        [[_text(plain(v)) for v in row] for row in shown.itertuples(index=False)],
+        numbers=list(_numeric(shown)),
+    )
+    more = f"<p>and {rest:,} more rows in <code>.table</code></p>" if rest else ""
+    return made + more
+
+
 def _prices(results: Results) -> str:
     """The prices, folded; nothing where none is known."""
     known = results.prices.dropna(subset="input").dropna(axis="columns", how="all")
@@ -101,18 +113,6 @@ def _prices(results: Results) -> str:
     numbers = [n for n, kind in enumerate(known.dtypes) if kind.kind in "iuf"]
     said = "prices, in US dollars for a million tokens"
     return folded(said, table(head, rows, numbers=numbers))
-
-
-def _rows(results: Results) -> str:
-    shown = results.table[_telling_columns(results)].head(ROWS)
-    rest = len(results) - len(shown)
-    made = table(
-        [escaped(str(name), 60) for name in shown],
-        [[_text(plain(v)) for v in row] for row in shown.itertuples(index=False)],
-        numbers=list(_numeric(shown)),
-    )
-    more = f"<p>and {rest:,} more rows in <code>.table</code></p>" if rest else ""
-    return made + more
 
 
 def _telling_columns(results: Results) -> list[str]:
