@@ -64,10 +64,10 @@ def read_key(question: str) -> Hidden:
         NotImplementedError: it is a notebook whose front end cannot ask.
         EOFError: the input has ended.
     """
-    if can_ask() or (sys.stdin is not None and sys.stdin.isatty()):
-        return checked_key(Hidden(getpass.getpass(question)))
-    if _in_kernel() or sys.stdin is None:
+    if not can_ask() and (_in_kernel() or sys.stdin is None):
         raise NotImplementedError("nobody can be asked here")
+    if can_ask() or sys.stdin.isatty():
+        return checked_key(Hidden(getpass.getpass(question)))
     return checked_key(Hidden(sys.stdin.readline()))
 
 

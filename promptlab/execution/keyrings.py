@@ -8,12 +8,12 @@ thread of its own, and waited for so long and no longer.
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from typing import Any, TypeVar, cast
 
-from promptlab.errors import CredentialsError
+from promptlab.errors import CredentialsError, PromptlabWarning
 from promptlab.secret import Hidden, Secret
 
 T = TypeVar("T")
@@ -31,9 +31,13 @@ NOT_INSTALLED = (
 def look_up(
     base_url: str, *, patience_s: float = PATIENCE_S
 ) -> tuple[Secret | None, str]:
-    """The key of a server, if there is one, and what keeps it from being found."""
+    """The key of a server, if there is one, and what keeps it from being found. Who had
+    to wait for it in vain is warned."""
     try:
         return stored(base_url, patience_s=patience_s), ""
+    except _NoAnswerError as error:
+        warnings.warn(str(error), PromptlabWarning, stacklevel=2)
+        return None, str(error)
     except CredentialsError as error:
         return None, str(error)
 
@@ -85,27 +89,36 @@ def _removed(keyring: Any, base_url: str) -> bool:
     return True
 
 
-_unanswered: list[threading.Thread] = []
-"""The threads whose keyring has not answered."""
+class _NoAnswerError(CredentialsError):
+    """The keyring was waited for in vain."""
+
+
+_unanswered: list[Future[Any]] = []
+"""What the keyring was asked, and did not answer in time."""
 
 
 def _asked(ask: Callable[[Any], T], patience_s: float = PATIENCE_S) -> T:
     """What the keyring answers. Its own errors may hold anything, so they stay here."""
-    _unanswered[:] = [thread for thread in _unanswered if thread.is_alive()]
+    _unanswered[:] = [answer for answer in _unanswered if not answer.done()]
     if _unanswered:
         raise CredentialsError("the keyring has not answered so far")
     answer: Future[tuple[T | None, str]] = Future()
-    thread = threading.Thread(
+    threading.Thread(
         target=lambda: answer.set_result(_answer(ask)), daemon=True
-    )
-    _unanswered.append(thread)
-    thread.start()
-    with suppress(TimeoutError):
+    ).start()
+    try:
         found, trouble = answer.result(patience_s)
-        if trouble:
-            raise CredentialsError(trouble)
-        return cast(T, found)
-    raise CredentialsError(f"the keyring did not answer within {patience_s:g} s")
+    except BaseException as error:
+        _unanswered.append(answer)  # else each run would wait for it again
+        if not isinstance(error, TimeoutError):
+            raise
+        raise _NoAnswerError(
+            f"the keyring did not answer within {patience_s:g} s; with "
+            "PYTHON_KEYRING_BACKEND=keyring.backends.null.Keyring it is left alone"
+        ) from None
+    if trouble:
+        raise CredentialsError(trouble)
+    return cast(T, found)
 
 
 def _answer(ask: Callable[[Any], T]) -> tuple[T | None, str]:
