@@ -9,7 +9,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
-from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, MaxNLocator
+from matplotlib.ticker import (
+    FixedFormatter,
+    FixedLocator,
+    FuncFormatter,
+    Locator,
+    MaxNLocator,
+)
 
 from promptlab.errors import SpecError, did_you_mean
 from promptlab.notebook.figures import Plot
@@ -253,6 +259,10 @@ def _draw(
 def _date(sheet: Sheet, table: pd.DataFrame) -> None:
     """Writes the dates below the bars: below each one, unless they are many."""
     axis = sheet.ax.xaxis
+    if len(table) == 1:  # nothing else on the axis says of what year or day it is
+        axis.set_major_locator(FixedLocator(_at(table).tolist()))
+        axis.set_major_formatter(FixedFormatter([_alone(table)]))
+        return
     locator: Locator = FixedLocator(_at(table).tolist())
     if len(table) > DATED:
         locator = AutoDateLocator(tz="UTC", maxticks=8)  # type: ignore[no-untyped-call]
@@ -262,3 +272,10 @@ def _date(sheet: Sheet, table: pd.DataFrame) -> None:
     axis.get_offset_text().set(
         color=sheet.ink.muted, fontsize=SMALL, fontfamily=families()
     )
+
+
+def _alone(table: pd.DataFrame) -> str:
+    """The date of a single bar, and the time if its period is no whole day."""
+    if table.index.name == "month":
+        return f"{table.index[0]:%b %Y}"
+    return f"{table.index[0]:%d %b %Y, %H:%M}".removesuffix(", 00:00").lstrip("0")

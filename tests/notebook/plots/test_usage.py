@@ -213,3 +213,19 @@ def test_bars_do_not_touch_a_single_bar_is_no_wall() -> None:
     (bar,) = bars(ax, "small")
     assert bar.get_width() < 0.2 * (right - left)
     assert np.isclose(bar.get_x() + bar.get_width() / 2, (left + right) / 2)
+
+
+@pytest.mark.parametrize(
+    ("period", "time", "date"),
+    [
+        ("day", "2026-11-04", "4 Nov 2026"),
+        ("month", "2026-11-01", "Nov 2026"),
+        ("hour", "2026-11-24 08:00", "24 Nov 2026, 08:00"),
+    ],
+)
+def test_a_single_bar_has_its_whole_date(period: str, time: str, date: str) -> None:
+    figure = plot_usage(pd.DataFrame({period: [time], "requests": [3]}))
+
+    labels = axes_of(figure).get_xticklabels()
+
+    assert [label.get_text() for label in labels] == [date]
