@@ -30,7 +30,7 @@ def main() -> None:
 
     result, cost = cost_of(lambda: work(dataset, site))
     report = asdict(cost)
-    if order["task"] == "grid":
+    if order["task"] != "plan":
         answers = result["output"].dropna()
         report |= {
             "rows": len(result),

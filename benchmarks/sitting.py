@@ -20,6 +20,15 @@ from benchmarks.measure import children_cost
 from benchmarks.server import CALM, MockServer, Settings
 
 ROOT = Path(__file__).parent.parent
+TASKS = {
+    "grid": "",
+    "plan": "plan",
+    "long": "long answers,",
+    "two_runs": "two runs of together",
+    "two_processes": "two processes with together",
+}
+"""What peers do, and how it is told."""
+
 FILL_TASKS = {"hand": "fill"}
 """How a peer fills its cache, where not by asking the whole grid at 0 ms."""
 
@@ -38,10 +47,11 @@ class Work:
 
     def __str__(self) -> str:
         notes = [
-            "plan" if self.task == "plan" else "",
+            TASKS[self.task],
             f"{self.trials:,} trials",
-            f"at {self.concurrency}" if self.task == "grid" and not self.filled else "",
+            f"at {self.concurrency}" if self.task != "plan" and not self.filled else "",
             "with faults" if self.settings.injects_faults else "",
+            "within limits" if self.settings.rpm or self.settings.tpm else "",
             "cached" if self.filled else "",
         ]
         return " ".join(filter(None, notes))
@@ -174,7 +184,7 @@ def _environment(home: str) -> dict[str, str]:
 
 def _check(work: Work, numbers: dict) -> None:
     """Refuses a measurement of a grid that was not done, unless it was made to fail."""
-    if work.task != "grid":
+    if work.task == "plan":
         return
     expected = {
         "rows": work.trials,
