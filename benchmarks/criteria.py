@@ -14,6 +14,9 @@ from benchmarks.notebook import Compared, Watched
 from benchmarks.server import Settings
 from benchmarks.sitting import Command, Work
 
+LIMITED = Settings(rpm=5_000, tpm=4_000_000, burst_s=6)
+"""500 requests and 400,000 tokens a minute, in time that is ten times as fast."""
+
 FAULTY = Settings(share_429=0.02, share_500=0.01, share_dropped=0.005)
 SIGNS = {"≥": ge, "≤": le, "=": eq}
 
@@ -23,6 +26,7 @@ class Sizes:
     """How many trials the scenarios have; multiples of 72."""
 
     cold: int = 2_016
+    limits: int = 4_032
     warm: int = 100_008
     planning: tuple[int, ...] = (10_008, 200_016)
     """The first is what later ones are compared with."""
@@ -35,6 +39,7 @@ class Sizes:
 
 QUICK = Sizes(
     cold=288,
+    limits=2_016,
     warm=7_200,
     planning=(1_008, 20_016),
     comparison=((50, 4), (1_000, 4)),
@@ -117,6 +122,7 @@ def scenarios(sizes: Sizes) -> list[Scenario]:
         cold(sizes.cold),
         faults(sizes.cold),
         account(sizes.cold),
+        limits(sizes.limits),
         warm(sizes.warm),
         planning(*sizes.planning),
         imports(),
@@ -267,6 +273,54 @@ def account(trials: int) -> Scenario:
         ]
 
     return Scenario("account", (guarded, alone), judge)
+
+
+def limits(trials: int) -> Scenario:
+    """The same grid, at a server that lets through so many a minute and no more."""
+    calls, tokens, runs, processes = (
+        Work(peer="promptlab", task=task, trials=trials, settings=LIMITED)
+        for task in ("grid", "long", "two_runs", "two_processes")
+    )
+    names = {
+        calls: "by requests",
+        tokens: "by tokens",
+        runs: "by requests, two runs",
+        processes: "by requests, two processes",
+    }
+
+    def beyond_ideal(taken: Taken, work: Work) -> list[float]:
+        """How much longer the calls took than the limits made them take, in %."""
+        servers = taken.of(work, "server")
+        return [100 * (s["span_s"] / s["ideal_s"] - 1) for s in servers]
+
+    def refused(taken: Taken, work: Work) -> list[float]:
+        return [100 * s["refused"] / s["calls"] for s in taken.of(work, "server")]
+
+    def judge(taken: Taken) -> list[Criterion]:
+        return [
+            criterion
+            for work, name in names.items()
+            for criterion in (
+                Criterion(
+                    scenario="limits",
+                    name=f"time beyond the ideal, limited {name}",
+                    values=beyond_ideal(taken, work),
+                    unit="%",
+                    must=None if work is processes else Bound("≤", 5),
+                    aim=Bound("≤", 5),
+                ),
+                Criterion(
+                    scenario="limits",
+                    name=f"calls refused with 429, limited {name}",
+                    values=refused(taken, work),
+                    unit="%",
+                    must=None if work is processes else Bound("≤", 0.1),
+                    aim=Bound("≤", 1 if work is processes else 0.1),
+                ),
+            )
+        ]
+
+    return Scenario("limits", (calls, tokens, runs, processes), judge)
 
 
 def warm(trials: int) -> Scenario:

@@ -12,16 +12,20 @@ import asyncio
 import hashlib
 import http.client
 import json
+import math
 import random
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 import orjson
+
+from promptlab.offline.errors import ApiError
+from promptlab.offline.limits import Bucket, Limits
 
 HOST = "127.0.0.1"
 PROSE = " ".join(
@@ -42,6 +46,11 @@ class Settings:
     retry_after_s: float | None = None
     """What a 429 asks to wait; None leaves the header out, as many proxies do."""
     seed: int = 0
+    rpm: int | None = None
+    tpm: int | None = None
+    burst_s: float = 60.0
+    """Limits of each model: so many requests and tokens a minute, from buckets that
+    hold so many seconds' worth and are full at first."""
 
     @property
     def injects_faults(self) -> bool:
@@ -50,6 +59,42 @@ class Settings:
 
 CALM = Settings()
 FAULTS = ("429", "500", "dropped")
+REFUSED = "over the limit"
+
+
+class Limited:
+    """What was drawn from the buckets of one model."""
+
+    def __init__(self, settings: Settings) -> None:
+        limits = {"requests": settings.rpm, "tokens": settings.tpm}
+        self._limits = Limits(
+            tuple(
+                Bucket(kind, per_minute, settings.burst_s)
+                for kind, per_minute in limits.items()
+                if per_minute is not None
+            )
+        )
+        self._drawn: Counter[str] = Counter()
+
+    def draw(self, body: dict) -> dict[str, str]:
+        """The headers of a call that is let through; `ApiError` refuses it.
+
+        It takes max_tokens, or a token for every 4 characters, if that is more.
+        """
+        characters = sum(len(message["content"]) for message in body["messages"])
+        tokens = max(body.get("max_tokens", 0), math.ceil(characters / 4))
+        self._limits.draw(body["model"], tokens, time.monotonic())
+        self._drawn.update(requests=1, tokens=tokens)
+        return self._limits.headers()
+
+    @property
+    def least_s(self) -> float:
+        """How long it takes at least until so much has been drawn."""
+        waits = [
+            (self._drawn[bucket.kind] - bucket.capacity) * 60 / bucket.per_minute
+            for bucket in self._limits.buckets
+        ]
+        return max(0.0, *waits) if waits else 0.0
 
 
 def completion(body: bytes) -> dict:
@@ -99,15 +144,30 @@ class Traffic:
         self.outcomes: Counter[str] = Counter()
         self._dice = random.Random(settings.seed)
         self._bodies: set[bytes] = set()
+        self._limits: dict[str, Limited] = {}
         self._in_flight = self._most_in_flight = 0
         self._in_flight_s = 0.0
         self._first = self._changed = 0.0
         self._cpu_s = time.process_time()
 
-    def arrive(self, body: bytes) -> str:
-        """Counts a call in; what will become of it."""
+    def arrive(self, body: bytes) -> tuple[str, Mapping[str, str]]:
+        """Counts a call in; what will become of it, and the headers that limits add."""
         self._bodies.add(hashlib.md5(body, usedforsecurity=False).digest())
         self._count(+1)
+        try:
+            return self._fate(), self._draw(body)
+        except ApiError as refusal:
+            return REFUSED, refusal.headers
+
+    def _draw(self, body: bytes) -> dict[str, str]:
+        if self.settings.rpm is None and self.settings.tpm is None:
+            return {}
+        asked = orjson.loads(body)
+        if asked["model"] not in self._limits:
+            self._limits[asked["model"]] = Limited(self.settings)
+        return self._limits[asked["model"]].draw(asked)
+
+    def _fate(self) -> str:
         throw = self._dice.random()
         for fate in FAULTS:
             throw -= getattr(self.settings, f"share_{fate}")
@@ -128,7 +188,8 @@ class Traffic:
         self._most_in_flight = max(self._most_in_flight, self._in_flight)
 
     def stats(self) -> dict:
-        """The count so far; the mean in flight is over the calls' own interval."""
+        """The count so far; the mean in flight is over the calls' own interval, and
+        within the limits that cannot be shorter than `ideal_s`."""
         span_s = self._changed - self._first
         return {
             "calls": self.outcomes.total() + self._in_flight,
@@ -138,6 +199,9 @@ class Traffic:
             "in_flight_max": self._most_in_flight,
             "in_flight_mean": self._in_flight_s / span_s if span_s else 0.0,
             "span_s": span_s,
+            "refused": self.outcomes[REFUSED],
+            "ideal_s": max((of.least_s for of in self._limits.values()), default=0.0)
+            + self.settings.latency_s,
             "server_cpu_s": time.process_time() - self._cpu_s,
         }
 
@@ -176,13 +240,13 @@ class Connection(asyncio.Protocol):
         match method, path:
             case b"POST", b"/v1/chat/completions":
                 self._serving = Connection.traffic
-                fate = self._serving.arrive(body)
+                fate, headers = self._serving.arrive(body)
                 latency_s = self._serving.settings.latency_s
-                if latency_s == 0:
-                    self._reply(fate, body)
+                if latency_s == 0 or fate == REFUSED:
+                    self._reply(fate, body, headers)
                 else:
                     self._reply_due = asyncio.get_running_loop().call_later(
-                        latency_s, self._reply, fate, body
+                        latency_s, self._reply, fate, body, headers
                     )
             case b"POST", b"/control/reset":
                 Connection.traffic = Traffic(Settings(**orjson.loads(body)))
@@ -192,12 +256,19 @@ class Connection(asyncio.Protocol):
             case _:
                 self._send("404 Not Found", _error("not_found", "no such endpoint"))
 
-    def _reply(self, fate: str, body: bytes) -> None:
+    def _reply(self, fate: str, body: bytes, limits: Mapping[str, str]) -> None:
         self._reply_due = None
         self._serving.depart(fate)
+        told = "".join(f"{name}: {value}\r\n" for name, value in limits.items())
         match fate:
             case "answered":
-                self._send("200 OK", completion(body))
+                self._send("200 OK", completion(body), told)
+            case "over the limit":
+                self._send(
+                    "429 Too Many Requests",
+                    _error("rate_limit_exceeded", "Rate limit reached"),
+                    told,
+                )
             case "429":
                 wait_s = self._serving.settings.retry_after_s
                 self._send(

@@ -18,9 +18,20 @@ from threading import Timer
 
 from benchmarks.measure import children_cost
 from benchmarks.server import CALM, MockServer, Settings
-from benchmarks.workload import GRIDS
+from benchmarks.workload import WITHOUT_TABLE
 
 ROOT = Path(__file__).parent.parent
+TASKS = {
+    "grid": "",
+    "guarded": "with a budget,",
+    "enter": "calls entered,",
+    "plan": "plan",
+    "long": "long answers,",
+    "two_runs": "two runs of together",
+    "two_processes": "two processes with together",
+}
+"""What peers do, and how it is told."""
+
 FILL_TASKS = {"hand": "fill"}
 """How a peer fills its cache, where not by asking the whole grid at 0 ms."""
 
@@ -37,12 +48,17 @@ class Work:
     filled: bool = False
     """Whether the peer's cache has all the answers beforehand."""
 
+    @property
+    def _asks(self) -> bool:
+        return self.task not in WITHOUT_TABLE and not self.filled
+
     def __str__(self) -> str:
         notes = [
-            self.task if self.task != "grid" else "",
+            TASKS[self.task],
             f"{self.trials:,} trials",
-            f"at {self.concurrency}" if self.task == "grid" and not self.filled else "",
+            f"at {self.concurrency}" if self._asks else "",
             "with faults" if self.settings.injects_faults else "",
+            "within limits" if self.settings.rpm or self.settings.tpm else "",
             "cached" if self.filled else "",
         ]
         return " ".join(filter(None, notes))
@@ -175,7 +191,7 @@ def _environment(home: str) -> dict[str, str]:
 
 def _check(work: Work, numbers: dict) -> None:
     """Refuses a measurement of a grid that was not done, unless it was made to fail."""
-    if work.task not in GRIDS:
+    if work.task in WITHOUT_TABLE:
         return
     expected = {
         "rows": work.trials,

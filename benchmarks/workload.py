@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from itertools import product
 
-GRIDS = ("grid", "guarded")
-"""The tasks of a peer that give the table of all trials."""
+WITHOUT_TABLE = ("plan", "enter")
+"""The tasks of a peer that do not give the table of all trials."""
 
 MODELS = ["mock-1", "mock-2"]
 PROMPTS = {

@@ -58,8 +58,9 @@ of the bucket."""
 STEADY = 0.3
 """How far one reply moves what is thought of the server's charges."""
 
-BELIEF = 0.1
-"""How much of the good news in one reply is believed: calls may overtake each other."""
+PROOF = (10, 1.0)
+"""So many replies over so many seconds must all say that more is left than we thought
+before we think so: calls may overtake each other, or be held up on the way."""
 
 HEAVIEST = 4.0
 """How much more than we reckon a server is thought to charge, at most."""
@@ -93,6 +94,9 @@ class Bucket:
         self._times = 0
         self._told: tuple[Mark, float] | None = None
         """The newest call that was replied to, and what was left then."""
+        self._proof: tuple[int, float, float] | None = None
+        """How many replies, since when, said that more is left, and how much at least;
+        None before the first reply."""
         self._weight = 1.0
         """What is charged for each unit taken; others may be charged too, so it is one
         or more."""
@@ -157,8 +161,19 @@ class Bucket:
         self._weigh(remaining, sent, now)
         self._told = sent, remaining
         later = self._weight * (self._taken - sent.taken)
-        theirs = min(limit, remaining + rate * (now - sent.at) - later)
-        self._level = min(theirs, ours + BELIEF * (theirs - ours))
+        self._adopt(min(limit, remaining + rate * (now - sent.at) - later), ours, now)
+
+    def _adopt(self, theirs: float, ours: float, now: float) -> None:
+        """Believes in less at once, and in more when all replies of a while say so."""
+        if self._proof is None or theirs <= ours:
+            self._level = theirs
+        else:
+            replies, since, least = self._proof
+            self._proof = replies + 1, since, min(least, theirs - ours)
+            if replies + 1 < PROOF[0] or now - since < PROOF[1]:
+                return
+            self._level = ours + self._proof[2]
+        self._proof = 0, now, float("inf")
 
     def _weigh(self, remaining: float, sent: Mark, now: float) -> None:
         """Compares what the server charged with what was taken, from the call that was

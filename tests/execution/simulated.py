@@ -6,7 +6,7 @@ import asyncio
 import random
 import selectors
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from promptlab.execution.lanes import Gate, Lane, Pool
@@ -67,11 +67,13 @@ class SimulatedServer:
     """Whether its replies have x-ratelimit headers."""
     charges: float = 1.0
     """Tokens that it charges, for each that a call is reckoned with."""
+    stall_s: float = 0.0
+    """How long calls on their way are held up, every 3 s."""
     calls: int = 0
     refused: int = 0
-    _dice: random.Random = field(default_factory=lambda: random.Random(1))
 
     def __post_init__(self) -> None:
+        self._dice = random.Random(1)
         limits = {"requests": self.rpm, "tokens": self.tpm}
         self._limits = Limits(
             tuple(
@@ -84,7 +86,8 @@ class SimulatedServer:
     async def reply(self, tokens: int) -> Mapping[str, str]:
         """The headers of the answer; raises `ApiError` if the call is refused."""
         self.calls += 1
-        await asyncio.sleep(0.02 * self._dice.random())  # on the way
+        held_s = max(0.0, self.stall_s - now() % 3)
+        await asyncio.sleep(held_s + 0.02 * self._dice.random())  # on the way
         try:
             self._limits.draw("m", round(tokens * self.charges), now())
         except ApiError:

@@ -164,18 +164,18 @@ def test_a_server_that_has_less_left_is_believed_at_once() -> None:
     assert bucket.wait_s(1, now=1) == 0
 
 
-def test_a_server_that_has_more_left_is_believed_bit_by_bit() -> None:
+def test_a_server_that_has_more_left_is_believed_when_all_replies_say_so() -> None:
     bucket = Bucket(None, now=0)
-    told(bucket, bucket.take(1, now=0), remaining=300)
+    told(bucket, bucket.take(0, now=0), remaining=300)
 
-    told(bucket, bucket.take(1, now=0.001), remaining=590, now=0.001)
-    once = left(bucket, now=0.001)
-    for number in range(2, 102):
-        sent = bucket.take(0, now=number / 1000)
-        told(bucket, sent, remaining=590, now=number / 1000)
+    lefts = []
+    for tenths in range(1, 13):
+        now, more = tenths / 10, 40 if tenths == 5 else 200
+        told(bucket, bucket.take(0, now=now), remaining=300 + more + tenths, now=now)
+        lefts.append(left(bucket, now))
 
-    assert 320 < once < 340
-    assert left(bucket, now=0.101) == pytest.approx(590, rel=0.01)
+    assert lefts[:8] == pytest.approx([300 + tenths for tenths in range(1, 9)])
+    assert max(lefts) == pytest.approx(300 + 40 + 12, abs=2)  # the least of them
 
 
 def test_a_reply_to_an_older_call_says_nothing_of_the_level() -> None:
@@ -440,6 +440,11 @@ SERVER = SimulatedServer(rpm=500, tpm=400_000)
             SimulatedRun(SMALL, 256),
             id="a short burst",
         ),
+        pytest.param(
+            SimulatedServer(rpm=5000, latency_s=0.05, burst_s=6, stall_s=0.4),
+            SimulatedRun(SMALL, 64),
+            id="calls held up on the way",
+        ),
     ],
 )
 def test_a_run_takes_what_the_limits_allow_and_is_not_refused(
@@ -449,7 +454,7 @@ def test_a_run_takes_what_the_limits_allow_and_is_not_refused(
 
     took_s = simulated(server, [run])
 
-    assert took_s <= 1.02 * server.ideal_s(run.tokens)
+    assert took_s <= 1.03 * server.ideal_s(run.tokens)
     assert server.refused <= len(run.tokens) / 1000
 
 
@@ -463,7 +468,7 @@ def test_runs_that_share_a_limit_take_what_it_allows_and_are_not_refused() -> No
     assert server.refused <= 3
     assert large.in_flight_max <= 256
     assert small.in_flight_max <= 4
-    assert small.ended_s < took_s / 2
+    assert small.ended_s < took_s * 2 / 3
 
 
 @pytest.mark.parametrize("count", [2, 4])
