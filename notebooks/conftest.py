@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+collect_ignore = ["conftest.py"]  # of doctests: tests/ has one of the same name
+
 HOMES = pytest.StashKey[Path]()
 
 

@@ -13,6 +13,8 @@ settings.register_profile(
 )
 settings.load_profile("promptlab")
 
+collect_ignore = ["conftest.py"]  # of doctests: notebooks/ has one of the same name
+
 ENCODINGS = Path(os.environ.get("TIKTOKEN_CACHE_DIR") or "none")
 """Where the files of tiktoken's encodings are, if they are."""
 

@@ -190,7 +190,7 @@ def test_repr_is_one_line_and_always_the_same() -> None:
 
     assert repr(made) == (
         "Results('letters': 3 of 6 trials answered, 1 from the cache (33%), "
-        "2 calls made, 1 failed, 3 truncated by max_tokens, "
+        "2 calls made, 1 failed, 3 truncated by max_tokens, 2 left, "
         "stopped: no credit is left)"
     )
 
@@ -200,7 +200,7 @@ def test_repr_of_nothing_answered_divides_by_nothing() -> None:
 
     assert repr(made) == (
         "Results('letters': 0 of 2 trials answered, 0 from the cache, 0 calls made, "
-        "1 failed, interrupted)"
+        "1 failed, 1 left, interrupted)"
     )
 
 
