@@ -62,15 +62,25 @@ def stop_button() -> Any:
     return button("Stop", icon="stop", disabled=True)
 
 
-def writing(text: str = "", *, height: str, placeholder: str = "") -> Any:
-    """A field for a text of several lines, as wide as there is room."""
+def writing(name: str, text: str = "", *, height: str, placeholder: str = "") -> Any:
+    """A field for a text of several lines, as wide as there is room; its name is for
+    screen readers."""
     layout = widgets.Layout(width="auto", height=height)
-    return widgets.Textarea(text, placeholder=placeholder, layout=layout)
+    return widgets.Textarea(text, placeholder=placeholder, tooltip=name, layout=layout)
 
 
 def folded(title: str, shown: Any) -> Any:
-    """Something under a title, shown when that is clicked."""
-    return widgets.Accordion([shown], titles=(title,), selected_index=None)
+    """Something under a title, shown when that is pressed."""
+    layout = widgets.Layout(width="auto")
+    head = widgets.ToggleButton(description=title, icon="caret-right", layout=layout)
+    inner = widgets.VBox([shown], layout=widgets.Layout(display="none"))
+
+    def turn(change: Any) -> None:
+        inner.layout.display = "" if change["new"] else "none"
+        head.icon = "caret-down" if change["new"] else "caret-right"
+
+    head.observe(turn, "value")
+    return widgets.VBox([head.add_class("plp-fold"), inner])
 
 
 def in_a_row(*controls: Any) -> Any:

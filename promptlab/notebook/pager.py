@@ -42,14 +42,21 @@ class ComparisonPager(widgets.VBox):  # type: ignore[misc]
     def __init__(self, live: Live) -> None:
         self._live = live
         self._start = 0
-        self._text = widgets.Text(placeholder="Filter", continuous_update=False)
+        self._text = widgets.Text(
+            placeholder="Filter",
+            tooltip="Only rows that hold these words",
+            continuous_update=False,
+        )
         self._text.layout = widgets.Layout(width="220px")
         narrow = widgets.Layout(width="150px")
         places = [("everywhere", "")]
         places += [(name, field.id) for field, name in fields(live.comparison)]
-        self._field = widgets.Dropdown(options=places, layout=narrow)
+        self._field = widgets.Dropdown(
+            options=places, tooltip="Where to look", layout=narrow
+        )
         self._only = widgets.Dropdown(
             options=[(SAID[kind], kind) for kind in ("", *kinds(live.comparison))],
+            tooltip="Which rows",
             layout=narrow,
         )
         button = widgets.Layout(width="auto")

@@ -121,24 +121,30 @@ class Panel(ControlBox):
         self.values: dict[str, Any] = {}
         """By parameter, a box for each of its values, or a list of them all."""
         self.cases = widgets.IntSlider(
-            *(cases, 1, max(cases, 1)), disabled=cases == 1, layout=narrow
+            *(cases, 1, max(cases, 1)),
+            disabled=cases == 1,
+            tooltip="How many cases, from the first",
+            layout=narrow,
         )
         self.repeats = widgets.BoundedIntText(
             source.repeats,
             min=1,
             max=max(100, source.repeats),
+            tooltip="How often each case is asked",
             layout=widgets.Layout(width="64px"),
         )
-        self.text = widgets.Dropdown(layout=widgets.Layout(flex="1 1 160px"))
+        self.text = widgets.Dropdown(
+            tooltip="Which text is edited", layout=widgets.Layout(flex="1 1 160px")
+        )
         """Which text is edited."""
-        self.editor = writing(height="132px")
+        self.editor = writing("Text", height="132px")
         self.restore_button = button("Restore", tooltip="Undo the changes of this text")
         self.keep_button = button(
             "Keep both", tooltip="Make the changed text a value of its own"
         )
         self.run_button = button("Run", icon="play", button_style="primary")
         self.stop_button = stop_button()
-        self.code = writing(height="260px")
+        self.code = writing("Code", height="260px")
         """The code of the experiment that is chosen."""
         self.told = telling()
         """What a run would make, or why there can be none."""
@@ -187,7 +193,7 @@ class Panel(ControlBox):
                 for level in levels_of(source, name)
             ]
             chosen = self._choices.values[name]
-            self.values[name] = control = _values(names, chosen)
+            self.values[name] = control = _values(name, names, chosen)
             boxes = control if isinstance(control, list) else [control]
             for box in boxes if len(names) > 1 else ():
                 box.observe(self._changed, "value")
@@ -358,7 +364,7 @@ class Panel(ControlBox):
         return f"{shown}<p>To choose and run, run this cell in a notebook.</p>"
 
 
-def _values(names: list[str], chosen: tuple[int, ...]) -> Any:
+def _values(parameter: str, names: list[str], chosen: tuple[int, ...]) -> Any:
     """Boxes to choose values by, or a list where they are many; text where there is
     one."""
     if len(names) == 1:
@@ -368,6 +374,7 @@ def _values(names: list[str], chosen: tuple[int, ...]) -> Any:
             options=[(name, place) for place, name in enumerate(names)],
             value=chosen,
             rows=6,
+            tooltip=parameter,
             layout=widgets.Layout(width="280px"),
         )
     return [

@@ -148,7 +148,9 @@ class Playground(ControlBox):
 
     def _make_controls(self, system: str, prompt: str) -> None:
         self.system = writing(
-            system, height="44px", placeholder="System message (none)"
+            *("System message", system),
+            height="44px",
+            placeholder="System message (none)",
         )
         self.columns = widgets.HBox().add_class("plp-sides")
         self.add_button = button("Add a column", icon="plus")
@@ -156,7 +158,9 @@ class Playground(ControlBox):
         """By hole, the box of what fills it."""
         self._holes = in_a_row()
         self.message = writing(
-            prompt, height="72px", placeholder="Message, with {{holes}} if you like"
+            *("Message", prompt),
+            height="72px",
+            placeholder="Message, with {{holes}} if you like",
         )
         self.send_button = button("Send", icon="play", button_style="primary")
         self.stop_button = stop_button()
@@ -170,7 +174,7 @@ class Playground(ControlBox):
         """What a send would make, or why there can be none."""
         self.conversation = widgets.HTML()
         self._progress = widgets.HTML()
-        self.code = writing(height="240px")
+        self.code = writing("Code", height="240px")
         """The code of the experiment that is on screen."""
 
     def _laid_out(self) -> list[Any]:
@@ -361,12 +365,15 @@ class ColumnControls(widgets.VBox):  # type: ignore[misc]
             value=model,
             options=tuple(suggested),
             placeholder="model",
+            tooltip="Model of this column",
             ensure_option=False,
             layout=widgets.Layout(flex="1 1 auto", width="auto"),
         )
         small = widgets.Layout(flex="1 1 60px", width="auto")
-        self.temperature = widgets.Text(placeholder="temperature", layout=small)
-        self.max_tokens = widgets.Text(placeholder="max_tokens", layout=small)
+        self.temperature, self.max_tokens = (
+            widgets.Text(placeholder=name, tooltip=name, layout=small)
+            for name in ("temperature", "max_tokens")
+        )
         self.remove_button = widgets.Button(
             icon="times", tooltip="Remove this column", layout={"width": "32px"}
         )

@@ -23,7 +23,7 @@ def keep_keys(box: Any) -> None:
     one of their buttons deletes the cell.
     """
     with suppress(ImportError):
-        from promptlab.notebook.key_keeper import KeyKeeper
+        from promptlab.notebook.keeper import Keeper
 
-        box.add_class(KeyKeeper.box)
-        box.children = (*box.children, KeyKeeper())
+        box.add_class(Keeper.box)
+        box.children = (*box.children, Keeper())

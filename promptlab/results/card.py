@@ -25,6 +25,10 @@ INPUTS = 2
 are shown among its columns."""
 
 
+WIDE = 40
+"""From so many characters on, a text gets room to be read in few lines."""
+
+
 def results_html(results: Results) -> str:
     """The totals, the means of what varies, failures by their kind, first rows, and
     the prices that the costs were reckoned with."""
@@ -152,4 +156,7 @@ def _text(value: Any) -> str:
         return f"{value:.3g}"
     if isinstance(value, (list, dict)):
         return escaped(orjson.dumps(value).decode())
-    return escaped(str(value))
+    text = str(value)
+    if len(text) <= WIDE:
+        return escaped(text)
+    return f"<div style='min-width:12em'>{escaped(text)}</div>"

@@ -48,7 +48,7 @@ def test_choices_change_the_plan_and_a_run_shows_the_comparison(
     expect(comparison).to_contain_text("<img src='x'")
     expect(shown).to_contain_text("12 trials · 12 cached · 0 calls to make")
     assert notebook.page.evaluate("window.hacked === undefined")
-    shown.get_by_text("As code").click()
+    shown.get_by_role("button", name="As code").press("Enter")
     code = shown.locator("textarea").nth(1)
     expect(code).to_have_value(re.compile(r"Which team\? .*only\(temperature", re.S))
     _, static = notebook.bundles(1)
@@ -71,3 +71,21 @@ def test_stopping_keeps_the_answers_that_came(open_notebook: OpenNotebook) -> No
     expect(shown.locator(".promptlab-compare")).to_be_visible()
     expect(shown).to_contain_text(re.compile(r"800 trials · [1-9]\d* cached"))
     expect(shown.get_by_role("button", name="Run")).to_be_enabled()
+
+
+def test_every_control_has_a_name_for_screen_readers(
+    open_notebook: OpenNotebook,
+) -> None:
+    notebook = open_notebook(SETUP, "panel(experiment(3))", "pl.playground()")
+    notebook.run_all()
+
+    panel, play = notebook.output(1), notebook.output(2)
+    expect(panel.get_by_role("group", name="prompt")).to_be_visible()
+    expect(panel.get_by_role("slider", name="How many cases")).to_be_visible()
+    expect(panel.get_by_label("How often each case is asked")).to_be_visible()
+    expect(panel.get_by_role("textbox", name="Text")).to_be_visible()
+    expect(play.get_by_role("button", name="Remove this column")).to_be_visible()
+    for shown in (panel, play):
+        snapshot = shown.aria_snapshot()
+        nameless = re.findall(r"- (?:button|textbox|slider|combobox):? *\n", snapshot)
+        assert nameless == [], snapshot

@@ -37,7 +37,7 @@ def test_two_models_answer_a_conversation_that_becomes_code(
     expect(shown.locator("tbody tr")).to_have_count(5)
     expect(shown).to_contain_text("2 trials · 2 cached · 0 calls to make")
     assert notebook.page.evaluate("window.hacked === undefined")
-    shown.get_by_text("As code").click()
+    shown.get_by_role("button", name="As code").press("Enter")
     expect(shown.locator("textarea").last).to_have_value(
         re.compile(r"pl\.Experiment\(.*And my invoice\?.*my parcel", re.S)
     )
