@@ -1015,7 +1015,8 @@ def test_what_is_cached_or_a_duplicate_costs_nothing_in_the_plan() -> None:
     after = whole.plan(client=FakeClient(), **options)
     whole.run(client=FakeClient(), **options)
 
-    assert after.cost_usd.high == pytest.approx(before.cost_usd.high / 2)
+    assert (before.calls, after.calls) == (2, 1)
+    assert after.cost_usd.high <= before.cost_usd.high / 2  # the answer taught counting
     assert whole.plan(client=FakeClient(), **options).cost_usd == (0, 0)
 
 
