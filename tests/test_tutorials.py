@@ -63,8 +63,8 @@ def test_times_and_names_that_vary_are_no_difference(tmp_path: Path) -> None:
             "<p class='promptlab-0123456789ab'>", "<p class='promptlab-ba9876543210'>"
         ),
         cell(bar.format("0/160"), bar.format("160/160")),
-        cell("<td>0.011</td><td>True</td>", "<td>0.0123</td><td>True</td>"),
-        cell("<td>0.011</td><td>True</td>", "<td>0.011</td><td>False</td>"),
+        cell("<td>2</td><td>0.011</td></tr>", "<td>2</td><td>0.0123</td></tr>"),
+        cell("<td>2</td><td>0.011</td></tr>", "<td>3</td><td>0.011</td></tr>"),
     )
 
     assert seen == ".F...F"

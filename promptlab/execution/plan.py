@@ -110,7 +110,8 @@ class Plan:
     def tokens(self) -> str:
         """About how many tokens the calls take, in words."""
         read, written = self.input_tokens, self.output_tokens
-        least, most = thousands(read.low), thousands(read.high)
+        least = thousands(read.low)
+        most = "any number" if math.isinf(read.high) else thousands(read.high)
         inward = f"{least} to {most}" if least != most else least
         if math.isinf(written.high):
             return f"{inward} in, any number out: max_tokens would bound it"

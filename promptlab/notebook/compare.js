@@ -983,7 +983,8 @@ class ComparisonView {
               },
               "expected",
             ),
-            el("span", { class: "plc-said", dir: "auto" }, this.shortened(row.expected)),
+            el("span", { class: "plc-said", dir: "auto" },
+              row.expected[0] ? this.shortened(row.expected) : el("i", { class: "plc-missing" }, "empty")),
           )
         : null,
       mark.note ? el("div", { class: "plc-note", dir: "auto" }, unseen("note: "), mark.note) : null,

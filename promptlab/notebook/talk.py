@@ -256,7 +256,7 @@ def _facts(record: Record, unpriced: Sequence[str]) -> str:
         parts.append("cost not known")
     parts += ["cut off by max_tokens"] if record.finish_reason == "length" else []
     parts += ["from the cache"] if record.cached else []
-    so_far = "so far " if len(record.turns) > 1 and parts else ""
+    so_far = "so far: " if len(record.turns) > 1 and parts else ""
     return so_far + " · ".join(parts)
 
 

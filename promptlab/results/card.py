@@ -120,13 +120,18 @@ def _prices(results: Results) -> str:
 
 
 def _telling_columns(results: Results) -> list[str]:
-    """The columns worth showing: parameters that vary, inputs if they are few."""
+    """The columns worth showing: parameters that vary, inputs if they are few, and
+    what is not the same throughout."""
     dataset = results.experiment.dataset
     columns = [*results.varying, "case"]
     columns += dataset.fields if len(dataset.fields) <= INPUTS else ()
     columns += ["expected"] if dataset.has_expected else []
     columns += ["repeat"] if results.experiment.repeats > 1 else []
-    columns += ["output", "finish_reason", "output_tokens", "latency_s", "cached"]
+    table = results.table
+    columns += ["output"]
+    columns += ["finish_reason"] if table["finish_reason"].ne("stop").any() else []
+    columns += ["output_tokens", "latency_s"]
+    columns += ["cached"] if table["cached"].nunique() > 1 else []
     return columns + (["error"] if results.failures else [])
 
 
@@ -159,4 +164,4 @@ def _text(value: Any) -> str:
     text = str(value)
     if len(text) <= WIDE:
         return escaped(text)
-    return f"<div style='min-width:12em'>{escaped(text)}</div>"
+    return f"<div style='min-width:10em'>{escaped(text)}</div>"

@@ -36,6 +36,13 @@ def test_a_plan_says_why_tokens_and_cost_are_open() -> None:
     assert "not known: fake without a list price" in text
 
 
+def test_a_plan_knows_no_end_where_replies_of_any_length_are_sent_on() -> None:
+    turns = pl.Prompt([{"role": "user", "content": text} for text in ("{{city}}", "And?")])
+    planned = capitals(prompt={"turns": turns}).plan(base_url="http://x.test")
+
+    assert "to any number in, any number out" in planned.tokens
+
+
 def test_a_plan_for_models_on_this_machine_costs_nothing() -> None:
     planned = capitals(model=["offline/small"]).plan()
 

@@ -231,8 +231,8 @@ def test_each_column_says_what_the_talk_took_so_far(client: FakeClient) -> None:
     assert "tokens 10 in, 5 out · 250 ms · $0.020" in say(shown, "Hello")
 
     text = say(shown, "And then?")
-    assert "so far tokens 20 in, 10 out · 500 ms · $0.040" in text
-    assert "so far tokens 20 in, 10 out · 500 ms" in text.replace(" · $0.040", "", 1)
+    assert "so far: tokens 20 in, 10 out · 500 ms · $0.040" in text
+    assert "so far: tokens 20 in, 10 out · 500 ms" in text.replace(" · $0.040", "", 1)
 
 
 def test_stopping_gives_the_answers_that_came(client: FakeClient) -> None:
