@@ -119,10 +119,17 @@ def usage(
 def budget(
     period: Annotated[str, typer.Argument(help="day or month, in UTC.")],
     usd: Annotated[
-        float | None, typer.Option("--usd", min=0, help="In US dollars.")
+        float | None,
+        typer.Option("--usd", min=0, envvar="PROMPTLAB_USD", help="In US dollars."),
     ] = None,
     tokens: Annotated[
-        float | None, typer.Option("--tokens", min=0, help="Of input and output.")
+        float | None,
+        typer.Option(
+            "--tokens",
+            min=0,
+            envvar="PROMPTLAB_TOKENS",
+            help="Of input and output.",
+        ),
     ] = None,
 ) -> None:
     """Set what all runs together may spend in a day or a month; with neither --usd nor
@@ -139,7 +146,13 @@ def budget(
 
 def prune(
     older_than: Annotated[
-        str, typer.Option("--older-than", metavar="SPAN|DATE", help="Such as 365d.")
+        str,
+        typer.Option(
+            "--older-than",
+            metavar="SPAN|DATE",
+            envvar="PROMPTLAB_OLDER_THAN",
+            help="Such as 365d.",
+        ),
     ],
     yes: Yes = False,
 ) -> None:
