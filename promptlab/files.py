@@ -238,6 +238,11 @@ class RunModel(_Strict):
     tpm: float | None = Field(
         None, gt=0, description="The most tokens a minute, of each model."
     )
+    leader_first: StrictBool | None = Field(
+        None,
+        description="Of calls that begin alike, whether one is answered before the "
+        "others are sent, so that the provider's prompt cache serves them; true.",
+    )
     timeout_s: float | None = Field(None, gt=0, description="Of one call; 600.")
     max_attempts: StrictInt | None = Field(None, ge=1, description="Of one call; 6.")
     max_wait_s: float | None = Field(

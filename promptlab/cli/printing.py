@@ -113,6 +113,8 @@ def print_results(results: Results, targets: Sequence[Path]) -> None:
     if results.price_note:
         tell(results.price_note)
     _print_summary(results.summary())
+    if results.latency_note:
+        tell(results.latency_note)
     if (known := results.prices.dropna(subset="input")).size:
         tell("prices, in US dollars for a million tokens:")
         print_prices(known)
@@ -227,9 +229,10 @@ HEADS = {
     "mean_input_tokens": "tokens in",
     "mean_output_tokens": "tokens out",
     "mean_latency_s": "latency s",
+    "sped_up": "sped up",
     "mean_cost_usd": "cost $",
 }
-SHOWN_IF_ANY = ("failed", "truncated", "cached")
+SHOWN_IF_ANY = ("failed", "truncated", "cached", "sped_up")
 """Counts that are left out of a summary where all of them are 0."""
 
 
@@ -238,7 +241,7 @@ def _print_summary(summary: pd.DataFrame) -> None:
     table = summary.reset_index().drop(columns=["answered", "all"], errors="ignore")
     silent = [name for name in SHOWN_IF_ANY if not table[name].any()]
     unknown = [name for name in HEADS if table[name].isna().all()]
-    table = table.drop(columns=silent + unknown)
+    table = table.drop(columns={*silent, *unknown})
     heads = [HEADS.get(str(column), str(column)) for column in table]
     rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
     print_table(heads, rows)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
 
 from promptlab.execution.limiter import Limiter, Place
+from promptlab.execution.lines import Line
 from promptlab.execution.progress import duration
 
 
@@ -115,14 +115,12 @@ class Pool:
 class Lane:
     """The way of a run to one model at one server: who waits, who is in flight."""
 
-    def __init__(
-        self, model: str, gate: Gate, pool: Pool, trials: Iterable[int] = ()
-    ) -> None:
+    def __init__(self, model: str, gate: Gate, pool: Pool, line: Line) -> None:
         self.model = model
         self.gate = gate
         self.pool = pool
-        self.waiting = deque(trials)
-        """The indexes of the trials that no worker has begun."""
+        self.line = line
+        """The trials that no worker has begun."""
         self.in_flight = 0
         self.answered = False
         """Whether any call has been answered."""
@@ -142,7 +140,7 @@ class Lane:
     def left(self) -> int:
         """How many trials have no outcome yet: not begun, held back or in flight."""
         begun = self.in_flight + len(self._at_door) + len(self._retrying)
-        return len(self.waiting) + begun
+        return self.line.left + begun
 
     def least_s(self, now: float) -> float:
         """How long the trials that are left take at least within the limits, if each

@@ -28,7 +28,9 @@ from promptlab.execution.credentials import Key, asked
 from promptlab.execution.handle import Handle, check_may_wait
 from promptlab.execution.lanes import Gate, Lane
 from promptlab.execution.ledger import Hits, Ledger, opened_ledger
+from promptlab.execution.lines import Line, lose_patience
 from promptlab.execution.loop import background_loop
+from promptlab.execution.order import Order
 from promptlab.execution.progress import Display, Progress, display_for
 from promptlab.execution.records import RunRecord
 from promptlab.execution.replies import redacted
@@ -160,7 +162,9 @@ class Run:
         self._keys: dict[str, Key] = {}
         self._followers: dict[int, array[int]] = {}
         self._gate = Gate(settings.max_concurrency, rpm=settings.rpm, tpm=settings.tpm)
-        self._waiting: dict[tuple[str, str], deque[int]] = {}
+        self._lines: dict[tuple[str, str], Line] = {}
+        self._order = Order(experiment, self._line_of)
+        self._leading: dict[int, asyncio.Task[Any] | None] = {}
         self._lanes: list[Lane] = []
         self._cache: ResponseCache | None = None
         self._account: Account | None = None
@@ -276,7 +280,7 @@ class Run:
     async def _asked(self, ledger: Ledger) -> Results:
         """Asks what is missing, and enters in the ledger what was taken and saved."""
         client = None
-        if self._waiting:
+        if self._lines:
             self._check_bounded(ledger)
             client = self._settings.opened_client(self._requests, self._keys)
         record = self._begin_record()
@@ -307,7 +311,7 @@ class Run:
         if not any(of.any for of in limits):
             return
         each, questions = self._experiment.repeats, self._experiment.questions
-        waiting = (index for line in self._waiting.values() for index in line)
+        waiting = (index for line in self._lines.values() for index in line)
         for place in {index // each % len(questions) for index in waiting}:
             terms = self._pricing.terms_now(place)
             price = self._pricing.prices.price(terms)
@@ -348,6 +352,7 @@ class Run:
             await asyncio.sleep(0)  # others run, and this run may be ended
             if self._ending.is_set():
                 return
+        self._order.settle()
 
     def _take(self, finding: Finding) -> None:
         index = finding.trial
@@ -359,11 +364,13 @@ class Run:
                 self._answers.fail(index, NOT_CACHED, finding.heads)
             elif self._wants(index) and not self._wants(finding.first):
                 self._wanted = (self._wanted or set()) | {finding.first}
-                self._line_up(finding.first)
+                self._line_of(finding.first).put(finding.first)
         elif self._settings.offline:
             self._answers.fail(index, NOT_CACHED, finding.heads)
+        elif self._wants(index) and self._settings.leader_first:
+            self._order.put(index, finding.turns)
         elif self._wants(index):
-            self._line_up(index)
+            self._line_of(index).put(index)
 
     def _called(self, base_urls: set[str]) -> set[str]:
         """Those of the base URLs that a trial is to be asked at."""
@@ -383,9 +390,11 @@ class Run:
     def _wants(self, index: int) -> bool:
         return self._wanted is None or index in self._wanted
 
-    def _line_up(self, index: int) -> None:
+    def _line_of(self, index: int) -> Line:
         destination = self._requests.destination(index)
-        self._waiting.setdefault(destination, deque()).append(index)
+        if destination not in self._lines:
+            self._lines[destination] = Line()
+        return self._lines[destination]
 
     async def _ask(self, client: Client, ledger: Ledger, run: str | None) -> None:
         """Asks what is lined up, until all has an outcome or the run is ended."""
@@ -403,20 +412,25 @@ class Run:
         )
         pools = background_loop().pools
         self._lanes = [
-            Lane(model, self._gate, pools.of(client, base_url, model), trials)
-            for (base_url, model), trials in self._waiting.items()
+            Lane(model, self._gate, pools.of(client, base_url, model), line)
+            for (base_url, model), line in self._lines.items()
         ]
-        self._waiting.clear()
         self._state = "running"
         workers = [
             asyncio.create_task(self._work(lane, caller))
             for lane in self._lanes
-            for _ in range(min(len(lane.waiting), settings.max_concurrency))
+            for _ in range(min(lane.line.left, settings.max_concurrency))
         ]
+        patience = asyncio.create_task(
+            lose_patience(
+                self._lines.values(),
+                lambda leader: self._leading[leader] in caller.in_flight,
+            )
+        )
         try:
             await self._until_done(workers, caller)
         finally:
-            for worker in workers:
+            for worker in (*workers, patience):
                 worker.cancel()  # before what they use is closed
             outcomes = await asyncio.gather(*workers, return_exceptions=True)
             self._gate.close()
@@ -439,8 +453,12 @@ class Run:
     # One trial.
 
     async def _work(self, lane: Lane, caller: Caller) -> None:
-        while lane.waiting and not self._ending.is_set():
-            trial = self._experiment.trials[lane.waiting.popleft()]
+        while not self._ending.is_set():
+            if (index := await lane.line.take()) is None:
+                return
+            if lane.line.leads(index):
+                self._leading[index] = asyncio.current_task()
+            trial = self._experiment.trials[index]
             try:
                 await self._converse(trial, lane, caller)
             except RunEnded:
@@ -451,6 +469,8 @@ class Run:
                 self.end("stopped", str(error))
             except Exception:  # it is the trial's failure
                 continue
+            finally:
+                lane.line.let_go(index, succeeded=False)
 
     async def _converse(self, trial: Trial, lane: Lane, caller: Caller) -> None:
         """Asks every question of a trial, each with the replies before it."""
@@ -466,6 +486,7 @@ class Run:
                 if heads:  # others may have begun with the same words
                     caller.share(key, heads[-1])
                 head, was_there = await caller.reply(request, lane)
+                lane.line.let_go(index, succeeded=True)
                 heads.append(head)
                 paid.append(not was_there)
                 key = request.key

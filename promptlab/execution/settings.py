@@ -71,6 +71,10 @@ class Settings:
     tpm: float | None = None
     """Tokens per minute: an own limit for each model, beside the server's. A call
     counts with what it sends and may be answered, as servers charge it."""
+    leader_first: bool = True
+    """Of calls whose prompts share their first 1,024 tokens or more, one is sent first
+    and the others when it is answered, so that the provider's prompt cache serves them;
+    False sends all of them in the order of trials."""
     timeout_s: float = 600.0
     """How long one call may take."""
     max_attempts: int = 6

@@ -55,9 +55,10 @@ def _summary(results: Results) -> str:
         "truncated": "cut off",
         "mean_output_tokens": "tokens out",
         "mean_latency_s": "latency",
+        "sped_up": "sped up",
         "mean_cost_usd": "cost",
     }
-    for name in ("failed", "truncated", "mean_cost_usd"):
+    for name in ("failed", "truncated", "sped_up", "mean_cost_usd"):
         if not found[name].fillna(0).any():
             del columns[name]
     rest = len(found) - GROUPS
@@ -71,7 +72,8 @@ def _summary(results: Results) -> str:
     head = [*(escaped(name, 60) for name in names), *columns.values()]
     made = table(head, rows, numbers=range(len(names), len(head)))
     more = f"<p>and {rest:,} more in <code>.summary()</code></p>" if rest > 0 else ""
-    return made + more
+    note = results.latency_note
+    return made + more + (f"<p>{quiet(escaped(note))}</p>" if note else "")
 
 
 def _failures(results: Results) -> str:

@@ -94,6 +94,12 @@ class Reckoning:
     """What the answers cost at list price; NaN where that is unknown."""
     billed_usd: np.ndarray
     """What the run paid; NaN where that is unknown."""
+    read_tokens: float
+    """Input that the calls the run paid for read from the provider's own cache; NaN
+    where a server does not say."""
+    saved_usd: float
+    """What that took off what the run paid, less what writing to that cache cost; NaN
+    where that is unknown."""
     used: tuple[UsedPrice, ...]
     """The prices of all calls."""
     price_of: np.ndarray
@@ -103,19 +109,31 @@ class Reckoning:
 def reckon(pricing: Pricing, answers: Answers, rows: np.ndarray) -> Reckoning:
     """What the trials of these indexes cost."""
     used = _Used(pricing.prices)
-    cost, price_of = _single_calls(pricing, answers, rows, used)
+    cost, saved, price_of = _single_calls(pricing, answers, rows, used)
+    read = np.frombuffer(answers.cached_input_tokens, dtype=np.int64)[rows]
+    read = np.where(read == UNKNOWN, np.nan, read)
     cached = np.frombuffer(answers.cached, dtype=bool)[rows]
     answered = np.frombuffer(answers.answered, dtype=bool)[rows]
-    billed = np.where(cached | ~answered, 0.0, cost)
+    billed, saved, read = (
+        np.where(cached | ~answered, 0.0, amounts) for amounts in (cost, saved, read)
+    )
     for place, question, calls in _several_calls(pricing, answers, rows):
-        each = []
-        for head in calls.heads:
-            _, price = used.price(pricing.call_terms(question, head))
-            usd = None if price is None else price.call_usd(_usage(head))
-            each.append(np.nan if usd is None else usd)
-        cost[place] = sum(each) if answered[place] else np.nan
-        billed[place] = sum(c for c, p in zip(each, calls.paid, strict=True) if p)
-    return Reckoning(cost, billed, tuple(used.places), price_of)
+        each = [
+            _call(_usage(head), used.price(pricing.call_terms(question, head))[1])
+            for head in calls.heads
+        ]
+        cost[place] = sum(usd for usd, *_ in each) if answered[place] else np.nan
+        paid = [call for call, was in zip(each, calls.paid, strict=True) if was]
+        sums = np.sum([(0.0, 0.0, 0.0), *paid], axis=0)
+        billed[place], saved[place], read[place] = sums
+    return Reckoning(
+        cost,
+        billed,
+        float(read.sum()),
+        float(saved.sum()),
+        tuple(used.places),
+        price_of,
+    )
 
 
 class _Used:
@@ -157,10 +175,30 @@ def _usage(head: Sequence[Any]) -> Usage:
     return Usage(asked, read, given, reasoned, written)
 
 
+def _call(usage: Usage, price: Price | None) -> tuple[float, float, float]:
+    """What one call cost, what the provider's cache saved, and the tokens read from it;
+    NaN where that is unknown."""
+    read = usage.cached_input_tokens
+    if read is None:
+        saved = None
+    elif not read and not usage.cache_write_tokens:
+        saved = 0.0
+    else:
+        saved = None if price is None else price.prompt_cache_saved_usd(usage)
+    cost = None if price is None else price.call_usd(usage)
+    unknown = float("nan")
+    return (
+        unknown if cost is None else cost,
+        unknown if saved is None else saved,
+        unknown if read is None else read,
+    )
+
+
 def _single_calls(
     pricing: Pricing, answers: Answers, rows: np.ndarray, used: _Used
-) -> tuple[np.ndarray, np.ndarray]:
-    """The cost of each trial, as if it were one call, and the place of its price."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What each trial cost, as if it were one call, what the provider's cache saved,
+    and the place of its price."""
     cost = np.full(len(rows), np.nan)
     price_of = np.full(len(rows), -1, dtype=np.int32)
     asked = np.frombuffer(answers.input_tokens, dtype=np.int64)[rows]
@@ -168,6 +206,8 @@ def _single_calls(
     written = np.frombuffer(answers.cache_write_tokens, dtype=np.int64)[rows]
     given = np.frombuffer(answers.output_tokens, dtype=np.int64)[rows]
     known = (asked != UNKNOWN) & (given != UNKNOWN)
+    saved = np.where((read == 0) & (written <= 0), 0.0, np.nan)
+    told = read != UNKNOWN
     read, written = np.maximum(read, 0), np.maximum(written, 0)
     for places, terms in _groups(pricing, answers, rows):
         price_of[places], price = used.price(terms)
@@ -176,7 +216,15 @@ def _single_calls(
             cost[places] = price.cost_usd(
                 *(tokens[places] for tokens in (asked, read, written, given))
             )
-    return cost, price_of
+            places = places[told[places]]
+            nothing = np.zeros_like(read)
+            saved[places] = (
+                price.cost_usd(
+                    *(tokens[places] for tokens in (asked, nothing, nothing, given))
+                )
+                - cost[places]
+            )
+    return cost, saved, price_of
 
 
 def _groups(

@@ -14,7 +14,7 @@ import orjson
 import pandas as pd
 
 from promptlab.errors import SpecError, did_you_mean
-from promptlab.money.amounts import dollars
+from promptlab.money.amounts import dollars, thousands
 from promptlab.money.price import Price
 from promptlab.money.price_table import price_frame
 from promptlab.money.usage import Usage
@@ -22,6 +22,7 @@ from promptlab.results.answers import Answers
 from promptlab.results.card import results_html
 from promptlab.results.costs import Pricing
 from promptlab.results.exports import write
+from promptlab.results.latency import mixed, sped_up
 from promptlab.results.record import Failure, Record
 from promptlab.results.table import TOKENS, plain, reckoned_table, texts
 from promptlab.spec.experiment import Experiment, Trial
@@ -48,6 +49,12 @@ class Totals:
     """What all answers cost at list price; NaN where one of the prices is unknown."""
     billed_usd: float
     """What this run paid; NaN where one of the prices is unknown."""
+    cached_input_tokens: float
+    """Input of the calls made that the provider read from its own prompt cache; NaN
+    where a server does not say."""
+    saved_usd: float
+    """What that took off the list price of the input, less what writing to that cache
+    cost on top; NaN where that is unknown."""
     elapsed_s: float
 
     @property
@@ -103,6 +110,8 @@ class Results:
             calls=calls,
             cost_usd=float(self._table.loc[answered, "cost_usd"].sum(skipna=False)),
             billed_usd=float(self._table["billed_usd"].sum(skipna=False)),
+            cached_input_tokens=reckoning.read_tokens,
+            saved_usd=reckoning.saved_usd,
             elapsed_s=elapsed_s,
         )
 
@@ -129,7 +138,8 @@ class Results:
         """Counts and means, for each value of `by`, or of all that varies.
 
         Failed trials are counted in `trials` and `failed`; token counts, latency and
-        cost are means over the answered ones.
+        cost are means over the answered ones. `sped_up` counts the answers that read
+        half of their prompt or more from the provider's own cache: they are faster.
 
         Raises:
             SpecError: the table has no such column.
@@ -140,6 +150,7 @@ class Results:
             answered=table["output"].notna(),
             failed=table["error"].notna(),
             truncated=table["finish_reason"].eq("length"),
+            sped_up=sped_up(table["input_tokens"], table["cached_input_tokens"]),
         )
         groups = [_groupable(table[name]) for name in self._groups(by)]
         if not groups:
@@ -153,6 +164,7 @@ class Results:
             cached=("cached", "sum"),
             **{f"mean_{name}": (name, "mean") for name in (TOKENS[0], TOKENS[2])},
             mean_latency_s=("latency_s", "mean"),
+            sped_up=("sped_up", "sum"),
             mean_cost_usd=("cost_usd", "mean"),
         )
 
@@ -263,6 +275,12 @@ class Results:
         ]
         if totals.billed_usd > 0:
             parts.insert(3, f"{dollars(totals.billed_usd)} paid")
+        if totals.cached_input_tokens > 0:
+            read = thousands(totals.cached_input_tokens)
+            parts.append(
+                f"{read} tokens of input from the provider's cache"
+                + (f", {dollars(totals.saved_usd)} saved" * (totals.saved_usd > 0))
+            )
         if totals.truncated:
             parts.append(f"{totals.truncated:,} truncated by max_tokens")
         if totals.missing:
@@ -285,6 +303,14 @@ class Results:
             f"no price is known for {names}, so the cost is NaN; give one, in US "
             f"dollars for a million tokens: {line}"
         )
+
+    @property
+    def latency_note(self) -> str:
+        """That the provider's cache sped up some answers and others not, in one line;
+        empty if it was all of them, or none."""
+        rows = self._table[self._table["output"].notna()]
+        note = mixed(sped_up(rows["input_tokens"], rows["cached_input_tokens"]))
+        return f"latency: {note}" if note else ""
 
     def _groups(self, by: str | Sequence[str] | None) -> list[str]:
         if by is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from promptlab.execution.lanes import Gate, Lane, Pool
+from promptlab.execution.lines import Line
 from promptlab.offline.errors import ApiError
 from promptlab.offline.limits import Bucket, Limits
 
@@ -122,7 +123,10 @@ class SimulatedRun:
     async def ask(self, server: SimulatedServer, pool: Pool) -> None:
         """Makes all calls, as workers of a run make them."""
         gate = Gate(self.max_concurrency, rpm=self.rpm, tpm=self.tpm)
-        lane = Lane("m", gate, pool, range(len(self.tokens)))
+        line = Line()
+        for index in range(len(self.tokens)):
+            line.put(index)
+        lane = Lane("m", gate, pool, line)
         async with asyncio.TaskGroup() as workers:
             for _ in range(min(len(self.tokens), self.max_concurrency)):
                 workers.create_task(self._work(lane, server))
@@ -130,9 +134,8 @@ class SimulatedRun:
         self.ended_s = now()
 
     async def _work(self, lane: Lane, server: SimulatedServer) -> None:
-        while lane.waiting:
-            tokens = self.tokens[lane.waiting.popleft()]
-            while not await self._attempt(tokens, lane, server):
+        while (index := await lane.line.take()) is not None:
+            while not await self._attempt(self.tokens[index], lane, server):
                 pass
 
     async def _attempt(self, tokens: int, lane: Lane, server: SimulatedServer) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from promptlab.execution.lanes import Gate, Lane, Pool
+from promptlab.execution.lines import Line
 
 from .simulated import now, simulate
 
@@ -25,7 +26,7 @@ class Sender:
         tpm: float | None = None,
     ) -> None:
         self.gate = Gate(at_once, rpm=rpm, tpm=tpm)
-        self.lanes = [Lane(name, self.gate, pool, range(len(tokens))) for pool in pools]
+        self.lanes = [Lane(name, self.gate, pool, Line()) for pool in pools]
         self.sent_at: list[float] = []
         self.sent_by: list[Lane] = []
         self.calls = [

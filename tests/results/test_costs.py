@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pytest
@@ -218,3 +219,104 @@ def test_the_card_shows_the_prices_that_were_used() -> None:
     assert "prices, in US dollars for a million tokens" in card
     assert "genai-prices" in card
     assert "2026-10-12" in card
+
+
+# The provider's own cache: of 1,000 tokens of input, 800 read and 100 written.
+
+WRITES = pl.Prices.of(
+    {"m": {"input": 10, "output": 10, "cached_input": 1, "cache_write": 12.5}}
+)
+READ = (1000, 800, 5, 0, 100)
+NOT_READ = (1000, 0, 5, 0, 0)
+SAVED = (800 * (10 - 1) - 100 * (12.5 - 10)) / 1e6
+
+
+def paid(*calls: list[Any], prices: pl.Prices = WRITES, **grid: Any) -> pl.Results:
+    """The results of a run that paid for an answer to each case, with these heads."""
+    asked = experiment([{"t": str(place)} for place in range(len(calls))], **grid)
+    answers = Answers(len(asked))
+    for place, call in enumerate(calls):
+        answers.put(place, [call], "k", [True])
+    return pl.Results(asked, answers, pricing=Pricing(asked, prices))
+
+
+def test_what_the_providers_cache_saved_is_told() -> None:
+    made = paid(head("a", tokens=READ), head("b", tokens=NOT_READ))
+
+    assert made.totals.cached_input_tokens == 800
+    assert made.totals.saved_usd == pytest.approx(SAVED)
+    assert "800 tokens of input from the provider's cache, $0.0069 saved" in (
+        made.headline
+    )
+
+
+def test_what_others_paid_for_saved_this_run_nothing() -> None:
+    asked = experiment()
+    answers = Answers(2)
+    answers.put(0, [head("a", tokens=READ)], "k")
+    answers.put(1, [head("b", tokens=READ), head("c", tokens=READ)], "l")
+
+    totals = pl.Results(asked, answers, pricing=Pricing(asked, WRITES)).totals
+
+    assert (totals.cached_input_tokens, totals.saved_usd) == (0, 0)
+
+
+def test_of_a_conversation_the_calls_that_were_paid_count() -> None:
+    asked = experiment([{"t": "a"}])
+    answers = Answers(1)
+    heads = [head(text, tokens=READ) for text in ("one", "two", "three")]
+    answers.put(0, heads, "k", [False, True, True])
+
+    totals = pl.Results(asked, answers, pricing=Pricing(asked, WRITES)).totals
+
+    assert totals.cached_input_tokens == 1600
+    assert totals.saved_usd == pytest.approx(2 * SAVED)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "prices", "read", "saved"),
+    [
+        pytest.param(READ, pl.Prices(), 800, math.nan, id="no price"),
+        pytest.param(NOT_READ, pl.Prices(), 0, 0, id="no price, nothing read"),
+        pytest.param((1000, None, 5, 0, None), WRITES, math.nan, math.nan, id="untold"),
+    ],
+)
+def test_what_is_not_known_of_the_providers_cache_is_nan(
+    tokens: tuple[int | None, ...], prices: pl.Prices, read: float, saved: float
+) -> None:
+    made = paid(head("a", tokens=tokens), prices=prices)
+
+    assert made.totals.cached_input_tokens == pytest.approx(read, nan_ok=True)
+    assert made.totals.saved_usd == pytest.approx(saved, nan_ok=True)
+    assert "saved" not in made.headline
+
+
+def test_writing_what_nobody_reads_costs_more() -> None:
+    made = paid(head("a", tokens=(1000, 0, 5, 0, 1000)))
+
+    assert made.totals.saved_usd == pytest.approx(-1000 * 2.5 / 1e6)
+    assert "provider" not in made.headline
+
+
+def test_latency_says_where_it_mixes_what_the_providers_cache_sped_up() -> None:
+    mixed = paid(head("a", tokens=READ), head("b", tokens=NOT_READ))
+    note = (
+        "latency: 1 of 2 read half of the prompt or more from the provider's cache: "
+        "faster"
+    )
+
+    assert mixed.latency_note == note
+    assert mixed.summary()["sped_up"].tolist() == [1]
+    assert paid(head("a", tokens=READ)).latency_note == ""
+    assert paid(head("a", tokens=NOT_READ)).latency_note == ""
+
+
+def test_the_card_says_so_below_the_summary() -> None:
+    asked = experiment([{"t": "a"}], temperature=[0, 1])
+    answers = Answers(2)
+    answers.put(0, [head("a", tokens=READ)], "k", [True])
+    answers.put(1, [head("b", tokens=NOT_READ)], "l", [True])
+
+    made = pl.Results(asked, answers, pricing=Pricing(asked, WRITES))
+
+    assert made.latency_note in Seen(made._repr_html_()).text

@@ -10,11 +10,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from promptlab.notebook.figures import Plot
-from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped
+from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped, numbers
 from promptlab.notebook.plots.key import Key
 from promptlab.notebook.plots.lettering import exact, fonts, number, percent
 from promptlab.notebook.plots.rows import Column, counts
 from promptlab.notebook.plots.sheet import AS_IT_IS, Sheet, dashed
+from promptlab.results.latency import mixed, sped_up
 from promptlab.results.results import Results
 
 SPREAD = 30.0
@@ -52,7 +53,7 @@ def plot_latency(
     lines = [
         "Share of trials answered within a time; points mark the median and the 95th "
         "percentile",
-        *groups.remarks(*groups.unknown("Latency", known)),
+        *groups.remarks(*groups.unknown("Latency", known), *_sped_up(groups)),
     ]
     drawn, plotted = groups.drawn, table[:MOST]
     unit, factor = ("s", 1) if plotted["p95_s"].max() >= 1 else ("ms", 1000)
@@ -67,6 +68,16 @@ def plot_latency(
     _draw(sheet, drawn, plotted)
     _measure(sheet, plotted, unit, factor)
     return sheet.done(table)
+
+
+def _sped_up(groups: Groups) -> list[str]:
+    """A line on what the provider's cache sped up, if that is some of the trials."""
+    asked, read = (
+        numbers(groups.answered, name)
+        for name in ("input_tokens", "cached_input_tokens")
+    )
+    note = mixed(sped_up(asked, read))
+    return [note] if note else []
 
 
 def _quantiles(group: Group) -> Mapping[str, Any]:

@@ -68,3 +68,15 @@ def test_no_latency_at_all_is_said() -> None:
     figure = plot_latency(trials().drop(columns="latency_s"))
 
     assert "The latency of no trial is known" in texts(axes_of(figure))
+
+
+def test_what_the_providers_cache_sped_up_is_said_where_it_is_mixed_with_others() -> (
+    None
+):
+    note = "2 of 4 read half of the prompt or more from the provider's cache: faster"
+
+    mixed = plot_latency(trials(cached_input_tokens=[0, 50, None, 100]))
+    alike = plot_latency(trials(cached_input_tokens=100))
+
+    assert note in texts(axes_of(mixed))
+    assert not [text for text in texts(axes_of(alike)) if "provider" in text]

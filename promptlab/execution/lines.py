@@ -1,0 +1,112 @@
+"""Lines: the trials that wait for one model, some of them behind another."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+
+PATIENCE_S = 60.0
+"""How long those behind a leader wait for its answer once it was sent."""
+
+LOOK_EVERY_S = 1.0
+
+
+class Line:
+    """The indexes of trials that no worker has begun, the lowest first.
+
+    A trial that stands behind a leader waits until the leader is over. If the leader
+    had no success, the first behind it leads in its place, once.
+    """
+
+    def __init__(self) -> None:
+        self.left = 0
+        """How many there are."""
+        self._streams: list[tuple[int, deque[int]]] = []
+        """A heap of what may begin: by its first index, in the order to begin it."""
+        self._behind: dict[int, list[int]] = {}
+        self._substitutes: set[int] = set()
+        self.leading: set[int] = set()
+        """Those that have begun, and that others wait for."""
+        self._takers: list[asyncio.Future[None]] = []
+        self._tail: deque[int] = deque()
+
+    def put(self, index: int, behind: int | None = None) -> None:
+        """Adds a trial, behind a leader that was added before it if that is given."""
+        self.left += 1
+        if behind is not None:
+            self._behind.setdefault(behind, []).append(index)
+            return
+        self._tail.append(index)
+        if len(self._tail) == 1:
+            heapq.heappush(self._streams, (index, self._tail))
+
+    async def take(self) -> int | None:
+        """The next trial to begin, as soon as there is one; None if none is left."""
+        while not self._streams:
+            if not self._behind:
+                return None
+            taker = asyncio.get_running_loop().create_future()
+            self._takers.append(taker)
+            await taker
+        return self._next()
+
+    def leads(self, index: int) -> bool:
+        """Whether others wait behind a trial."""
+        return index in self._behind
+
+    def let_go(self, leader: int, *, succeeded: bool) -> None:
+        """Lets those behind a leader go; if it had no success, the first of them."""
+        followers = self._behind.pop(leader, None)
+        self.leading.discard(leader)
+        if followers is None:
+            return
+        if not succeeded and leader not in self._substitutes:
+            substitute, *rest = followers
+            self._substitutes.add(substitute)
+            if rest:
+                own = self._behind.get(substitute, [])
+                self._behind[substitute] = list(heapq.merge(own, rest))
+            followers = [substitute]
+        heapq.heappush(self._streams, (followers[0], deque(followers)))
+        self._wake()
+
+    def __iter__(self) -> Iterator[int]:
+        ready = (stream for _, stream in self._streams)
+        return itertools.chain(*ready, *self._behind.values())
+
+    def _next(self) -> int:
+        _, stream = self._streams[0]
+        index = stream.popleft()
+        if stream:
+            heapq.heapreplace(self._streams, (stream[0], stream))
+        else:
+            heapq.heappop(self._streams)
+        self.left -= 1
+        if index in self._behind:
+            self.leading.add(index)
+        if not self._streams and not self._behind:
+            self._wake()  # there is nothing more to wait for
+        return index
+
+    def _wake(self) -> None:
+        takers, self._takers = self._takers, []
+        for taker in takers:
+            if not taker.done():
+                taker.set_result(None)
+
+
+async def lose_patience(
+    lines: Collection[Line], is_sent: Callable[[int], bool]
+) -> None:
+    """Lets those behind a leader go whose answer takes too long; until cancelled."""
+    sent_at: dict[int, float] = {}
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        now = asyncio.get_running_loop().time()
+        for line in lines:
+            for leader in [leader for leader in line.leading if is_sent(leader)]:
+                if now - sent_at.setdefault(leader, now) >= PATIENCE_S:
+                    line.let_go(leader, succeeded=True)
