@@ -37,7 +37,8 @@ def test_a_plan_says_why_tokens_and_cost_are_open() -> None:
 
 
 def test_a_plan_knows_no_end_where_replies_of_any_length_are_sent_on() -> None:
-    turns = pl.Prompt([{"role": "user", "content": text} for text in ("{{city}}", "And?")])
+    said = ("{{city}}", "And?")
+    turns = pl.Prompt([{"role": "user", "content": text} for text in said])
     planned = capitals(prompt={"turns": turns}).plan(base_url="http://x.test")
 
     assert "to any number in, any number out" in planned.tokens
