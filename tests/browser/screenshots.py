@@ -95,6 +95,10 @@ VIEWS = {
 """Of each picture, the last line of the cell that it shows."""
 
 
+ROOM = 660
+"""How much of a laptop's screen JupyterLab leaves to a cell."""
+
+
 def main(folder: Path) -> None:
     """Takes all pictures, those of both themes."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -120,7 +124,8 @@ def _take(browser: Browser, lab: LabServer, folder: Path, theme: str) -> None:
         shown = notebook.output(number)
         shown.locator(":is(table, img, button, details, h3):visible").first.wait_for()
         high = shown.evaluate("node => Math.ceil(node.getBoundingClientRect().height)")
-        page.set_viewport_size({"width": 1366, "height": max(768, high + 450)})
+        room = 768 if high < ROOM else high + 450  # a comparison grows with its page
+        page.set_viewport_size({"width": 1366, "height": room})
         shown.screenshot(path=folder / f"{name}-{theme}.png")
     page.close()
     lab.reset()

@@ -388,7 +388,7 @@ def test_columns_are_chosen_from_many(open_notebook: OpenNotebook) -> None:
     expect(seen.root.locator("th", has=pressed)).to_contain_text("p1")
 
 
-def test_six_columns_scroll_under_the_names_of_their_rows(
+def test_six_columns_fit_on_a_laptop_and_else_scroll_under_the_names_of_rows(
     open_notebook: OpenNotebook,
 ) -> None:
     notebook = open_notebook(
@@ -400,6 +400,11 @@ def test_six_columns_scroll_under_the_names_of_their_rows(
     notebook.run_all()
     seen = Comparison(notebook)
     page_width = "document.documentElement.scrollWidth <= window.innerWidth"
+
+    for column in range(6):
+        expect(seen.output(0, column)).to_be_in_viewport(ratio=0.9)
+    notebook.page.set_viewport_size({"width": 1000, "height": 768})
+    expect(seen.output(0, 5)).not_to_be_in_viewport(ratio=0.9)
 
     seen.output(0, 0).click()
     seen.press("End")

@@ -38,6 +38,9 @@ def test_the_stop_button_keeps_the_answers_that_came_and_only_the_rest_is_asked_
 
     expect(shown).to_contain_text("interrupted in")
     expect(shown.get_by_role("button")).to_have_count(0)
+    kept = "".join(str(output["data"]) for output in notebook.bundles(1))
+    assert "interrupted in" in kept
+    assert "Stop" not in kept
     notebook.run(2, 3, 4)
     status, answered, calls = notebook.output(2).inner_text().split()
     assert status == "interrupted"

@@ -188,7 +188,8 @@ def test_shown_in_a_notebook_it_leaves_a_table_that_the_widget_can_hide(
 
 def test_the_front_end_is_shipped_whole_and_asks_nobody() -> None:
     folder = Path(pl.__file__).parent / "notebook"
-    script = (folder / "compare.js").read_text("utf-8")
+    scripts = ("shortcuts.js", "compare.js", "keeper.js")
+    script = "".join((folder / name).read_text("utf-8") for name in scripts)
     style = (folder / "compare.css").read_text("utf-8")
 
     assert "innerHTML" not in script.replace("nothing here sets innerHTML", "")
