@@ -17,7 +17,7 @@ from typing import IO
 from benchmarks.server import MockServer, Settings
 from benchmarks.sitting import ROOT, WorkFailedError, last_words
 
-PACED = Settings(latency_s=0.058)
+PACED = Settings(latency_s=0.053)
 CONCURRENCY = 32
 """With that latency about 500 calls a second."""
 
