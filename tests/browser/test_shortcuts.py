@@ -23,7 +23,7 @@ VIEWS = {
     "explorer": "pl.explore(some.run(progress=False))",
     "comparison": "pl.compare(some.run(progress=False), by='prompt')",
     "rating": "pl.rate(some.run(progress=False), by='prompt')",
-    "stop button": "experiment.start(max_concurrency=1, requests_per_minute=60)",
+    "stop button": "experiment.start(max_concurrency=1, rpm=60)",
 }
 KEYS = (*"ddxabymizvo100", "Shift+M", "ArrowUp", "ArrowDown", "Shift+Enter")
 """What deletes, cuts, changes, leaves or runs a cell, or restarts the kernel."""
