@@ -1,4 +1,5 @@
-"""What the notebooks are tested with: an empty cache for each, and nobody's key."""
+"""What the notebooks are tested with: an empty cache for each, nobody's key, and tokens
+that are estimated, as on a machine that has no files of encodings."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
     with pytest.MonkeyPatch.context() as patched:
         for name in [name for name in os.environ if name.startswith("OPENAI_")]:
             patched.delenv(name)
-        patched.setenv("PROMPTLAB_HOME", str(_homes(item.config) / item.path.stem))
+        home = _homes(item.config) / item.path.stem
+        patched.setenv("PROMPTLAB_HOME", str(home))
+        patched.setenv("TIKTOKEN_CACHE_DIR", str(home / "none"))
         return (yield)
 
 

@@ -2,7 +2,8 @@
 
     PYTHONPATH=tests python -m tutorials notebooks/*.ipynb
 
-Each runs with a cache of its own that is empty, and without a key.
+Each runs with a cache of its own that is empty, without a key, and without files of
+encodings, so that tokens are estimated.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def run(path: Path) -> None:
         store_widget_state=False,
     )
     with tempfile.TemporaryDirectory() as home:
-        client.execute(env=_environment() | {"PROMPTLAB_HOME": home})
+        own = {"PROMPTLAB_HOME": home, "TIKTOKEN_CACHE_DIR": f"{home}/none"}
+        client.execute(env=_environment() | own)
     nbformat.write(notebook, path)
 
 
