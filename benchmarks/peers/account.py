@@ -44,6 +44,7 @@ def enter(requests: list[pl.Request], site: Site) -> None:
             Prices.of(PRICES),
             ledger,
             Limits(usd=BUDGET_USD),
+            project={},
             experiment="bench",
             run="20261124-120000-bench-0123",
         )

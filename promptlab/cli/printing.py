@@ -248,11 +248,16 @@ def _print_summary(summary: pd.DataFrame) -> None:
 
 
 def _cell(value: Any) -> str:
-    if value is None or type(value).__name__ == "NAType" or value != value:
+    if is_unknown(value):
         return "–"
     if isinstance(value, float):
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     return brief(value) if isinstance(value, str) else f"{value}"
+
+
+def is_unknown(value: Any) -> bool:
+    """Whether a value of a table is none: None, NA or NaN."""
+    return value is None or type(value).__name__ == "NAType" or value != value
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from promptlab.cli.options import Json, Yes
-from promptlab.cli.printing import print_json, print_table, tell
+from promptlab.cli.printing import is_unknown, print_json, print_table, tell
 from promptlab.money.amounts import dollars, thousands
 from promptlab.spec.address import OPENAI_URL
 
@@ -259,7 +259,7 @@ def _print_usage(table: pd.DataFrame, groups: list[str]) -> None:
     rows = [
         [
             *(_group(row[name]) for name in groups),
-            *(shown[name](row[name]) for name in names),
+            *(_told(row[name], shown[name]) for name in names),
         ]
         for row in table.to_dict("records")
     ]
@@ -273,9 +273,13 @@ HEADS = {
     "cached_input_tokens": "of them cached",
     "output_tokens": "tokens out",
     "cost_usd": "cost",
-    "cached": "from cache",
+    "cached": "without a call",
     "saved_usd": "saved",
 }
+
+
+def _told(value: Any, written: Callable[[Any], str]) -> str:
+    return "–" if is_unknown(value) else written(value)
 
 
 def _group(value: Any) -> str:
@@ -343,6 +347,6 @@ def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _json_value(value: Any) -> Any:
-    if value is None or value != value:
+    if is_unknown(value):
         return None
     return value.isoformat() if hasattr(value, "isoformat") else value

@@ -4,10 +4,11 @@ ledger."""
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeVar
@@ -54,24 +55,27 @@ class Account:
         ledger: Ledger,
         limits: Limits,
         *,
+        project: Mapping[str, Limits],
         experiment: str,
         run: str | None,
     ) -> None:
+        """`limits` are the run's own, `project` those of the project by period."""
         self.calls = 0
         """Calls that were answered."""
         self.input_tokens = 0
         self.output_tokens = 0
         self.billed_usd = 0.0
         """NaN once a call has no known price."""
-        self.guards = limits.any or bool(ledger.budgets())
+        self.guards = limits.any or bool(project)
         """Whether there is a budget, the run's or the project's."""
         self._prices = prices
         self._ledger = ledger
         self._budget = Budget(limits)
-        self._of_project = ledger.budgets()
+        self._of_project = bool(project)
         self.whose = run, experiment
         """The run and the experiment that calls are entered under."""
         self._known: dict[tuple[Any, ...], Price | None] = {}
+        self._possible: dict[tuple[Any, ...], Sequence[Price]] = {}
         self._waiting: deque[Entered] = deque()
         self._writing = threading.Lock()
         self._daybook = self._opened_daybook()
@@ -181,7 +185,8 @@ class Account:
         """Gives back what was reserved for a call that was not sent."""
         self.settle(most, Amount())
         if number is not None:
-            self._ledger.release(number)
+            with suppress(CacheError):  # then it counts as if it had been sent
+                self._ledger.release(number)
 
     def enter(self, line: Line, took: Amount, number: int | None) -> None:
         """Puts a line on disk, in the daybook; where that is not possible, it waits for
@@ -216,11 +221,14 @@ class Account:
     def most(self, request: Request) -> Amount:
         """What a call takes at most. A token is at least a byte of what is sent."""
         asked, given = len(orjson.dumps(request.body)), most_output(request.body)
+        if math.isinf(given):  # `check_bounded` let it through: it costs nothing
+            return Amount()
         tier = request.body.get("service_tier")
-        tier = None if tier == "auto" else tier
-        price = self._price(request, None, tier, time.time())
-        usd = 0.0 if price is None else most_usd(price, asked, given)
-        return Amount(usd, asked + given)
+        terms = request.base_url, request.model, None, tier, *when(time.time())
+        if terms not in self._possible:
+            self._possible[terms] = self._prices.possible(Terms(*terms))
+        costs = [most_usd(price, asked, given) for price in self._possible[terms]]
+        return Amount(max(costs, default=0.0), asked + given)
 
     def _reserved(self, most: Amount) -> int | str | None:
         """The number of the reservation, if it has one; or why there is none."""
@@ -228,14 +236,16 @@ class Account:
             return self._budget.says(most)
         if not self._of_project:
             return None
-        number = self._ledger.reserve(most, time.time())
-        if not isinstance(number, int):
-            self.write()  # what is settled by now is reserved no longer
+        number: int | Standing | None = None
+        try:
             number = self._ledger.reserve(most, time.time())
-        if isinstance(number, int):
-            return number
-        self._budget.settle(most, Amount())
-        return _says(number, most)
+            if not isinstance(number, int):
+                self.write()  # what is settled by now is reserved no longer
+                number = self._ledger.reserve(most, time.time())
+        finally:
+            if not isinstance(number, int):
+                self._budget.settle(most, Amount())
+        return number if isinstance(number, int) else _says(number, most)
 
     def _price(
         self, request: Request, snapshot: str | None, tier: str | None, at_s: float

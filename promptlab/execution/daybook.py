@@ -1,4 +1,4 @@
-"""Daybooks: lines that are on disk already, and in the ledger a moment later.
+"""Daybooks: lines that are on disk already, and in the ledger with those after them.
 
 A transaction of SQLite for each answer would take more than all else that is done with
 it. So a run appends its lines to a file of its own, which outlives it if it is killed,
@@ -35,11 +35,15 @@ class Daybook:
     """The daybook of one run."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / PATTERN.replace("*", secrets.token_hex(8))
         self._size = 0
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
-        self._file = os.open(self.path, flags, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        while True:
+            self.path = folder / PATTERN.replace("*", secrets.token_hex(8))
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+            self._file = os.open(self.path, flags, 0o600)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            if _is_there(self._file):
+                return
+            os.close(self._file)  # it was taken for an abandoned one
 
     def append(self, row: Sequence[Any]) -> None:
         """Writes a line; it outlives the process when it returns.
@@ -62,14 +66,23 @@ class Daybook:
         os.close(self._file)
 
 
-def abandoned(folder: Path) -> Iterator[tuple[Path, list[list[Any]]]]:
+def _is_there(file: int) -> bool:
+    """Whether an open file still has its name: another process may have removed it
+    before it was locked."""
+    return os.fstat(file).st_nlink > 0
+
+
+def abandoned(folder: Path) -> Iterator[tuple[Path, list[bytes]]]:
     """The daybooks whose process is gone, and their lines; each is locked until the
-    next is asked for. A last line that was cut off is left out."""
+    next is asked for. A last line that was cut off is left out, as are files that
+    cannot be read."""
     for path in sorted(folder.glob(PATTERN)):
-        with suppress(FileNotFoundError), path.open("rb") as file:
+        with suppress(FileNotFoundError, PermissionError), path.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
+            if not _is_there(file.fileno()):
+                continue
             whole = file.read().splitlines(keepends=True)
-            yield path, [orjson.loads(line) for line in whole if line.endswith(b"\n")]
+            yield path, [line for line in whole if line.endswith(b"\n")]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from promptlab.execution.cache import INPUT_TOKENS, OUTPUT_TOKENS, RECEIVED
 from promptlab.execution.survey import Finding, Standing
+from promptlab.money.prices import is_free
 from promptlab.results.costs import Pricing
 from promptlab.spec.experiment import Experiment
 
@@ -27,6 +28,9 @@ class Known:
         self._experiment = experiment
         self._pricing = pricing
         self._now_s = time.time()
+        free = [self._is_free(place) for place in range(len(experiment.questions))]
+        self._free = [] if all(free) else free
+        """Of each question, whether its calls cost nothing beside those of others."""
         self._question, self._case = array("q"), array("q")
         self._call_of, self._turn = array("q"), array("q")
         self._taken = {name: array("d") for name in ("usd", "input", "output")}
@@ -105,7 +109,7 @@ class Known:
                 at = question, turn
                 self._left[at] = self._left.get(at, 0) + 1
             for turn in finding.owns[: -len(asks)]:
-                self.usd += self._pricing.call_usd(question, finding.heads[turn][1:])
+                self.usd += self._usd(question, finding.heads[turn])
 
     def _note_answer(self, finding: Finding, question: int, case: int) -> None:
         identity = int(finding.key[:15], 16)
@@ -122,13 +126,23 @@ class Known:
             self._taken["input"].append(_number(head, INPUT_TOKENS))
             self._taken["output"].append(_number(head, OUTPUT_TOKENS))
             if turn in finding.owns:
-                self.usd += self._pricing.call_usd(question, head[1:])
+                self.usd += self._usd(question, head)
 
     def _usd_today(self, question: int, head: Sequence[Any]) -> float:
         """What a call like an answered one would cost now."""
         today = list(head)
         today[RECEIVED] = self._now_s
-        return self._pricing.call_usd(question, today[1:])
+        return self._usd(question, today)
+
+    def _usd(self, question: int, head: Sequence[Any]) -> float:
+        """What an answered call cost; NaN where that is not known."""
+        if self._free and self._free[question]:
+            return 0.0
+        return self._pricing.call_usd(question, head[1:])
+
+    def _is_free(self, question: int) -> bool:
+        terms = self._pricing.terms_now(question)
+        return is_free(self._pricing.prices.price(terms), terms)
 
 
 def _number(head: Sequence[Any], place: int) -> float:

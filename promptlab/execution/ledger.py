@@ -24,10 +24,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import orjson
+
 from promptlab.errors import CacheError, PromptlabWarning
 from promptlab.execution.daybook import HAVE_LOCKS, abandoned
 from promptlab.home import home, ignore_in_git, private_folder
 from promptlab.money.budget import Amount, Limits
+from promptlab.money.usage import DAY_S
 
 FILE = "usage.sqlite"
 IN_MEMORY = Path(":memory:")
@@ -66,8 +69,6 @@ CREATE TABLE limits (
     PRIMARY KEY (base_url, model)
 );
 """
-
-DAY_S = 86_400
 
 BUSY_S = 30.0
 """How long other processes are waited for."""
@@ -144,8 +145,8 @@ class Standing:
     limits: Limits
     spent: Amount
     reserved: Amount
-    """For calls in flight, in any process; of killed ones for the rest of the
-    period, as they may have been charged."""
+    """For calls in flight, in any process, those sent on the day before among them; of
+    killed ones until then, as they may have been charged."""
 
     def allows(self, most: Amount) -> bool:
         """Whether a call that takes so much at most fits in."""
@@ -208,12 +209,20 @@ class Ledger:
 
     def _post_abandoned(self) -> None:
         """Enters what killed processes left in their daybooks."""
-        for path, rows in abandoned(self.path.parent):
+        for path, lines in abandoned(self.path.parent):
             sql = "SELECT lines FROM posted WHERE daybook = ?"
             known = self.rows(sql, (path.name,))
-            self.post(path.name, rows[known[0][0] if known else 0 :], len(rows))
+            rows = [_row(line) for line in lines[known[0][0] if known else 0 :]]
+            self.post(path.name, [row for row in rows if row], len(lines))
             path.unlink(missing_ok=True)
             self.forget(path.name)
+            if None in rows:
+                warnings.warn(
+                    f"{rows.count(None)} lines of {path} were damaged, and are not in "
+                    "the ledger",
+                    PromptlabWarning,
+                    stacklevel=4,
+                )
 
     def enter_hits(self, hits: Sequence[Hits]) -> None:
         """Enters what the cache gave."""
@@ -406,6 +415,18 @@ def _insert(table: str, fields: Sequence[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(fields)}) VALUES ({marks})"
 
 
+def _row(line: bytes) -> list[Any] | None:
+    """The row in a line of a daybook; None if it is damaged."""
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    whole = isinstance(row, list) and len(row) == len(Line._fields) + len(
+        Amount._fields
+    )
+    return row if whole else None
+
+
 def _insert_rows(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
     """Enters lines, each with the dollars and tokens that it counts for."""
     spent: dict[int, list[float]] = {}
@@ -432,10 +453,13 @@ def _standings(connection: sqlite3.Connection, now: float) -> list[Standing]:
     for period, usd, tokens in connection.execute(
         "SELECT period, usd, tokens FROM budgets ORDER BY period"
     ).fetchall():
-        since = (_first_day(period, now),)
-        sums = [f"{SUM} FROM {of} WHERE day >= ?" for of in ("spent", "reserved")]
+        since = _first_day(period, now)
+        # A call that was sent before midnight is entered on the day of its answer.
         spent, reserved = (
-            Amount(*connection.execute(sql, since).fetchone()) for sql in sums
+            Amount(
+                *connection.execute(f"{SUM} FROM {of} WHERE day >= ?", (on,)).fetchone()
+            )
+            for of, on in (("spent", since), ("reserved", since - 1))
         )
         found.append(Standing(period, _limits(usd, tokens), spent, reserved))
     return found

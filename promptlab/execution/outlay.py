@@ -13,8 +13,8 @@ from promptlab.money.budget import most_output
 from promptlab.money.calibration import Observations
 from promptlab.money.encodings import counter_for
 from promptlab.money.estimate import ZERO, Estimate, Range
+from promptlab.money.prices import is_free
 from promptlab.money.tokens import PER_REPLY, TokenCounter
-from promptlab.spec.address import is_local
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.prompt import Turn
 
@@ -104,7 +104,7 @@ class Outlay:
         billed = [
             cost
             for cost, price, of in zip(costs, self._prices, self._terms, strict=True)
-            if price is not None or not is_local(of.base_url)
+            if not is_free(price, of)
         ]
         return _sum(billed or costs)
 
@@ -116,7 +116,7 @@ class Outlay:
             for of, price, estimate in zip(
                 self._terms, self._prices, self._estimates, strict=True
             )
-            if estimate.calls and price is None and not is_local(of.base_url)
+            if estimate.calls and price is None and not is_free(price, of)
         ]
         return tuple(dict.fromkeys(found))
 

@@ -71,7 +71,8 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
     if settings.refresh or settings.offline or not settings.use_cache:
         raise SpecError(
             "a forecast buys answers and keeps them in the cache, so it goes with none "
-            "of refresh=True, offline=True and use_cache=False; pilot=0 buys none"
+            "of refresh=True, offline=True and use_cache=False; leave them out: with "
+            "pilot=0 nothing is bought"
         )
     return settings
 

@@ -21,10 +21,10 @@ import orjson
 
 from promptlab.errors import CredentialsError, PromptlabError, SpecError
 from promptlab.execution.credentials import environment
-from promptlab.execution.ledger import DAY_S
 from promptlab.execution.replies import redacted
 from promptlab.execution.usage import moment_s, usage
 from promptlab.money.amounts import dollars
+from promptlab.money.usage import DAY_S
 from promptlab.spec.address import OPENAI_URL, canonical_url, is_loopback
 
 if TYPE_CHECKING:
@@ -368,6 +368,8 @@ def _usd(amount: Any) -> float:
 
 def _known(url: str, query: Mapping[str, Any]) -> Told:
     """Our numbers, and how many attempts failed, of the calls to a base URL."""
+    import pandas as pd
+
     end_s = query.get("end_time")
     table = usage(
         datetime.fromtimestamp(query["start_time"], UTC),
@@ -379,7 +381,7 @@ def _known(url: str, query: Mapping[str, Any]) -> Told:
     for row in called.to_dict("records"):
         snapshot = row["snapshot"]
         model = snapshot if isinstance(snapshot, str) else row["model"]
-        numbers = [float(row[name]) for name in NUMBERS]
+        numbers = [UNKNOWN if row[n] is pd.NA else float(row[n]) for n in NUMBERS]
         numbers[0] -= row["errors"]
         _add(told, (row["day"].date(), model), (*numbers, float(row["errors"])))
     return told

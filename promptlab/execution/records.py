@@ -216,6 +216,7 @@ class RunRecord:
             status=_status(self.state),
             reason=self.reason,
             calls=self.totals.get("calls", 0),
+            billed_usd=self.totals.get("billed_usd"),
             elapsed_s=self.totals.get("elapsed_s", 0.0),
             run=self.name,
         )

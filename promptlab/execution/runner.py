@@ -7,7 +7,7 @@ import time
 import warnings
 from array import array
 from collections import deque
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,7 @@ from promptlab.execution.replies import redacted
 from promptlab.execution.retries import Verdict, judge
 from promptlab.execution.settings import Settings
 from promptlab.execution.survey import Finding, Standing, survey
-from promptlab.money.budget import check_bounded
+from promptlab.money.budget import Limits, check_bounded
 from promptlab.results.answers import Answers
 from promptlab.results.costs import cache_savings
 from promptlab.results.record import Failure
@@ -237,6 +237,7 @@ class Run:
             status=self._status if over else "running",
             reason=self._reason,
             calls=self._calls,
+            billed_usd=self._account.billed_usd if self._account else 0.0,
             elapsed_s=self._elapsed_s or time.monotonic() - self._started,
             run=run,
         )
@@ -280,14 +281,15 @@ class Run:
     async def _asked(self, ledger: Ledger) -> Results:
         """Asks what is missing, and enters in the ledger what was taken and saved."""
         client = None
+        budgets = ledger.budgets()
         if self._lines:
-            self._check_bounded(ledger)
+            self._check_bounded(budgets.values())
             client = self._settings.opened_client(self._requests, self._keys)
         record = self._begin_record()
         run = record.name if record else None
         if client is not None:
             try:
-                await self._ask(client, ledger, run)
+                await self._ask(client, ledger, budgets, run)
             except BaseException:
                 if record:
                     record.release()
@@ -305,9 +307,9 @@ class Run:
             record.finish(results, anew)
         return results
 
-    def _check_bounded(self, ledger: Ledger) -> None:
+    def _check_bounded(self, of_project: Iterable[Limits]) -> None:
         """Refuses, where there is a budget, what it cannot be kept for."""
-        limits = [self._settings.limits, *ledger.budgets().values()]
+        limits = [self._settings.limits, *of_project]
         if not any(of.any for of in limits):
             return
         each, questions = self._experiment.repeats, self._experiment.questions
@@ -396,11 +398,22 @@ class Run:
             self._lines[destination] = Line()
         return self._lines[destination]
 
-    async def _ask(self, client: Client, ledger: Ledger, run: str | None) -> None:
+    async def _ask(
+        self,
+        client: Client,
+        ledger: Ledger,
+        budgets: Mapping[str, Limits],
+        run: str | None,
+    ) -> None:
         """Asks what is lined up, until all has an outcome or the run is ended."""
         settings, name = self._settings, self._experiment.name
         self._account = Account(
-            self._pricing.prices, ledger, settings.limits, experiment=name, run=run
+            self._pricing.prices,
+            ledger,
+            settings.limits,
+            project=budgets,
+            experiment=name,
+            run=run,
         )
         caller = self._caller = Caller(
             client,

@@ -35,31 +35,36 @@ SUMS = {
     "requests": "SUM(requests)",
     "errors": "SUM(error IS NOT NULL)",
     "rate_limited": "SUM(status IS 429)",
-    "input_tokens": "COALESCE(SUM(input_tokens), 0)",
-    "cached_input_tokens": "COALESCE(SUM(cached_input_tokens), 0)",
-    "output_tokens": "COALESCE(SUM(output_tokens), 0)",
-    "reasoning_tokens": "COALESCE(SUM(reasoning_tokens), 0)",
+    **{
+        name: f"CASE WHEN SUM(answered AND {name} IS NULL) THEN NULL "
+        f"ELSE COALESCE(SUM({name}), 0) END"
+        for name in (
+            *("input_tokens", "cached_input_tokens"),
+            *("output_tokens", "reasoning_tokens"),
+        )
+    },
     "cost_usd": "CASE WHEN SUM(unpriced) THEN NULL ELSE TOTAL(cost_usd) END",
     "unpriced": "SUM(unpriced)",
     "prompt_cache_saved_usd": (
-        "CASE WHEN SUM(unpriced) THEN NULL ELSE TOTAL(prompt_cache_saved_usd) END"
+        "CASE WHEN SUM(answered AND prompt_cache_saved_usd IS NULL) THEN NULL"
+        " ELSE TOTAL(prompt_cache_saved_usd) END"
     ),
     "cached": "SUM(trials)",
     "saved_usd": "CASE WHEN SUM(unvalued) THEN NULL ELSE TOTAL(saved_usd) END",
     "mean_latency_s": "AVG(latency_s)",
 }
-"""The numbers of a group; money is unknown where the price of any of it is."""
+"""The numbers of a group; tokens and money are unknown where any of them is."""
 
 LINES = """
     SELECT at, run, experiment, base_url, model, snapshot, service_tier, error, status,
         1 AS requests, input_tokens, cached_input_tokens, output_tokens,
         reasoning_tokens, cost_usd, prompt_cache_saved_usd, latency_s,
-        error IS NULL AND cost_usd IS NULL AS unpriced,
+        error IS NULL AS answered, error IS NULL AND cost_usd IS NULL AS unpriced,
         0 AS trials, NULL AS saved_usd, 0 AS unvalued
     FROM calls WHERE at >= :since AND at < :until
     UNION ALL
     SELECT at, run, experiment, base_url, model, NULL, NULL, NULL, NULL,
-        0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0,
+        0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0,
         trials, saved_usd, saved_usd IS NULL
     FROM hits WHERE at >= :since AND at < :until
 """
@@ -79,10 +84,12 @@ def usage(
     `snapshot`, `service_tier` or `error`.
 
     The columns after those: `requests` sent, `errors` and `rate_limited` (429) among
-    them; tokens; `cost_usd` at list or own prices, NaN if the price of any call is
-    unknown, and how many are `unpriced`; `prompt_cache_saved_usd`, by the provider's
-    prompt cache; `cached` trials that the response cache answered, and `saved_usd`,
-    what those had cost; `mean_latency_s` of the answered calls.
+    them; tokens, NA where a server did not say; `cost_usd` at list or own prices, NaN
+    if the price of any call is unknown, and how many are `unpriced`;
+    `prompt_cache_saved_usd`, by the provider's prompt cache; `cached` trials that were
+    answered without a call of their own, from the response cache or with an equal trial
+    of their run, and `saved_usd`, what those had cost; `mean_latency_s` of the answered
+    calls.
 
     Raises:
         SpecError: `by` or a time is not one.
@@ -243,6 +250,8 @@ def _expression(name: str) -> str:
 
 
 def _kind(name: str) -> str:
+    if name.endswith("_tokens"):
+        return "Int64"
     return "float64" if name.endswith(("_usd", "_s")) else "int64"
 
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from promptlab.errors import SpecError
 from promptlab.money.amounts import dollars, thousands
 from promptlab.money.price import PER_MILLION, Price
+from promptlab.money.prices import is_free
 from promptlab.money.usage import Terms
-from promptlab.spec.address import is_local
 
 
 class Amount(NamedTuple):
@@ -82,7 +82,7 @@ class Budget:
 
     def says(self, most: Amount) -> str:
         """That the budget is reached, by what, and what the next call asks for."""
-        if self.spent.plus(most).usd > self.limits.usd:
+        if self.spent.plus(self.reserved).plus(most).usd > self.limits.usd:
             return (
                 f"budget_usd of {dollars(self.limits.usd)} is reached: "
                 f"{dollars(self.spent.usd)} spent, and the next call may cost "
@@ -98,11 +98,15 @@ class Budget:
 def most_usd(price: Price, input_tokens: int, output_tokens: float) -> float:
     """What a call of at most so many tokens costs at most, in US dollars: none of its
     input is read from the provider's cache, and all of it may be written there."""
-    price = price.at(input_tokens)
-    return price.call + PER_MILLION * (
-        input_tokens * max(price.input, price.cache_write)
-        + output_tokens * price.output
+    here = (
+        input_tokens if price.long_from is None else min(input_tokens, price.long_from)
     )
+    most = price.call + PER_MILLION * (
+        here * max(price.input, price.cache_write) + output_tokens * price.output
+    )
+    if price.long is None or here == input_tokens:
+        return most
+    return max(most, most_usd(price.long, input_tokens, output_tokens))
 
 
 def most_output(body: Mapping[str, Any]) -> float:
@@ -124,8 +128,7 @@ def check_bounded(
         SpecError: dollars are limited and the price is not known; or an answer may
             have any length.
     """
-    free = price is None and is_local(terms.base_url)
-    in_dollars = any(of.usd < math.inf for of in limits) and not free
+    in_dollars = any(of.usd < math.inf for of in limits) and not is_free(price, terms)
     in_tokens = any(of.tokens < math.inf for of in limits)
     if in_dollars and price is None:
         raise SpecError(

@@ -96,8 +96,7 @@ class Estimate:
             return Range(math.nan, math.nan)
         messages, answers = self._longest
         longest = counted.most(messages + self.attached) + answers
-        is_long = price.long is not None and longest > (price.long_from or 0)
-        dear = price.long if is_long and price.long is not None else price
+        dear = price.at(longest)
         calls_usd = (self.calls - 1) * price.call  # one is in what follows
         sent, answered = self.input_tokens(counted), self.output_tokens
         read = self._least(counted, self._cacheable, self.calls * bool(self._cacheable))

@@ -55,7 +55,7 @@ class Price:
         is_long = np.greater(input_tokens, self.long_from)
         return np.where(is_long, self.long.cost_usd(*tokens), cost)
 
-    def at(self, input_tokens: int) -> Price:
+    def at(self, input_tokens: float) -> Price:
         """The price of a call with so many tokens of input."""
         if self.long is None or input_tokens <= (self.long_from or 0):
             return self
@@ -72,9 +72,9 @@ class Price:
     def prompt_cache_saved_usd(self, usage: Usage) -> float | None:
         """What the provider's own prompt cache took off the price of one call, less
         what writing to it cost; None where its tokens are not known."""
-        if usage.input_tokens is None:
+        read, written = usage.cached_input_tokens, usage.cache_write_tokens or 0
+        if usage.input_tokens is None or read is None:
             return None
-        read, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
         if not read and not written:
             return 0.0
         here = self.at(usage.input_tokens)

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
 from promptlab.errors import SpecError
-from promptlab.money.list_prices import list_price
+from promptlab.money.list_prices import USUAL, list_price
 from promptlab.money.own_prices import OwnPrice, own_price
 from promptlab.money.price import Price
 from promptlab.money.usage import Terms, Usage
+from promptlab.spec.address import is_local
 
 EPOCH = date(1970, 1, 1)
+
+DEARER = "priority"
+"""The tier that may serve a call which asks for none."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,16 @@ class Prices:
                 return own.of_tier(terms.service_tier)
         return list_price(terms)
 
+    def possible(self, terms: Terms) -> Sequence[Price]:
+        """The prices that may come to hold for calls under these terms: a project may
+        have a dearer tier as its usual one (OpenAI, "Priority processing"). Empty where
+        none is known."""
+        tiers = [terms.service_tier]
+        if terms.service_tier in USUAL:
+            tiers.append(DEARER)
+        found = [self.price(replace(terms, service_tier=tier)) for tier in tiers]
+        return [price for price in found if price is not None]
+
     def cost_usd(self, terms: Terms, usage: Usage) -> float:
         """What a call cost; NaN, never zero, where its price or tokens are unknown."""
         price = self.price(terms)
@@ -68,3 +82,9 @@ class Prices:
             return None
         same = [o for o in found if o.model == found[0].model]
         return max(same, key=lambda o: o.valid_from or date.min)
+
+
+def is_free(price: Price | None, terms: Terms) -> bool:
+    """Whether calls cost nothing: they go to this machine, and no own price says what
+    that costs."""
+    return price is None and is_local(terms.base_url)

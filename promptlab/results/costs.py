@@ -179,12 +179,10 @@ def _call(usage: Usage, price: Price | None) -> tuple[float, float, float]:
     """What one call cost, what the provider's cache saved, and the tokens read from it;
     NaN where that is unknown."""
     read = usage.cached_input_tokens
-    if read is None:
-        saved = None
-    elif not read and not usage.cache_write_tokens:
-        saved = 0.0
+    if price is not None:
+        saved = price.prompt_cache_saved_usd(usage)
     else:
-        saved = None if price is None else price.prompt_cache_saved_usd(usage)
+        saved = 0.0 if read == 0 and not usage.cache_write_tokens else None
     cost = None if price is None else price.call_usd(usage)
     unknown = float("nan")
     return (

@@ -78,10 +78,12 @@ class Results:
         status: Status = "complete",
         reason: str = "",
         calls: int = 0,
+        billed_usd: float | None = None,
         elapsed_s: float = 0.0,
         run: str | None = None,
     ) -> None:
-        """Takes the answers over: their columns become the table's."""
+        """Takes the answers over: their columns become the table's. `billed_usd` is
+        what all calls cost, those of trials without a row too; else the table's sum."""
         counts = answers.counts()
         self._calls = answers.calls
         pricing = pricing or Pricing(experiment)
@@ -109,7 +111,11 @@ class Results:
             truncated=counts["truncated"],
             calls=calls,
             cost_usd=float(self._table.loc[answered, "cost_usd"].sum(skipna=False)),
-            billed_usd=float(self._table["billed_usd"].sum(skipna=False)),
+            billed_usd=(
+                float(self._table["billed_usd"].sum(skipna=False))
+                if billed_usd is None
+                else billed_usd
+            ),
             cached_input_tokens=reckoning.read_tokens,
             saved_usd=reckoning.saved_usd,
             elapsed_s=elapsed_s,

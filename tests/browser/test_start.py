@@ -17,7 +17,7 @@ experiment = pl.Experiment(
     dataset=[{{"n": n}} for n in range({TRIALS})],
 )
 """
-SLOWLY = "experiment.start(max_concurrency=1, rpm=600)"
+SLOWLY = "experiment.start(max_concurrency=1, rpm=60)"
 TOLD = """
 results = handle.result(30)
 print(results.status, results.totals.answered, results.totals.calls)

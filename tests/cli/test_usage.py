@@ -27,7 +27,7 @@ def test_usage_shows_each_day_and_model(promptlab: CommandLine, config: Config) 
     assert row.split()[2] == "4"
     assert total.startswith("all: 4 requests, $0.00")
     assert "saved by the cache" in total
-    assert "from" in shown  # the four trials that were cached
+    assert "without" in shown  # a call: the four trials that were cached
 
 
 def test_usage_says_what_has_no_price(promptlab: CommandLine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -18,6 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import promptlab as pl
+from promptlab.errors import CacheError
+from promptlab.execution.account import Account
+from promptlab.execution.ledger import Ledger
+from promptlab.money.budget import Amount, Limits
+from promptlab.money.prices import Prices
 from promptlab.offline import OfflineServer
 
 from .conftest import capitals
@@ -238,10 +244,10 @@ def test_an_answer_of_unknown_price_counts_at_its_worst_case() -> None:
     client.base_url = "https://api.openai.com/v1"
 
     with pytest.warns(pl.PromptlabWarning, match="'gpt-4.1' at tier 'scale'"):
-        results = grid(40, model=["gpt-4.1"]).run(client=client, budget_usd=0.001)
+        results = grid(40, model=["gpt-4.1"]).run(client=client, budget_usd=0.002)
 
     assert results.status == "stopped"
-    assert 0 < client.calls * MOST_OUT * 8 / 1e6 <= 0.001
+    assert 0 < client.calls * MOST_OUT * 8 / 1e6 <= 0.002
 
 
 @pytest.mark.parametrize(
@@ -393,3 +399,77 @@ def test_a_real_run_on_the_offline_model_stops_at_its_budget() -> None:
     taken = results.table[["input_tokens", "output_tokens"]].sum().sum()
     assert results.status == "stopped"
     assert 0 < taken <= 500
+
+
+def test_a_model_on_this_machine_is_free_and_no_dollar_budget_stops_it() -> None:
+    client = FakeClient()  # without a price, without max_tokens
+
+    results = capitals(6, temperature=[0]).run(
+        client=client, budget_usd=0.01, max_concurrency=2
+    )
+
+    assert (results.status, client.calls) == ("complete", 6)
+
+
+def test_a_reply_of_a_dearer_tier_stays_within_the_budget() -> None:
+    twice = {"input": 2, "output": 200}
+    served = replace(said_with(10, MOST_OUT), service_tier="priority")
+    client = FakeClient(lambda request: served)
+    prices = {"fake": {**PRICES["fake"], "priority": twice}}
+
+    results = grid(20).run(client=client, prices=prices, budget_usd=0.025)
+
+    assert results.status == "stopped"
+    assert client.calls == 2  # of $0.010 each
+    assert results.totals.billed_usd == pytest.approx(2 * 2 * priced(10, MOST_OUT))
+
+
+def test_what_a_stopped_conversation_had_paid_is_in_what_the_run_paid() -> None:
+    turns = [{"role": "user", "content": f"{{{{city}}}}? {n}"} for n in range(2)]
+    client = FakeClient(lambda request: said_with(10, MOST_OUT))
+
+    results = grid(3, prompt={"talk": pl.Prompt(turns)}).run(
+        client=client, prices=PRICES, budget_usd=0.0185, max_concurrency=1
+    )
+
+    each = priced(10, MOST_OUT)
+    assert (results.totals.answered, client.calls) == (1, 3)
+    assert results.totals.billed_usd == pytest.approx(3 * each)
+    assert results.table["billed_usd"].sum() == pytest.approx(2 * each)
+
+
+def test_where_the_ledger_cannot_be_asked_nothing_stays_reserved(
+    clean_home: Path,
+) -> None:
+    limits, price = Limits(usd=1), {"m": {"input": 1, "output": 1}}
+    body = {"model": "m", "max_tokens": 10, "messages": []}
+    request = pl.Request("https://x.test/v1", body)
+
+    async def spent_in_vain() -> int:
+        ledger = Ledger()
+        ledger.set_budget("day", Limits(usd=1))
+        project = ledger.budgets()
+        account = Account(
+            Prices.of(price),
+            ledger,
+            limits,
+            project=project,
+            experiment="e",
+            run=None,
+        )
+        most = Amount(0.4, 0)
+        failed = 0
+        ledger.rows("ALTER TABLE reserved RENAME TO away")
+        for _ in range(4):
+            with pytest.raises(CacheError):
+                await account.reserve(most)
+            failed += 1
+        ledger.rows("ALTER TABLE away RENAME TO reserved")
+        async with account.call(request, 1):
+            pass
+        for _ in range(2):
+            await account.reserve(most)
+        ledger.close()
+        return failed
+
+    assert asyncio.run(spent_in_vain()) == 4

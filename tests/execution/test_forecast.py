@@ -384,7 +384,7 @@ def test_a_surer_level_gives_a_wider_interval(
         ({"level": 90}, "level is a share between 0 and 1, not 90"),
         ({"refresh": True}, "keeps them in the cache"),
         ({"use_cache": False}, "keeps them in the cache"),
-        ({"offline": True}, "pilot=0 buys none"),
+        ({"offline": True}, "with pilot=0 nothing is bought"),
         ({"frobnicate": 1}, "no option 'frobnicate'"),
     ],
     ids=str,
@@ -427,3 +427,15 @@ def test_a_card_is_made_of_text(talker: FakeClient) -> None:
 
     assert all(text in seen.text for text in HOSTILE[:3])
     assert not {"img", "script", "textarea"} & seen.tags
+
+
+def test_a_free_model_beside_one_with_a_price_adds_nothing() -> None:
+    both = capitals(20, model=["fake", "local"], temperature=[0], max_tokens=[200])
+    priced = capitals(20, model=["fake"], temperature=[0], max_tokens=[200])
+
+    told = both.forecast(**paid(FakeClient(talkative)))
+    alone = priced.forecast(**paid(FakeClient(talkative)))
+
+    assert told.cost_usd == pytest.approx(alone.cost_usd)
+    assert told.known_usd == pytest.approx(alone.known_usd)
+    assert told.low <= told.cost_usd <= told.high

@@ -379,3 +379,77 @@ def test_pruning_takes_old_lines_away(ledger: Ledger) -> None:
     assert gone == 1
     assert ledger.rows("SELECT at FROM calls") == [(NOW,)]
     assert ledger.rows("SELECT COUNT(*) FROM hits") == [(0,)]
+
+
+MIDNIGHT = (NOW // DAY_S + 1) * DAY_S
+
+
+def test_a_call_in_flight_at_midnight_is_not_spent_twice(ledger: Ledger) -> None:
+    ledger.set_budget("day", Limits(usd=1))
+    number = ledger.reserve(Amount(1, 0), MIDNIGHT - 1)
+    assert isinstance(number, int)
+
+    refused = ledger.reserve(Amount(1, 0), MIDNIGHT + 1)
+    ledger.enter([entered(1.0, at=MIDNIGHT + 2, reservation=number)])
+    after = ledger.reserve(Amount(1, 0), MIDNIGHT + 3)
+
+    assert not isinstance(refused, int)
+    assert not isinstance(after, int)
+    assert after.spent.usd == 1.0
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_damaged_line_of_a_daybook_is_told_and_costs_no_other(ledger: Ledger) -> None:
+    whole = entered(1.5).row
+    path = ledger.path.parent / "usage-0123.daybook"
+    lines = [orjson.dumps(whole), b'[1795000000.0,"r[17', b"[1,2]", orjson.dumps(whole)]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+
+    with pytest.warns(pl.PromptlabWarning, match=r"2 lines of .* were damaged"):
+        Ledger(ledger.path).close()
+
+    assert ledger.rows("SELECT COUNT(*), SUM(took_usd) FROM calls") == [(2, 3.0)]
+    assert not path.exists()
+
+
+RACE = """
+    import sys
+    from pathlib import Path
+    from promptlab.execution.daybook import Daybook
+
+    folder, count = Path(sys.argv[1]), int(sys.argv[2])
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for _ in range(count):
+        book = Daybook(folder)
+        assert book.path.exists()
+        book.append([1])
+        assert book.path.exists()
+        book.path.unlink()
+        book.close()
+    print("done")
+"""
+
+
+def test_a_daybook_is_never_taken_for_an_abandoned_one_while_it_is_made(
+    ledger: Ledger,
+) -> None:
+    folder = ledger.path.parent
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(RACE), str(folder), "300"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    while process.poll() is None:
+        Ledger(ledger.path).close()
+
+    assert process.stdout.read() == "done\n"
+    assert ledger.rows("SELECT COUNT(*) FROM calls") == [(0,)]
+    process.stdin.close()
+    process.stdout.close()

@@ -182,3 +182,20 @@ def test_usage_is_plotted_as_it_is(ledger: Ledger) -> None:
     plot = pl.plot_usage(pl.usage(), measure="requests")
 
     assert plot.table.sum().tolist() == [5.0, 2.0]
+
+
+def test_tokens_that_a_server_did_not_tell_are_unknown_and_not_zero() -> None:
+    told = replace(response("x"), usage=pl.Usage(input_tokens=10, output_tokens=5))
+    silent = replace(response("x"), usage=pl.Usage())
+    client = FakeClient(lambda r: silent if r.model == "mute" else told)
+
+    capitals(1, model=["fake", "mute"], temperature=[0]).run(
+        client=client, prices={"*": {"input": 1, "output": 1}}
+    )
+
+    table = pl.usage(by="model").set_index("model")
+    assert table["input_tokens"].isna().tolist() == [False, True]
+    assert table["cached_input_tokens"].isna().all()  # nor did it say of its cache
+    assert table["prompt_cache_saved_usd"].isna().all()
+    assert table.loc["fake", "input_tokens"] == 10
+    assert pl.plot_usage(pl.usage(), measure="tokens").table.to_numpy().sum() == 15

@@ -120,3 +120,25 @@ def test_what_a_budget_can_be_kept_for_is_not_refused(
     limits: Limits, price: Price | None, terms: Terms, parameters: dict[str, int]
 ) -> None:
     check_bounded([limits], price, terms, parameters)
+
+
+def test_a_price_that_falls_for_long_prompts_is_not_the_worst_case() -> None:
+    cheap = Price(input=1, output=1, cached_input=1, cache_write=1)
+    price = Price(
+        input=10, output=10, cached_input=10, cache_write=10, long_from=800, long=cheap
+    )
+
+    most = most_usd(price, 1_000, 100)
+
+    short = price.call_usd(Usage(input_tokens=800, output_tokens=100))
+    assert short is not None
+    assert most >= short
+
+
+def test_a_budget_that_is_reached_names_what_was_set() -> None:
+    budget = Budget(Limits(usd=1))
+    budget.reserve(Amount(usd=0.8, tokens=100))
+
+    said = budget.says(Amount(usd=0.4, tokens=50))
+
+    assert said.startswith("budget_usd of $1.00 is reached")

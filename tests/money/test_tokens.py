@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from promptlab.money.calibration import Calibration
+from promptlab.money.estimate import Estimate
+from promptlab.money.price import Price
 from promptlab.money.tokens import (
     ERROR,
     ESTIMATE,
@@ -14,6 +19,7 @@ from promptlab.money.tokens import (
     TokenCounter,
     estimated_tokens,
 )
+from promptlab.money.usage import Usage
 
 
 @pytest.mark.parametrize(
@@ -73,3 +79,19 @@ def test_counts_of_ever_more_texts_are_forgotten() -> None:
     assert counted.count("0") == 2
     assert count(str(TEXTS)) == 1
     assert counted.count(str(TEXTS)) == 1
+
+
+def test_the_dearest_of_several_steps_is_the_most_that_calls_may_cost() -> None:
+    steps = [Price(input=n, output=n, cached_input=n, cache_write=n) for n in (4, 2, 1)]
+    price = steps[0]
+    for shorter, start in zip(steps[1:], (250_000, 30_000), strict=True):
+        price = replace(shorter, long_from=start, long=price)
+    estimate = Estimate(100.0)
+    estimate.add([300_000], [])
+
+    most = estimate.cost_usd(price, Calibration(ESTIMATE)).high
+
+    usage = Usage(input_tokens=300_003, output_tokens=100)
+    cost_usd = price.call_usd(usage)
+    assert cost_usd is not None
+    assert most >= cost_usd
