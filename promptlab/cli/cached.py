@@ -200,10 +200,11 @@ def _confirm(question: str, yes: bool) -> None:
 
 
 def _age(text: str) -> float:
-    units = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
+    from promptlab.execution.usage import SPANS_S
+
     number, unit = text[:-1], text[-1:]
-    if unit not in units or not number.isdigit():
+    if unit not in SPANS_S or not number.isdigit():
         raise typer.BadParameter(
             f"--older-than takes an age such as 12h, 30d or 2w, not {text!r}"
         )
-    return int(number) * units[unit]
+    return int(number) * SPANS_S[unit]

@@ -73,7 +73,7 @@ class Pricing:
     def terms_now(self, question: int) -> Terms:
         """The terms of a call that the question would make now."""
         tier = self.experiment.questions[question].parameters.get("service_tier")
-        return self.terms(question, None, None if tier == "auto" else tier, time.time())
+        return self.terms(question, None, tier, time.time())
 
     def call_terms(self, question: int, head: Sequence[Any]) -> Terms:
         """The terms of one call, from what its head says beside the output."""
