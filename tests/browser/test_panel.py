@@ -56,9 +56,7 @@ def test_choices_change_the_plan_and_a_run_shows_the_comparison(
 
 
 def test_stopping_keeps_the_answers_that_came(open_notebook: OpenNotebook) -> None:
-    notebook = open_notebook(
-        SETUP, "panel(experiment(100), max_concurrency=1, rpm=60)"
-    )
+    notebook = open_notebook(SETUP, "panel(experiment(100), max_concurrency=1, rpm=60)")
     notebook.run_all()
     shown = notebook.output(1)
     expect(shown).to_contain_text("800 trials · 800 calls to make")
