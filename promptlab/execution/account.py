@@ -8,8 +8,9 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -68,14 +69,13 @@ class Account:
         """NaN once a call has no known price."""
         self.guards = limits.any or bool(project)
         """Whether there is a budget, the run's or the project's."""
-        self._prices = prices
+        self._price = cache(lambda *terms: prices.price(Terms(*terms)))
+        self._possible = cache(lambda *terms: prices.possible(Terms(*terms)))
         self._ledger = ledger
         self._budget = Budget(limits)
         self._of_project = bool(project)
         self.whose = run, experiment
         """The run and the experiment that calls are entered under."""
-        self._known: dict[tuple[Any, ...], Price | None] = {}
-        self._possible: dict[tuple[Any, ...], Sequence[Price]] = {}
         self._waiting: deque[Entered] = deque()
         self._writing = threading.Lock()
         self._daybook = self._opened_daybook()
@@ -191,19 +191,22 @@ class Account:
     def enter(self, line: Line, took: Amount, number: int | None) -> None:
         """Puts a line on disk, in the daybook; where that is not possible, it waits for
         the next `write`."""
-        entry = Entered(line, took, number)
         if self._daybook is not None:
-            row = entry.row
-            with suppress(OSError):
+            row = *line, *took
+            try:
                 self._daybook.append(row)
+            except OSError:
+                pass
+            else:
                 self._unposted.append(row)
                 return
-        self._waiting.append(entry)
+        self._waiting.append(Entered(line, took, number))
 
     def priced(self, request: Request, response: Response) -> Price | None:
         """The price of a call that was answered; None where it is not known."""
-        tier = response.service_tier
-        return self._price(request, response.model, tier, response.received_s)
+        model, tier = response.model, response.service_tier
+        at = when(response.received_s)
+        return self._price(request.base_url, request.model, model, tier, *at)
 
     def count(self, response: Response, cost_usd: float | None) -> None:
         """Counts a call that was answered."""
@@ -223,11 +226,9 @@ class Account:
         asked, given = len(orjson.dumps(request.body)), most_output(request.body)
         if math.isinf(given):  # `check_bounded` let it through: it costs nothing
             return Amount()
-        tier = request.body.get("service_tier")
-        terms = request.base_url, request.model, None, tier, *when(time.time())
-        if terms not in self._possible:
-            self._possible[terms] = self._prices.possible(Terms(*terms))
-        costs = [most_usd(price, asked, given) for price in self._possible[terms]]
+        tier, at = request.body.get("service_tier"), when(time.time())
+        prices = self._possible(request.base_url, request.model, None, tier, *at)
+        costs = [most_usd(price, asked, given) for price in prices]
         return Amount(max(costs, default=0.0), asked + given)
 
     def _reserved(self, most: Amount) -> int | str | None:
@@ -246,14 +247,6 @@ class Account:
             if not isinstance(number, int):
                 self._budget.settle(most, Amount())
         return number if isinstance(number, int) else _says(number, most)
-
-    def _price(
-        self, request: Request, snapshot: str | None, tier: str | None, at_s: float
-    ) -> Price | None:
-        terms = request.base_url, request.model, snapshot, tier, *when(at_s)
-        if terms not in self._known:
-            self._known[terms] = self._prices.price(Terms(*terms))
-        return self._known[terms]
 
 
 def _taken(waiting: deque[T]) -> list[T]:

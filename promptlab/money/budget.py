@@ -30,10 +30,6 @@ class Amount(NamedTuple):
         """Both together."""
         return Amount(self.usd + other.usd, self.tokens + other.tokens)
 
-    def minus(self, other: Amount) -> Amount:
-        """This without the other."""
-        return Amount(self.usd - other.usd, self.tokens - other.tokens)
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -64,25 +60,28 @@ class Budget:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.spent = Amount()
-        self.reserved = Amount()
+        self.taken = Amount()
+        """What is spent and what is reserved, together."""
 
     def reserve(self, most: Amount) -> bool:
         """Reserves what a call takes at most, if there is so much left."""
-        usd = self.spent.usd + self.reserved.usd + most.usd
-        tokens = self.spent.tokens + self.reserved.tokens + most.tokens
-        if not self.limits.allow(Amount(usd, tokens)):
+        then = self.taken.plus(most)
+        if not self.limits.allow(then):
             return False
-        self.reserved = self.reserved.plus(most)
+        self.taken = then
         return True
 
     def settle(self, most: Amount, took: Amount) -> None:
         """Replaces what was reserved for a call by what it took."""
-        self.reserved = self.reserved.minus(most)
         self.spent = self.spent.plus(took)
+        self.taken = Amount(
+            self.taken.usd - most.usd + took.usd,
+            self.taken.tokens - most.tokens + took.tokens,
+        )
 
     def says(self, most: Amount) -> str:
         """That the budget is reached, by what, and what the next call asks for."""
-        if self.spent.plus(self.reserved).plus(most).usd > self.limits.usd:
+        if self.taken.plus(most).usd > self.limits.usd:
             return (
                 f"budget_usd of {dollars(self.limits.usd)} is reached: "
                 f"{dollars(self.spent.usd)} spent, and the next call may cost "
