@@ -28,6 +28,9 @@ ATTEMPTS_TO_REACH = 3
 """How often a call is made at most at a server that has answered none yet, where no
 connection comes about."""
 
+STALE_S = 0.1
+"""How long after a look into the cache another is due before a call is sent."""
+
 CHARACTERS_PER_TOKEN = 3
 """For the limiter's reckoning only: on the safe side for most languages."""
 
@@ -85,8 +88,8 @@ class Caller:
         flight = self._flights[place] = asyncio.get_running_loop().create_future()
         head = None
         try:
-            head = await self._answer(request, lane)
-            return head, False
+            head, was_there = await self._answer(request, lane)
+            return head, was_there
         finally:
             del self._flights[place]
             flight.set_result(head)
@@ -112,14 +115,16 @@ class Caller:
             return self._renewed.get(request.key)
         return self._cache.head(request.key)
 
-    async def _answer(self, request: Request, lane: Lane) -> Head:
-        """The answer to a call, made as often as it takes and makes sense."""
+    async def _answer(self, request: Request, lane: Lane) -> tuple[Head, bool]:
+        """The answer to a call, made as often as it takes and makes sense; and whether
+        another process had it meanwhile."""
+        looked_at = time.monotonic()
         waited_s = 0.0
         attempt = 0
         while True:
             attempt += 1
             try:
-                return await self._attempt(request, lane, attempt)
+                return await self._attempt(request, lane, attempt, looked_at)
             except CallError as error:
                 failure = error.failure.after(attempt)
             if judge(failure) is not Verdict.REPEAT:
@@ -139,16 +144,22 @@ class Caller:
         never = failure.kind == "unreachable" and not lane.answered
         return min(most, ATTEMPTS_TO_REACH) if never else most
 
-    async def _attempt(self, request: Request, lane: Lane, attempt: int) -> Head:
-        """One attempt: sent within budgets and limits, stored before its place is
-        given up."""
+    async def _attempt(
+        self, request: Request, lane: Lane, attempt: int, looked_at: float
+    ) -> tuple[Head, bool]:
+        """One attempt: sent within budgets and limits, unless another process was
+        faster; stored before its place is given up."""
         if self.ending:
             raise RunEnded
         try:
             async with self._account.call(request, attempt) as call:
                 place = await lane.enter(_tokens(request))
                 try:
-                    return await self._sent(request, lane, place, call, attempt)
+                    is_stale = time.monotonic() > looked_at + STALE_S
+                    if is_stale and (head := self._cached(request)) is not None:
+                        lane.limiter.give_back(place)
+                        return head, True
+                    return await self._sent(request, lane, place, call, attempt), False
                 finally:
                     lane.leave()
         except BudgetReached as error:

@@ -24,9 +24,10 @@ from pandas.testing import assert_frame_equal
 import promptlab as pl
 from promptlab.errors import CacheError
 from promptlab.execution.cache import Entry
+from promptlab.execution.caller import STALE_S
 
 from .conftest import capitals, outcomes
-from .fakes import PATIENCE_S, FakeClient, response
+from .fakes import PATIENCE_S, FakeClient, response, wait_until
 
 URL = FakeClient.base_url
 
@@ -606,3 +607,34 @@ def test_of_two_who_paid_for_one_answer_both_go_on_from_the_first(
     assert results.table["output"].tolist() == ["theirs"]
     assert len(cache) == 2
     assert experiment.plan(base_url=FakeClient.base_url, cache=cache).calls == 0
+
+
+def test_what_another_process_asked_while_a_call_waited_is_not_asked_again(
+    cache: pl.ResponseCache,
+) -> None:
+    experiment = capitals(2, temperature=[0], max_tokens=[50])
+    experiment.run(client=FakeClient(lambda request: "theirs"), cache=cache)
+    theirs = list(cache.entries())
+    cache.clear()
+    client = FakeClient(held=lambda request: True)
+    prices = {"fake": {"input": 1, "output": 1}}  # made up
+
+    handle = experiment.start(
+        client=client,
+        cache=cache,
+        prices=prices,
+        budget_usd=0.000_2,  # for one call at a time
+        progress=False,
+    )
+    client.wait_for_calls(1)
+    first = client.requests[0].key
+    cache.add([stored for stored in theirs if stored.key != first])
+    began = time.monotonic()
+    wait_until(lambda: time.monotonic() > began + 2 * STALE_S)
+    client.release_all()
+    results = handle.result()
+
+    assert client.calls == 1
+    assert sorted(results.table["cached"]) == [False, True]
+    assert "theirs" in results.table["output"].tolist()
+    assert results.totals.calls == 1
