@@ -157,7 +157,7 @@ class Caller:
                 try:
                     is_stale = time.monotonic() > looked_at + STALE_S
                     if is_stale and (head := self._cached(request)) is not None:
-                        lane.limiter.give_back(place)
+                        lane.limiter.withdraw(place)
                         return head, True
                     return await self._sent(request, lane, place, call, attempt), False
                 finally:
@@ -171,6 +171,7 @@ class Caller:
     ) -> Head:
         """The answer to a call that has its place, entered and stored."""
         if self.ending:  # while it waited for its place
+            lane.limiter.withdraw(place)
             raise RunEnded
         task = asyncio.current_task()
         assert task is not None

@@ -286,11 +286,17 @@ class Limiter:
             self._paused_until, self._pause_reason = now + wait_s, reason
 
     def give_back(self, place: Place) -> None:
-        """Notes that a call was not charged: the server refused it for the rate, or it
-        was not sent. What a server says of its buckets is to be learnt afterwards."""
+        """Notes that the server refused a call for the rate, so that it charged none of
+        it; what it says of its buckets is to be learnt afterwards."""
         self._requests.give_back(1)
         self._tokens.give_back(place.size)
         self._project_tokens.give_back(place.size)
+
+    def withdraw(self, place: Place) -> None:
+        """Undoes a `take`: the call was not sent."""
+        self._own_requests.give_back(1)
+        self._own_tokens.give_back(place.size)
+        self.give_back(place)
 
     def learn(self, headers: Mapping[str, str], place: Place, now: float) -> None:
         """Adopts the limits in the headers of the reply to a call."""

@@ -281,6 +281,16 @@ def test_of_a_users_limit_and_a_servers_the_lower_one_holds() -> None:
         assert limiter.least_s(90, 0, now=0) == pytest.approx(120, abs=2)
 
 
+def test_a_call_that_was_not_sent_takes_nothing_of_any_limit() -> None:
+    limiter = Limiter(now=0)
+    limiter.bound(60, 600, now=0)
+    before = limiter.least_s(100, 1000, now=0)
+
+    limiter.withdraw(limiter.take(tokens=30, now=0))
+
+    assert limiter.least_s(100, 1000, now=0) == pytest.approx(before)
+
+
 def test_a_pause_holds_every_call_and_says_why() -> None:
     limiter = Limiter(now=0)
 
