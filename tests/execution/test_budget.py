@@ -190,6 +190,16 @@ def test_a_budget_for_one_call_at_a_time_still_asks_all() -> None:
     assert client.in_flight_max == 1
 
 
+def test_calls_that_wait_for_a_budget_go_in_the_order_of_trials() -> None:
+    client = FakeClient(lambda request: said_with(1, 0))
+    experiment = grid(20)
+
+    experiment.run(client=client, prices=PRICES, budget_usd=0.006, max_concurrency=8)
+
+    asked = [request.body["messages"][-1]["content"] for request in client.requests]
+    assert asked == [f"Where is city {number}?" for number in range(20)]
+
+
 @pytest.mark.parametrize(
     "open_",
     [TIMEOUT, pl.Failure(kind="connection", message="cut"), ValueError("broken")],
