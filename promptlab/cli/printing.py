@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 WRONG = 1
 """The exit code of a wrong config, or when nothing could run."""
+
+NUMBER = re.compile(r"[+−-]?\$?[\d.,]+(e[+-]?\d+)?[kMGB%]?|–")
+"""A number as tables show it, such as `1,024`, `12.3k` or `$0.0034`; or none."""
 
 
 def print_plan(plan: Plan, *, json: bool) -> None:
@@ -298,7 +302,7 @@ def _set(text: str, width: int, *, right: bool) -> str:
 
 
 def _numeric(cell: str) -> bool:
-    return cell.replace(",", "").replace(".", "").replace("–", "0").isdigit()
+    return NUMBER.fullmatch(cell) is not None
 
 
 def print_json(plain: Any) -> None:

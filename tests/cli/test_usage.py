@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,21 @@ def test_usage_shows_each_day_and_model(promptlab: CommandLine, config: Config) 
     assert total.startswith("all: 4 requests, $0.00")
     assert "saved by the cache" in total
     assert "without" in shown  # a call: the four trials that were cached
+
+
+def test_heads_stand_over_the_ends_of_their_numbers(
+    promptlab: CommandLine, config: Config
+) -> None:
+    promptlab("run", config(run={"prices": PRICES}, repeats=100))
+
+    *_, heads, rule, row, _ = promptlab("usage").stdout.splitlines()
+
+    ends = [bar.end() for bar in re.finditer("─+", rule)]
+    assert row[: ends[3]].endswith("k")  # thousands of tokens
+    assert [heads[:end][-1] for end in ends[2:]] == list(
+        "sntt"
+    )  # requests, in, out, cost
+    assert " " not in [row.ljust(ends[-1])[end - 1] for end in ends[2:]]
 
 
 def test_usage_says_what_has_no_price(promptlab: CommandLine) -> None:
