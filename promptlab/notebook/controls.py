@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -12,6 +11,7 @@ import ipywidgets as widgets
 
 from promptlab.errors import PromptlabError
 from promptlab.notebook.facts import count
+from promptlab.notebook.saved import hidden_class, show_both
 from promptlab.notebook.shortcuts import keep_keys
 from promptlab.spec.markup import escaped
 
@@ -27,7 +27,7 @@ class ControlBox(widgets.VBox):  # type: ignore[misc]
     shows `_repr_html_()` in their place."""
 
     def __init__(self, children: Sequence[Any]) -> None:
-        self._hides = f"promptlab-{secrets.token_hex(6)}"
+        self._hides = hidden_class()
         style = f"<style>{_style()}.{self._hides} {{ display: none; }}</style>"
         unseen = widgets.Layout(display="none")
         super().__init__([widgets.HTML(style, layout=unseen), *children])
@@ -39,16 +39,8 @@ class ControlBox(widgets.VBox):  # type: ignore[misc]
         return {**bundle, "text/html": self._repr_html_()}
 
     def _ipython_display_(self) -> None:
-        """Shows the controls, and below them the HTML that they hide while they run.
-
-        A front end that finds a widget without its kernel says so in place of it, even
-        where the same output holds HTML: an output of its own stays readable.
-        """
-        from IPython.display import display
-
         static = f"<div class='{self._hides}'>{self._repr_html_()}</div>"
-        display(super()._repr_mimebundle_(), raw=True)
-        display({"text/html": static}, raw=True)
+        show_both(super()._repr_mimebundle_(), static)
 
 
 def button(description: str, **more: Any) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from promptlab.errors import SpecError
+from promptlab.notebook.controls import ControlBox
 from promptlab.notebook.facts import count
 from promptlab.notebook.live import Live
 from promptlab.notebook.pages import kinds
@@ -36,7 +37,7 @@ SAID = {
 }
 
 
-class ComparisonPager(widgets.VBox):  # type: ignore[misc]
+class ComparisonPager(ControlBox):
     """Outputs side by side, ten rows at a time."""
 
     def __init__(self, live: Live) -> None:
@@ -141,7 +142,3 @@ class ComparisonPager(widgets.VBox):  # type: ignore[misc]
 
     def _repr_html_(self) -> str:
         return static_html(self._live)
-
-    def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = super()._repr_mimebundle_(**more)
-        return {**bundle, "text/html": self._repr_html_()}

@@ -17,6 +17,7 @@ from promptlab.money.amounts import dollars
 from promptlab.notebook.comparison import MEASURES, Comparison
 from promptlab.notebook.facts import (
     count,
+    excerpt,
     label,
     number,
     plain_text,
@@ -32,6 +33,7 @@ from promptlab.notebook.view import (
     is_number,
     of_kind,
     row_names,
+    verbal_scores,
 )
 
 EXCERPT = 4_000
@@ -42,6 +44,8 @@ INPUTS_EXCERPT = 6_000
 
 MOST_INPUTS = 40
 LABEL_EXCERPT = 300
+WORDS_EXCERPT = 60
+"""Characters of a score in words, beside an output."""
 
 VERDICTS = {
     "right": "✓ right",
@@ -214,6 +218,7 @@ def _facts(comparison: Comparison, part: pd.DataFrame) -> list[list[list[str]]]:
         if name != "input_tokens"
         and not (name == comparison.score and pd.api.types.is_bool_dtype(part[name]))
     ]
+    words = [(name, _values(part[name])) for name in verbal_scores(comparison)]
     read = _values(part["input_tokens"]) if "input_tokens" in part else None
     found: list[list[list[str]]] = []
     for i in range(len(part)):
@@ -227,6 +232,11 @@ def _facts(comparison: Comparison, part: pd.DataFrame) -> list[list[list[str]]]:
                 title = f"{number(read[i])} tokens read, {number(value)} written"
             said = ("yes" if value else "no") if is_bool else _measure(name, value)
             facts.append([said if name in MEASURES else f"{title}: {said}", title])
+        for name, values in words:
+            if values[i] is not None:
+                said = plain_text(values[i])
+                short = f"{_short(name)}: {excerpt(said, WORDS_EXCERPT)}"
+                facts.append([short, f"{_short(name)}: {_short(said)}"])
         found.append(facts)
     return found
 

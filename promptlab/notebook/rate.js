@@ -71,6 +71,8 @@ function render({ model, el }) {
 
   const parts = skeleton(act);
   const { root } = parts;
+  // Hides what a saved notebook shows in place of this view, once a kernel answers.
+  const veil = element("style", {}, `.${CSS.escape(model.get("hides"))} { display: none; }`);
   el.append(root);
 
   function send(name, message) {
@@ -103,6 +105,7 @@ function render({ model, el }) {
       return;
     }
     const stale = view.state !== null && view.state.turn !== answer.turn;
+    if (view.state === null) root.append(veil);
     view.state = answer;
     view.confirming = false;
     say(SAID[answer.done] ?? (stale ? SAID.stale : ""), false);

@@ -9,8 +9,10 @@ from typing import Any
 
 import anywidget
 import pandas as pd
+import traitlets
 
 from promptlab.notebook.ratings import Ratings
+from promptlab.notebook.saved import hidden_class, show_both
 from promptlab.notebook.shortcuts import script
 from promptlab.notebook.votes import votes_table
 
@@ -23,9 +25,13 @@ class Rating(anywidget.AnyWidget):  # type: ignore[misc]
     _esm = script("rate.js")
     _css = HERE / "rate.css"
 
+    hides = traitlets.Unicode(read_only=True).tag(sync=True)
+    """The class of what a saved notebook shows in place of this."""
+
     def __init__(self, ratings: Ratings) -> None:
-        super().__init__()
         self._ratings = ratings
+        self.set_trait("hides", hidden_class())
+        super().__init__()
         self.on_msg(lambda _, message, __: self.send(self.answer(message)))
 
     @property
@@ -52,6 +58,11 @@ class Rating(anywidget.AnyWidget):  # type: ignore[misc]
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         data, metadata = super()._repr_mimebundle_(**kwargs)
         return {**data, "text/html": self._static()}, metadata
+
+    def _ipython_display_(self) -> None:
+        data, metadata = super()._repr_mimebundle_()
+        static = f"<div class='{self.hides}'>{self._static()}</div>"
+        show_both(data, static, metadata)
 
     @property
     def _progress(self) -> str:

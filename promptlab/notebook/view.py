@@ -142,7 +142,7 @@ def fields(comparison: Comparison) -> Iterator[tuple[Field, str]]:
         yield Field("trial", "error"), "error"
     if "finish_reason" in comparison.table:
         yield Field("trial", "finish_reason"), "finish_reason"
-    for name in (*comparison.measures, *_verbal_scores(comparison)):
+    for name in (*comparison.measures, *verbal_scores(comparison)):
         yield Field("trial", name), name
     yield NOTE, "note"
 
@@ -393,7 +393,8 @@ def _natural(text: str) -> list[tuple[int, int, str]]:
     ]
 
 
-def _verbal_scores(comparison: Comparison) -> list[str]:
+def verbal_scores(comparison: Comparison) -> list[str]:
+    """The scores that are words, not numbers."""
     return [n for n in comparison.source.scores if n not in comparison.measures]
 
 

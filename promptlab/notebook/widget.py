@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pandas as pd
 import traitlets
 
 from promptlab.notebook.live import Live
+from promptlab.notebook.saved import hidden_class, show_both
 from promptlab.notebook.shortcuts import script
 from promptlab.notebook.static import static_html
 
@@ -28,7 +28,7 @@ class ComparisonWidget(anywidget.AnyWidget):  # type: ignore[misc]
 
     def __init__(self, live: Live) -> None:
         self._live = live
-        self.set_trait("hides", f"promptlab-{secrets.token_hex(6)}")
+        self.set_trait("hides", hidden_class())
         super().__init__()
         self.on_msg(self._answer)
 
@@ -61,13 +61,5 @@ class ComparisonWidget(anywidget.AnyWidget):  # type: ignore[misc]
         return {**data, "text/html": static_html(self._live)}, metadata
 
     def _ipython_display_(self) -> None:
-        """Shows the widget, and below it a table that the widget hides while it runs.
-
-        A front end that finds a widget without its kernel says so in place of it, even
-        where the same output holds HTML: an output of its own stays readable.
-        """
-        from IPython.display import display
-
         data, metadata = super()._repr_mimebundle_()
-        display(data, metadata=metadata, raw=True)
-        display({"text/html": static_html(self._live, name=self.hides)}, raw=True)
+        show_both(data, static_html(self._live, name=self.hides), metadata)

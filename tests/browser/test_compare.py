@@ -136,6 +136,45 @@ def test_the_baseline_and_the_marks_of_differences_are_chosen_by_keys(
     expect(seen.output(0, 0)).to_have_text(re.compile("The lid opens with one hand"))
 
 
+KEYED = """
+texts = {(c, p): f"{p} says {c}" for c in ("t1", "t2", "t3") for p in "abc"}
+compare(table(texts), "prompt", name="keyed")
+"""
+
+
+def test_all_of_it_is_reached_by_keys(open_notebook: OpenNotebook) -> None:
+    seen = shown(open_notebook, KEYED)
+    dialog = seen.root.get_by_role("dialog")
+
+    seen.output(0, 0).click()
+    seen.press("?")
+    expect(dialog).to_contain_text("row above, row below")
+    seen.press("Escape", "f")
+    expect(seen.root.get_by_label("Where to look")).to_be_focused()
+    seen.press("Escape", "s")
+    order = seen.root.get_by_label("Order of the rows")
+    expect(order).to_be_focused()
+    order.select_option(label="By case")
+    seen.press("Escape", "S")
+    expect(seen.head(0)).to_contain_text("t3")
+    seen.press("c")
+    expect(dialog).to_contain_text("3 of 3 columns")
+    seen.press("Escape", "End")
+    expect(seen.output(0, 2)).to_be_focused()
+    seen.press("Control+End")
+    expect(seen.output(2, 2)).to_be_focused()
+    seen.press("Home")
+    expect(seen.head(2)).to_be_focused()
+    seen.press("p")
+    expect(seen.status).to_contain_text("Pinned to the top: t1")
+    seen.press("u")
+    expect(seen.status).to_contain_text("Undone: t1")
+    seen.press("Control+Home", "e")
+    expect(seen.lines.nth(0)).to_have_class(re.compile("plc-open"))
+    seen.press("e")
+    expect(seen.lines.nth(0)).not_to_have_class(re.compile("plc-open"))
+
+
 def test_rows_are_filtered_and_sorted(open_notebook: OpenNotebook) -> None:
     seen = shown(open_notebook, THREE)
     seen.output(0, 0).click()
@@ -321,6 +360,11 @@ def test_whatever_a_model_writes_stays_text(open_notebook: OpenNotebook) -> None
     assert seen.page.title() == title
     arabic = seen.output(4, 0).locator(".plc-text")
     assert arabic.evaluate("node => getComputedStyle(node).direction") == "rtl"
+    combining = seen.output(5, 0).locator(".plc-text")
+    assert (
+        combining.text_content()
+        == "e\u0301 Z\u0337\u0327 👩\u200d👩\u200d👧 日本語のテキスト"
+    )
 
 
 def test_a_line_of_a_million_characters_is_read_in_parts(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import promptlab as pl
-from browser.driver import OpenNotebook, expect
+from browser.driver import OpenNotebook, Traffic, expect
 from browser.labserver import LabServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 WIDGET = """
 import anywidget, traitlets
@@ -84,3 +88,17 @@ def test_the_dark_theme_lasts_until_the_server_is_reset(
     fresh = open_notebook("1", name="fresh").page.locator("body")
 
     expect(fresh).to_have_attribute(theme, "true")
+
+
+def test_what_a_page_asks_of_another_machine_is_found_out(browser: Browser) -> None:
+    traffic = Traffic()
+    context = browser.new_context()
+    traffic.watch(context)
+    page = context.new_page()
+    page.goto("data:text/html,<title>a page</title>")
+
+    with page.expect_event("requestfailed"):
+        page.evaluate("() => { new Image().src = 'http://models.test/pixel.png'; }")
+    context.close()
+
+    assert traffic.strays == ["http://models.test/pixel.png"]

@@ -22,6 +22,7 @@ VIEWS = {
     "playground": "pl.playground(['offline/small', 'offline/large'], prompt='{{a}}')",
     "explorer": "pl.explore(some.run(progress=False))",
     "comparison": "pl.compare(some.run(progress=False), by='prompt')",
+    "pager": "pl.compare(some.run(progress=False), 'prompt', engine='ipywidgets')",
     "rating": "pl.rate(some.run(progress=False), by='prompt')",
     "stop button": "experiment.start(max_concurrency=1, rpm=60)",
 }

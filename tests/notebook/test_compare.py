@@ -230,7 +230,7 @@ def find(pager: ComparisonPager, kind: type, number: int = 0) -> Any:
 def test_the_pager_turns_pages() -> None:
     made = table({(f"c{i:02}", p): f"{p}{i:02}" for i in range(25) for p in "ab"})
     given = pager(made)
-    page = find(given, ipywidgets.HTML, 1)
+    page = find(given, ipywidgets.HTML, 2)
 
     assert "a00" in page.value
     assert "a10" not in page.value
@@ -246,7 +246,7 @@ def test_the_pager_turns_pages() -> None:
 
 def test_the_pager_filters() -> None:
     given = pager(table(TWO, latency_s=[1.0, 2.0, 3.0, 4.0]))
-    text, told = find(given, ipywidgets.Text), find(given, ipywidgets.HTML, 0)
+    text, told = find(given, ipywidgets.Text), find(given, ipywidgets.HTML, 1)
     where, only = (find(given, ipywidgets.Dropdown, n) for n in (0, 1))
 
     only.value = "differs"
@@ -274,7 +274,7 @@ def test_the_pager_shows_texts_as_text() -> None:
     hostile = "<img src=x onerror=alert(1)>"
     given = pager(table({(hostile, hostile): hostile}, error=[hostile]))
 
-    page = find(given, ipywidgets.HTML, 1).value
+    page = find(given, ipywidgets.HTML, 2).value
     assert "<img" not in page
     assert html.escape(hostile) in page
     bundle = given._repr_mimebundle_()

@@ -96,6 +96,25 @@ def test_a_row_has_its_case_inputs_expected_and_outputs() -> None:
     ]
 
 
+def test_scores_stand_beside_the_output_numbers_and_words() -> None:
+    made = table(
+        TWO,
+        judge=[0.25, 1.0, None, 1.0],
+        tone=["warm", None, "cold", "warm"],
+        why=["so " * 100, None, None, None],
+    )
+
+    row = page(live(comparison(made)))["rows"][0]
+
+    first, second = row["outputs"]
+    assert (first["verdict"], second["verdict"]) == ("wrong", "right")
+    assert [said for said, _ in second["facts"]] == ["judge: 1"]
+    judge, tone, why = (said for said, _ in first["facts"])
+    assert (judge, tone) == ("judge: 0.25", "tone: warm")
+    assert why.startswith("why: so so")
+    assert len(why) < 80
+
+
 def test_a_missing_trial_is_none_and_a_failed_one_says_why() -> None:
     run = results(
         experiment(prompt={"p": "{{t}}", "q": "?"}), ["yes", FAILURE, "no", None]

@@ -76,6 +76,24 @@ def test_what_is_chosen_changes_plan_experiment_and_code(shown: Panel) -> None:
     assert "repeats=3" in shown.code.value
 
 
+def test_what_it_would_cost_follows_what_is_chosen(client: FakeClient) -> None:
+    prices = {"fake": {"input": 1000, "output": 2000}}
+    grid = {"max_tokens": [10]}
+    shown = panel(experiment(**grid), client=client, prices=prices)
+
+    def most_usd() -> float:
+        plan = shown.experiment.plan(client=client, prices=prices)
+        assert f"cost {plan.cost}" in told(shown)
+        return plan.cost_usd.high
+
+    all_of_it = most_usd()
+    shown.cases.value = 2
+
+    assert most_usd() == pytest.approx(all_of_it / 2)
+    shown.editor.value = "In a word: where is {{city}}?"
+    assert all_of_it / 2 < most_usd() < all_of_it
+
+
 def test_without_a_value_there_is_no_run(shown: Panel) -> None:
     for box in shown.values["temperature"]:
         box.value = False
