@@ -71,11 +71,11 @@ class Secret:
 
     def digest(self, salt: bytes) -> Hashable:
         """Equal for equal keys under one salt, without saying the key; of a callable,
-        itself."""
-        key: Hashable = self._source
+        itself, or where it has no hash, this secret."""
+        key = self._source
         if isinstance(key, str):
             return hashlib.blake2b(key.encode(), key=salt).digest()
-        return key
+        return key if isinstance(key, Hashable) else self
 
     def __copy__(self) -> Secret:
         return self

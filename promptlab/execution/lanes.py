@@ -160,6 +160,7 @@ class Lane:
             return await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
+                self.limiter.withdraw(place.result())
                 self.leave()  # the place came at the very moment of giving up
             else:
                 self.pool.admit()  # others may have waited behind it

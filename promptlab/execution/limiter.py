@@ -24,6 +24,9 @@ FIRST_SHARE = 1 / 4
 """Calls under way before anything is known of the server: so many, or this share of
 the most that the user allows."""
 
+LONGEST_RESET_S = 31 * 86_400.0
+"""No limit is for longer than a month; what is more is a date, as some servers send."""
+
 REST_S = 60.0
 """After such a rest, how ailing the server was says little of how it is now."""
 
@@ -131,11 +134,13 @@ class Bucket:
         self._level += amount * self._weight
 
     def bound(self, per_minute: float | None, now: float) -> None:
-        """Sets the limit; what is left stays, and is a full bucket the first time."""
-        if per_minute is not None:
-            left = per_minute if self._capacity is None else self._level_at(now)
-            self._level, self._at = min(left, per_minute), now
-        self._capacity, self._rate = per_minute, (per_minute or 0) / 60
+        """Sets the limit; what is left stays, and is a full bucket the first time. A
+        bucket holds one at least, however long it takes to flow in."""
+        most = None if per_minute is None else max(1.0, per_minute)
+        if most is not None:
+            left = most if self._capacity is None else self._level_at(now)
+            self._level, self._at = min(left, most), now
+        self._capacity, self._rate = most, (per_minute or 0) / 60
 
     def learn(
         self,
@@ -150,7 +155,8 @@ class Bucket:
         if limit is None or limit <= 0:
             return
         rate = limit / 60
-        if remaining is not None and reset_s and limit > remaining:
+        is_span = reset_s is not None and 0 < reset_s <= LONGEST_RESET_S
+        if remaining is not None and reset_s and is_span and limit > remaining:
             shown = (limit - remaining) / reset_s
             rate = shown if shown < rate / 2 else rate  # a limit per hour or per day
         ours = limit if self._capacity is None else min(limit, self._level_at(now))

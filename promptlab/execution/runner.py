@@ -529,6 +529,9 @@ class Run:
         verdict = judge(failure)
         if failure.kind == "unreachable" and not lane.answered:
             verdict = Verdict.FAIL_MODEL
+        too_long = (failure.retry_after_s or 0) > self._settings.max_wait_s
+        if verdict is Verdict.REPEAT and too_long:
+            verdict = Verdict.FAIL_MODEL
         if verdict is Verdict.STOP:
             self.end("stopped", failure.summary + _remedy(failure))
         elif verdict in (Verdict.FAIL_MODEL, Verdict.FAIL_VARIANT):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import urlsplit, urlunsplit
 
 from promptlab.errors import SpecError
 
 OPENAI_URL = "https://api.openai.com/v1"
+
+USER_INFO = re.compile(r"(?<=//).*@")
 
 OFFLINE_SCHEME = "offline://"
 """What the address of the offline model begins with, as it stands in a key."""
@@ -24,7 +27,9 @@ def canonical_url(base_url: str) -> str:
         parts = urlsplit(base_url.strip())
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise SpecError(f"base_url {base_url!r} is not a URL: {error}") from error
+        raise SpecError(
+            f"base_url {_shown(base_url)!r} is not a URL: {error}"
+        ) from None
     if parts.username or parts.password:
         raise SpecError(
             "base_url holds a user name or password; give the key as an environment "
@@ -34,14 +39,21 @@ def canonical_url(base_url: str) -> str:
         return f"offline://{host}"
     if parts.scheme not in ("http", "https") or not host:
         raise SpecError(
-            f"base_url {base_url!r} is not a URL; it looks like {OPENAI_URL!r}"
+            f"base_url {_shown(base_url)!r} is not a URL; it looks like {OPENAI_URL!r}"
         )
     if parts.query or parts.fragment:
-        raise SpecError(f"base_url {base_url!r} cannot hold a query or a fragment")
+        raise SpecError(
+            f"base_url {_shown(base_url)!r} cannot hold a query or a fragment"
+        )
     host = f"[{host}]" if ":" in host else host
     if port and port != {"http": 80, "https": 443}[parts.scheme]:
         host += f":{port}"
     return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+
+
+def _shown(base_url: str) -> str:
+    """A URL without what may be a key in it: user, password, query and fragment."""
+    return re.split(r"[?#]", USER_INFO.sub("", base_url), maxsplit=1)[0]
 
 
 def is_local(base_url: str) -> bool:
