@@ -225,7 +225,9 @@ class RunModel(_Strict):
         "that of each base URL.",
     )
     env_file: StrictStr | None = Field(None, description="A file of variables.")
-    headers: dict[StrictStr, StrictStr] | None = None
+    headers: dict[StrictStr, StrictStr | dict[StrictStr, StrictStr]] | None = Field(
+        None, description="Further headers of every request, or those of each base URL."
+    )
     allow_insecure: StrictBool | None = Field(
         None, description="Whether http:// may be used to other machines."
     )

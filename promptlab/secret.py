@@ -107,7 +107,7 @@ def sealed(options: dict[str, Any]) -> dict[str, Any]:
     elif given is not None:
         options["api_key"] = _secret(given)
     if isinstance(headers := options.get("headers"), Mapping):
-        options["headers"] = {name: _hidden(value) for name, value in headers.items()}
+        options["headers"] = _hidden(headers)
     return options
 
 
@@ -122,4 +122,6 @@ def _given(value: Any) -> Any:
 
 
 def _hidden(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _hidden(part) for name, part in value.items()}
     return Hidden(value) if isinstance(value, str) else value

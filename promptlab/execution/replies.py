@@ -78,13 +78,18 @@ class Reply(NamedTuple):
         return Reply(self.status, headers, body)
 
 
+def authenticates(header: str) -> bool:
+    """Whether a header is there to authenticate, by its name."""
+    return SECRET_HEADER.search(header) is not None
+
+
 def secrets_in(headers: Mapping[str, str]) -> list[str]:
     """What headers hold that are there to authenticate, part by part: a cookie, for
     one, has several. The longest come first, as one may be part of another."""
     parts = {
         part
         for name, value in headers.items()
-        if SECRET_HEADER.search(name)
+        if authenticates(name)
         for word in WORD.findall(value)
         for part in (word, word.partition("=")[2].strip('"'))
     }

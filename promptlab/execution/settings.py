@@ -15,6 +15,7 @@ from promptlab.execution.cache import ResponseCache
 from promptlab.execution.client import Client, OpenAIClient
 from promptlab.execution.credentials import (
     Credentials,
+    Headers,
     Key,
     Variables,
     check_transport,
@@ -30,12 +31,6 @@ from promptlab.results.costs import Pricing
 from promptlab.secret import Secret, sealed
 from promptlab.spec.address import canonical_url
 from promptlab.spec.experiment import Experiment, Requests
-
-ACCOUNT = {
-    "OpenAI-Organization": "OPENAI_ORG_ID",
-    "OpenAI-Project": "OPENAI_PROJECT_ID",
-}
-"""Headers, and the variables that they come from; the SDK does not know `.env`."""
 
 ProgressOption = bool | Literal["auto"] | Callable[[Progress], None]
 
@@ -57,8 +52,9 @@ class Settings:
     this machine, and to no other."""
     env_file: str | Path | None = None
     """A file of environment variables; else `.env`, where there is one."""
-    headers: Mapping[str, str] | None = field(default=None, repr=False)
-    """Further headers of every request."""
+    headers: Headers | None = field(default=None, repr=False)
+    """Further headers of every request, or `{base_url: headers}`. Where requests go to
+    several servers, those that may hold a key are given for each."""
     client: Client | None = None
     """What answers instead: an `SDKClient`, or a client of your own."""
     allow_insecure: bool = False
@@ -179,16 +175,13 @@ class Settings:
         """
         if self.client is not None or self.offline:
             return {}
-        base_urls = dict.fromkeys(url for url, _ in requests.destinations())
-        credentials = Credentials(
-            variables=self.variables,
-            base_urls=list(base_urls),
-            api_key=self.api_key,
-            api_key_env=self.api_key_env,
-        )
+        credentials = self._credentials(requests)
         credentials.check()
-        safe = [url for url in base_urls if is_safe(url) or self.allow_insecure]
-        return {base_url: credentials.key(base_url) for base_url in safe}
+        return {
+            base_url: credentials.key(base_url)
+            for base_url in credentials.base_urls
+            if is_safe(base_url) or self.allow_insecure
+        }
 
     def opened_client(self, requests: Requests, keys: Mapping[str, Key]) -> Client:
         """The client that the run calls; made in the loop that uses it.
@@ -198,16 +191,23 @@ class Settings:
         """
         if self.client is not None:
             return self.client
-        base_urls = dict.fromkeys(url for url, _ in requests.destinations())
-        for base_url in base_urls:
+        credentials = self._credentials(requests)
+        for base_url in credentials.base_urls:
             check_transport(base_url, allow_insecure=self.allow_insecure)
-        secrets = {base_url: keys[base_url].found for base_url in base_urls}
-        headers = {
-            header: named
-            for header, variable in ACCOUNT.items()
-            if (named := self.variables.get(variable))
-        } | dict(self.headers or {})
-        return OpenAIClient(secrets, headers=headers, timeout_s=self.timeout_s)
+        return OpenAIClient(
+            {base_url: keys[base_url].found for base_url in credentials.base_urls},
+            headers={url: credentials.headers_to(url) for url in credentials.base_urls},
+            timeout_s=self.timeout_s,
+        )
+
+    def _credentials(self, requests: Requests) -> Credentials:
+        return Credentials(
+            variables=self.variables,
+            base_urls=list(dict.fromkeys(url for url, _ in requests.destinations())),
+            api_key=self.api_key,
+            api_key_env=self.api_key_env,
+            headers=self.headers or {},
+        )
 
 
 def _positive(

@@ -360,7 +360,9 @@ def test_a_call_that_fails_shows_no_key(
         if way == "SDKClient":
             client = pl.SDKClient(sdk_client().with_options(timeout=0.3))
         else:
-            own = {"headers": {"X-Own-Key": KEY}} if way == "own header" else {}
+            own = (
+                {"headers": {OPENAI: {"X-Own-Key": KEY}}} if way == "own header" else {}
+            )
             secret = Secret("not-the-key" if own else KEY)
             client = pl.OpenAIClient({OPENAI: secret}, timeout_s=0.3, **own)
         try:
@@ -414,7 +416,7 @@ def test_what_cannot_be_sent_is_not_shown(
 ) -> None:
     given = options()
     secrets = {OPENAI: Secret(given["api_key"])}
-    client = pl.OpenAIClient(secrets, headers=given.get("headers"))
+    client = pl.OpenAIClient(secrets, headers={OPENAI: given.get("headers", {})})
     request = pl.Request(OPENAI, {"model": "m", "messages": []})
 
     results = capitals(2, temperature=[0]).run(

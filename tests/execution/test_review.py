@@ -46,7 +46,6 @@ def test_a_refused_base_url_is_not_shown_with_its_key(base_url: str) -> None:
     assert SECRET not in str(caught.value)
 
 
-@pytest.mark.xfail(strict=True, reason="not mended")
 def test_headers_that_authenticate_are_not_sent_to_two_servers(
     proxied: ToldServer,
 ) -> None:
