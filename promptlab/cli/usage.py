@@ -290,6 +290,8 @@ def _group(value: Any) -> str:
 
 def _total(table: pd.DataFrame) -> str:
     """All of it in one line."""
+    from promptlab.execution.usage import maybe_charged
+
     parts = [
         f"{int(table['requests'].sum()):,} requests",
         f"{dollars(table['cost_usd'].sum())} paid",
@@ -300,7 +302,10 @@ def _total(table: pd.DataFrame) -> str:
         parts.append(f"{dollars(saved)} saved by the cache")
     if saved := table["prompt_cache_saved_usd"].sum():
         parts.append(f"{dollars(saved)} by the provider's prompt cache")
-    return "all: " + ", ".join(parts)
+    said = "all: " + ", ".join(parts)
+    if unsettled := int(table["unsettled"].sum()):
+        said += f"; {maybe_charged(unsettled)}"
+    return said
 
 
 def _budget_line(row: Any) -> str:

@@ -35,6 +35,7 @@ SUMS = {
     "requests": "SUM(requests)",
     "errors": "SUM(error IS NOT NULL)",
     "rate_limited": "SUM(status IS 429)",
+    "unsettled": "SUM(unsettled)",
     **{
         name: f"CASE WHEN SUM(answered AND {name} IS NULL) THEN NULL "
         f"ELSE COALESCE(SUM({name}), 0) END"
@@ -60,11 +61,13 @@ LINES = """
         1 AS requests, input_tokens, cached_input_tokens, output_tokens,
         reasoning_tokens, cost_usd, prompt_cache_saved_usd, latency_s,
         error IS NULL AS answered, error IS NULL AND cost_usd IS NULL AS unpriced,
+        error IS NOT NULL AND error != 'unreachable' AND COALESCE(status, 0) < 300
+            AS unsettled,
         0 AS trials, NULL AS saved_usd, 0 AS unvalued
     FROM calls WHERE at >= :since AND at < :until
     UNION ALL
     SELECT at, run, experiment, base_url, model, NULL, NULL, NULL, NULL,
-        0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0,
+        0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0,
         trials, saved_usd, saved_usd IS NULL
     FROM hits WHERE at >= :since AND at < :until
 """
@@ -83,9 +86,12 @@ def usage(
     `hour`, `day`, `week` or `month`, and `model`, `experiment`, `run`, `base_url`,
     `snapshot`, `service_tier` or `error`.
 
-    The columns after those: `requests` sent, `errors` and `rate_limited` (429) among
-    them; tokens, NA where a server did not say; `cost_usd` at list or own prices, NaN
-    if the price of any call is unknown, and how many are `unpriced`;
+    The columns after those: `requests` sent, each attempt of a call that was retried
+    among them; of these the `errors`, the `rate_limited` (429), and the `unsettled`,
+    which failed without a refusal (a timeout, a lost connection, an answer that cannot
+    be read) and may have been charged all the same; tokens, NA where a server did not
+    say; `cost_usd` of the answered calls at list or own prices, NaN if the price of any
+    is unknown, and how many are `unpriced`;
     `prompt_cache_saved_usd`, by the provider's prompt cache; `cached` trials that were
     answered without a call of their own, from the response cache or with an equal trial
     of their run, and `saved_usd`, what those had cost; `mean_latency_s` of the answered
@@ -113,6 +119,13 @@ def usage(
         kind: Any = "datetime64[s]" if name in TIMES else "str"
         table[name] = table[name].astype(kind)
     return table.astype({name: _kind(name) for name in SUMS})
+
+
+def maybe_charged(unsettled: int) -> str:
+    """That so many failed calls are in no sum of what was paid, though they may be in
+    what the provider charges."""
+    calls = "1 failed call" if unsettled == 1 else f"{unsettled:,} failed calls"
+    return f"{calls} may have been charged all the same"
 
 
 def headroom() -> pd.DataFrame:

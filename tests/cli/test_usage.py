@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import promptlab as pl
+from promptlab.offline import Faults, OfflineServer
 
 from .conftest import CommandLine
 
@@ -50,6 +51,18 @@ def test_usage_says_what_has_no_price(promptlab: CommandLine) -> None:
     promptlab("run", "experiment.yaml")
 
     assert "no price is known for 4" in promptlab("usage").stdout
+
+
+def test_usage_says_what_may_have_been_charged_all_the_same(
+    promptlab: CommandLine, config: Config
+) -> None:
+    with OfflineServer(faults=Faults(html=1)).in_thread() as server:
+        run = {"base_url": server.base_url, "prices": PRICES, "max_attempts": 1}
+        promptlab("run", config(run=run))
+
+    *_, total = promptlab("usage").stdout.splitlines()
+
+    assert total.endswith("$0.00 paid; 4 failed calls may have been charged all the same")
 
 
 def test_usage_of_a_new_project_is_empty_and_makes_no_file(

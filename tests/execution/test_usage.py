@@ -17,7 +17,7 @@ from promptlab.execution.usage import moment_s, prune
 from promptlab.money.budget import Amount
 
 from .conftest import capitals
-from .fakes import BUSY, FakeClient, Script, response
+from .fakes import BUSY, FakeClient, Outcome, Script, refusal, response
 
 
 def at(text: str) -> float:
@@ -81,6 +81,34 @@ def test_the_cost_is_unknown_where_the_price_of_any_call_is(ledger: Ledger) -> N
     assert table.loc["m", "cost_usd"] == 3.0  # failed attempts cost nothing
     assert math.isnan(table.loc["n", "cost_usd"])
     assert table["unpriced"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "unsettled"),
+    [
+        (pl.Failure(kind="timeout", message="no answer within 600 s"), 1),
+        (pl.Failure(kind="connection", message="cut"), 1),
+        (pl.Failure(kind="invalid_reply", status=200, message="no JSON"), 1),
+        (ValueError("broken"), 1),
+        (pl.Failure(kind="unreachable", message="no connection"), 0),
+        (refusal(400), 0),
+        (refusal(500), 0),
+    ],
+)
+def test_failed_calls_that_may_have_been_charged_are_counted(
+    outcome: Outcome, unsettled: int
+) -> None:
+    client = FakeClient(Script([response("fine"), outcome]))
+    prices = {"fake": {"input": 1, "output": 10}}
+
+    results = capitals(1).run(
+        client=client, prices=prices, max_attempts=1, max_concurrency=1
+    )
+
+    (row,) = pl.usage().to_dict("records")
+    assert (row["requests"], row["errors"], row["unsettled"]) == (2, 1, unsettled)
+    assert row["cost_usd"] == pytest.approx(results.totals.billed_usd)
+    assert row["cost_usd"] > 0
 
 
 def test_weeks_begin_on_monday(ledger: Ledger) -> None:
