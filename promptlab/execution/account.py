@@ -355,7 +355,7 @@ class Call:
 def _says(standing: Standing, most: Amount) -> str:
     """That a budget of the project is reached."""
     limits, spent, held = standing.limits, standing.spent, standing.reserved
-    if spent.plus(held).plus(most).usd > limits.usd:
+    if standing.exceeded(most) == "usd":
         limit, gone, flying, next_ = (
             dollars(a) for a in (limits.usd, spent.usd, held.usd, most.usd)
         )

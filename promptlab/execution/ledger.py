@@ -148,9 +148,10 @@ class Standing:
     """For calls in flight, in any process, those sent on the day before among them; of
     killed ones until then, as they may have been charged."""
 
-    def allows(self, most: Amount) -> bool:
-        """Whether a call that takes so much at most fits in."""
-        return self.limits.allow(self.spent.plus(self.reserved).plus(most))
+    def exceeded(self, most: Amount) -> str:
+        """The unit that does not allow a call which takes so much at most, as in
+        `Limits`; empty if the call fits in."""
+        return self.limits.exceeded(self.spent.plus(self.reserved), most)
 
 
 class Ledger:
@@ -269,7 +270,7 @@ class Ledger:
         whose budget does not allow it."""
         with self._writing() as connection:
             for standing in _standings(connection, now):
-                if not standing.allows(most):
+                if standing.exceeded(most):
                     return standing
             row = connection.execute(
                 "INSERT INTO reserved (day, usd, tokens) VALUES (?, ?, ?)",

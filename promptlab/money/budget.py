@@ -43,9 +43,14 @@ class Limits:
         """Whether anything is limited."""
         return self.usd < math.inf or self.tokens < math.inf
 
-    def allow(self, amount: Amount) -> bool:
-        """Whether so much may be spent, but for errors of the arithmetic."""
-        return amount.usd <= self.usd * (1 + ROUNDING) and amount.tokens <= self.tokens
+    def exceeded(self, taken: Amount, most: Amount) -> str:
+        """The unit, `usd` or `tokens`, that does not allow a call which takes so much
+        at most beside what is taken, but for errors of the arithmetic; empty if the
+        call may be made. A unit of which it takes nothing allows it."""
+        then = taken.plus(most)
+        if most.usd and then.usd > self.usd * (1 + ROUNDING):
+            return "usd"
+        return "tokens" if most.tokens and then.tokens > self.tokens else ""
 
 
 GO_ON = "run it again with a larger one to go on"
@@ -65,10 +70,9 @@ class Budget:
 
     def reserve(self, most: Amount) -> bool:
         """Reserves what a call takes at most, if there is so much left."""
-        then = self.taken.plus(most)
-        if not self.limits.allow(then):
+        if self.limits.exceeded(self.taken, most):
             return False
-        self.taken = then
+        self.taken = self.taken.plus(most)
         return True
 
     def settle(self, most: Amount, took: Amount) -> None:
@@ -81,7 +85,7 @@ class Budget:
 
     def says(self, most: Amount) -> str:
         """That the budget is reached, by what, and what the next call asks for."""
-        if self.taken.plus(most).usd > self.limits.usd:
+        if self.limits.exceeded(self.taken, most) == "usd":
             return (
                 f"budget_usd of {dollars(self.limits.usd)} is reached: "
                 f"{dollars(self.spent.usd)} spent, and the next call may cost "

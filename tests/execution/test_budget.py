@@ -307,6 +307,18 @@ def test_a_project_budget_holds_over_runs(clean_home: Path) -> None:
     assert row["left_usd"] == pytest.approx(6.5 * each - client.calls * each)
 
 
+def test_a_spent_project_budget_does_not_stop_what_costs_nothing() -> None:
+    client = FakeClient(lambda request: said_with(10, MOST_OUT))
+    free = {"fake": {"input": 0, "output": 0}}
+    grid(4).run(client=client, prices=PRICES)
+    pl.set_budget("day", usd=priced(10, MOST_OUT))  # a quarter of what is spent
+
+    results = grid(4).run(client=client, prices=free, refresh=True)
+    priced_ = grid(4).run(client=client, prices=PRICES, refresh=True)
+
+    assert (results.status, priced_.status) == ("complete", "stopped")
+
+
 def test_a_project_budget_is_taken_away_again() -> None:
     pl.set_budget("month", usd=0, tokens=0)
     stopped = grid(2).run(client=FakeClient(), prices=PRICES)
