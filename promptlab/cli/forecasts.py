@@ -83,7 +83,7 @@ def _confirm(pilot: Pilot, yes: bool) -> None:
         return
     say(f"the pilot: {pilot}")
     try:
-        if yes or pilot.free or typer.confirm("Make these calls?", err=True):
+        if yes or pilot.costs_nothing or typer.confirm("Make these calls?", err=True):
             return
     except typer.Abort:  # nobody is there to answer
         say("")

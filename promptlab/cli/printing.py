@@ -52,6 +52,7 @@ def print_plan(plan: Plan, *, json: bool) -> None:
                 "counting": dict(plan.counting),
                 "cost_usd": list(plan.cost_usd),
                 "unpriced": list(plan.unpriced),
+                "free": list(plan.free),
                 "least_s": plan.least_s,
                 "warnings": list(experiment.warnings),
             }

@@ -13,7 +13,7 @@ import numpy as np
 from promptlab.errors import SpecError
 from promptlab.execution.known import Known
 from promptlab.execution.pilot import dealt, looked_up, settings_of
-from promptlab.execution.plan import Plan, in_calls
+from promptlab.execution.plan import Plan, in_calls, without
 from promptlab.execution.runner import run
 from promptlab.money.amounts import dollars, thousands
 from promptlab.money.estimate import Range
@@ -83,9 +83,8 @@ class Forecast:
         if not self.plan.calls:
             return "nothing: every answer is there"
         if self.cost_usd == self.cost_usd:
-            return (
-                f"{dollars(self.cost_usd)}{self._between(dollars, self.low, self.high)}"
-            )
+            between = self._between(dollars, self.low, self.high)
+            return f"{dollars(self.cost_usd)}{between}{without(self.plan.free)}"
         low, _ = self.plan.cost_usd
         return self.plan.cost if low != low else "not known"
 

@@ -48,6 +48,9 @@ class Plan:
     told before, in seconds; 0 where no limit is known."""
     unpriced: tuple[str, ...] = ()
     """The models elsewhere that are to be called, and whose price is not known."""
+    free: tuple[str, ...] = ()
+    """The models on this machine that are to be called, and have no price: they are
+    taken to cost nothing."""
     counting: Mapping[str, str] = field(default_factory=dict)
     """How the tokens sent to each model that is to be called were counted, and how far
     off that may be."""
@@ -128,7 +131,7 @@ class Plan:
     @property
     def cost(self) -> str:
         """About what the calls cost, in words."""
-        return cost_in_words(self.cost_usd, self.unpriced)
+        return cost_in_words(self.cost_usd, self.unpriced, self.free)
 
     @property
     def time(self) -> str:
@@ -181,21 +184,31 @@ def planned(
         output_tokens=outlay.output_tokens,
         cost_usd=outlay.cost_usd,
         unpriced=outlay.unpriced,
+        free=outlay.free,
         counting=outlay.counting,
         least_s=_least_s(settings, outlay),
     )
 
 
-def cost_in_words(cost_usd: Range, unpriced: Sequence[str]) -> str:
-    """What calls cost, at least and at most, or why that is not known."""
+def cost_in_words(
+    cost_usd: Range, unpriced: Sequence[str], free: Sequence[str]
+) -> str:
+    """What calls cost, at least and at most, or why that is not known; `free` are the
+    models on this machine that have no price."""
     low, high = cost_usd
     if low != low:
         if not unpriced:
-            return "nothing: the models are on this machine"
+            return "no known price (models on this machine are taken to cost nothing)"
         return f"not known: {', '.join(unpriced)} without a list price"
+    beside = without(free)
     if math.isinf(high):
-        return f"{dollars(low)} or more: max_tokens would bound it"
-    return f"{dollars(low)} to {dollars(high)}" if high else dollars(0)
+        return f"{dollars(low)} or more{beside}: max_tokens would bound it"
+    return (f"{dollars(low)} to {dollars(high)}" if high else dollars(0)) + beside
+
+
+def without(free: Sequence[str]) -> str:
+    """That these models are left out of a cost."""
+    return f", without {', '.join(free)} (no known price)" if free else ""
 
 
 def plan_html(plan: Plan) -> str:

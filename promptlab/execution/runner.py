@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import warnings
 from array import array
@@ -37,7 +38,8 @@ from promptlab.execution.replies import redacted
 from promptlab.execution.retries import Verdict, judge
 from promptlab.execution.settings import Settings
 from promptlab.execution.survey import Finding, Standing, survey
-from promptlab.money.budget import Limits, check_bounded
+from promptlab.money.budget import Limits, check_bounded, uncounted
+from promptlab.money.prices import is_free
 from promptlab.results.answers import Answers
 from promptlab.results.costs import cache_savings
 from promptlab.results.record import Failure
@@ -314,10 +316,16 @@ class Run:
             return
         each, questions = self._experiment.repeats, self._experiment.questions
         waiting = (index for line in self._lines.values() for index in line)
-        for place in {index // each % len(questions) for index in waiting}:
+        free = []
+        for place in sorted({index // each % len(questions) for index in waiting}):
             terms = self._pricing.terms_now(place)
             price = self._pricing.prices.price(terms)
             check_bounded(limits, price, terms, questions[place].parameters)
+            if is_free(price, terms):
+                free.append(terms.model)
+        if free and any(math.isfinite(of.usd) for of in limits):
+            own = math.isfinite(self._settings.limits.usd)
+            warnings.warn(uncounted(free, own=own), PromptlabWarning, stacklevel=2)
 
     def _begin_record(self) -> RunRecord | None:
         if not self._settings.record:

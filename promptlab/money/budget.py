@@ -8,7 +8,7 @@ many calls are in flight.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -144,3 +144,16 @@ def check_bounded(
             f"budget: without max_tokens an answer of {terms.model!r} may have any "
             "length, and cost any amount; add it to the grid, such as max_tokens=[1000]"
         )
+
+
+def uncounted(free: Iterable[str], *, own: bool) -> str:
+    """That a budget in dollars, the run's own or the project's, does not count the
+    calls of models on this machine that have no price."""
+    models = list(dict.fromkeys(free))
+    one = len(models) == 1
+    return (
+        f"{'budget_usd' if own else 'the budget of the project'} counts nothing for "
+        f"{', '.join(map(repr, models))}: {'it is' if one else 'they are'} on this "
+        f"machine, and {'has' if one else 'have'} no price; give one in prices= if "
+        f"{'it costs' if one else 'they cost'} something"
+    )

@@ -50,6 +50,7 @@ def test_validate_tells_what_is_cached(
         "cost_usd": [None, None],
         "least_s": 0.0,
         "unpriced": [],
+        "free": ["offline/small"],
         "warnings": [],
     }
     least, most = done.json["input_tokens"]

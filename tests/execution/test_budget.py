@@ -426,11 +426,35 @@ def test_a_real_run_on_the_offline_model_stops_at_its_budget() -> None:
 def test_a_model_on_this_machine_is_free_and_no_dollar_budget_stops_it() -> None:
     client = FakeClient()  # without a price, without max_tokens
 
-    results = capitals(6, temperature=[0]).run(
-        client=client, budget_usd=0.01, max_concurrency=2
-    )
+    with pytest.warns(pl.PromptlabWarning, match="budget_usd counts nothing for 'fak"):
+        results = capitals(6, temperature=[0]).run(
+            client=client, budget_usd=0.01, max_concurrency=2
+        )
 
     assert (results.status, client.calls) == ("complete", 6)
+
+
+def test_the_budget_of_a_project_says_what_it_does_not_count() -> None:
+    pl.set_budget("month", usd=1)
+    both = capitals(2, model=["fake", "other", "third"], max_tokens=[9])
+
+    with pytest.warns(pl.PromptlabWarning) as given:
+        both.run(client=FakeClient(), prices={"third": {"input": 1, "output": 2}})
+
+    (warning,) = given
+    assert str(warning.message) == (
+        "the budget of the project counts nothing for 'fake', 'other': they are on "
+        "this machine, and have no price; give one in prices= if they cost something"
+    )
+
+
+def test_what_is_not_counted_is_said_of_dollars_and_calls_alone() -> None:
+    experiment, client = grid(2), FakeClient()  # a warning would be an error here
+
+    experiment.run(client=client, budget_tokens=1_000_000)
+    experiment.run(client=client, budget_usd=1)  # all of it is cached
+
+    assert client.calls == 2
 
 
 def test_a_reply_of_a_dearer_tier_stays_within_the_budget() -> None:

@@ -159,7 +159,7 @@ def test_what_a_pilot_costs_is_known_before_it_is_bought(
 
     assert pilot.calls == len(pilot.trials) == told.calls == 4
     assert pilot.cost_usd.low <= told.billed_usd <= pilot.cost_usd.high
-    assert not pilot.free
+    assert not pilot.costs_nothing
     assert str(pilot).startswith("4 trials, 4 calls; cost: $0.0000")
 
 
@@ -328,7 +328,9 @@ def test_a_server_that_counts_no_tokens_leaves_all_unknown(
 def test_models_on_this_machine_cost_nothing() -> None:
     told = capitals(6, model=["offline/small"]).forecast(progress=False)
 
-    assert told.cost == "nothing: the models are on this machine"
+    assert told.cost == (
+        "no known price (models on this machine are taken to cost nothing)"
+    )
     assert told.calls == 4
     assert told.output_tokens.value > 0
 
@@ -437,5 +439,6 @@ def test_a_free_model_beside_one_with_a_price_adds_nothing() -> None:
     alone = priced.forecast(**paid(FakeClient(talkative)))
 
     assert told.cost_usd == pytest.approx(alone.cost_usd)
+    assert told.cost.endswith(", without local (no known price)")
     assert told.known_usd == pytest.approx(alone.known_usd)
     assert told.low <= told.cost_usd <= told.high

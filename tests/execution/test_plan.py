@@ -48,8 +48,10 @@ def test_a_plan_knows_no_end_where_replies_of_any_length_are_sent_on() -> None:
 def test_a_plan_for_models_on_this_machine_costs_nothing() -> None:
     planned = capitals(model=["offline/small"]).plan()
 
-    assert planned.cost == "nothing: the models are on this machine"
-    assert planned.unpriced == ()
+    assert planned.cost == (
+        "no known price (models on this machine are taken to cost nothing)"
+    )
+    assert (planned.unpriced, planned.free) == ((), ("offline/small",))
 
 
 def test_models_on_this_machine_leave_the_cost_of_others_as_it_is() -> None:
@@ -58,6 +60,9 @@ def test_models_on_this_machine_leave_the_cost_of_others_as_it_is() -> None:
     both = capitals(model=["fake", "offline/small"], max_tokens=[9])
 
     assert both.plan(prices=prices).cost_usd == alone.cost_usd
+    assert both.plan(prices=prices).cost == (
+        f"{alone.cost}, without offline/small (no known price)"
+    )
     assert both.plan().cost == "not known: fake without a list price"
 
 
