@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from promptlab.errors import SpecError, did_you_mean
+from promptlab.errors import PromptlabWarning, SpecError, did_you_mean
 from promptlab.execution.cache import ResponseCache
 from promptlab.execution.client import Client, OpenAIClient
 from promptlab.execution.credentials import (
@@ -157,7 +158,12 @@ class Settings:
         return prices_in_force(self.prices)
 
     def pricing(self, experiment: Experiment) -> Pricing:
-        """The prices that the experiment's answers are reckoned with."""
+        """The prices that the experiment's answers are reckoned with. It warns of a
+        name in `prices=` that seems to be mistyped; `prices.toml` is for all models."""
+        if isinstance(self.prices, Mapping):
+            asked = {question.model for question in experiment.questions}
+            if said := self.prices_in_force.misnamed(sorted(asked)):
+                warnings.warn(said, PromptlabWarning, stacklevel=1)  # once a process
         models = [level.value for level in experiment.grid.levels("model")]
         routes = {model: self.route(model) for model in models}
         return Pricing(experiment, self.prices_in_force, routes)

@@ -66,6 +66,26 @@ def test_models_on_this_machine_leave_the_cost_of_others_as_it_is() -> None:
     assert both.plan().cost == "not known: fake without a list price"
 
 
+@pytest.mark.parametrize("door", ["plan", "run", "start", "forecast"])
+def test_a_mistyped_name_among_prices_is_told(door: str) -> None:
+    experiment = capitals(2, model=["offline/small"], max_tokens=[9])
+    mistyped = {"offline/smal": {"input": 1, "output": 2}}
+
+    with pytest.warns(pl.PromptlabWarning, match="did you mean 'offline/small'"):
+        made = getattr(experiment, door)(prices=mistyped)
+        if door == "start":
+            made.result()
+
+
+def test_a_file_of_prices_is_for_all_experiments(tmp_path: Path) -> None:
+    file = tmp_path / "prices.toml"
+    file.write_text('[[price]]\nmodel = "another"\ninput = 1\noutput = 2\n')
+
+    planned = capitals(2, model=["offline/small"]).plan(prices=file)
+
+    assert planned.free == ("offline/small",)
+
+
 def test_a_plan_of_what_is_there_makes_no_call(client: FakeClient) -> None:
     experiment = capitals()
     experiment.run(client=client, prices={"fake": {"input": 0, "output": 0}})
