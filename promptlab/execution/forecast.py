@@ -104,7 +104,10 @@ class Forecast:
     def __repr__(self) -> str:
         calls = self.plan.calls
         left = f"{in_calls(calls)} left, for " if calls else "a run would pay "
-        return f"Forecast({self.experiment.name!r}: {left}{self.cost})"
+        said = f"{left}{self.cost}"
+        if self.status != "complete" or self.failed:
+            said += f"; {self.notes[0]}"
+        return f"Forecast({self.experiment.name!r}: {said})"
 
     def _repr_html_(self) -> str:
         return forecast_html(self)
@@ -163,10 +166,10 @@ def forecast(
         known_usd=known.usd,
         plan=plan,
         by=_by_variant(experiment, known),
-        calls=results.totals.calls if results else 0,
-        billed_usd=results.totals.billed_usd if results else 0.0,
+        calls=results.totals.calls if results is not None else 0,
+        billed_usd=results.totals.billed_usd if results is not None else 0.0,
         failed=len(failures),
-        status=results.status if results else "complete",
+        status=results.status if results is not None else "complete",
         notes=(*_trouble(results, failures, len(asked)), *_doubts(plan, known)),
     )
 
@@ -231,7 +234,8 @@ def _trouble(
 
 
 def _doubts(plan: Plan, known: Known) -> Iterator[str]:
-    """Why the interval is missing, or says little."""
+    """Why the interval is missing or says little, and what the project's budgets
+    leave."""
     answers = np.bincount(known.questions, minlength=len(known.open))
     silent = np.flatnonzero((known.open > 0) & (answers == 0)).tolist()
     used = int(answers[known.open > 0].sum())
@@ -243,6 +247,7 @@ def _doubts(plan: Plan, known: Known) -> Iterator[str]:
         yield f"it goes by {used} answers only: a larger pilot= would tell more"
     if np.isnan(known.took("output")).any():
         yield "the server did not count the tokens of every answer"
+    yield from plan.budget_notes
 
 
 def forecast_html(forecast: Forecast) -> str:

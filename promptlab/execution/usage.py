@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptlab.errors import SpecError, did_you_mean
-from promptlab.execution.ledger import FILE, PERIODS, Ledger, Line, Standing
+from promptlab.execution.ledger import FILE, PERIODS, Ledger, Line, project_standings
 from promptlab.home import home
 from promptlab.money.budget import Limits
 
@@ -176,10 +176,7 @@ def budgets() -> pd.DataFrame:
     for calls in flight, and those `left_`."""
     import pandas as pd
 
-    standings: list[Standing] = []
-    if _path().exists():
-        with closing(Ledger()) as ledger:
-            standings = ledger.standings(time.time())
+    standings = project_standings()
     columns: dict[str, Any] = {"period": [s.period for s in standings]}
     for unit in ("usd", "tokens"):
         limit = [getattr(s.limits, unit) for s in standings]

@@ -291,6 +291,16 @@ def test_a_budget_holds_for_the_pilot(talker: FakeClient, forty: pl.Experiment) 
     assert "budget_usd of $0.0050 is reached" in told.notes[0]
 
 
+def test_a_forecast_that_buys_nothing_says_why(talker: FakeClient) -> None:
+    pl.set_budget("day", usd=0)
+    bounded = capitals(20, temperature=[0], max_tokens=[200])
+
+    told = bounded.forecast(**paid(talker))
+
+    assert "the project's budget of $0.00 a day is reached" in repr(told)
+    assert "the project's budget of $0.00 a day leaves $0.00" in told.notes[-1]
+
+
 def test_what_a_forecast_buys_is_in_the_ledger(
     talker: FakeClient, forty: pl.Experiment
 ) -> None:

@@ -66,6 +66,39 @@ def test_models_on_this_machine_leave_the_cost_of_others_as_it_is() -> None:
     assert both.plan().cost == "not known: fake without a list price"
 
 
+def test_a_plan_says_what_the_budgets_of_the_project_leave() -> None:
+    prices = {"fake": {"input": 1, "output": 1000}}
+    experiment, client = capitals(max_tokens=[100]), FakeClient()
+    pl.set_budget("day", usd=20)
+    pl.set_budget("month", usd=0.5, tokens=900)
+
+    planned = experiment.plan(client=client, prices=prices)
+    capitals(1, max_tokens=[9]).run(client=client, prices=prices)
+    later = experiment.plan(client=client, prices=prices)
+    free = experiment.plan(client=client)
+    pl.set_budget("month", tokens=2000)
+    enough = experiment.plan(client=client, prices=prices)
+
+    assert planned.budget_notes == (
+        "the project's budget of $0.50 a month leaves $0.50: the run may stop there",
+        "the project's budget of 900 tokens a month leaves 900 tokens: the run may "
+        "stop there",
+    )
+    assert all(note in repr(planned) for note in planned.budget_notes)
+    assert "leaves $0.50" in Seen(planned._repr_html_()).text
+    assert "leaves $0." in later.budget_notes[0]
+    assert later.budget_notes[1:] != planned.budget_notes[1:]
+    assert free.budget_notes == later.budget_notes[1:]
+    assert enough.budget_notes == ()
+
+
+def test_a_plan_makes_no_ledger(clean_home: Path) -> None:
+    planned = capitals(2, max_tokens=[9]).plan(use_cache=False)
+
+    assert planned.calls == 4
+    assert not (clean_home / "usage.sqlite").exists()
+
+
 @pytest.mark.parametrize("door", ["plan", "run", "start", "forecast"])
 def test_a_mistyped_name_among_prices_is_told(door: str) -> None:
     experiment = capitals(2, model=["offline/small"], max_tokens=[9])
