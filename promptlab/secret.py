@@ -99,9 +99,20 @@ def checked_key(text: str) -> Hidden:
     return text
 
 
+def sealed_url(base_url: Any) -> Any:
+    """A base URL; hidden if it is none, as it may be a key that was given in its
+    place."""
+    if isinstance(base_url, bytes):
+        return Hidden()
+    no_url = isinstance(base_url, str) and "://" not in base_url
+    return Hidden(base_url) if no_url else base_url
+
+
 def sealed(options: dict[str, Any]) -> dict[str, Any]:
     """The options of a run, with key and headers out of sight; changed in place, as a
     traceback shows the arguments of every function that was called with them."""
+    if "base_url" in options:
+        options["base_url"] = sealed_url(options["base_url"])
     if isinstance(given := options.get("api_key"), Mapping):
         options["api_key"] = {url: _secret(key) for url, key in given.items()}
     elif given is not None:

@@ -25,6 +25,7 @@ from promptlab.execution.replies import redacted
 from promptlab.execution.usage import maybe_charged, moment_s, usage
 from promptlab.money.amounts import dollars
 from promptlab.money.usage import DAY_S
+from promptlab.secret import sealed_url
 from promptlab.spec.address import OPENAI_URL, canonical_url, is_loopback
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def reconcile(
         PromptlabError: the organisation's numbers cannot be had.
         CacheError: the ledger cannot be read.
     """
+    base_url = sealed_url(base_url)
     url = _checked(base_url)
     now = time.time()
     first_s = moment_s("since", since, now)

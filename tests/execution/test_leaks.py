@@ -302,6 +302,15 @@ RAISING: dict[str, Callable[[], Any]] = {
     "the function": lambda: pl.run(capitals(1), api_key=key(), max_attempts=0),
     "a panel": lambda: pl.panel(7, api_key=key()),
     "a playground": lambda: pl.playground([], api_key=key()),
+    "a key for a URL": lambda: run(base_url=key()),
+    "a key for a URL, planned": lambda: capitals(1).plan(base_url=key()),
+    "a key for a URL, forecast": lambda: capitals(1).forecast(base_url=key()),
+    "a key for a URL, reconciled": lambda: pl.reconcile(base_url=key()),
+    "a key for a URL, awaited": lambda: arun(base_url=key()),
+    "login with the key": lambda: pl.login(key()),
+    "login with the key as a base URL": lambda: pl.login(base_url=key(), show=True),
+    "login with the key in bytes": lambda: pl.login(key().encode()),
+    "logout with the key": lambda: pl.logout(key()),
     "an interrupt": lambda: run(api_key=key(), progress=_interrupt),
 }
 
@@ -334,6 +343,18 @@ def test_a_traceback_shows_no_key(
     shown = list(seen_in(caught.value, but_for=__file__))
     assert [text for text in shown if finds(KEY, text)] == []
     assert any("promptlab" in text for text in shown)
+
+
+def test_a_key_in_place_of_the_url_in_the_environment_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", KEY)
+
+    with pytest.raises(pl.SpecError, match="base_url is not a URL") as caught:
+        capitals(1).plan()
+
+    shown = seen_in(caught.value, but_for=__file__)
+    assert [text for text in shown if finds(KEY, text)] == []
 
 
 Server = Callable[[Received], Reply]
