@@ -100,6 +100,8 @@ def dealt(plan: Plan, known: Known, pilot: int, seed: int) -> list[int]:
             "pilot is how many answers of each variant there shall be: a whole number "
             f"from 2, or 0 to go by what is there, not {pilot!r}"
         )
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise SpecError(f"seed is a whole number from 0, not {seed!r}")
     answers = known.answers
     cases, variants = answers.shape
     repeats = plan.experiment.repeats

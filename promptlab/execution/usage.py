@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptlab.errors import SpecError, did_you_mean
+from promptlab.errors import SpecError, brief, did_you_mean
 from promptlab.execution.ledger import FILE, PERIODS, Ledger, Line, project_standings
 from promptlab.home import home
 from promptlab.money.budget import Limits
@@ -75,7 +75,7 @@ LINES = """
 
 def usage(
     since: str | date | None = None,
-    by: str | Sequence[str] = ("day", "model"),
+    by: str | Sequence[str] | None = ("day", "model"),
     *,
     until: str | date | None = None,
 ) -> pd.DataFrame:
@@ -84,7 +84,7 @@ def usage(
     `since` and `until` are a time span before now (`"7d"`; m, h, d, w), a date or a
     time, in UTC unless it says otherwise; without them all is counted. `by` names
     `hour`, `day`, `week` or `month`, and `model`, `experiment`, `run`, `base_url`,
-    `snapshot`, `service_tier` or `error`.
+    `snapshot`, `service_tier` or `error`; with None there is one row for all.
 
     The columns after those: `requests` sent, each attempt of a call that was retried
     among them; of these the `errors`, the `rate_limited` (429), and the `unsettled`,
@@ -103,7 +103,7 @@ def usage(
     """
     import pandas as pd
 
-    groups = [by] if isinstance(by, str) else list(dict.fromkeys(by))
+    groups = _groups(by)
     columns = [f"{_expression(name)} AS g{n}" for n, name in enumerate(groups)]
     columns += [f"{sql} AS {name}" for name, sql in SUMS.items()]
     keys = ", ".join(f"g{n}" for n in range(len(groups)))
@@ -245,6 +245,18 @@ def moment_s(name: str, given: str | date, now: float) -> float:
     if not isinstance(given, datetime):
         given = datetime(given.year, given.month, given.day)
     return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
+
+
+def _groups(by: object) -> list[str]:
+    """The names that `by` holds, each once."""
+    several = by if isinstance(by, Iterable) else [by]
+    names = [by] if isinstance(by, str) else [] if by is None else list(several)
+    if not all(isinstance(name, str) for name in names):
+        raise SpecError(
+            "by is what to group by, such as 'day' or ['day', 'model'], not "
+            f"{brief(by)}"
+        )
+    return list(dict.fromkeys(names))
 
 
 def _expression(name: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -120,9 +121,11 @@ def test_weeks_begin_on_monday(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize(
     ("by", "rows"),
-    [("hour", 5), ("day", 4), ("month", 1), (["run", "experiment"], 1), ([], 1)],
+    [("hour", 5), ("day", 4), ("month", 1), (["run", "experiment"], 1), ([], 1), (None, 1)],
 )
-def test_it_is_grouped_as_asked(ledger: Ledger, by: str | list[str], rows: int) -> None:
+def test_it_is_grouped_as_asked(
+    ledger: Ledger, by: str | list[str] | None, rows: int
+) -> None:
     table = pl.usage(by=by)
 
     assert len(table) == rows
@@ -164,6 +167,12 @@ def test_what_is_no_time_is_refused() -> None:
 def test_an_unknown_group_is_refused_with_what_was_meant() -> None:
     with pytest.raises(pl.SpecError, match="did you mean 'model'"):
         pl.usage(by="modle")
+
+
+@pytest.mark.parametrize("by", [5, [5], [["day"]]], ids=str)
+def test_what_names_no_group_is_refused(by: Any) -> None:
+    with pytest.raises(pl.SpecError, match="by is what to group by, such as 'day' or"):
+        pl.usage(by=by)
 
 
 def test_a_project_without_calls_has_an_empty_table_and_no_file(
