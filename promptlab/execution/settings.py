@@ -25,7 +25,7 @@ from promptlab.execution.credentials import (
 )
 from promptlab.execution.progress import Progress
 from promptlab.execution.routes import route
-from promptlab.money.budget import Limits
+from promptlab.money.budget import Limits, check_amount
 from promptlab.money.price_file import PricesOption, prices_in_force
 from promptlab.money.prices import Prices
 from promptlab.results.costs import Pricing
@@ -108,7 +108,8 @@ class Settings:
         _positive(self, "max_concurrency", "max_attempts", whole=True)
         _positive(self, "timeout_s")
         _positive(self, "rpm", "tpm", optional=True)
-        _positive(self, "budget_usd", "budget_tokens", optional=True, zero=True)
+        check_amount("budget_usd", self.budget_usd)
+        check_amount("budget_tokens", self.budget_tokens, whole=True)
         if self.max_wait_s < 0:
             raise SpecError(f"max_wait_s is a number from 0, not {self.max_wait_s!r}")
         if self.offline and (self.refresh or not self.use_cache):
@@ -221,7 +222,6 @@ def _positive(
     *names: str,
     whole: bool = False,
     optional: bool = False,
-    zero: bool = False,
 ) -> None:
     for name in names:
         value = getattr(settings, name)
@@ -229,7 +229,6 @@ def _positive(
             continue
         kinds = (int,) if whole else (int, float)
         number = isinstance(value, kinds) and not isinstance(value, bool)
-        if not number or not (value > 0 or (zero and value == 0)):
+        if not number or not value > 0:
             kind = "a whole number from 1" if whole else "a number above 0"
-            kind = "a number from 0" if zero else kind
             raise SpecError(f"{name} is {kind}, not {value!r}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from promptlab.errors import SpecError, brief, did_you_mean
 from promptlab.execution.ledger import FILE, PERIODS, Ledger, Line, project_standings
 from promptlab.home import home
-from promptlab.money.budget import Limits
+from promptlab.money.budget import Limits, check_amount
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,15 +156,14 @@ def set_budget(
     period is taken away. Runs that begin from now on keep to it.
 
     Raises:
-        SpecError: there is no such period, or an amount is not a number from 0.
+        SpecError: there is no such period, or an amount is not a finite number from 0, or
+            a number of tokens not a whole one.
         CacheError: the ledger cannot be written.
     """
     if period not in PERIODS:
         raise SpecError(f"a budget is for a 'day' or a 'month', not {period!r}")
-    for name, value in (("usd", usd), ("tokens", tokens)):
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if value is not None and not (number and 0 <= value < float("inf")):
-            raise SpecError(f"{name} is a number from 0, not {value!r}")
+    check_amount("usd", usd)
+    check_amount("tokens", tokens, whole=True)
     told = (float("inf") if value is None else float(value) for value in (usd, tokens))
     with closing(Ledger()) as ledger:
         ledger.set_budget(period, Limits(*told))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from promptlab.errors import SpecError
+from promptlab.errors import SpecError, brief
 from promptlab.money.amounts import dollars, thousands
 from promptlab.money.price import PER_MILLION, Price
 from promptlab.money.prices import is_free
@@ -51,6 +51,19 @@ class Limits:
         if most.usd and then.usd > self.usd * (1 + ROUNDING):
             return "usd"
         return "tokens" if most.tokens and then.tokens > self.tokens else ""
+
+
+def check_amount(name: str, value: object, *, whole: bool = False) -> None:
+    """Refuses what is no limit of a budget; None is one that limits nothing.
+
+    Raises:
+        SpecError: it is not a finite number from 0, or not a `whole` one.
+    """
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    fits = number and 0 <= value < math.inf and not (whole and value % 1)
+    if value is not None and not fits:
+        kind = "a whole number" if whole else "a number"
+        raise SpecError(f"{name} is {kind} from 0, not {brief(value)}")
 
 
 GO_ON = "run it again with a larger one to go on"

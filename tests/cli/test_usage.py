@@ -117,6 +117,24 @@ def test_a_project_budget_is_set_shown_kept_and_taken_away(
     assert ran.code == 0
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("run experiment.yaml --budget-tokens 10.5", "budget_tokens is a whole number"),
+        ("run experiment.yaml --budget-usd inf", "budget_usd is a number from 0, not"),
+        ("usage budget day --tokens 10.5", "tokens is a whole number from 0, not 10.5"),
+        ("usage budget day --usd inf", "usd is a number from 0, not inf"),
+    ],
+)
+def test_an_amount_that_is_none_is_told(
+    promptlab: CommandLine, command: str, said: str
+) -> None:
+    done = promptlab(*command.split())
+
+    assert done.code == 1
+    assert done.stderr.splitlines()[-1].startswith(f"promptlab: {said}")
+
+
 def test_a_run_stops_at_its_budget_and_says_how_to_go_on(
     promptlab: CommandLine, config: Config
 ) -> None:

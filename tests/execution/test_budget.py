@@ -266,7 +266,12 @@ def test_an_answer_of_unknown_price_counts_at_its_worst_case() -> None:
         ({"budget_usd": 1}, {}, "no price is known for 'fake'"),
         ({"budget_usd": 1, "prices": PRICES}, {"max_tokens": [None]}, "max_tokens"),
         ({"budget_usd": -1}, {}, "budget_usd is a number from 0, not -1"),
-        ({"budget_tokens": "9"}, {}, "budget_tokens is a number from 0, not '9'"),
+        ({"budget_usd": "1"}, {}, "budget_usd is a number from 0, not '1'"),
+        ({"budget_usd": float("inf")}, {}, "budget_usd is a number from 0, not inf"),
+        ({"budget_usd": float("nan")}, {}, "budget_usd is a number from 0, not nan"),
+        ({"budget_usd": True}, {}, "budget_usd is a number from 0, not True"),
+        ({"budget_tokens": 10.5}, {}, "budget_tokens is a whole number from 0, not 10"),
+        ({"budget_tokens": "9"}, {}, "budget_tokens is a whole number from 0"),
     ],
 )
 def test_a_budget_that_cannot_be_kept_is_refused_before_the_first_call(
@@ -332,7 +337,11 @@ def test_a_project_budget_is_taken_away_again() -> None:
 
 @pytest.mark.parametrize(
     ("period", "amounts"),
-    [("week", {"usd": 1}), ("day", {"usd": -1}), ("day", {"tokens": True})],
+    [
+        ("week", {"usd": 1}),
+        *(("day", {"usd": usd}) for usd in (-1, "1", float("inf"), True)),
+        *(("day", {"tokens": tokens}) for tokens in (-1, "1", 10.5, True)),
+    ],
 )
 def test_a_project_budget_that_is_none_is_refused(
     period: str, amounts: dict[str, Any]
