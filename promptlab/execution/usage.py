@@ -160,13 +160,18 @@ def set_budget(
             a number of tokens not a whole one.
         CacheError: the ledger cannot be written.
     """
-    if period not in PERIODS:
-        raise SpecError(f"a budget is for a 'day' or a 'month', not {period!r}")
+    check_period(period)
     check_amount("usd", usd)
     check_amount("tokens", tokens, whole=True)
     told = (float("inf") if value is None else float(value) for value in (usd, tokens))
     with closing(Ledger()) as ledger:
         ledger.set_budget(period, Limits(*told))
+
+
+def check_period(period: object) -> None:
+    """Raises `SpecError` if there is no such period."""
+    if period not in PERIODS:
+        raise SpecError(f"a budget is for a 'day' or a 'month', not {period!r}")
 
 
 def budgets() -> pd.DataFrame:

@@ -107,14 +107,62 @@ def test_a_project_budget_is_set_shown_kept_and_taken_away(
     experiment = config(run={"prices": PRICES})
     set_ = promptlab("usage", "budget", "day", "--usd", "0")
     stopped = promptlab("run", experiment)
-    gone = promptlab("usage", "budget", "day")
+    shown = promptlab("usage", "budget", "day")
+    gone = promptlab("usage", "budget", "day", "--remove")
     ran = promptlab("run", experiment)
 
     assert set_.stdout == "budget of this day (UTC): $0.00 of $0.00 spent\n"
     assert stopped.code == 1
     assert "the project's budget of $0.00 a day is reached" in stopped.stderr
+    assert shown.stdout == set_.stdout
     assert gone.stdout == "there is no budget for a day any more\n"
     assert ran.code == 0
+
+
+def test_budgets_are_shown_without_a_period(
+    promptlab: CommandLine, folder: Path
+) -> None:
+    none = promptlab("usage", "budget")
+    never = promptlab("usage", "budget", "month", "--remove")
+    assert not (folder / ".promptlab").exists()
+    promptlab("usage", "budget", "day", "--usd", "20")
+    promptlab("usage", "budget", "month", "--tokens", "1000")
+
+    assert none.stdout.startswith("no budget is set; `promptlab usage budget day --usd")
+    assert never.stdout == "there was no budget for a month\n"
+    assert promptlab("usage", "budget").stdout == (
+        "budget of this day (UTC): $0.00 of $20.00 spent\n"
+        "budget of this month (UTC): 0 of 1.0k tokens spent\n"
+    )
+
+
+def test_a_budget_that_is_only_looked_at_makes_no_file(
+    promptlab: CommandLine, folder: Path
+) -> None:
+    shown = promptlab("usage", "budget", "day")
+
+    assert shown.stdout.startswith("there is no budget for a day; ")
+    assert not (folder / ".promptlab").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--usd", "1"], "--usd needs a period: day or month"),
+        (["--remove"], "--remove needs a period: day or month"),
+        (["day", "--remove", "--tokens", "1"], "--tokens cannot be used with --remove"),
+        (["week"], "a budget is for a 'day' or a 'month', not 'week'"),
+        (["week", "--remove"], "a budget is for a 'day' or a 'month', not 'week'"),
+    ],
+    ids=str,
+)
+def test_what_a_budget_cannot_be_is_told(
+    promptlab: CommandLine, options: list[str], said: str
+) -> None:
+    done = promptlab("usage", "budget", *options)
+
+    assert done.code != 0
+    assert said in done.stderr
 
 
 @pytest.mark.parametrize(
