@@ -87,7 +87,7 @@ def usage(
     `snapshot`, `service_tier` or `error`; with None there is one row for all.
 
     The columns after those: `requests` sent, each attempt of a call that was retried
-    among them; of these the `errors`, the `rate_limited` (429), and the `unsettled`,
+    among them, where `totals.calls` counts a call once; of these the `errors`, the `rate_limited` (429), and the `unsettled`,
     which failed without a refusal (a timeout, a lost connection, an answer that cannot
     be read) and may have been charged all the same; tokens, NA where a server did not
     say; `cost_usd` of the answered calls at list or own prices, NaN if the price of any

@@ -198,6 +198,24 @@ def test_a_run_is_in_it() -> None:
     assert row["day"] == pd.Timestamp.now("UTC").tz_localize(None).floor("D")
 
 
+def test_totals_and_usage_name_the_same_alike() -> None:
+    prices = {"fake": {"input": 1, "output": 10, "cached_input": 0.5}}
+    read = pl.Usage(input_tokens=100, cached_input_tokens=80, output_tokens=1)
+    client = FakeClient(lambda request: replace(response("x"), usage=read))
+    first = capitals(1).run(client=client, prices=prices).totals
+
+    both = capitals(3).run(client=client, prices=prices).totals
+
+    (row,) = pl.usage().to_dict("records")
+    assert first.saved_usd == 0
+    assert row["saved_usd"] == pytest.approx(both.saved_usd)
+    assert both.saved_usd == pytest.approx(2 * (20 + 80 * 0.5 + 10) / 1e6)
+    assert row["prompt_cache_saved_usd"] == pytest.approx(
+        first.prompt_cache_saved_usd + both.prompt_cache_saved_usd
+    )
+    assert both.prompt_cache_saved_usd == pytest.approx(4 * 80 * 0.5 / 1e6)
+
+
 def test_headroom_is_what_the_server_told_last() -> None:
     told = {
         "x-ratelimit-limit-requests": "500",
