@@ -95,6 +95,15 @@ def test_quiet_still_prints_why_nothing_could_run(promptlab: CommandLine) -> Non
     assert "nothing could run" in done.stderr
 
 
+@pytest.mark.parametrize("limit", [("--rpm", "1"), ("--tpm", "10")])
+def test_a_dry_run_says_how_long_the_own_limits_take(
+    promptlab: CommandLine, limit: tuple[str, str]
+) -> None:
+    done = promptlab("run", "experiment.yaml", "--dry-run", *limit)
+
+    assert " min or more" in done.stdout
+
+
 def test_dry_run_says_what_would_be_done_and_does_nothing(
     promptlab: CommandLine, server: OfflineServer, folder: Path
 ) -> None:
