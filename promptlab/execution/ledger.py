@@ -157,7 +157,9 @@ class Standing:
     def left(self) -> Amount:
         """What may still be reserved; infinite where nothing is limited."""
         limits, gone = self.limits, self.spent.plus(self.reserved)
-        return Amount(max(limits.usd - gone.usd, 0), max(limits.tokens - gone.tokens, 0))
+        return Amount(
+            max(limits.usd - gone.usd, 0), max(limits.tokens - gone.tokens, 0)
+        )
 
 
 class Ledger:

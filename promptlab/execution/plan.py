@@ -214,9 +214,7 @@ def _shortages(most: Amount) -> Iterator[str]:
                 )
 
 
-def cost_in_words(
-    cost_usd: Range, unpriced: Sequence[str], free: Sequence[str]
-) -> str:
+def cost_in_words(cost_usd: Range, unpriced: Sequence[str], free: Sequence[str]) -> str:
     """What calls cost, at least and at most, or why that is not known; `free` are the
     models on this machine that have no price."""
     low, high = cost_usd

@@ -87,15 +87,15 @@ def usage(
     `snapshot`, `service_tier` or `error`; with None there is one row for all.
 
     The columns after those: `requests` sent, each attempt of a call that was retried
-    among them, where `totals.calls` counts a call once; of these the `errors`, the `rate_limited` (429), and the `unsettled`,
-    which failed without a refusal (a timeout, a lost connection, an answer that cannot
-    be read) and may have been charged all the same; tokens, NA where a server did not
-    say; `cost_usd` of the answered calls at list or own prices, NaN if the price of any
-    is unknown, and how many are `unpriced`;
-    `prompt_cache_saved_usd`, by the provider's prompt cache; `cached` trials that were
-    answered without a call of their own, from the response cache or with an equal trial
-    of their run, and `saved_usd`, what those had cost; `mean_latency_s` of the answered
-    calls.
+    among them (the `totals.calls` of a run count a call once); of these the `errors`,
+    the `rate_limited` (429), and the `unsettled`, which failed without a refusal (a
+    timeout, a lost connection, an answer that cannot be read) and may have been charged
+    all the same; tokens, NA where a server did not say; `cost_usd` of the answered
+    calls at list or own prices, NaN if the price of any is unknown, and how many are
+    `unpriced`; `prompt_cache_saved_usd`, by the provider's prompt cache; `cached`
+    trials that were answered without a call of their own, from the response cache or
+    with an equal trial of their run, and `saved_usd`, what those had cost;
+    `mean_latency_s` of the answered calls.
 
     Raises:
         SpecError: `by` or a time is not one.
@@ -156,8 +156,8 @@ def set_budget(
     period is taken away. Runs that begin from now on keep to it.
 
     Raises:
-        SpecError: there is no such period, or an amount is not a finite number from 0, or
-            a number of tokens not a whole one.
+        SpecError: there is no such period, or an amount is not a finite number from 0,
+            or one of tokens not whole.
         CacheError: the ledger cannot be written.
     """
     check_period(period)

@@ -53,15 +53,16 @@ class Limits:
         return "tokens" if most.tokens and then.tokens > self.tokens else ""
 
 
-def check_amount(name: str, value: object, *, whole: bool = False) -> None:
+def check_amount(name: str, value: Any, *, whole: bool = False) -> None:
     """Refuses what is no limit of a budget; None is one that limits nothing.
 
     Raises:
         SpecError: it is not a finite number from 0, or not a `whole` one.
     """
+    if value is None:
+        return
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    fits = number and 0 <= value < math.inf and not (whole and value % 1)
-    if value is not None and not fits:
+    if not number or not 0 <= value < math.inf or (whole and value % 1):
         kind = "a whole number" if whole else "a number"
         raise SpecError(f"{name} is {kind} from 0, not {brief(value)}")
 

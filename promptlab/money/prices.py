@@ -63,7 +63,7 @@ class Prices:
         if terms.service_tier in USUAL:
             tiers.append(DEARER)
         found = [self.price(replace(terms, service_tier=tier)) for tier in tiers]
-        return [price for price in found if price is not None]
+        return list(dict.fromkeys(price for price in found if price is not None))
 
     def cost_usd(self, terms: Terms, usage: Usage) -> float:
         """What a call cost; NaN, never zero, where its price or tokens are unknown."""
@@ -91,10 +91,9 @@ class Prices:
         if not lacking or not names:
             return ""
         hints = (did_you_mean(name, lacking) for name in names)
-        return (
-            f"prices names {', '.join(map(repr, dict.fromkeys(names)))}, which no model "
-            f"of the grid is{next(filter(None, hints), '')}"
-        )
+        said = ", ".join(map(repr, dict.fromkeys(names)))
+        hint = next(filter(None, hints), "")
+        return f"prices names {said}, which no model of the grid is{hint}"
 
 
 def _of(line: OwnPrice, model: str) -> bool:

@@ -62,7 +62,9 @@ def test_usage_says_what_may_have_been_charged_all_the_same(
 
     *_, total = promptlab("usage").stdout.splitlines()
 
-    assert total.endswith("$0.00 paid; 4 failed calls may have been charged all the same")
+    assert total.endswith(
+        "$0.00 paid; 4 failed calls may have been charged all the same"
+    )
 
 
 def test_usage_of_a_new_project_is_empty_and_makes_no_file(

@@ -183,7 +183,7 @@ def test_a_key_that_is_given_to_login_is_not_shown(given: object) -> None:
 
 
 def test_a_key_that_is_given_to_logout_is_not_shown() -> None:
-    with pytest.raises(pl.SpecError, match="logout is a base URL, .*not the key"):
+    with pytest.raises(pl.SpecError, match=r"logout is a base URL, .*not the key"):
         pl.logout("sk-proj-ABC")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from seen import HOSTILE, Seen
@@ -99,15 +101,21 @@ def test_a_plan_makes_no_ledger(clean_home: Path) -> None:
     assert not (clean_home / "usage.sqlite").exists()
 
 
-@pytest.mark.parametrize("door", ["plan", "run", "start", "forecast"])
+DOORS: dict[str, Callable[[pl.Experiment, Any], object]] = {
+    "plan": lambda experiment, prices: experiment.plan(prices=prices),
+    "run": lambda experiment, prices: experiment.run(prices=prices),
+    "start": lambda experiment, prices: experiment.start(prices=prices).result(),
+    "forecast": lambda experiment, prices: experiment.forecast(prices=prices),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
 def test_a_mistyped_name_among_prices_is_told(door: str) -> None:
     experiment = capitals(2, model=["offline/small"], max_tokens=[9])
-    mistyped = {"offline/smal": {"input": 1, "output": 2}}
+    mistyped = {"offline/smalll": {"input": 1, "output": 2}}
 
     with pytest.warns(pl.PromptlabWarning, match="did you mean 'offline/small'"):
-        made = getattr(experiment, door)(prices=mistyped)
-        if door == "start":
-            made.result()
+        DOORS[door](experiment, mistyped)
 
 
 def test_a_file_of_prices_is_for_all_experiments(tmp_path: Path) -> None:

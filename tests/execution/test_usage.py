@@ -121,7 +121,14 @@ def test_weeks_begin_on_monday(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize(
     ("by", "rows"),
-    [("hour", 5), ("day", 4), ("month", 1), (["run", "experiment"], 1), ([], 1), (None, 1)],
+    [
+        ("hour", 5),
+        ("day", 4),
+        ("month", 1),
+        (["run", "experiment"], 1),
+        ([], 1),
+        (None, 1),
+    ],
 )
 def test_it_is_grouped_as_asked(
     ledger: Ledger, by: str | list[str] | None, rows: int

@@ -359,8 +359,11 @@ RATES = {"input": 1, "output": 1}
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (["offline/smal"], "'offline/smal', which no model of the grid is; did you mea"),
-        (["offline/smal", "offline/large"], "did you mean 'offline/small'"),
+        (
+            ["offline/smalll"],
+            "'offline/smalll', which no model of the grid is; did you mea",
+        ),
+        (["offline/smalll", "offline/large"], "did you mean 'offline/small'"),
         (["gpt-*", "mine"], "prices names 'gpt-*', 'mine', which no model of the"),
         (["*"], ""),
         (["offline/small", "offline/large", "another experiment's"], ""),
