@@ -88,7 +88,9 @@ def logout(
     """
     base_url = sealed_url(base_url)
     if _is_none(base_url):
-        raise SpecError(f"{NO_URL.format('logout')}; that server's key is removed")
+        raise SpecError(
+            f"{NO_URL.format('logout')}; name the server, and its key is removed"
+        )
     variables = environment(env_file)
     base_url = route("", base_url, variables)
     forgotten = asking.forget(base_url)

@@ -165,8 +165,9 @@ def uncounted(free: Iterable[str], *, own: bool) -> str:
     calls of models on this machine that have no price."""
     models = list(dict.fromkeys(free))
     one = len(models) == 1
+    budget = "budget_usd" if own else "the project's budget"
     return (
-        f"{'budget_usd' if own else 'the budget of the project'} counts nothing for "
+        f"{budget} counts nothing for "
         f"{', '.join(map(repr, models))}: {'it is' if one else 'they are'} on this "
         f"machine, and {'has' if one else 'have'} no price; give one in prices= if "
         f"{'it costs' if one else 'they cost'} something"

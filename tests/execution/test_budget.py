@@ -202,7 +202,12 @@ def test_calls_that_wait_for_a_budget_go_in_the_order_of_trials() -> None:
 
 @pytest.mark.parametrize(
     "open_",
-    [TIMEOUT, pl.Failure(kind="connection", message="cut"), ValueError("broken")],
+    [
+        TIMEOUT,
+        pl.Failure(kind="connection", message="cut"),
+        pl.Failure(kind="invalid_reply", status=200, message="no JSON"),
+        ValueError("broken"),
+    ],
 )
 def test_a_call_that_may_have_been_charged_counts_at_its_worst_case(
     open_: Outcome,
@@ -219,6 +224,20 @@ def test_a_call_that_may_have_been_charged_counts_at_its_worst_case(
 
     assert results.status == "stopped"
     assert client.calls == 3  # of at most $0.0053 each
+
+
+def test_the_budget_of_a_project_keeps_what_may_have_been_charged() -> None:
+    pl.set_budget("day", usd=1)
+
+    grid(1).run(
+        client=FakeClient(lambda request: TIMEOUT), prices=PRICES, max_attempts=1
+    )
+
+    (standing,) = pl.budgets().to_dict("records")
+    (row,) = pl.usage().to_dict("records")
+    assert (row["unsettled"], row["cost_usd"]) == (1, 0)
+    assert standing["spent_usd"] > priced(0, MOST_OUT)
+    assert standing["reserved_usd"] == 0
 
 
 def test_a_refused_call_takes_nothing() -> None:
@@ -452,7 +471,7 @@ def test_the_budget_of_a_project_says_what_it_does_not_count() -> None:
 
     (warning,) = given
     assert str(warning.message) == (
-        "the budget of the project counts nothing for 'fake', 'other': they are on "
+        "the project's budget counts nothing for 'fake', 'other': they are on "
         "this machine, and have no price; give one in prices= if they cost something"
     )
 
