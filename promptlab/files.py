@@ -384,10 +384,13 @@ class _Blamed:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if not isinstance(error, SpecError) or isinstance(error, ConfigError):
+        if not isinstance(error, SpecError):
             return
         source = self.source
-        if isinstance(error, DatasetError):
+        missing = _is_missing_file(error)
+        if isinstance(error, ConfigError) and not missing:
+            return  # it says where in a file of its own
+        if isinstance(error, DatasetError) and not missing:
             if isinstance(source.plain["dataset"], list):
                 where = source.line(("dataset",))
                 raise ConfigError(f"{source.path}{where}: {error}") from error
@@ -396,12 +399,19 @@ class _Blamed:
         if error.at:
             groups = range(len(source.plain.get("zip") or ()))
             zipped = [("zip", group, *error.at) for group in groups]
-            places = [("grid", *error.at), *zipped, error.at]
+            own = (*self.default, *error.at)
+            places = [own, ("grid", *error.at), *zipped, error.at]
         known = [
             p for p in places if p[: 3 if p[:1] == ("zip",) else 2] in source.lines
         ]
         where = source.line(known[0] if known else self.default)
         raise ConfigError(f"{source.path}{where}: {error}") from error
+
+
+def _is_missing_file(error: BaseException) -> bool:
+    """Whether it comes of a file that a config names and that cannot be read."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) or (cause is not None and _is_missing_file(cause))
 
 
 class _TreeReader:
@@ -625,7 +635,14 @@ def _label(name: str, value: Any, number: int) -> str:
 def _value(name: str, value: Any, folder: Path) -> Any:
     if not _names_file(value):
         return value
-    path = folder / str(value["file"])
+    try:
+        return _read_value(name, folder / str(value["file"]))
+    except SpecError as error:
+        error.at = (name,)
+        raise
+
+
+def _read_value(name: str, path: Path) -> Any:
     if name == "prompt":
         return read_prompt(path)
     if name == "system":

@@ -51,7 +51,7 @@ def _wrong(done: Finished) -> str:
             ["name: x", "dataset: [{body: hello}]", GRID],
             "needs ['text']",
         ),
-        (["name: x", "dataset: nowhere.csv", GRID], "nowhere.csv cannot be read"),
+        (["name: x", "dataset: nowhere.csv", GRID], "yaml, line 2: nowhere.csv cannot be read"),
         (["name: x", "grid: [", ""], "not valid YAML"),
         (["# nothing"], "is empty"),
     ],

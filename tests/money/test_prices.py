@@ -362,11 +362,19 @@ RATES = {"input": 1, "output": 1}
         ([1], "prices is a mapping of models to prices"),
         ({5: RATES}, 'a price has a model, such as model = "gpt-6.", not 5'),
         ({"m": 3}, "the price of 'm' is a mapping with input and output"),
-        ({"m": {"input": 1}}, "with input and output"),
+        (
+            {"m": {"input": 1}},
+            "the price of 'm': output is missing, in US dollars for a million tokens",
+        ),
+        ({"m": {}}, "the price of 'm': input and output are missing"),
+        (
+            {"m": {"inptu": 1, "output": 2}},
+            r"the price of 'm': unknown key 'inptu'; did you mean 'input'\?",
+        ),
         ({"m": {"input": 1, "output": -1}}, "output is a number from 0, not -1"),
         ({"m": {"input": "1", "output": 1}}, "input is a number from 0, not '1'"),
         ({"m": {"input": 1, "output": float("inf")}}, "a number from 0, not inf"),
-        ({"m": {"input": 1, "output": 1, "out": 1}}, "has 'out'; there are input"),
+        ({"m": {"input": 1, "output": 1, "zz": 1}}, "unknown key 'zz'; there are input"),
         (
             {"m": {"input": 1, "output": 1, "valid_from": "soon"}},
             "valid_from is a day such as 2026-11-01, not 'soon'",
@@ -380,7 +388,7 @@ RATES = {"input": 1, "output": 1}
         ({"m": {**RATES, "flex": 1}}, "price of 'm', flex is a mapping with input"),
         (
             {"m": {**RATES, "flex": {**RATES, "valid_from": "2026-11-01"}}},
-            "the price of 'm', flex has 'valid_from'; there are input",
+            "the price of 'm', flex: unknown key 'valid_from'; there are input",
         ),
         ({"m": {**RATES, "long": RATES}}, "long_from, .* and long, .* go together"),
         (
