@@ -21,6 +21,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StrictBool,
+    StrictFloat,
     StrictInt,
     StrictStr,
     ValidationError,
@@ -30,6 +31,7 @@ from promptlab.errors import (
     ConfigError,
     DatasetError,
     SpecError,
+    a_number,
     brief,
     did_you_mean,
 )
@@ -234,10 +236,10 @@ class RunModel(_Strict):
     max_concurrency: StrictInt | None = Field(
         None, ge=1, description="The most calls in flight at once; 32 if not given."
     )
-    rpm: float | None = Field(
+    rpm: StrictFloat | None = Field(
         None, gt=0, description="The most requests a minute, of each model."
     )
-    tpm: float | None = Field(
+    tpm: StrictFloat | None = Field(
         None, gt=0, description="The most tokens a minute, of each model."
     )
     leader_first: StrictBool | None = Field(
@@ -245,15 +247,15 @@ class RunModel(_Strict):
         description="Of calls that begin alike, whether one is answered before the "
         "others are sent, so that the provider's prompt cache serves them; true.",
     )
-    timeout_s: float | None = Field(None, gt=0, description="Of one call; 600.")
+    timeout_s: StrictFloat | None = Field(None, gt=0, description="Of one call; 600.")
     max_attempts: StrictInt | None = Field(None, ge=1, description="Of one call; 6.")
-    max_wait_s: float | None = Field(
+    max_wait_s: StrictFloat | None = Field(
         None, ge=0, description="Between the attempts of a call, all in all; 300."
     )
-    budget_usd: float | None = Field(
+    budget_usd: StrictFloat | None = Field(
         None, ge=0, description="The most that a run may spend, in US dollars."
     )
-    budget_tokens: float | None = Field(
+    budget_tokens: StrictFloat | None = Field(
         None, ge=0, description="The most that a run may take, input and output."
     )
     cache: StrictStr | None = Field(None, description="The folder of the cache.")
@@ -510,7 +512,8 @@ def _explained(error: ValidationError, source: _Source) -> ConfigError:
     parameter = place[:1] in (("grid",), ("zip",)) and isinstance(place[-1], str)
     if parameter and not isinstance(given, (list, dict)):
         said = f"should be a list of values; write [{brief(given)}]"
-    if expected := EXPECTED.get(place) or ALL_THROUGH.get(place[:1]):
+    expected = EXPECTED.get(place) or ALL_THROUGH.get(place[:1]) or _number(place)
+    if expected:
         said = f"should be {expected}"
     return ConfigError(f"{where}: {name} {said}, not {brief(given)}")
 
@@ -552,13 +555,25 @@ def _is_place(part: Any, loc: tuple[Any, ...]) -> bool:
     return not (part in alternatives or "[" in part) or loc[:1] == (part,)
 
 
+def _number(place: tuple[Any, ...]) -> str:
+    """What number is meant at a place; empty where none is."""
+    field = _model(place[:-1]).model_fields.get(str(place[-1])) if place else None
+    for bound in field.metadata if field else ():
+        for name in ("ge", "gt"):
+            if (low := getattr(bound, name, None)) is not None:
+                whole = "int" in str(field and field.annotation)
+                return a_number(low, whole=whole, above=name == "gt")
+    return ""
+
+
 def _keys(place: tuple[Any, ...]) -> list[str]:
-    model: type[BaseModel] = ConfigModel
-    if place[:1] == ("run",):
-        model = RunModel
-    elif place[:1] == ("dataset",):
-        model = DatasetModel
-    return [f.alias or name for name, f in model.model_fields.items()]
+    return [f.alias or name for name, f in _model(place).model_fields.items()]
+
+
+def _model(place: tuple[Any, ...]) -> type[BaseModel]:
+    """That of what stands at a place."""
+    inner: dict[Any, type[BaseModel]] = {"run": RunModel, "dataset": DatasetModel}
+    return inner.get(place[0], ConfigModel) if place else ConfigModel
 
 
 # Parts of a config.

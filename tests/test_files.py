@@ -523,9 +523,14 @@ def test_yaml_aliases_and_merges_are_read(load: Load) -> None:
             "[0, 1]",
             "[0, 1]\nrepeats: 0",
             8,
-            "repeats should be greater than or equal to",
+            "repeats should be a whole number from 1, not 0",
         ),
-        ("[0, 1]", "[0, 1]\nrepeats: two", 8, "repeats should be a valid integer"),
+        (
+            "[0, 1]",
+            "[0, 1]\nrepeats: two",
+            8,
+            "repeats should be a whole number from 1",
+        ),
         (
             "[0, 1]",
             "[0, 1]\nexclude:\n  - {modle: m}",
@@ -564,7 +569,7 @@ def test_yaml_aliases_and_merges_are_read(load: Load) -> None:
             "[0, 1]",
             "[0, 1]\nrun:\n  max_concurrency: 0",
             9,
-            "greater than or equal to 1",
+            "a whole number from 1",
         ),
         ("[0, 1]", "[0, 1]\nrun:\n  api_key: sk", 9, "a key does not belong in a file"),
         ("[0, 1]", "[0, 1]\nfoo: 1", 8, "unknown key 'foo'; there are $schema, name"),
@@ -997,7 +1002,9 @@ run:
     }
 
     path.write_text(text.replace("output: 1", "out: 1"))
-    with pytest.raises(ConfigError, match=r"line 6: the price of 'm': unknown key 'out'"):
+    with pytest.raises(
+        ConfigError, match=r"line 6: the price of 'm': unknown key 'out'"
+    ):
         load_config(path)
 
 
@@ -1013,7 +1020,9 @@ def test_own_prices_may_stand_in_a_file_beside_the_config(
     assert config.files[-1] == tmp_path / "p" / "mine.toml"
 
     write("p/mine.toml", '[[price]]\nmodel = "m"\ninput = 0.1\n')
-    with pytest.raises(ConfigError, match=r"toml, \[\[price\]\] from line 1: the price"):
+    with pytest.raises(
+        ConfigError, match=r"toml, \[\[price\]\] from line 1: the price"
+    ):
         load(text)
     with pytest.raises(ConfigError, match=r"yaml, line 8: prices file .*none.toml can"):
         load(BASE + "run: {prices: none.toml}\n")

@@ -27,6 +27,8 @@ from promptlab.cli.options import (
     Refresh,
     Repeats,
     Var,
+    number_from,
+    whole_from,
 )
 from promptlab.cli.printing import (
     WRONG,
@@ -68,7 +70,8 @@ def run(
         typer.Option(
             "-j",
             "--max-concurrency",
-            min=1,
+            metavar="N",
+            parser=whole_from(1),
             envvar="PROMPTLAB_MAX_CONCURRENCY",
             help="The most calls in flight at once.",
         ),
@@ -77,7 +80,8 @@ def run(
         float | None,
         typer.Option(
             "--budget-usd",
-            min=0,
+            metavar="USD",
+            parser=number_from(0),
             envvar="PROMPTLAB_BUDGET_USD",
             help="Stop before more than this is spent, in US dollars.",
         ),
@@ -86,7 +90,8 @@ def run(
         float | None,
         typer.Option(
             "--budget-tokens",
-            min=0,
+            metavar="N",
+            parser=number_from(0),
             envvar="PROMPTLAB_BUDGET_TOKENS",
             help="Stop before more tokens than this are taken.",
         ),

@@ -40,7 +40,15 @@ def _wrong(done: Finished) -> str:
         ),
         (
             ["name: x", CASES, GRID, "repeats: many"],
-            "line 4: repeats should be a valid integer, not 'many'",
+            "line 4: repeats should be a whole number from 1, not 'many'",
+        ),
+        (
+            ["name: x", CASES, GRID, "run: {budget_usd: $5}"],
+            "line 4: run.budget_usd should be a number from 0, not '$5'",
+        ),
+        (
+            ["name: x", CASES, GRID, "run: {rpm: 0}"],
+            "line 4: run.rpm should be a number above 0, not 0",
         ),
         (["name: x", GRID], "'dataset' is missing; name a file"),
         (
@@ -51,7 +59,10 @@ def _wrong(done: Finished) -> str:
             ["name: x", "dataset: [{body: hello}]", GRID],
             "needs ['text']",
         ),
-        (["name: x", "dataset: nowhere.csv", GRID], "yaml, line 2: nowhere.csv cannot be read"),
+        (
+            ["name: x", "dataset: nowhere.csv", GRID],
+            "wrong.yaml, line 2: nowhere.csv cannot be read",
+        ),
         (["name: x", "grid: [", ""], "not valid YAML"),
         (["# nothing"], "is empty"),
     ],
@@ -60,6 +71,8 @@ def _wrong(done: Finished) -> str:
         "misspelt option",
         "key in a file",
         "wrong type",
+        "no number",
+        "too small a number",
         "missing key",
         "no list",
         "hole without a field",
@@ -134,6 +147,25 @@ def test_wrong_usage_exits_with_2(promptlab: CommandLine, arguments: list[str]) 
     assert done.code == 2
     assert "Usage:" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "experiment.yaml", "--budget-usd", "$5"], "number from 0 is meant"),
+        (["usage", "budget", "day", "--usd", "-1"], "number from 0 is meant"),
+        (["run", "experiment.yaml", "--repeats", "0"], "whole number from 1 is meant"),
+        (["run", "experiment.yaml", "-j", "1.5"], "whole number from 1 is meant"),
+    ],
+)
+def test_a_wrong_number_is_told_with_what_is_meant(
+    promptlab: CommandLine, arguments: list[str], said: str
+) -> None:
+    done = promptlab(*arguments)
+
+    told = " ".join(done.stderr.replace("│", " ").split())
+    assert f"{said}, not {arguments[-1]!r}" in told
+    assert arguments[-2] in told
 
 
 def test_some_failed_trials_exit_with_3(

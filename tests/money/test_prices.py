@@ -374,7 +374,10 @@ RATES = {"input": 1, "output": 1}
         ({"m": {"input": 1, "output": -1}}, "output is a number from 0, not -1"),
         ({"m": {"input": "1", "output": 1}}, "input is a number from 0, not '1'"),
         ({"m": {"input": 1, "output": float("inf")}}, "a number from 0, not inf"),
-        ({"m": {"input": 1, "output": 1, "zz": 1}}, "unknown key 'zz'; there are input"),
+        (
+            {"m": {"input": 1, "output": 1, "zz": 1}},
+            "unknown key 'zz'; there are input",
+        ),
         (
             {"m": {"input": 1, "output": 1, "valid_from": "soon"}},
             "valid_from is a day such as 2026-11-01, not 'soon'",
