@@ -74,7 +74,7 @@ def test_usage_as_json_has_null_for_what_is_unknown(promptlab: CommandLine) -> N
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--since", "yesterday"], "since is a time span such as '7d'"),
+        (["--since", "yesterday"], "since is a time span before now such as '30m'"),
         (["--by", "dya"], "did you mean 'day'"),
     ],
 )
