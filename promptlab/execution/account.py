@@ -19,7 +19,7 @@ import orjson
 from promptlab.errors import CacheError
 from promptlab.execution.daybook import HAVE_LOCKS, Daybook
 from promptlab.execution.ledger import Entered, Ledger, Line, Standing
-from promptlab.execution.limiter import parse_duration
+from promptlab.execution.limiter import number_told
 from promptlab.money.amounts import dollars, thousands
 from promptlab.money.budget import Amount, Budget, Limits, most_output, most_usd
 from promptlab.money.price import Price
@@ -127,7 +127,7 @@ class Account:
                 self._daybook.close()
         if self._told:
             seen = {
-                served: tuple(parse_duration(headers.get(name)) for name in TOLD)
+                served: tuple(number_told(headers.get(name)) for name in TOLD)
                 for served, headers in self._told.items()
             }
             self._ledger.enter_limits(seen, time.time())

@@ -66,7 +66,8 @@ class Settings:
     """Requests per minute: an own limit for each model, beside the server's."""
     tpm: float | None = None
     """Tokens per minute: an own limit for each model, beside the server's. A call
-    counts with what it sends and may be answered, as servers charge it."""
+    counts with what it sends or may be answered, whichever is more, as servers charge
+    it; what it takes beyond that, from its answer on."""
     leader_first: bool = True
     """Of calls whose prompts share their first 1,024 tokens or more, one is sent first
     and the others when it is answered, so that the provider's prompt cache serves them;

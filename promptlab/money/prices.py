@@ -67,7 +67,7 @@ class Prices:
         if terms.service_tier in USUAL:
             tiers.append(DEARER)
         found = [self.price(replace(terms, service_tier=tier)) for tier in tiers]
-        return [price for price in found if price is not None]
+        return list(dict.fromkeys(price for price in found if price is not None))
 
     def cost_usd(self, terms: Terms, usage: Usage) -> float:
         """What a call cost; NaN, never zero, where its price or tokens are unknown."""

@@ -195,11 +195,15 @@ def test_an_answer_is_kept_as_received_but_for_the_key(server: ToldServer) -> No
     assert record.output == "Here: [key], and sk-example-0123456789abcdef."
 
 
-def test_a_key_with_slashes_is_found_as_some_servers_write_them(
-    server: ToldServer,
+@pytest.mark.parametrize(
+    ("sign", "written"),
+    [("/", rb"\/"), ("+", rb"\u002B"), ("+", rb"\u002b"), ("&", rb"\u0026")],
+)
+def test_a_key_is_found_in_the_ways_that_servers_write_it(
+    server: ToldServer, sign: str, written: bytes
 ) -> None:
-    key = "a/key/with/slashes/0123456789"
-    body = answer(key).body.replace(b"/", rb"\/")
+    key = f"a{sign}key{sign}with{sign}signs{sign}0123456789"
+    body = answer(key).body.replace(sign.encode(), written)
     server.reply = lambda received: Reply(body=body)
 
     (record,) = capitals(1, temperature=[0]).run(
@@ -207,6 +211,35 @@ def test_a_key_with_slashes_is_found_as_some_servers_write_them(
     )
 
     assert record.output == "[key]"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Cookie", f"session={KEY}; lang=de"),
+        ("Authorization", f'Token token="{KEY}", nonce="abcdefgh1"'),
+    ],
+)
+def test_every_part_of_a_header_that_may_be_a_key_is_taken_out(
+    server: ToldServer, name: str, value: str
+) -> None:
+    server.reply = lambda received: error(400, message=f"bad session {KEY}")
+
+    (record,) = capitals(1, temperature=[0]).run(
+        base_url=server.base_url, headers={name: value}, prices=PRICES
+    )
+
+    assert KEY not in str(record.error)
+
+
+@pytest.mark.parametrize(
+    "base_url", [f"https://host/v1?api_key={KEY}", f"https://u:{KEY}@host:x/v1"]
+)
+def test_a_base_url_that_is_refused_is_not_shown_with_its_key(base_url: str) -> None:
+    with pytest.raises(pl.SpecError) as caught:
+        capitals(1).run(base_url=base_url)
+
+    assert KEY not in str(caught.value)
 
 
 @pytest.mark.parametrize("placeholder", ["ollama", "not-needed", "lm-studio"])
