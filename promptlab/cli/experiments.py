@@ -148,7 +148,7 @@ def run(
     targets = [*loaded.output, *(output or [])]
     check_targets(targets, loaded.files)
     if dry_run:
-        print_plan(experiment.plan(**options), json=json)
+        _tell_plan(experiment, options, json=json)
         return
     results = _run(experiment, options, retry_errors=retry_errors, quiet=quiet or json)
     if targets and not results.totals.answered:
@@ -181,7 +181,7 @@ def validate(
     experiment = selected(loaded.experiment, repeats, limit, only)
     check_targets(loaded.output, loaded.files)
     options = options_of(loaded, base_url=base_url, env_file=env_file, cache=cache)
-    print_plan(experiment.plan(**options), json=json)
+    _tell_plan(experiment, options, json=json)
 
 
 def init(
@@ -273,6 +273,17 @@ def _faults(given: Sequence[str]) -> Faults:
         return Faults(**switches)
     except (TypeError, ValueError) as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _tell_plan(
+    experiment: Experiment, options: Mapping[str, Any], *, json: bool
+) -> None:
+    """What a run would do, unless it would be refused."""
+    from promptlab.execution.bounds import check_plan
+
+    plan = experiment.plan(**options)
+    check_plan(plan, **options)
+    print_plan(plan, json=json)
 
 
 def _run(

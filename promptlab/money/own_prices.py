@@ -79,6 +79,12 @@ def own_price(model: Any, line: Any, source: str = OWN) -> OwnPrice:
     return OwnPrice(model=model, price=price, tiers=tiers, valid_from=as_of)
 
 
+def to_be_given(model: str) -> str:
+    """How a price is given that is not known, for a message."""
+    line = f'prices={{{model!r}: {{"input": ..., "output": ...}}}}'
+    return f"give one, {UNIT}, in prices.toml, in a config (run: prices:) or as {line}"
+
+
 @contextmanager
 def about(*place: str) -> Iterator[None]:
     """Says in a `SpecError` where what it is about stands."""

@@ -15,6 +15,7 @@ import pandas as pd
 
 from promptlab.errors import SpecError, did_you_mean
 from promptlab.money.amounts import dollars, thousands
+from promptlab.money.own_prices import to_be_given
 from promptlab.money.price import Price
 from promptlab.money.price_table import price_frame
 from promptlab.money.usage import Usage
@@ -304,11 +305,8 @@ class Results:
             return ""
         missing = dict.fromkeys(used.named for used in self._used if used.missing)
         names = ", ".join(sorted(missing))
-        line = f'prices={{{self.unpriced[0]!r}: {{"input": ..., "output": ...}}}}'
-        return (
-            f"no price is known for {names}, so the cost is NaN; give one, in US "
-            f"dollars for a million tokens: {line}"
-        )
+        hint = to_be_given(self.unpriced[0])
+        return f"no price is known for {names}, so the cost is NaN; {hint}"
 
     @property
     def latency_note(self) -> str:

@@ -207,6 +207,35 @@ def test_wrong_key_stops_the_run_at_once(
     assert "sk-wrong-1234567890" not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments", [["run"], ["run", "--dry-run"], ["validate"]], ids=" ".join
+)
+def test_a_budget_that_cannot_be_kept_is_refused_by_whoever_looks(
+    promptlab: CommandLine, config: Callable[..., Path], arguments: list[str]
+) -> None:
+    path = config(grid={"model": ["gpt-zzz"]}, run={"budget_usd": 1})
+
+    done = promptlab(*arguments, path)
+
+    assert (done.code, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1].startswith(
+        "promptlab: budget: no price is known for 'gpt-zzz', so dollars cannot be "
+        "counted; give one, in US dollars for a million tokens, in prices.toml, in a "
+        "config (run: prices:)"
+    )
+
+
+def test_the_budget_of_a_project_is_looked_at_too(
+    promptlab: CommandLine, config: Callable[..., Path]
+) -> None:
+    path = config(grid={"model": ["gpt-zzz"]})
+    promptlab("usage", "budget", "day", "--usd", "1")
+
+    assert promptlab("validate", path).code == 1
+    promptlab("usage", "budget", "day")
+    assert promptlab("validate", path).code == 0
+
+
 def test_missing_key_is_one_line_that_names_the_variable(
     promptlab: CommandLine, config: Callable[..., Path]
 ) -> None:
