@@ -159,7 +159,7 @@ def run(
     if json:
         print_json(result_plain(results, written))
     elif not quiet:
-        print_results(results, written)
+        print_results(results, written, told=results.status == "stopped")
     if unwritten:
         complain(f"{'; '.join(unwritten.values())}; promptlab export -o writes it anew")
     sys.exit(_exit_code(results))
@@ -293,12 +293,14 @@ def _run(
     retry_errors: bool,
     quiet: bool,
 ) -> Results:
+    from promptlab.execution.progress import WithoutReason, display_for
     from promptlab.execution.runner import start
 
     wanted = _failed_before(experiment) if retry_errors else None
     if not quiet:
         say(f"{experiment.name}: {experiment.size}")
-    handle = start(experiment, wanted=wanted, progress=not quiet, **options)
+    progress = False if quiet else WithoutReason(display_for(True))
+    handle = start(experiment, wanted=wanted, progress=progress, **options)
     signal.signal(signal.SIGTERM, lambda *_: handle.cancel())
     while True:
         try:

@@ -126,6 +126,18 @@ def test_the_budget_of_a_config_is_kept(promptlab: CommandLine, config: Config) 
     assert "budget_usd of $0.00 is reached" in done.stderr
 
 
+def test_why_a_run_was_stopped_is_said_once(
+    promptlab: CommandLine, config: Config
+) -> None:
+    done = promptlab("run", config(run={"budget_usd": 0, "prices": PRICES}))
+    shown = promptlab("show")
+
+    assert (done.stdout + done.stderr).count("is reached") == 1
+    assert done.stdout.splitlines()[0].endswith("4 left, stopped")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["0", "recorded"]
+    assert shown.stdout.count("is reached") == 1
+
+
 def test_the_ledger_is_exported(promptlab: CommandLine, folder: Path) -> None:
     promptlab("run", "experiment.yaml")
 
