@@ -17,7 +17,7 @@ from promptlab.execution.outlay import Outlay
 from promptlab.execution.progress import duration
 from promptlab.execution.settings import Settings
 from promptlab.execution.survey import Finding, Standing, survey
-from promptlab.money.amounts import dollars, thousands
+from promptlab.money.amounts import counted, dollars, thousands
 from promptlab.money.estimate import Range
 from promptlab.secret import sealed
 from promptlab.spec.experiment import Experiment
@@ -96,14 +96,14 @@ class Plan:
     def headline(self) -> str:
         """The counts in one line."""
         counts = self.counts
-        trials = len(self.standings)
         return (
-            f"{trials:,} trial{'' if trials == 1 else 's'}: "
+            f"{counted(len(self.standings), 'trial')}: "
             f"{counts['cached']:,} cached, {counts['new']:,} new, "
-            f"{counts['duplicate']:,} duplicates; "
-            f"{in_calls(self.calls)} to make"
+            f"{counted(counts['duplicate'], 'duplicate')}; "
+            f"{counted(self.calls, 'call')} to make"
             + (f", for {self.cost}" * self._costs)
             + (f", in {self.time}" if self.time else "")
+            + (f", cost {self.cost}" * bool(self.unpriced))
         )
 
     @property
@@ -192,7 +192,7 @@ def cost_in_words(cost_usd: Range, unpriced: Sequence[str]) -> str:
     if low != low:
         if not unpriced:
             return "nothing: the models are on this machine"
-        return f"not known: {', '.join(unpriced)} without a list price"
+        return f"not known: no price for {', '.join(unpriced)}"
     if math.isinf(high):
         return f"{dollars(low)} or more: max_tokens would bound it"
     return f"{dollars(low)} to {dollars(high)}" if high else dollars(0)
@@ -244,11 +244,6 @@ def _asked(plan: Plan) -> str:
     if len(asked) > MODELS:
         asked[MODELS:] = [f"and {len(asked) - MODELS:,} more"]
     return f"{plan.calls:,} {quiet('to ' + ', '.join(asked))}"
-
-
-def in_calls(number: int) -> str:
-    """So many calls, in words."""
-    return "1 call" if number == 1 else f"{number:,} calls"
 
 
 def _least_s(settings: Settings, outlay: Outlay) -> float:

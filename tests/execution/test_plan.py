@@ -30,10 +30,12 @@ def test_a_plan_shows_standings_calls_tokens_and_cost() -> None:
 
 
 def test_a_plan_says_why_tokens_and_cost_are_open() -> None:
-    text = Seen(capitals().plan(base_url="http://x.test")._repr_html_()).text
+    planned = capitals().plan(base_url="http://x.test")
+    text = Seen(planned._repr_html_()).text
 
     assert "any number out: max_tokens would bound it" in text
-    assert "not known: fake without a list price" in text
+    assert "not known: no price for fake" in text
+    assert repr(planned).endswith("8 calls to make, cost not known: no price for fake)")
 
 
 def test_a_plan_knows_no_end_where_replies_of_any_length_are_sent_on() -> None:
@@ -58,7 +60,7 @@ def test_models_on_this_machine_leave_the_cost_of_others_as_it_is() -> None:
     both = capitals(model=["fake", "offline/small"], max_tokens=[9])
 
     assert both.plan(prices=prices).cost_usd == alone.cost_usd
-    assert both.plan().cost == "not known: fake without a list price"
+    assert both.plan().cost == "not known: no price for fake"
 
 
 def test_a_plan_of_what_is_there_makes_no_call(client: FakeClient) -> None:
@@ -78,7 +80,9 @@ def test_a_plan_says_how_long_the_limits_make_it_take(limits: dict[str, int]) ->
     planned = experiment.plan(base_url="http://x.test", **limits)
 
     assert planned.least_s == pytest.approx(140, abs=1)  # a minute's worth goes at once
-    assert planned.headline.endswith("200 calls to make, in 2 min 20 s or more")
+    assert planned.headline.endswith(
+        "200 calls to make, in 2 min 20 s or more, cost not known: no price for fake"
+    )
     assert "2 min 20 s or more by the rate limits" in Seen(planned._repr_html_()).text
 
 
