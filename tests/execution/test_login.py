@@ -215,6 +215,6 @@ def test_without_the_package_both_say_what_would_do(
     typed(KEY)
 
     for function in (pl.login, pl.logout):
-        with pytest.raises(CredentialsError, match=r"pip install 'promptlab-note") as e:
+        with pytest.raises(CredentialsError, match=r"pip install -e '") as e:
             function()
         assert "OPENAI_API_KEY" in str(e.value)
