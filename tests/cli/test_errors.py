@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import promptlab as pl
 from promptlab.offline import OfflineServer
 
 from .conftest import CommandLine, Finished
@@ -229,10 +230,10 @@ def test_the_budget_of_a_project_is_looked_at_too(
     promptlab: CommandLine, config: Callable[..., Path]
 ) -> None:
     path = config(grid={"model": ["gpt-zzz"]})
-    promptlab("usage", "budget", "day", "--usd", "1")
 
+    pl.set_budget("day", usd=1)
     assert promptlab("validate", path).code == 1
-    promptlab("usage", "budget", "day")
+    pl.set_budget("day")
     assert promptlab("validate", path).code == 0
 
 
