@@ -93,3 +93,8 @@ def brief(value: object) -> str:
     """The repr of a value, cut to 60 characters, for a message."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def a_number(low: int, *, whole: bool = False, above: bool = False) -> str:
+    """What number is meant: `a whole number from 1`, `a number above 0`."""
+    return f"a {'whole ' * whole}number {'above' if above else 'from'} {low}"

@@ -21,6 +21,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StrictBool,
+    StrictFloat,
     StrictInt,
     StrictStr,
     ValidationError,
@@ -30,6 +31,7 @@ from promptlab.errors import (
     ConfigError,
     DatasetError,
     SpecError,
+    a_number,
     brief,
     did_you_mean,
 )
@@ -237,10 +239,10 @@ class RunModel(_Strict):
     max_concurrency: StrictInt | None = Field(
         None, ge=1, description="The most calls in flight at once; 32 if not given."
     )
-    rpm: float | None = Field(
+    rpm: StrictFloat | None = Field(
         None, gt=0, description="The most requests a minute, of each model."
     )
-    tpm: float | None = Field(
+    tpm: StrictFloat | None = Field(
         None, gt=0, description="The most tokens a minute, of each model."
     )
     leader_first: StrictBool | None = Field(
@@ -248,9 +250,9 @@ class RunModel(_Strict):
         description="Of calls that begin alike, whether one is answered before the "
         "others are sent, so that the provider's prompt cache serves them; true.",
     )
-    timeout_s: float | None = Field(None, gt=0, description="Of one call; 600.")
+    timeout_s: StrictFloat | None = Field(None, gt=0, description="Of one call; 600.")
     max_attempts: StrictInt | None = Field(None, ge=1, description="Of one call; 6.")
-    max_wait_s: float | None = Field(
+    max_wait_s: StrictFloat | None = Field(
         None, ge=0, description="Between the attempts of a call, all in all; 300."
     )
     budget_usd: Amount | None = Field(
@@ -387,10 +389,13 @@ class _Blamed:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if not isinstance(error, SpecError) or isinstance(error, ConfigError):
+        if not isinstance(error, SpecError):
             return
         source = self.source
-        if isinstance(error, DatasetError):
+        missing = _is_missing_file(error)
+        if isinstance(error, ConfigError) and not missing:
+            return  # it says where in a file of its own
+        if isinstance(error, DatasetError) and not missing:
             if isinstance(source.plain["dataset"], list):
                 where = source.line(("dataset",))
                 raise ConfigError(f"{source.path}{where}: {error}") from error
@@ -399,12 +404,19 @@ class _Blamed:
         if error.at:
             groups = range(len(source.plain.get("zip") or ()))
             zipped = [("zip", group, *error.at) for group in groups]
-            places = [("grid", *error.at), *zipped, error.at]
+            own = (*self.default, *error.at)
+            places = [own, ("grid", *error.at), *zipped, error.at]
         known = [
             p for p in places if p[: 3 if p[:1] == ("zip",) else 2] in source.lines
         ]
         where = source.line(known[0] if known else self.default)
         raise ConfigError(f"{source.path}{where}: {error}") from error
+
+
+def _is_missing_file(error: BaseException) -> bool:
+    """Whether it comes of a file that a config names and that cannot be read."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) or (cause is not None and _is_missing_file(cause))
 
 
 class _TreeReader:
@@ -503,7 +515,8 @@ def _explained(error: ValidationError, source: _Source) -> ConfigError:
     parameter = place[:1] in (("grid",), ("zip",)) and isinstance(place[-1], str)
     if parameter and not isinstance(given, (list, dict)):
         said = f"should be a list of values; write [{brief(given)}]"
-    if expected := EXPECTED.get(place) or ALL_THROUGH.get(place[:1]):
+    expected = EXPECTED.get(place) or ALL_THROUGH.get(place[:1]) or _number(place)
+    if expected:
         said = f"should be {expected}"
     return ConfigError(f"{where}: {name} {said}, not {brief(given)}")
 
@@ -547,13 +560,25 @@ def _is_place(part: Any, loc: tuple[Any, ...]) -> bool:
     return not (part in alternatives or "[" in part) or loc[:1] == (part,)
 
 
+def _number(place: tuple[Any, ...]) -> str:
+    """What number is meant at a place; empty where none is."""
+    field = _model(place[:-1]).model_fields.get(str(place[-1])) if place else None
+    for bound in field.metadata if field else ():
+        for name in ("ge", "gt"):
+            if (low := getattr(bound, name, None)) is not None:
+                whole = "int" in str(field and field.annotation)
+                return a_number(low, whole=whole, above=name == "gt")
+    return ""
+
+
 def _keys(place: tuple[Any, ...]) -> list[str]:
-    model: type[BaseModel] = ConfigModel
-    if place[:1] == ("run",):
-        model = RunModel
-    elif place[:1] == ("dataset",):
-        model = DatasetModel
-    return [f.alias or name for name, f in model.model_fields.items()]
+    return [f.alias or name for name, f in _model(place).model_fields.items()]
+
+
+def _model(place: tuple[Any, ...]) -> type[BaseModel]:
+    """That of what stands at a place."""
+    inner: dict[Any, type[BaseModel]] = {"run": RunModel, "dataset": DatasetModel}
+    return inner.get(place[0], ConfigModel) if place else ConfigModel
 
 
 # Parts of a config.
@@ -630,7 +655,14 @@ def _label(name: str, value: Any, number: int) -> str:
 def _value(name: str, value: Any, folder: Path) -> Any:
     if not _names_file(value):
         return value
-    path = folder / str(value["file"])
+    try:
+        return _read_value(name, folder / str(value["file"]))
+    except SpecError as error:
+        error.at = (name,)
+        raise
+
+
+def _read_value(name: str, path: Path) -> Any:
     if name == "prompt":
         return read_prompt(path)
     if name == "system":

@@ -19,6 +19,7 @@ from promptlab.cli.options import (
     Repeats,
     Var,
     Yes,
+    whole_from,
 )
 from promptlab.cli.printing import complain, day, print_json, print_table, size, tell
 from promptlab.cli.selection import load_config, options_of, selected
@@ -81,7 +82,13 @@ def explain(
     config: ConfigFile,
     trial: Annotated[
         int,
-        typer.Option("--trial", min=0, envvar="PROMPTLAB_TRIAL", help="Its number."),
+        typer.Option(
+            "--trial",
+            metavar="N",
+            parser=whole_from(0),
+            envvar="PROMPTLAB_TRIAL",
+            help="Its number.",
+        ),
     ] = 0,
     repeats: Repeats = None,
     limit: Limit = None,

@@ -27,6 +27,8 @@ from promptlab.cli.options import (
     Refresh,
     Repeats,
     Var,
+    number_from,
+    whole_from,
 )
 from promptlab.cli.printing import (
     WRONG,
@@ -68,7 +70,8 @@ def run(
         typer.Option(
             "-j",
             "--max-concurrency",
-            min=1,
+            metavar="N",
+            parser=whole_from(1),
             envvar="PROMPTLAB_MAX_CONCURRENCY",
             help="The most calls in flight at once.",
         ),
@@ -77,7 +80,8 @@ def run(
         float | None,
         typer.Option(
             "--budget-usd",
-            min=0,
+            metavar="USD",
+            parser=number_from(0),
             envvar="PROMPTLAB_BUDGET_USD",
             help="Stop before more than this is spent, in US dollars.",
         ),
@@ -86,7 +90,8 @@ def run(
         float | None,
         typer.Option(
             "--budget-tokens",
-            min=0,
+            metavar="N",
+            parser=number_from(0),
             envvar="PROMPTLAB_BUDGET_TOKENS",
             help="Stop before more tokens than this are taken.",
         ),
@@ -163,7 +168,7 @@ def run(
     targets = [*loaded.output, *(output or [])]
     check_targets(targets, loaded.files)
     if dry_run:
-        print_plan(experiment.plan(**options), json=json)
+        _tell_plan(experiment, options, json=json)
         return
     results = _run(experiment, options, retry_errors=retry_errors, quiet=quiet or json)
     if targets and not results.totals.answered:
@@ -174,7 +179,7 @@ def run(
     if json:
         print_json(result_plain(results, written))
     elif not quiet:
-        print_results(results, written)
+        print_results(results, written, told=results.status == "stopped")
     if unwritten:
         complain(f"{'; '.join(unwritten.values())}; promptlab export -o writes it anew")
     sys.exit(_exit_code(results))
@@ -196,7 +201,7 @@ def validate(
     experiment = selected(loaded.experiment, repeats, limit, only)
     check_targets(loaded.output, loaded.files)
     options = options_of(loaded, base_url=base_url, env_file=env_file, cache=cache)
-    print_plan(experiment.plan(**options), json=json)
+    _tell_plan(experiment, options, json=json)
 
 
 def init(
@@ -290,6 +295,17 @@ def _faults(given: Sequence[str]) -> Faults:
         raise typer.BadParameter(str(error)) from error
 
 
+def _tell_plan(
+    experiment: Experiment, options: Mapping[str, Any], *, json: bool
+) -> None:
+    """What a run would do, unless it would be refused."""
+    from promptlab.execution.bounds import check_plan
+
+    plan = experiment.plan(**options)
+    check_plan(plan, **options)
+    print_plan(plan, json=json)
+
+
 def _run(
     experiment: Experiment,
     options: Mapping[str, Any],
@@ -297,12 +313,14 @@ def _run(
     retry_errors: bool,
     quiet: bool,
 ) -> Results:
+    from promptlab.execution.progress import WithoutReason, display_for
     from promptlab.execution.runner import start
 
     wanted = _failed_before(experiment) if retry_errors else None
     if not quiet:
         say(f"{experiment.name}: {experiment.size}")
-    handle = start(experiment, wanted=wanted, progress=not quiet, **options)
+    progress = False if quiet else WithoutReason(display_for(True))
+    handle = start(experiment, wanted=wanted, progress=progress, **options)
     signal.signal(signal.SIGTERM, lambda *_: handle.cancel())
     while True:
         try:

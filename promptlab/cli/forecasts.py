@@ -19,6 +19,7 @@ from promptlab.cli.options import (
     Repeats,
     Var,
     Yes,
+    whole_from,
 )
 from promptlab.cli.printing import WRONG, complain, print_forecast, say
 from promptlab.cli.selection import load_config, options_of, selected
@@ -33,7 +34,8 @@ def forecast(
         int,
         typer.Option(
             "--pilot",
-            min=0,
+            metavar="N",
+            parser=whole_from(0),
             envvar="PROMPTLAB_PILOT",
             help="Answers of each variant that it goes by; 0: those that are there.",
         ),

@@ -2,10 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from promptlab.errors import a_number
+
+
+def number_from(low: int) -> Callable[[str], float]:
+    """Reads an option that is a number; the parser of `typer.Option`."""
+
+    def read(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = float("nan")
+        if not number >= low:
+            raise typer.BadParameter(f"{a_number(low)} is meant, not {text!r}")
+        return number
+
+    return read
+
+
+def whole_from(low: int) -> Callable[[str], int]:
+    """Reads an option that is a whole number; the parser of `typer.Option`."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = low - 1
+        if number < low:
+            meant = a_number(low, whole=True)
+            raise typer.BadParameter(f"{meant} is meant, not {text!r}")
+        return number
+
+    return read
+
 
 ConfigFile = Annotated[Path, typer.Argument(help="The experiment: a YAML file.")]
 Limit = Annotated[
@@ -39,7 +74,8 @@ Repeats = Annotated[
     int | None,
     typer.Option(
         "--repeats",
-        min=1,
+        metavar="N",
+        parser=whole_from(1),
         envvar="PROMPTLAB_REPEATS",
         help="How often each variant is asked about each case.",
     ),

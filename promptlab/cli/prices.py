@@ -41,7 +41,13 @@ def prices(
     if json:
         print_json(prices_plain(found))
         return
-    dearer = "; with more input than 'long from' a call costs more"
-    has_long = bool(found["long_from"].notna().any())
-    tell("US dollars for a million tokens" + dearer * has_long)
-    print_prices(found)
+    ends = [f", {of}" for of in found["provider"].fillna("")]
+    sources = [s.removesuffix(e) for s, e in zip(found["source"], ends, strict=True)]
+    shown = found.assign(source=sources)
+    same = [name for name in ("provider", "source") if shown[name].nunique() == 1]
+    same = [name for name in same if shown[name].notna().all()]
+    said = f" ({', '.join(shown[name].iloc[0] for name in same)})" if same else ""
+    tell(f"US dollars for a million tokens{said}")
+    if found["long_from"].notna().any():
+        tell("with more input than 'long from' a call costs more")
+    print_prices(shown.drop(columns=same))

@@ -8,7 +8,7 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich.cells import cell_len
 
 from promptlab.execution.progress import printable
-from promptlab.money.amounts import dollars
+from promptlab.money.amounts import counted, dollars
+from promptlab.results.latency import seconds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 WRONG = 1
 """The exit code of a wrong config, or when nothing could run."""
 
-NUMBER = re.compile(r"[+−-]?\$?[\d.,]+(e[+-]?\d+)?[kMGB%]?|–")
-"""A number as tables show it, such as `1,024`, `12.3k` or `$0.0034`; or none."""
+NUMBER = re.compile(r"[+−-]?<?\$?[\d.,]+(e[+-]?\d+)?([kMGB%]| m?s)?|–")
+"""A number as tables show it, such as `1,024`, `12.3k`, `$0.0034`, `8 ms`; or none."""
 
 
 def print_plan(plan: Plan, *, json: bool) -> None:
@@ -71,7 +72,7 @@ def print_plan(plan: Plan, *, json: bool) -> None:
     print_table(["parameter", "values", ""], rows)
     inputs = ", ".join(experiment.dataset.fields) or "none"
     tell(f"inputs of {experiment.dataset.name}: {inputs}")
-    tell(f"a run now: {plan.headline}")
+    tell(f"a run now has {plan.headline}")
     if plan.calls:
         tell(f"tokens: {plan.tokens} ({plan.counted})")
         tell(f"cost: {plan.cost}")
@@ -105,7 +106,7 @@ def print_forecast(forecast: Forecast, *, json: bool) -> None:
         )
         return
     calls = forecast.plan.calls
-    tell(f"a run now: {calls:,} call{'' if calls == 1 else 's'} to make")
+    tell(f"a run now: {counted(calls, 'call')} to make")
     tell(f"cost: {forecast.cost}")
     if calls:
         if forecast.worst_case < float("inf"):
@@ -115,9 +116,12 @@ def print_forecast(forecast: Forecast, *, json: bool) -> None:
         tell(f"note: {note}")
 
 
-def print_results(results: Results, targets: Sequence[Path]) -> None:
-    """What a run gave, and where it was written."""
-    tell(results.headline)
+def print_results(
+    results: Results, targets: Sequence[Path], *, told: bool = False
+) -> None:
+    """What a run gave, and where it was written; why it was stopped is `told` on
+    standard error."""
+    tell(results.outcome if told else results.headline)
     if results.price_note:
         tell(results.price_note)
     _print_summary(results.summary())
@@ -236,9 +240,9 @@ def print_runs(records: Sequence[RunRecord], *, json: bool) -> None:
 HEADS = {
     "mean_input_tokens": "tokens in",
     "mean_output_tokens": "tokens out",
-    "mean_latency_s": "latency s",
+    "mean_latency_s": "latency",
     "sped_up": "sped up",
-    "mean_cost_usd": "cost $",
+    "mean_cost_usd": "cost",
 }
 SHOWN_IF_ANY = ("failed", "truncated", "cached", "sped_up")
 """Counts that are left out of a summary where all of them are 0."""
@@ -246,13 +250,26 @@ SHOWN_IF_ANY = ("failed", "truncated", "cached", "sped_up")
 
 def _print_summary(summary: pd.DataFrame) -> None:
     """The summary as a table, without what says nothing."""
+    if summary.empty:
+        return
     table = summary.reset_index().drop(columns=["answered", "all"], errors="ignore")
     silent = [name for name in SHOWN_IF_ANY if not table[name].any()]
     unknown = [name for name in HEADS if table[name].isna().all()]
     table = table.drop(columns={*silent, *unknown})
     heads = [HEADS.get(str(column), str(column)) for column in table]
-    rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
+    written = [WRITTEN.get(str(column), _cell) for column in table]
+    rows = [
+        [write(value) for write, value in zip(written, row, strict=True)]
+        for row in table.itertuples(index=False)
+    ]
     print_table(heads, rows)
+
+
+WRITTEN: dict[str, Callable[[Any], str]] = {
+    "mean_latency_s": seconds,
+    "mean_cost_usd": dollars,
+}
+"""How the numbers of a column with a unit are written."""
 
 
 def _cell(value: Any) -> str:

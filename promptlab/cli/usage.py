@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptlab.cli.options import Json, Yes
+from promptlab.cli.options import Json, Yes, number_from
 from promptlab.cli.printing import is_unknown, print_json, print_table, tell
 from promptlab.money.amounts import dollars, thousands
 from promptlab.spec.address import OPENAI_URL
@@ -124,13 +124,20 @@ def budget(
     ] = None,
     usd: Annotated[
         float | None,
-        typer.Option("--usd", min=0, envvar="PROMPTLAB_USD", help="In US dollars."),
+        typer.Option(
+            "--usd",
+            metavar="USD",
+            parser=number_from(0),
+            envvar="PROMPTLAB_USD",
+            help="In US dollars.",
+        ),
     ] = None,
     tokens: Annotated[
         float | None,
         typer.Option(
             "--tokens",
-            min=0,
+            metavar="N",
+            parser=number_from(0),
             envvar="PROMPTLAB_TOKENS",
             help="Of input and output.",
         ),

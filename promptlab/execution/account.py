@@ -373,8 +373,9 @@ def _says(standing: Standing, most: Amount) -> str:
             f"{thousands(a)} tokens"
             for a in (limits.tokens, spent.tokens, held.tokens, most.tokens)
         )
+    flying = f"up to {flying} reserved, " if any(held) else ""
     return (
         f"the project's budget of {limit} a {standing.period} is reached: {gone} "
-        f"spent, up to {flying} reserved, and the next call may take {next_}; "
-        "`promptlab usage budget` sets it"
+        f"spent, {flying}and the next call may take {next_}; "
+        "pl.set_budget or `promptlab usage budget` sets it"
     )

@@ -13,9 +13,9 @@ import numpy as np
 from promptlab.errors import SpecError
 from promptlab.execution.known import Known
 from promptlab.execution.pilot import dealt, looked_up, settings_of
-from promptlab.execution.plan import Plan, in_calls, without
+from promptlab.execution.plan import Plan, without
 from promptlab.execution.runner import run
-from promptlab.money.amounts import dollars, thousands
+from promptlab.money.amounts import counted, dollars, thousands
 from promptlab.money.estimate import Range
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.markup import card, escaped, facts, notes, quiet, table
@@ -91,6 +91,9 @@ class Forecast:
     @property
     def tokens(self) -> str:
         """What a run would still send and be answered with, in words."""
+        values = self.input_tokens.value, self.output_tokens.value
+        if all(value != value for value in values):
+            return "not known"
         return ", ".join(
             f"{thousands(value)} {way}{self._between(thousands, low, high)}"
             if value == value
@@ -102,9 +105,9 @@ class Forecast:
         )
 
     def __repr__(self) -> str:
-        calls = self.plan.calls
-        left = f"{in_calls(calls)} left, for " if calls else "a run would pay "
-        said = f"{left}{self.cost}"
+        calls, known = self.plan.calls, self.cost_usd == self.cost_usd
+        left = f"{counted(calls, 'call')} left, {'for' if known else 'cost'}"
+        said = f"{left if calls else 'a run would pay'} {self.cost}"
         if self.status != "complete" or self.failed:
             said += f"; {self.notes[0]}"
         return f"Forecast({self.experiment.name!r}: {said})"
@@ -225,8 +228,8 @@ def _trouble(
         why = f": {results.reason}" if results.reason else ""
         yield f"the pilot was {results.status}{why}"
     if failures:
-        counted = Counter(failure.summary for failure in failures)
-        (often, _), *_ = counted.most_common(1)
+        summaries = Counter(failure.summary for failure in failures)
+        (often, _), *_ = summaries.most_common(1)
         yield (
             f"{len(failures):,} of the pilot's {asked:,} trials failed, and a run "
             f"would ask them again: {often}"
@@ -265,7 +268,7 @@ def forecast_html(forecast: Forecast) -> str:
         rows.append(("all in all", f"{dollars(forecast.total_usd.value)} {there}"))
     rows.append(("pilot", _pilot(forecast)))
     title = f"Forecast of {escaped(forecast.experiment.name)}"
-    left = f"{in_calls(plan.calls)} left"
+    left = f"{counted(plan.calls, 'call')} left"
     told = notes(escaped(note, 400) for note in forecast.notes)
     return card(title, left, facts(rows), told, _variants(forecast))
 
@@ -279,7 +282,7 @@ def _pilot(forecast: Forecast) -> str:
         return "no call: judged by the answers that are there"
     paid = forecast.billed_usd
     cost = f" for {dollars(paid)}" if paid == paid else ""
-    return f"{in_calls(forecast.calls)}{cost}"
+    return f"{counted(forecast.calls, 'call')}{cost}"
 
 
 def _variants(forecast: Forecast) -> str:

@@ -32,8 +32,19 @@ class KeyInUse:
 
     def __repr__(self) -> str:
         ending = f" (…{self.ending})" if self.ending else ""
-        use = f"in use for {self.base_url}: {self.source}{ending}"
+        use = f"in use for {self.base_url}: {self.source}{ending}{self._doubt}"
         return "; ".join(filter(None, (self.note, use if self.source else "")))
+
+    @property
+    def _doubt(self) -> str:
+        """That what is there looks like no key, if it does."""
+        short = not self.ending and not is_loopback(self.base_url)
+        if not short and not self.ending.endswith(">"):
+            return ""
+        looks = (
+            "is short for a key: is it one?" if short else "looks like a placeholder"
+        )
+        return f", which {looks}"
 
 
 def login(

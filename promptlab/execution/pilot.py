@@ -12,9 +12,10 @@ import numpy as np
 from promptlab.errors import SpecError
 from promptlab.execution.known import Known
 from promptlab.execution.outlay import Outlay
-from promptlab.execution.plan import Plan, cost_in_words, in_calls, planned, surveyed
+from promptlab.execution.plan import Plan, cost_in_words, planned, surveyed
 from promptlab.execution.settings import Settings
 from promptlab.execution.survey import Finding, Standing
+from promptlab.money.amounts import counted
 from promptlab.money.estimate import Range
 from promptlab.spec.experiment import Experiment
 from promptlab.stats.designs import deal
@@ -42,9 +43,9 @@ class Pilot:
         return not self.calls or (math.isnan(self.cost_usd.low) and not self.unpriced)
 
     def __str__(self) -> str:
-        trials = f"{len(self.trials):,} trial{'' if len(self.trials) == 1 else 's'}"
+        trials = counted(len(self.trials), "trial")
         cost = cost_in_words(self.cost_usd, self.unpriced, self.free)
-        return f"{trials}, {in_calls(self.calls)}; cost: {cost}"
+        return f"{trials}, {counted(self.calls, 'call')}; cost: {cost}"
 
 
 def choose(

@@ -18,7 +18,7 @@ from promptlab.execution.outlay import Outlay
 from promptlab.execution.progress import duration
 from promptlab.execution.settings import Settings
 from promptlab.execution.survey import Finding, Standing, survey
-from promptlab.money.amounts import dollars, in_tokens, thousands
+from promptlab.money.amounts import counted, dollars, in_tokens, thousands
 from promptlab.money.budget import Amount
 from promptlab.money.estimate import Range
 from promptlab.secret import sealed
@@ -104,14 +104,14 @@ class Plan:
     def headline(self) -> str:
         """The counts in one line."""
         counts = self.counts
-        trials = len(self.standings)
         return (
-            f"{trials:,} trial{'' if trials == 1 else 's'}: "
+            f"{counted(len(self.standings), 'trial')}: "
             f"{counts['cached']:,} cached, {counts['new']:,} new, "
-            f"{counts['duplicate']:,} duplicates; "
-            f"{in_calls(self.calls)} to make"
+            f"{counted(counts['duplicate'], 'duplicate')}; "
+            f"{counted(self.calls, 'call')} to make"
             + (f", for {self.cost}" * self._costs)
             + (f", in {self.time}" if self.time else "")
+            + (f", cost {self.cost}" * bool(self.unpriced))
         )
 
     @property
@@ -221,7 +221,7 @@ def cost_in_words(cost_usd: Range, unpriced: Sequence[str], free: Sequence[str])
     if low != low:
         if not unpriced:
             return "no known price (models on this machine are taken to cost nothing)"
-        return f"not known: {', '.join(unpriced)} without a list price"
+        return f"not known: no price for {', '.join(unpriced)}"
     beside = without(free)
     if math.isinf(high):
         return f"{dollars(low)} or more{beside}: max_tokens would bound it"
@@ -280,11 +280,6 @@ def _asked(plan: Plan) -> str:
     if len(asked) > MODELS:
         asked[MODELS:] = [f"and {len(asked) - MODELS:,} more"]
     return f"{plan.calls:,} {quiet('to ' + ', '.join(asked))}"
-
-
-def in_calls(number: int) -> str:
-    """So many calls, in words."""
-    return "1 call" if number == 1 else f"{number:,} calls"
 
 
 def _least_s(settings: Settings, outlay: Outlay) -> float:

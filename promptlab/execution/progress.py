@@ -7,11 +7,11 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO, cast
 
-from promptlab.money.amounts import dollars, thousands
+from promptlab.money.amounts import counted, dollars, thousands
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ class Progress:
     def _pace(self) -> list[str]:
         if self.finished:
             ended = f"{self.state} in {duration(self.elapsed_s)}"
-            return [f"{self.calls:,} calls made", ended]
+            return [f"{counted(self.calls, 'call')} made", ended]
         if self.state != "running":
             return [self.state]
         left = [] if self.left_s is None else [f"{duration(self.left_s)} left"]
@@ -195,6 +195,23 @@ class Terminal(AbstractContextManager["Terminal"]):
         self._stack.close()
 
 
+class WithoutReason(AbstractContextManager["WithoutReason"]):
+    """Shows progress elsewhere, but not why it was stopped: for who says it after."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+
+    def __call__(self, progress: Progress) -> None:
+        self._display(replace(progress, reason=""))
+
+    def __enter__(self) -> WithoutReason:
+        self._display.__enter__()
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        self._display.__exit__(*raised)
+
+
 NOTEBOOK_EVERY_S = 0.5
 """How often a notebook is told: a message takes a busy kernel about 2 ms of CPU, and
 the browser that draws it ten times that."""
@@ -269,6 +286,8 @@ def progress_html(progress: Progress) -> str:
 def display_for(option: Any, stop: Callable[[], None] | None = None) -> Display:
     """Where progress is shown: a notebook, a terminal, or as asked. In a notebook, a
     button calls `stop`, if that is given."""
+    if isinstance(option, AbstractContextManager):
+        return cast("Display", option)
     if callable(option):
         return Silent(option)
     if option is False:

@@ -12,7 +12,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from operator import add
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -73,9 +73,9 @@ Told = Mapping[Key, tuple[float, ...]]
 
 
 def reconcile(
-    since: str | date = "7d",
+    since: str | date | timedelta = "7d",
     *,
-    until: str | date | None = None,
+    until: str | date | timedelta | None = None,
     project_ids: str | Sequence[str] | None = None,
     api_key_ids: str | Sequence[str] | None = None,
     base_url: str = OPENAI_URL,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 import warnings
 from array import array
 from collections import deque
-from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from promptlab.errors import (
 )
 from promptlab.execution.account import Account
 from promptlab.execution.asking import can_ask
+from promptlab.execution.bounds import check_run
 from promptlab.execution.cache import ResponseCache, open_cache
 from promptlab.execution.caller import Caller, RunEnded
 from promptlab.execution.client import Client
@@ -38,8 +38,7 @@ from promptlab.execution.replies import redacted
 from promptlab.execution.retries import Verdict, judge
 from promptlab.execution.settings import Settings
 from promptlab.execution.survey import Finding, Standing, survey
-from promptlab.money.budget import Limits, check_bounded, uncounted
-from promptlab.money.prices import is_free
+from promptlab.money.budget import Limits
 from promptlab.results.answers import Answers
 from promptlab.results.costs import cache_savings
 from promptlab.results.record import Failure
@@ -285,7 +284,8 @@ class Run:
         client = None
         budgets = ledger.budgets()
         if self._queues:
-            self._check_bounded(budgets.values())
+            waiting = (trial for queue in self._queues.values() for trial in queue)
+            check_run(self._experiment, self._settings, budgets.values(), waiting)
             client = self._settings.opened_client(self._requests, self._keys)
         record = self._begin_record()
         run = record.name if record else None
@@ -308,24 +308,6 @@ class Run:
             anew = (i for i, done in enumerate(answered) if done and not cached[i])
             record.finish(results, anew)
         return results
-
-    def _check_bounded(self, of_project: Iterable[Limits]) -> None:
-        """Refuses, where there is a budget, what it cannot be kept for."""
-        limits = [self._settings.limits, *of_project]
-        if not any(of.any for of in limits):
-            return
-        each, questions = self._experiment.repeats, self._experiment.questions
-        waiting = (index for queue in self._queues.values() for index in queue)
-        free = []
-        for place in sorted({index // each % len(questions) for index in waiting}):
-            terms = self._pricing.terms_now(place)
-            price = self._pricing.prices.price(terms)
-            check_bounded(limits, price, terms, questions[place].parameters)
-            if is_free(price, terms):
-                free.append(terms.model)
-        if free and any(math.isfinite(of.usd) for of in limits):
-            own = math.isfinite(self._settings.limits.usd)
-            warnings.warn(uncounted(free, own=own), PromptlabWarning, stacklevel=2)
 
     def _begin_record(self) -> RunRecord | None:
         if not self._settings.record:

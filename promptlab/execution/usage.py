@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,9 @@ TIMES = {
 
 NAMES = ("model", "experiment", "run", "base_url", "snapshot", "service_tier", "error")
 """What else can be grouped by."""
+
+MEANT = {"server": "base_url", "date": "day"}
+"""Other words for them."""
 
 SUMS = {
     "requests": "SUM(requests)",
@@ -74,15 +77,16 @@ LINES = """
 
 
 def usage(
-    since: str | date | None = None,
+    since: str | date | timedelta | None = None,
     by: str | Sequence[str] | None = ("day", "model"),
     *,
-    until: str | date | None = None,
+    until: str | date | timedelta | None = None,
 ) -> pd.DataFrame:
     """What this project's calls took: a row for each group, in order.
 
-    `since` and `until` are a time span before now (`"7d"`; m, h, d, w), a date or a
-    time, in UTC unless it says otherwise; without them all is counted. `by` names
+    `since` and `until` are a time span before now (`"7d"`; m, h, d, w; a timedelta), a
+    date or a time, in UTC unless it says otherwise; without them all is counted. `by`
+    names
     `hour`, `day`, `week` or `month`, and `model`, `experiment`, `run`, `base_url`,
     `snapshot`, `service_tier` or `error`; with None there is one row for all.
 
@@ -227,25 +231,30 @@ def prune(before_s: float) -> int:
         return ledger.prune(before_s)
 
 
-def moment_s(name: str, given: str | date, now: float) -> float:
+def moment_s(name: str, given: str | date | timedelta, now: float) -> float:
     """A moment in seconds since 1970: a time span before now, a date or a time, in UTC
     unless it says otherwise.
 
     Raises:
         SpecError: it is neither.
     """
+    wrong = SpecError(
+        f"{name} is a time span before now such as '30m', '12h', '7d' or '2w', or a "
+        f"date such as '2026-11-01', not {given!r}"
+    )
     if isinstance(given, str):
         if span := re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", given.strip()):
             return now - float(span[1]) * SPANS_S[span[2]]
         try:
             given = datetime.fromisoformat(given.strip())
         except ValueError:
-            raise SpecError(
-                f"{name} is a time span such as '7d' or '12h', or a date such as "
-                f"'2026-11-01', not {given!r}"
-            ) from None
+            raise wrong from None
+    if given != given:  # pandas' NaT
+        raise wrong
+    if isinstance(given, timedelta):
+        return now - given.total_seconds()
     if not isinstance(given, date):
-        raise SpecError(f"{name} is a time span such as '7d' or a date, not {given!r}")
+        raise wrong
     if not isinstance(given, datetime):
         given = datetime(given.year, given.month, given.day)
     return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
@@ -269,10 +278,9 @@ def _expression(name: str) -> str:
     if name in NAMES:
         return name
     known = [*TIMES, *NAMES]
-    raise SpecError(
-        f"by: usage cannot be grouped by {name!r}"
-        + (did_you_mean(name, known) or f"; there are {', '.join(known)}")
-    )
+    meant = MEANT.get(name, name)
+    hint = did_you_mean(meant, known) or f"; there are {', '.join(known)}"
+    raise SpecError(f"by: usage cannot be grouped by {name!r}{hint}")
 
 
 def _kind(name: str) -> str:

@@ -1,28 +1,40 @@
-"""Amounts: dollars and large counts, as people read them."""
+"""Amounts: dollars and counts, as people read them."""
 
 from __future__ import annotations
 
 import math
 
+TINY, BILLION = 1e-7, 1e9
+
 
 def dollars(amount: float, digits: int = 2) -> str:
     """An amount in US dollars with so many digits that say something, from a dollar on
-    in cents: `$0.0034`, `$12.30`, `$1,234`; `–` where it is unknown."""
+    in cents: `$0.0034`, `$12.30`, `$1,234`; `–` where it is unknown. Amounts below a
+    ten-millionth, and from a billion on, are told as such."""
     if not math.isfinite(amount):
         return "–"
     sign, size = "−" if amount < 0 else "", abs(amount)
+    if 0 < size < TINY:
+        return f"{sign}<${TINY:.7f}"
+    if size >= BILLION:
+        return f"{sign}${size / BILLION:,.{size < 10 * BILLION:d}f}B"
     if size == 0 or size >= 0.995:
         return f"{sign}${size:,.{0 if size >= 1_000 else 2}f}"
     decimals = digits - 1 - math.floor(math.log10(size))
     return f"{sign}${size:.{decimals}f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of something: `1 call`, `1,024 calls`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def thousands(count: float) -> str:
-    """A count in words: `950`, `12.3k`, `4.5M`."""
+    """A count in words: `950`, `1.2k`, `45k`, `4.5M`."""
     for size, unit in ((1_000_000, "M"), (1_000, "k")):
-        if count >= size * 10:
+        if count >= size * 9.95:
             return f"{count / size:,.0f}{unit}"
-        if count >= size:
+        if count >= size - size / 2_000:
             return f"{count / size:.1f}{unit}"
     return f"{count:.0f}"
 

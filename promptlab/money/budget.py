@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from promptlab.errors import SpecError, brief
 from promptlab.money.amounts import dollars, thousands
+from promptlab.money.own_prices import to_be_given
 from promptlab.money.price import PER_MILLION, Price
 from promptlab.money.prices import is_free
 from promptlab.money.usage import Terms
@@ -150,8 +151,7 @@ def check_bounded(
     if in_dollars and price is None:
         raise SpecError(
             f"budget: no price is known for {terms.model!r}, so dollars cannot be "
-            "counted; give one, in US dollars for a million tokens: "
-            f'prices={{{terms.model!r}: {{"input": ..., "output": ...}}}}'
+            f"counted; {to_be_given(terms.model)}"
         )
     if (in_dollars or in_tokens) and math.isinf(most_output(parameters)):
         raise SpecError(

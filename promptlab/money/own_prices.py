@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from promptlab.errors import SpecError, brief
+from promptlab.errors import SpecError, brief, did_you_mean
 from promptlab.money.price import Price
 
 RATES = ("input", "output", "cached_input", "cache_write")
@@ -19,7 +20,12 @@ LONG = ("long_from", "long")
 TIERS = ("batch", "flex", "priority", "fast")
 """How a call may be served other than as usual, each with rates of its own."""
 
+KEYS = (*RATES, "valid_from", *LONG, *TIERS)
+"""What a line may hold."""
+
 OWN = "own prices"
+
+UNIT = "in US dollars for a million tokens"
 
 LARGEST = 2**53
 """Numbers from here on are mistakes, and not exact."""
@@ -63,32 +69,46 @@ def own_price(model: Any, line: Any, source: str = OWN) -> OwnPrice:
             f'a price has a model, such as model = "gpt-6*", not {brief(model)}'
         )
     said = f"the price of {model!r}"
-    _check(line, said, known=(*RATES, "valid_from", *LONG, *TIERS))
+    _check(line, said, known=KEYS)
     as_of = _day(line.get("valid_from"), said)
-    tiers = {tier: line[tier] for tier in TIERS if tier in line}
-    for tier, rates in tiers.items():
-        _check(rates, f"{said}, {tier}", known=(*RATES, *LONG))
-    return OwnPrice(
-        model=model,
-        price=_price(line, said, source, as_of),
-        tiers={
-            tier: _price(rates, f"{said}, {tier}", source, as_of)
-            for tier, rates in tiers.items()
-        },
-        valid_from=as_of,
-    )
+    price, tiers = _price(line, said, source, as_of), {}
+    for tier in (tier for tier in TIERS if tier in line):
+        with about(tier):
+            _check(line[tier], f"{said}, {tier}", known=(*RATES, *LONG))
+            tiers[tier] = _price(line[tier], f"{said}, {tier}", source, as_of)
+    return OwnPrice(model=model, price=price, tiers=tiers, valid_from=as_of)
+
+
+def to_be_given(model: str) -> str:
+    """How a price is given that is not known, for a message."""
+    line = f'prices={{{model!r}: {{"input": ..., "output": ...}}}}'
+    return f"give one, {UNIT}, in prices.toml, in a config (run: prices:) or as {line}"
+
+
+@contextmanager
+def about(*place: str) -> Iterator[None]:
+    """Says in a `SpecError` where what it is about stands."""
+    try:
+        yield
+    except SpecError as error:
+        error.at = (*place, *error.at)
+        raise
 
 
 def _check(line: Any, said: str, known: Collection[str]) -> None:
-    """Whether it is a mapping of what may be in it."""
-    if not isinstance(line, Mapping) or not {"input", "output"} <= set(line):
+    """Whether it is a mapping of what may be in it, and of what must be."""
+    if not isinstance(line, Mapping):
         raise SpecError(
-            f"{said} is a mapping with input and output, in US dollars for a million "
-            f"tokens, not {brief(line)}"
+            f"{said} is a mapping with input and output, {UNIT}, not {brief(line)}"
         )
     for name in line:
         if name not in known:
-            raise SpecError(f"{said} has {name!r}; there are {', '.join(known)}")
+            misspelt = name not in KEYS and did_you_mean(str(name), known)
+            hint = misspelt or f"; there are {', '.join(known)}"
+            raise SpecError(f"{said}: unknown key {name!r}{hint}", at=(str(name),))
+    if missing := [name for name in ("input", "output") if name not in line]:
+        are = "is" if len(missing) == 1 else "are"
+        raise SpecError(f"{said}: {' and '.join(missing)} {are} missing, {UNIT}")
 
 
 def _price(
@@ -104,8 +124,9 @@ def _price(
                 "it, go together"
             )
         _check_number("long_from", line["long_from"], said, above=True)
-        _check(line["long"], f"{said}, long", known=RATES)
-        long = _price(line["long"], f"{said}, long", source, as_of)
+        with about("long"):
+            _check(line["long"], f"{said}, long", known=RATES)
+            long = _price(line["long"], f"{said}, long", source, as_of)
     rates = {name: float(line.get(name, line["input"])) for name in RATES}
     return Price(
         **rates,
@@ -121,7 +142,7 @@ def _check_number(name: str, value: Any, said: str, *, above: bool) -> None:
     number = isinstance(value, kinds) and not isinstance(value, bool)
     if not (number and (1 if above else 0) <= value < LARGEST):
         kind = "a whole number of tokens" if above else "a number from 0"
-        raise SpecError(f"{said}: {name} is {kind}, not {brief(value)}")
+        raise SpecError(f"{said}: {name} is {kind}, not {brief(value)}", at=(name,))
 
 
 def _day(value: Any, said: str) -> date | None:
@@ -133,7 +154,8 @@ def _day(value: Any, said: str) -> date | None:
         return date.fromisoformat(value)
     except (TypeError, ValueError) as error:
         raise SpecError(
-            f"{said}: valid_from is a day such as 2026-11-01, not {brief(value)}"
+            f"{said}: valid_from is a day such as 2026-11-01, not {brief(value)}",
+            at=("valid_from",),
         ) from error
 
 

@@ -18,6 +18,9 @@ PRICES_FILE = "prices.toml"
 
 ENTRY = re.compile(r"^[ \t]*\[\[[ \t]*price[ \t]*\]\]", re.MULTILINE)
 
+KEY = r"""(?:^|[{{,])[ \t]*(?:\[[ \t]*price[ \t]*\.[ \t]*)?["']?{}["']?[ \t]*[=\]]"""
+"""A key, or the head of its table."""
+
 PricesOption = Prices | Mapping[str, Mapping[str, Any]] | str | os.PathLike[str]
 
 
@@ -46,16 +49,32 @@ def read_prices(path: Path) -> Prices:
     """
     text = _text(path)
     entries = _entries(path, text)
-    starts = [text.count("\n", 0, m.start()) + 1 for m in ENTRY.finditer(text)]
+    starts = [m.start() for m in ENTRY.finditer(text)]
     own: list[OwnPrice] = []
     for number, entry in enumerate(entries):
-        known = len(starts) == len(entries)  # else some stand in one line, or in a text
-        where = f"line {starts[number]}" if known else f"price {number + 1}"
         try:
             own.append(_read(entry, str(path), own))
         except SpecError as error:
+            where = f"price {number + 1}"
+            if len(starts) == len(entries):  # else some stand in one line, or in a text
+                start, end = [*starts, len(text)][number : number + 2]
+                where = _line(text, start, end, error.at)
             raise ConfigError(f"{path}, {where}: {error}") from error
     return Prices(tuple(own))
+
+
+def _line(text: str, start: int, end: int, place: Sequence[str]) -> str:
+    """The line of a value in the table that stands between `start` and `end`, as far as
+    the names of its place are found there; else that of the table."""
+    at = None
+    for name in place:
+        named = KEY.format(re.escape(name))
+        found = re.compile(named, re.MULTILINE).search(text, at or start + 1, end)
+        if found is None:
+            break
+        at = found.end()
+    line = text.count("\n", 0, at or start) + 1
+    return f"[[price]] from line {line}" if at is None else f"line {line}"
 
 
 def _text(path: Path) -> str:

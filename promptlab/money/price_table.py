@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from promptlab.errors import SpecError, did_you_mean
-from promptlab.money.list_prices import listed_models, provider_price, seller
+from promptlab.money.list_prices import USUAL, listed_models, provider_price, seller
+from promptlab.money.own_prices import TIERS
 from promptlab.money.price import Price
 from promptlab.money.price_file import PricesOption, prices_in_force
 from promptlab.money.prices import EPOCH, Prices
@@ -67,7 +68,7 @@ def prices(
             rows.append((model, of, own.of_tier(tier)))
     known = [row for row in rows if row[2] is not None]
     if not known:
-        raise SpecError(_nothing(pattern, provider, tier, table, listed))
+        raise SpecError(_nothing(pattern, provider, tier, table, listed, number))
     models, providers, found = zip(*known, strict=True)
     return price_frame({"model": models, "provider": providers}, found)
 
@@ -139,18 +140,35 @@ def _nothing(
     tier: str | None,
     table: Prices,
     listed: Sequence[tuple[str, str]],
+    day: int,
 ) -> str:
     """Why the table would be empty, in one line."""
     providers = list(dict.fromkeys(of for of, _ in listed))
     if provider is not None and provider not in providers:
         known = f"; there are {', '.join(providers)}"
         return f"no provider {provider!r}{did_you_mean(provider, providers) or known}"
+    if tier is not None and tier not in (tiers := [*TIERS, *map(str, USUAL[1:])]):
+        return f"no tier {tier!r}; there are {', '.join(tiers)}"
+    today = EPOCH + timedelta(days=day)
+    if to_come := _to_come(table, pattern, today):
+        return f"the price of {pattern!r} is known only from {to_come} on"
     names = [model for of, model in listed if of == (provider or HOME)]
     names += [line.model for line in table.own]
     names += [model for _, model in listed] if provider is None else []
-    names = [name for name in names if name != pattern]  # of another tier
     what = f"no {tier} price" if tier else "no price"
     at = f" at {provider}" if provider else ""
     hint = "; give one in prices.toml or with prices="
-    close = did_you_mean(pattern.strip("*"), dict.fromkeys(names))
+    there = any(_fits(name, pattern) for name in names)  # of another tier
+    close = "" if there else did_you_mean(pattern.strip("*"), dict.fromkeys(names))
     return f"{what} is known for {pattern!r}{at}{close or hint}"
+
+
+def _to_come(table: Prices, pattern: str, today: date) -> date | None:
+    """The first day of the user's own prices of such models that holds later."""
+    days = [
+        line.valid_from
+        for line in table.own
+        if _fits(line.model, pattern) or _fits(pattern, line.model)
+        if line.valid_from is not None and line.valid_from > today
+    ]
+    return min(days, default=None)

@@ -14,7 +14,7 @@ from typing import Any
 
 from promptlab.errors import SpecError, did_you_mean
 from promptlab.money.list_prices import USUAL, list_price
-from promptlab.money.own_prices import OwnPrice, own_price
+from promptlab.money.own_prices import OwnPrice, about, own_price
 from promptlab.money.price import Price
 from promptlab.money.usage import Terms, Usage
 from promptlab.spec.address import is_local
@@ -46,7 +46,11 @@ class Prices:
                 "prices is a mapping of models to prices, such as "
                 f'{{"gpt-6*": {{"input": 2, "output": 10}}}}, not {given!r:.60}'
             )
-        return cls(tuple(own_price(m, line) for m, line in (given or {}).items()))
+        own = []
+        for model, line in (given or {}).items():
+            with about(str(model)):
+                own.append(own_price(model, line))
+        return cls(tuple(own))
 
     def price(self, terms: Terms) -> Price | None:
         """What calls under these terms cost; None where no table knows."""

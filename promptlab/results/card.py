@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from promptlab.money.amounts import dollars
+from promptlab.results.latency import seconds
 from promptlab.results.table import plain
 from promptlab.spec.markup import card, escaped, folded, quiet, table
 
@@ -149,7 +150,7 @@ def _number(name: str, value: Any) -> str:
     if name == "mean_cost_usd":
         return dollars(value)
     if name == "mean_latency_s":
-        return f"{value:.3g} s"
+        return seconds(value)
     if isinstance(value, float) and value < 100:
         return f"{value:.3g}"
     return f"{value:,.0f}"

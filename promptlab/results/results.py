@@ -14,7 +14,8 @@ import orjson
 import pandas as pd
 
 from promptlab.errors import SpecError, did_you_mean
-from promptlab.money.amounts import dollars, thousands
+from promptlab.money.amounts import counted, dollars, thousands
+from promptlab.money.own_prices import to_be_given
 from promptlab.money.price import Price
 from promptlab.money.price_table import price_frame
 from promptlab.money.usage import Usage
@@ -275,16 +276,21 @@ class Results:
         grid = self.experiment.grid
         return [p for p in grid.parameters if len(grid.used(p)) > 1]
 
-    @cached_property
+    @property
     def headline(self) -> str:
+        """The totals in one line, with why the run was stopped, if it was."""
+        return self.outcome + (f": {self.reason}" if self.reason else "")
+
+    @cached_property
+    def outcome(self) -> str:
         """The totals in one line: answered, cached, failed, truncated, and the calls
         made, each once however often it was retried."""
         totals = self.totals
-        share = f" ({totals.cached / totals.answered:.0%})" if totals.answered else ""
+        share = f" ({totals.cached / totals.answered:.0%})" if totals.cached else ""
         parts = [
-            f"{totals.answered:,} of {totals.trials:,} trials answered",
+            f"{totals.answered:,} of {counted(totals.trials, 'trial')} answered",
             f"{totals.cached:,} from the cache{share}",
-            f"{totals.calls:,} calls made",
+            f"{counted(totals.calls, 'call')} made",
             f"{totals.failed:,} failed",
         ]
         if totals.billed_usd > 0:
@@ -301,8 +307,7 @@ class Results:
         if totals.missing:
             parts.append(f"{totals.missing:,} left")
         if self.status != "complete":
-            why = f": {self.reason}" if self.reason else ""
-            parts.append(f"{self.status}{why}")
+            parts.append(self.status)
         return ", ".join(parts)
 
     @property
@@ -313,11 +318,8 @@ class Results:
             return ""
         missing = dict.fromkeys(used.named for used in self._used if used.missing)
         names = ", ".join(sorted(missing))
-        line = f'prices={{{self.unpriced[0]!r}: {{"input": ..., "output": ...}}}}'
-        return (
-            f"no price is known for {names}, so the cost is NaN; give one, in US "
-            f"dollars for a million tokens: {line}"
-        )
+        hint = to_be_given(self.unpriced[0])
+        return f"no price is known for {names}, so the cost is NaN; {hint}"
 
     @property
     def latency_note(self) -> str:

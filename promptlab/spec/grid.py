@@ -336,11 +336,16 @@ def _check_name(name: str) -> None:
 
 
 def _check_distinct(name: str, levels: Sequence[Level]) -> None:
+    labels: list[Any] = []
     seen: list[Any] = []
     for level in levels:
         key = (type(level.value) is bool, level.value)
         if key in seen:
-            raise SpecError(f"{name} has {brief(level.label)} twice")
+            first, again = brief(labels[seen.index(key)]), brief(level.label)
+            twice = f"{name} has {again} twice"
+            same = f"{name}: {first} and {again} are the same; leave one of them out"
+            raise SpecError(twice if first == again else same)
+        labels.append(level.label)
         seen.append(key)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import promptlab as pl
 from promptlab.offline import OfflineServer
 
 from .conftest import CommandLine, Finished
@@ -40,7 +41,15 @@ def _wrong(done: Finished) -> str:
         ),
         (
             ["name: x", CASES, GRID, "repeats: many"],
-            "line 4: repeats should be a valid integer, not 'many'",
+            "line 4: repeats should be a whole number from 1, not 'many'",
+        ),
+        (
+            ["name: x", CASES, GRID, "run: {budget_usd: $5}"],
+            "line 4: run.budget_usd should be a number from 0, not '$5'",
+        ),
+        (
+            ["name: x", CASES, GRID, "run: {rpm: 0}"],
+            "line 4: run.rpm should be a number above 0, not 0",
         ),
         (["name: x", GRID], "'dataset' is missing; name a file"),
         (
@@ -51,7 +60,10 @@ def _wrong(done: Finished) -> str:
             ["name: x", "dataset: [{body: hello}]", GRID],
             "needs ['text']",
         ),
-        (["name: x", "dataset: nowhere.csv", GRID], "nowhere.csv cannot be read"),
+        (
+            ["name: x", "dataset: nowhere.csv", GRID],
+            "wrong.yaml, line 2: nowhere.csv cannot be read",
+        ),
         (["name: x", "grid: [", ""], "not valid YAML"),
         (["# nothing"], "is empty"),
     ],
@@ -60,6 +72,8 @@ def _wrong(done: Finished) -> str:
         "misspelt option",
         "key in a file",
         "wrong type",
+        "no number",
+        "too small a number",
         "missing key",
         "no list",
         "hole without a field",
@@ -136,6 +150,25 @@ def test_wrong_usage_exits_with_2(promptlab: CommandLine, arguments: list[str]) 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "experiment.yaml", "--budget-usd", "$5"], "number from 0 is meant"),
+        (["usage", "budget", "day", "--usd", "-1"], "number from 0 is meant"),
+        (["run", "experiment.yaml", "--repeats", "0"], "whole number from 1 is meant"),
+        (["run", "experiment.yaml", "-j", "1.5"], "whole number from 1 is meant"),
+    ],
+)
+def test_a_wrong_number_is_told_with_what_is_meant(
+    promptlab: CommandLine, arguments: list[str], said: str
+) -> None:
+    done = promptlab(*arguments)
+
+    told = " ".join(done.stderr.replace("│", " ").split())
+    assert f"{said}, not {arguments[-1]!r}" in told
+    assert arguments[-2] in told
+
+
 def test_some_failed_trials_exit_with_3(
     promptlab: CommandLine, config: Callable[..., Path]
 ) -> None:
@@ -173,6 +206,35 @@ def test_wrong_key_stops_the_run_at_once(
     assert "401" in done.stderr
     assert "check the API key" in done.stderr
     assert "sk-wrong-1234567890" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run"], ["run", "--dry-run"], ["validate"]], ids=" ".join
+)
+def test_a_budget_that_cannot_be_kept_is_refused_by_whoever_looks(
+    promptlab: CommandLine, config: Callable[..., Path], arguments: list[str]
+) -> None:
+    path = config(grid={"model": ["gpt-zzz"]}, run={"budget_usd": 1})
+
+    done = promptlab(*arguments, path)
+
+    assert (done.code, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1].startswith(
+        "promptlab: budget: no price is known for 'gpt-zzz', so dollars cannot be "
+        "counted; give one, in US dollars for a million tokens, in prices.toml, in a "
+        "config (run: prices:)"
+    )
+
+
+def test_the_budget_of_a_project_is_looked_at_too(
+    promptlab: CommandLine, config: Callable[..., Path]
+) -> None:
+    path = config(grid={"model": ["gpt-zzz"]})
+
+    pl.set_budget("day", usd=1)
+    assert promptlab("validate", path).code == 1
+    pl.set_budget("day")
+    assert promptlab("validate", path).code == 0
 
 
 def test_missing_key_is_one_line_that_names_the_variable(

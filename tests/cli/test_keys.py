@@ -79,7 +79,7 @@ def test_without_the_package_login_says_in_one_line_what_would_do(
     assert done.code == 1
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
-    assert "pip install 'promptlab-notebook[keyring]'" in done.stderr
+    assert "pip install -e '.[keyring]'" in done.stderr
 
 
 def test_what_is_typed_in_a_terminal_is_not_shown(vault: Path) -> None:

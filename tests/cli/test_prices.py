@@ -20,12 +20,23 @@ def test_prices_shows_the_table_in_force(promptlab: CommandLine) -> None:
     done = promptlab("prices", "gpt-6-*")
 
     assert done.code == 0
-    about, _, _, _, first, second, third = done.stdout.splitlines()[:7]
-    assert about.startswith("US dollars for a million tokens")
+    about, dearer, _, _, _, first, second, third = done.stdout.splitlines()[:8]
+    assert about == "US dollars for a million tokens"
+    assert dearer == "with more input than 'long from' a call costs more"
     assert first.split()[:4] == ["gpt-6-sol", "–", "1", "1"]
     assert first.split()[-1] == "prices.toml"
     assert second.split()[:5] == ["gpt-6-astra", "openai", "10", "1", "12.5"]
     assert third.split()[0] == "gpt-6-cyber"
+
+
+def test_a_table_of_prices_is_not_wider_than_a_terminal(
+    promptlab: CommandLine,
+) -> None:
+    lines = promptlab("prices", "gpt-6*").stdout.splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith("US dollars for a million tokens (openai, genai-prices")
+    assert not any("openai" in line for line in lines[1:])
 
 
 def test_prices_of_a_tier_and_a_provider_as_json(promptlab: CommandLine) -> None:

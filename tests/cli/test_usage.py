@@ -89,7 +89,7 @@ def test_usage_as_json_has_null_for_what_is_unknown(promptlab: CommandLine) -> N
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--since", "yesterday"], "since is a time span such as '7d'"),
+        (["--since", "yesterday"], "since is a time span before now such as '30m'"),
         (["--by", "dya"], "did you mean 'day'"),
     ],
 )
@@ -205,6 +205,18 @@ def test_the_budget_of_a_config_is_kept(promptlab: CommandLine, config: Config) 
 
     assert done.code == 1
     assert "budget_usd of $0.00 is reached" in done.stderr
+
+
+def test_why_a_run_was_stopped_is_said_once(
+    promptlab: CommandLine, config: Config
+) -> None:
+    done = promptlab("run", config(run={"budget_usd": 0, "prices": PRICES}))
+    shown = promptlab("show")
+
+    assert (done.stdout + done.stderr).count("is reached") == 1
+    assert done.stdout.splitlines()[0].endswith("4 left, stopped")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["0", "recorded"]
+    assert shown.stdout.count("is reached") == 1
 
 
 def test_the_ledger_is_exported(promptlab: CommandLine, folder: Path) -> None:

@@ -323,7 +323,8 @@ def test_a_project_budget_holds_over_runs(clean_home: Path) -> None:
         "stopped",
     )
     assert "the project's budget of $0.033 a day is reached" in third.reason
-    assert "promptlab usage budget" in third.reason
+    assert "pl.set_budget or `promptlab usage budget` sets it" in third.reason
+    assert "reserved" not in third.reason  # nothing is
     assert client.calls == 6
     (row,) = pl.budgets().to_dict("records")
     assert row["spent_usd"] == pytest.approx(client.calls * each)

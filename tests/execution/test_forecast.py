@@ -318,7 +318,7 @@ def test_without_a_price_tokens_are_told_and_dollars_are_not(
         told = forty.forecast(client=talker, progress=False)
 
     assert math.isnan(told.cost_usd)
-    assert told.cost == "not known: fake without a list price"
+    assert told.cost == "not known: no price for fake"
     assert told.output_tokens.low < told.output_tokens.value < told.output_tokens.high
     assert "90% sure" in told.tokens
 
@@ -332,7 +332,8 @@ def test_a_server_that_counts_no_tokens_leaves_all_unknown(
 
     assert math.isnan(told.cost_usd)
     assert told.notes[-1] == "the server did not count the tokens of every answer"
-    assert "an unknown number out" in told.tokens
+    assert told.tokens == "not known"
+    assert repr(told).endswith("calls left, cost not known)")
 
 
 def test_models_on_this_machine_cost_nothing() -> None:

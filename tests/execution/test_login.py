@@ -100,8 +100,13 @@ def test_what_comes_before_the_keyring_is_told(
 
 @pytest.mark.parametrize(
     ("key", "shown"),
-    [("sk-89-abcdef", " (…cdef)"), ("sk-89-abcde", ""), ("ollama", "")],
-    ids=["12 characters", "11", "6"],
+    [
+        ("sk-89-abcdef", " (…cdef)"),
+        ("sk-89-abcde", ", which is short for a key: is it one?"),
+        ("<key>", ", which is short for a key: is it one?"),
+        ("<your-openai-key>", " (…key>), which looks like a placeholder"),
+    ],
+    ids=["12 characters", "11", "a few", "in brackets"],
 )
 def test_of_a_key_the_last_four_characters_are_shown_if_it_is_long(
     monkeypatch: pytest.MonkeyPatch, key: str, shown: str
@@ -226,6 +231,6 @@ def test_without_the_package_both_say_what_would_do(
     typed(KEY)
 
     for function in (pl.login, pl.logout):
-        with pytest.raises(CredentialsError, match=r"pip install 'promptlab-note") as e:
+        with pytest.raises(CredentialsError, match=r"pip install -e '") as e:
             function()
         assert "OPENAI_API_KEY" in str(e.value)

@@ -32,10 +32,12 @@ def test_a_plan_shows_standings_calls_tokens_and_cost() -> None:
 
 
 def test_a_plan_says_why_tokens_and_cost_are_open() -> None:
-    text = Seen(capitals().plan(base_url="http://x.test")._repr_html_()).text
+    planned = capitals().plan(base_url="http://x.test")
+    text = Seen(planned._repr_html_()).text
 
     assert "any number out: max_tokens would bound it" in text
-    assert "not known: fake without a list price" in text
+    assert "not known: no price for fake" in text
+    assert repr(planned).endswith("8 calls to make, cost not known: no price for fake)")
 
 
 def test_a_plan_knows_no_end_where_replies_of_any_length_are_sent_on() -> None:
@@ -65,7 +67,7 @@ def test_models_on_this_machine_leave_the_cost_of_others_as_it_is() -> None:
     assert both.plan(prices=prices).cost == (
         f"{alone.cost}, without offline/small (no known price)"
     )
-    assert both.plan().cost == "not known: fake without a list price"
+    assert both.plan().cost == "not known: no price for fake"
 
 
 def test_a_plan_says_what_the_budgets_of_the_project_leave() -> None:
@@ -144,7 +146,9 @@ def test_a_plan_says_how_long_the_limits_make_it_take(limits: dict[str, int]) ->
     planned = experiment.plan(base_url="http://x.test", **limits)
 
     assert planned.least_s == pytest.approx(140, abs=1)  # a minute's worth goes at once
-    assert planned.headline.endswith("200 calls to make, in 2 min 20 s or more")
+    assert planned.headline.endswith(
+        "200 calls to make, in 2 min 20 s or more, cost not known: no price for fake"
+    )
     assert "2 min 20 s or more by the rate limits" in Seen(planned._repr_html_()).text
 
 

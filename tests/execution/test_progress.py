@@ -48,6 +48,12 @@ def test_the_last_line_says_how_it_ended_and_what_it_took() -> None:
     )
 
 
+def test_one_call_is_one_call() -> None:
+    over = replace(RUNNING, state="complete", calls=1)
+
+    assert " · 1 call made · " in over.line
+
+
 @pytest.mark.parametrize("billed_usd", [0.0, float("nan")], ids=["free", "unknown"])
 def test_money_is_not_shown_where_nothing_is_known_to_be_paid(
     billed_usd: float,
@@ -65,7 +71,11 @@ def test_html_is_escaped_and_needs_no_style_sheet() -> None:
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0"), (999, "999"), (1_234, "1.2k"), (12_345, "12k"), (4_560_000, "4.6M")],
+    [
+        *((0, "0"), (999, "999"), (999.5, "1.0k"), (1_234, "1.2k"), (9_940, "9.9k")),
+        *((9_990, "10k"), (12_345, "12k"), (999_499, "999k"), (999_999, "1.0M")),
+        *((4_560_000, "4.6M"), (9_990_000, "10M")),
+    ],
 )
-def test_large_counts_are_brief(count: int, text: str) -> None:
+def test_large_counts_are_brief(count: float, text: str) -> None:
     assert thousands(count) == text

@@ -861,7 +861,8 @@ def test_a_model_without_a_price_is_named_once(experiment: pl.Experiment) -> Non
 
     assert [str(warning.message) for warning in caught] == [
         "no price is known for 'fake', so the cost is NaN; give one, in US dollars for "
-        'a million tokens: prices={\'fake\': {"input": ..., "output": ...}}'
+        "a million tokens, in prices.toml, in a config (run: prices:) or as "
+        'prices={\'fake\': {"input": ..., "output": ...}}'
     ]
     assert caught[0].filename == __file__
     assert results.table["cost_usd"].isna().all()
@@ -1093,7 +1094,7 @@ def test_a_wrong_table_of_prices_raises_before_the_first_call(tmp_path: Path) ->
 
     for act in (capitals(1).plan, capitals(1).run, capitals(1).start):
         with pytest.raises(
-            pl.SpecError, match=r"prices.toml, line 1: .* has 'outputs'"
+            pl.SpecError, match=r"prices.toml, line 5: .*unknown key 'outputs'"
         ):
             act(client=client)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,7 @@ def test_it_is_grouped_as_asked(
         (date(2026, 11, 23), date(2026, 11, 24), 2),
         (datetime(2026, 11, 24, 8, 1, tzinfo=UTC), None, 2),
         ("2026-11-24T10:01+02:00", None, 2),
+        (pd.Timestamp("2026-11-24 08:01"), None, 2),
         (None, "2026-11-22", 1),
     ],
 )
@@ -160,20 +161,35 @@ def test_a_span_of_time_is_counted(
 
 @pytest.mark.parametrize(
     ("span", "seconds"),
-    [("90m", 5400), ("12h", 43_200), ("7d", 604_800), ("2w", 1_209_600)],
+    [
+        ("90m", 5400),
+        ("12h", 43_200),
+        ("7d", 604_800),
+        ("2w", 1_209_600),
+        (timedelta(hours=12), 43_200),
+        (pd.Timedelta("7D"), 604_800),
+    ],
 )
-def test_a_span_of_time_is_before_now(span: str, seconds: float) -> None:
+def test_a_span_of_time_is_before_now(span: str | timedelta, seconds: float) -> None:
     assert moment_s("since", span, 1e9) == 1e9 - seconds
 
 
 def test_what_is_no_time_is_refused() -> None:
-    with pytest.raises(pl.SpecError, match="since is a time span such as '7d'"):
+    with pytest.raises(
+        pl.SpecError, match="since is a time span before now such as '30m'"
+    ):
         pl.usage("last week")
+    with pytest.raises(pl.SpecError, match="or a date such as '2026-11-01', not 7"):
+        pl.usage(7)  # type: ignore[arg-type]
+    with pytest.raises(pl.SpecError, match="not NaT"):
+        pl.usage(pd.NaT)  # type: ignore[arg-type]
 
 
 def test_an_unknown_group_is_refused_with_what_was_meant() -> None:
     with pytest.raises(pl.SpecError, match="did you mean 'model'"):
         pl.usage(by="modle")
+    with pytest.raises(pl.SpecError, match="did you mean 'base_url'"):
+        pl.usage(by="server")
 
 
 @pytest.mark.parametrize("by", [5, [5], [["day"]]], ids=str)

@@ -111,23 +111,48 @@ ONE = '[[price]]\nmodel = "m"\ninput = 1\noutput = 1\n'
             r"with model, input and output \(prices=\{\} uses no file\)",
         ),
         ('[price]\nmodel = "m"\n', r"price is a list of tables; write \[\[price\]\]"),
-        (ONE + "\n[[price]]\ninput = 1\n", "prices.toml, line 6: a price has a model"),
+        (
+            ONE + "\n[[price]]\ninput = 1\n",
+            r"\[\[price\]\] from line 6: a price has a model",
+        ),
         ("price = " + "1" * 5_000, "prices.toml: not valid TOML: Exceeds the limit"),
         (ONE.replace("input = 1", "input = 1" + "0" * 400), "input is a number from 0"),
         ("[[price]]\nmodel = 3\n", 'a price has a model, such as .*"gpt-6.*, not 3'),
         (
             ONE + ONE.replace("input = 1", "input = '1'"),
-            "prices.toml, line 5: the price of 'm': input is a number from 0, not '1'",
+            "prices.toml, line 7: the price of 'm': input is a number from 0, not '1'",
         ),
-        (ONE + "inputs = 1\n", "line 1: the price of 'm' has 'inputs'; there are"),
+        (
+            ONE + "inputs = 1\n",
+            "prices.toml, line 5: the price of 'm': unknown key 'inputs'; did you mean",
+        ),
+        (
+            ONE.replace("output = 1\n", ""),
+            r"prices.toml, \[\[price\]\] from line 1: the price of .m.: output is m",
+        ),
+        (
+            ONE + "flex = {input = 1, output = 'x'}",
+            "line 5: the price of 'm', flex: out",
+        ),
+        (
+            ONE + "\n[price.batch]\ninput = 1\n",
+            "line 6: the price of 'm', batch: output is missing",
+        ),
+        (
+            ONE + "\n[price.batch]\ninput = true\noutput = 1\n",
+            "line 7: the price of 'm', batch: input is a number from 0, not True",
+        ),
         (ONE.replace("input = 1", "input = nan"), "input is a number from 0, not nan"),
         (ONE + "valid_from = 2026-11-01T10:00:00Z\n", "valid_from is a day such as"),
-        (ONE + "[price.flex]\ninput = 1\n", "the price of 'm', flex is a mapping"),
+        (ONE + "flex = 1\n", "line 5: the price of 'm', flex is a mapping"),
         (
             ONE + ONE,
-            "line 5: a second price of 'm' without valid_from; give it another day",
+            r"\[\[price\]\] from line 5: a second price of 'm' without valid_from; g",
         ),
-        ('price = [{model = "m"}]', "prices.toml, price 1: the price of 'm' is a"),
+        (
+            'price = [{model = "m"}]',
+            "prices.toml, price 1: the price of 'm': input and",
+        ),
         ("price = [3]", "price 1: a price is a table with model, not 3"),
     ],
 )

@@ -141,6 +141,18 @@ def test_the_file_of_the_working_directory_is_in_it(folder: Path) -> None:
         ({"pattern": None}, "pattern is a name such as 'gpt-6*', not None"),
         ({"provider": 5}, "provider is a name such as 'anthropic', not 5"),
         ({"tier": 5}, "tier is a name such as 'batch', not 5"),
+        (
+            {"pattern": "gpt-6*", "tier": "zz"},
+            "no tier 'zz'; there are batch, flex, priority, fast, auto, default",
+        ),
+        (
+            {"pattern": "gpt-4*", "tier": "priority", "provider": "anthropic"},
+            "no priority price is known for 'gpt-4*' at anthropic; give one",
+        ),
+        (
+            {"pattern": "m-1", "prices": {"m*": {**OWN, "valid_from": "2130-01-01"}}},
+            "the price of 'm-1' is known only from 2130-01-01 on",
+        ),
         ({"day": 5}, "day is one such as 2026-11-01, not 5"),
         ({"day": "soon"}, "day is one such as 2026-11-01, not 'soon'"),
     ],

@@ -389,11 +389,22 @@ def test_a_name_that_no_model_has_is_told_where_a_model_has_no_price(
         ([1], "prices is a mapping of models to prices"),
         ({5: RATES}, 'a price has a model, such as model = "gpt-6.", not 5'),
         ({"m": 3}, "the price of 'm' is a mapping with input and output"),
-        ({"m": {"input": 1}}, "with input and output"),
+        (
+            {"m": {"input": 1}},
+            "the price of 'm': output is missing, in US dollars for a million tokens",
+        ),
+        ({"m": {}}, "the price of 'm': input and output are missing"),
+        (
+            {"m": {"inptu": 1, "output": 2}},
+            r"the price of 'm': unknown key 'inptu'; did you mean 'input'\?",
+        ),
         ({"m": {"input": 1, "output": -1}}, "output is a number from 0, not -1"),
         ({"m": {"input": "1", "output": 1}}, "input is a number from 0, not '1'"),
         ({"m": {"input": 1, "output": float("inf")}}, "a number from 0, not inf"),
-        ({"m": {"input": 1, "output": 1, "out": 1}}, "has 'out'; there are input"),
+        (
+            {"m": {"input": 1, "output": 1, "zz": 1}},
+            "unknown key 'zz'; there are input",
+        ),
         (
             {"m": {"input": 1, "output": 1, "valid_from": "soon"}},
             "valid_from is a day such as 2026-11-01, not 'soon'",
@@ -407,7 +418,7 @@ def test_a_name_that_no_model_has_is_told_where_a_model_has_no_price(
         ({"m": {**RATES, "flex": 1}}, "price of 'm', flex is a mapping with input"),
         (
             {"m": {**RATES, "flex": {**RATES, "valid_from": "2026-11-01"}}},
-            "the price of 'm', flex has 'valid_from'; there are input",
+            "the price of 'm', flex: unknown key 'valid_from'; there are input",
         ),
         ({"m": {**RATES, "long": RATES}}, "long_from, .* and long, .* go together"),
         (
@@ -435,6 +446,9 @@ def test_a_wrong_table_is_told(given_: Any, said: str) -> None:
         (0.9999, "$1.00"),
         (12.3, "$12.30"),
         (1234.5, "$1,234"),
+        (1e12, "$1,000B"),
+        (1.5e9, "$1.5B"),
+        (1e-10, "<$0.0000001"),
         (float("nan"), "–"),
     ],
 )

@@ -195,6 +195,14 @@ def test_repr_is_one_line_and_always_the_same() -> None:
     )
 
 
+def test_a_share_is_told_of_what_was_cached_only() -> None:
+    made = results(experiment(), ["a", FAILURE], calls=1)
+
+    assert made.headline == (
+        "1 of 2 trials answered, 0 from the cache, 1 call made, 1 failed"
+    )
+
+
 def test_repr_of_nothing_answered_divides_by_nothing() -> None:
     made = results(experiment(), [FAILURE, None], status="interrupted")
 
@@ -273,7 +281,7 @@ def test_html_tells_what_varies_apart_and_failures_by_their_kind() -> None:
     shown = Seen(made._repr_html_()).text
 
     assert "temperaturetrialsfailedcut offtokens outlatency" in shown
-    assert "020250.25 s" in shown  # temperature 0: 2 trials, none failed, 2 cut off
+    assert "02025250 ms" in shown  # temperature 0: 2 trials, none failed, 2 cut off
     assert "122" in shown
     assert "2429 rate_limit_exceeded: Slow down (6 attempts)" in shown
 

@@ -161,6 +161,14 @@ def test_a_whole_float_is_the_whole_number() -> None:
         ({"stream": [True]}, "promptlab reads whole replies"),
         ({"api_key": ["sk"]}, "a key is no part of a grid"),
         ({"model": ["a", "a"]}, "model has 'a' twice"),
+        (
+            {"prompt": {"a": "Say {{t}}", "dup": "Say {{t}}"}},
+            "prompt: 'a' and 'dup' are the same; leave one of them out",
+        ),
+        (
+            {"model": {"one": "m", "b": "x", "two": "m"}},
+            "model: 'one' and 'two' are the same; leave one of them out",
+        ),
         ({"temperature": [3]}, "a number from 0 to 2 is meant, not 3"),
         ({"temperature": [True]}, "a number from 0 to 2 is meant, not True"),
         ({"top_p": [-1]}, "a number from 0 to 1 is meant, not -1"),

@@ -74,6 +74,7 @@ def plot_usage(
         )
     period, times = _times(usage)
     names = _names(usage, by)
+    why = _not_cost(usage) if measure is None else ""
     measure = _measure(usage, measure)
     amounts = _amounts(usage, measure)
     per = f"per {period}" if period in PERIODS else "over time"
@@ -89,6 +90,7 @@ def plot_usage(
         for name, lacking in ((period, times.isna()), (measure, amounts.isna()))
         if lacking.any()
     ]
+    lines += [why] if why else []
     key = _key(groups, table, measure) if names else None
     sheet = Sheet.of(
         ax,
@@ -171,6 +173,17 @@ def _measure(usage: pd.DataFrame, measure: str | None) -> str:
             + (did_you_mean(measure, known) or f"; it has {', '.join(known) or 'none'}")
         )
     return measure
+
+
+def _not_cost(usage: pd.DataFrame) -> str:
+    """Why the cost is not what is drawn, in a line, where that is known in part."""
+    costs = usage["cost_usd"] if "cost_usd" in usage else pd.Series(dtype="float64")
+    if not costs.isna().any() or costs.isna().all():
+        return ""
+    return (
+        f"The cost of {int(costs.isna().sum()):,} of {len(usage):,} rows is not known; "
+        'measure="cost_usd" draws the others'
+    )
 
 
 def _amounts(usage: pd.DataFrame, measure: str) -> pd.Series[float]:

@@ -151,6 +151,16 @@ def test_a_row_without_a_time_is_left_out_and_said() -> None:
     assert "1 of 3 rows have no day: left out" in texts(axes_of(figure))
 
 
+def test_a_cost_that_is_known_in_part_is_not_drawn_and_that_is_said() -> None:
+    part = usage(cost_usd=[0.2, None, 0.3])
+
+    said = "The cost of 1 of 3 rows is not known"
+    assert any(said in line for line in texts(axes_of(plot_usage(part))))
+    assert not any(
+        "cost" in t for t in texts(axes_of(plot_usage(part, measure="tokens")))
+    )
+
+
 def test_nothing_used_is_said() -> None:
     figure = plot_usage(usage().iloc[:0])
 
