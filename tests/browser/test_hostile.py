@@ -92,7 +92,7 @@ TURNED = """(root) => {
     const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
     for (let node = walker.nextNode(); node; node = walker.nextNode()) {
         if (!node.parentElement.checkVisibility() || node.data.length > 5000) continue;
-        if (["STYLE", "OPTION", "TEXTAREA"].includes(node.parentElement.tagName)) continue;
+        if (node.parentElement.matches("style, option, textarea")) continue;
         const ours = node.data.replaceAll(hostile, (text) => " ".repeat(text.length));
         for (const { index } of ours.matchAll(/[A-Za-z]{2}/g)) {
             const [first, second] = [0, 1].map((place) => {
