@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from promptlab.errors import SpecError
-from promptlab.notebook.controls import ControlBox, fault_html
+from promptlab.notebook.controls import ControlBox, fault_html, in_a_row
 from promptlab.notebook.facts import count
 from promptlab.notebook.live import Live
 from promptlab.notebook.pages import kinds
@@ -69,8 +69,8 @@ class ComparisonPager(ControlBox):
         self._page = widgets.HTML()
         super().__init__(
             [
-                widgets.HBox([self._text, self._field, self._only]),
-                widgets.HBox([self._back, self._on, self._row, self._told]),
+                in_a_row(self._text, self._field, self._only),
+                in_a_row(self._back, self._on, self._row, self._told),
                 self._page,
             ]
         )
