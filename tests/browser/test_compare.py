@@ -207,6 +207,56 @@ def test_rows_are_filtered_and_sorted(open_notebook: OpenNotebook) -> None:
     expect(seen.head(0)).to_contain_text("t3")
 
 
+EACH_KIND = """
+texts = {
+    ("same", "plain"): "x", ("same", "steps"): "x",
+    ("differs", "plain"): "x", ("differs", "steps"): "y",
+    ("cut off", "plain"): "x", ("cut off", "steps"): "x",
+    ("failed", "plain"): "x", ("failed", "steps"): None,
+    ("wrong", "plain"): "x", ("wrong", "steps"): "x",
+    ("alone", "plain"): "x",
+}
+cases = [case for case, _ in texts]
+compare(table(
+    texts,
+    finish_reason=["length" if case == "cut off" else "stop" for case in cases],
+    error=[None if text else "429 slow down" for text in texts.values()],
+    ok=[case != "wrong" for case in cases],
+), "prompt", name="kinds")
+"""
+BUTTONS = {
+    "Differ": ["differs", "failed"],
+    "Failed": ["failed"],
+    "Cut off": ["cut off"],
+    "Wrong": ["wrong"],
+    "Complete": ["same", "differs", "cut off", "failed", "wrong"],
+    "Pinned": ["same"],
+    "Marked": ["differs"],
+}
+"""The rows that each button leaves."""
+
+
+def test_each_button_leaves_its_rows_and_says_how_many(
+    open_notebook: OpenNotebook,
+) -> None:
+    seen = shown(open_notebook, EACH_KIND)
+    seen.output(1, 0).click()
+    seen.press("m")
+    expect(seen.root.get_by_role("button", name="Marked: star")).to_be_visible()
+    seen.output(0, 0).click()
+    seen.press("p")
+    expect(seen.status).to_contain_text("Pinned to the top: same")
+
+    for name, cases in BUTTONS.items():
+        button = seen.root.get_by_role("button", name=re.compile(f"^{name} *[0-9]"))
+        expect(button).to_have_text(f"{name}{len(cases)}")
+        button.click()
+        expect(button).to_have_attribute("aria-pressed", "true")
+        expect(seen.root.locator(".plc-case")).to_have_text(cases)
+        button.click()
+        expect(seen.lines).to_have_count(6)
+
+
 def test_the_last_of_many_rows_is_one_key_away(open_notebook: OpenNotebook) -> None:
     seen = shown(open_notebook, MANY)
 
