@@ -11,6 +11,7 @@ import pytest
 from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+TUTORIALS = sorted(NOTEBOOKS.glob("*.ipynb"))
 WITHIN_S = 300
 
 WATCH = """
@@ -81,16 +82,18 @@ def is_here(host: str | None) -> bool:
         return False
 
 
-def test_tutorials_and_views_reach_no_other_machine() -> None:
-    paths = sorted(NOTEBOOKS.glob("*.ipynb"))
-    tutorials = [
-        nbformat.v4.new_code_cell(cell.source, metadata=cell.metadata)
-        for path in paths
-        for cell in nbformat.read(path, as_version=4).cells
-        if cell.cell_type == "code"
-    ]
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_a_tutorial_reaches_no_other_machine(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
 
-    hosts = reached(*tutorials, nbformat.v4.new_code_cell(VIEWS))
+    hosts = reached(*cells)
+
+    assert "127.0.0.1" in hosts
+    assert elsewhere(hosts) == []
+
+
+def test_the_views_reach_no_other_machine() -> None:
+    hosts = reached(nbformat.v4.new_code_cell(VIEWS))
 
     assert "127.0.0.1" in hosts
     assert elsewhere(hosts) == []

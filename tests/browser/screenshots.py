@@ -81,7 +81,8 @@ markdown = pd.DataFrame([
         "table": "# Teams\\n\\n| team | for |\\n| --- | --- |\\n| billing | *money* |"
                  "\\n| sales | `before` buying |\\n\\n> a quote\\n\\nA [link](http://x.test).",
         "list": "## Steps\\n\\n1. **Read** it\\n2. Think\\n   - of this\\n"
-                "   - of that\\n3. Answer\\n\\n```python\\nprint('a long line of code ' * 10)\\n```",
+                "   - of that\\n3. Answer\\n\\n"
+                "```python\\nprint('a long line of code ' * 10)\\n```",
     }.items())
 ])
 failing = pl.panel(texts.only(temperature=0), base_url="http://127.0.0.1:9/v1",
