@@ -215,6 +215,9 @@ class DatasetModel(_Strict):
     encoding: StrictStr = "utf-8-sig"
 
 
+Amount = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+
+
 class RunModel(_Strict):
     """How it is run; command-line options win over these."""
 
@@ -225,7 +228,9 @@ class RunModel(_Strict):
         "that of each base URL.",
     )
     env_file: StrictStr | None = Field(None, description="A file of variables.")
-    headers: dict[StrictStr, StrictStr] | None = None
+    headers: dict[StrictStr, StrictStr | dict[StrictStr, StrictStr]] | None = Field(
+        None, description="Further headers of every request, or those of each base URL."
+    )
     allow_insecure: StrictBool | None = Field(
         None, description="Whether http:// may be used to other machines."
     )
@@ -248,11 +253,11 @@ class RunModel(_Strict):
     max_wait_s: float | None = Field(
         None, ge=0, description="Between the attempts of a call, all in all; 300."
     )
-    budget_usd: float | None = Field(
-        None, ge=0, description="The most that a run may spend, in US dollars."
+    budget_usd: Amount | None = Field(
+        None, description="The most that a run may spend, in US dollars."
     )
-    budget_tokens: float | None = Field(
-        None, ge=0, description="The most that a run may take, input and output."
+    budget_tokens: Annotated[Amount, Field(multiple_of=1)] | None = Field(
+        None, description="The most that a run may take, input and output."
     )
     cache: StrictStr | None = Field(None, description="The folder of the cache.")
     prices: dict[StrictStr, dict[StrictStr, Any]] | StrictStr | None = Field(
@@ -509,6 +514,8 @@ EXPECTED: dict[tuple[Any, ...], str] = {
     ("zip",): "a list of groups, such as [{temperature: [0, 1], seed: [1, 2]}]",
     ("exclude",): "a list of what to leave out, such as [{temperature: 1}]",
     ("run",): "a mapping of options, such as {max_concurrency: 32}",
+    ("run", "budget_usd"): "a number from 0",
+    ("run", "budget_tokens"): "a whole number from 0",
     ("run", "prices"): "a mapping of models to prices, or the name of a TOML file",
 }
 ALL_THROUGH: dict[tuple[Any, ...], str] = {

@@ -71,11 +71,11 @@ class Secret:
 
     def digest(self, salt: bytes) -> Hashable:
         """Equal for equal keys under one salt, without saying the key; of a callable,
-        itself."""
-        key: Hashable = self._source
+        itself, or where it has no hash, this secret."""
+        key = self._source
         if isinstance(key, str):
             return hashlib.blake2b(key.encode(), key=salt).digest()
-        return key
+        return key if isinstance(key, Hashable) else self
 
     def __copy__(self) -> Secret:
         return self
@@ -99,15 +99,26 @@ def checked_key(text: str) -> Hidden:
     return text
 
 
+def sealed_url(base_url: Any) -> Any:
+    """A base URL; hidden if it is none, as it may be a key that was given in its
+    place."""
+    if isinstance(base_url, bytes):
+        return Hidden()
+    no_url = isinstance(base_url, str) and "://" not in base_url
+    return Hidden(base_url) if no_url else base_url
+
+
 def sealed(options: dict[str, Any]) -> dict[str, Any]:
     """The options of a run, with key and headers out of sight; changed in place, as a
     traceback shows the arguments of every function that was called with them."""
+    if "base_url" in options:
+        options["base_url"] = sealed_url(options["base_url"])
     if isinstance(given := options.get("api_key"), Mapping):
         options["api_key"] = {url: _secret(key) for url, key in given.items()}
     elif given is not None:
         options["api_key"] = _secret(given)
     if isinstance(headers := options.get("headers"), Mapping):
-        options["headers"] = {name: _hidden(value) for name, value in headers.items()}
+        options["headers"] = _hidden(headers)
     return options
 
 
@@ -122,4 +133,6 @@ def _given(value: Any) -> Any:
 
 
 def _hidden(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _hidden(part) for name, part in value.items()}
     return Hidden(value) if isinstance(value, str) else value

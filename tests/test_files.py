@@ -594,6 +594,18 @@ def test_yaml_aliases_and_merges_are_read(load: Load) -> None:
             6,
             "a text that holds braces stands in quotes",
         ),
+        (
+            *("[0, 1]", "[0, 1]\nrun:\n  budget_usd: '2'", 9),
+            "run.budget_usd should be a number from 0, not '2'",
+        ),
+        (
+            *("[0, 1]", "[0, 1]\nrun:\n  budget_usd: .inf", 9),
+            "run.budget_usd should be a number from 0, not inf",
+        ),
+        (
+            *("[0, 1]", "[0, 1]\nrun:\n  budget_tokens: 10.5", 9),
+            "run.budget_tokens should be a whole number from 0, not 10.5",
+        ),
         ("[0, 1]", "[0, 1]\nrun: 3", 8, "run should be a mapping of options, such as"),
         ("[0, 1]", "[0, 1]\nzip: 3", 8, "zip should be a list of groups, such as [{"),
         ("[0, 1]", "[0, 1]\nexclude: {a: 1}", 8, "exclude should be a list of what to"),

@@ -91,6 +91,24 @@ def run(
             help="Stop before more tokens than this are taken.",
         ),
     ] = None,
+    rpm: Annotated[
+        float | None,
+        typer.Option(
+            "--rpm",
+            min=0,
+            envvar="PROMPTLAB_RPM",
+            help="The most requests a minute, of each model.",
+        ),
+    ] = None,
+    tpm: Annotated[
+        float | None,
+        typer.Option(
+            "--tpm",
+            min=0,
+            envvar="PROMPTLAB_TPM",
+            help="The most tokens a minute, of each model.",
+        ),
+    ] = None,
     repeats: Repeats = None,
     limit: Limit = None,
     only: Only = None,
@@ -133,6 +151,8 @@ def run(
         max_concurrency=max_concurrency,
         budget_usd=budget_usd,
         budget_tokens=budget_tokens,
+        rpm=rpm,
+        tpm=tpm,
         base_url=base_url,
         env_file=env_file,
         cache=cache,

@@ -20,7 +20,7 @@ from promptlab.cli.options import (
     Var,
     Yes,
 )
-from promptlab.cli.printing import complain, print_forecast, say
+from promptlab.cli.printing import WRONG, complain, print_forecast, say
 from promptlab.cli.selection import load_config, options_of, selected
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def forecast(
     print_forecast(told, json=json)
     if told.status == "interrupted":
         sys.exit(INTERRUPTED)
+    if told.status == "stopped" and not told.calls:
+        sys.exit(WRONG)
     if told.status == "stopped" or told.failed:
         sys.exit(FAILED)
 
@@ -83,7 +85,7 @@ def _confirm(pilot: Pilot, yes: bool) -> None:
         return
     say(f"the pilot: {pilot}")
     try:
-        if yes or pilot.free or typer.confirm("Make these calls?", err=True):
+        if yes or pilot.costs_nothing or typer.confirm("Make these calls?", err=True):
             return
     except typer.Abort:  # nobody is there to answer
         say("")

@@ -52,6 +52,8 @@ def print_plan(plan: Plan, *, json: bool) -> None:
                 "counting": dict(plan.counting),
                 "cost_usd": list(plan.cost_usd),
                 "unpriced": list(plan.unpriced),
+                "free": list(plan.free),
+                "budget_notes": list(plan.budget_notes),
                 "least_s": plan.least_s,
                 "warnings": list(experiment.warnings),
             }
@@ -73,6 +75,8 @@ def print_plan(plan: Plan, *, json: bool) -> None:
     if plan.calls:
         tell(f"tokens: {plan.tokens} ({plan.counted})")
         tell(f"cost: {plan.cost}")
+    for note in plan.budget_notes:
+        tell(f"note: {note}")
 
 
 def print_forecast(forecast: Forecast, *, json: bool) -> None:

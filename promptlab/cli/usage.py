@@ -117,7 +117,11 @@ def usage(
 
 
 def budget(
-    period: Annotated[str, typer.Argument(help="day or month, in UTC.")],
+    context: typer.Context,
+    period: Annotated[
+        str | None,
+        typer.Argument(help="day or month, in UTC; without it, all budgets are shown."),
+    ] = None,
     usd: Annotated[
         float | None,
         typer.Option("--usd", min=0, envvar="PROMPTLAB_USD", help="In US dollars."),
@@ -131,17 +135,42 @@ def budget(
             help="Of input and output.",
         ),
     ] = None,
+    remove: Annotated[
+        bool,
+        typer.Option(
+            "--remove", envvar="PROMPTLAB_REMOVE", help="Take that budget away."
+        ),
+    ] = False,
 ) -> None:
-    """Set what all runs together may spend in a day or a month; with neither --usd nor
-    --tokens, take that budget away."""
-    from promptlab.execution.usage import budgets, set_budget
+    """Show what all runs together may spend in a day or a month; set it, with --usd or
+    --tokens."""
+    from promptlab.execution.usage import budgets, check_period, set_budget
 
-    set_budget(period, usd=usd, tokens=tokens)
-    rows = [row for row in budgets().itertuples() if row.period == period]
-    for row in rows:
+    if period is None:
+        _refuse(context, ["usd", "tokens", "remove"], "needs a period: day or month")
+        _show_budgets(budgets(), "no budget is set")
+        return
+    check_period(period)
+    if remove:
+        _refuse(context, ["usd", "tokens"], "cannot be used with --remove")
+        if period in set(budgets()["period"]):
+            set_budget(period)
+            tell(f"there is no budget for a {period} any more")
+        else:
+            tell(f"there was no budget for a {period}")
+        return
+    if usd is not None or tokens is not None:
+        set_budget(period, usd=usd, tokens=tokens)
+    table = budgets()
+    shown = table[table["period"] == period]
+    _show_budgets(shown, f"there is no budget for a {period}")
+
+
+def _show_budgets(table: pd.DataFrame, none: str) -> None:
+    for row in table.itertuples():
         tell(_budget_line(row))
-    if not rows:
-        tell(f"there is no budget for a {period} any more")
+    if table.empty:
+        tell(f"{none}; `promptlab usage budget day --usd 20` sets one, for example")
 
 
 def prune(
@@ -290,6 +319,8 @@ def _group(value: Any) -> str:
 
 def _total(table: pd.DataFrame) -> str:
     """All of it in one line."""
+    from promptlab.execution.usage import maybe_charged
+
     parts = [
         f"{int(table['requests'].sum()):,} requests",
         f"{dollars(table['cost_usd'].sum())} paid",
@@ -300,7 +331,10 @@ def _total(table: pd.DataFrame) -> str:
         parts.append(f"{dollars(saved)} saved by the cache")
     if saved := table["prompt_cache_saved_usd"].sum():
         parts.append(f"{dollars(saved)} by the provider's prompt cache")
-    return "all: " + ", ".join(parts)
+    said = "all: " + ", ".join(parts)
+    if unsettled := int(table["unsettled"].sum()):
+        said += f"; {maybe_charged(unsettled)}"
+    return said
 
 
 def _budget_line(row: Any) -> str:

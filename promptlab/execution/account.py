@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from types import TracebackType
@@ -19,7 +19,7 @@ import orjson
 from promptlab.errors import CacheError
 from promptlab.execution.daybook import HAVE_LOCKS, Daybook
 from promptlab.execution.ledger import Entered, Ledger, Line, Standing
-from promptlab.execution.limiter import parse_duration
+from promptlab.execution.limiter import number_told
 from promptlab.money.amounts import dollars, thousands
 from promptlab.money.budget import Amount, Budget, Limits, most_output, most_usd
 from promptlab.money.price import Price
@@ -91,8 +91,8 @@ class Account:
         return Call(self, request, attempt)
 
     def write(self) -> None:
-        """Enters in the ledger what is on disk nowhere yet, and now and then what the
-        daybook has.
+        """Puts on disk what waits for it, and now and then enters in the ledger what
+        the daybook has.
 
         Raises:
             CacheError: it cannot be written; it goes on waiting.
@@ -101,7 +101,7 @@ class Account:
             entries = _taken(self._waiting)
             try:
                 if entries:
-                    self._ledger.enter(entries)
+                    self._keep(entries)
             except CacheError:
                 self._waiting.extendleft(reversed(entries))
                 raise
@@ -127,7 +127,7 @@ class Account:
                 self._daybook.close()
         if self._told:
             seen = {
-                served: tuple(parse_duration(headers.get(name)) for name in TOLD)
+                served: tuple(number_told(headers.get(name)) for name in TOLD)
                 for served, headers in self._told.items()
             }
             self._ledger.enter_limits(seen, time.time())
@@ -143,6 +143,16 @@ class Account:
             raise CacheError(
                 f"no file can be made in {self._ledger.path.parent}: {error.strerror}"
             ) from error
+
+    def _keep(self, entries: Sequence[Entered]) -> None:
+        """Puts lines into the daybook; where that is not possible, into the ledger."""
+        if self._daybook is not None:
+            rows = [entry.row for entry in entries]
+            with suppress(OSError):
+                self._daybook.append(rows)
+                self._unposted.extend(rows)
+                return
+        self._ledger.enter(entries)
 
     def _post(self) -> None:
         """Enters in the ledger what the daybook has beyond it."""
@@ -189,17 +199,7 @@ class Account:
                 self._ledger.release(number)
 
     def enter(self, line: Line, took: Amount, number: int | None) -> None:
-        """Puts a line on disk, in the daybook; where that is not possible, it waits for
-        the next `write`."""
-        if self._daybook is not None:
-            row = *line, *took
-            try:
-                self._daybook.append(row)
-            except OSError:
-                pass
-            else:
-                self._unposted.append(row)
-                return
+        """Has a line wait for the next `write`, and notes what it settles."""
         self._waiting.append(Entered(line, took, number))
 
     def priced(self, request: Request, response: Response) -> Price | None:
@@ -288,6 +288,7 @@ class Call:
             given_up = kind is None or not issubclass(kind, Exception)
             said = "given up" if given_up or kind is None else kind.__name__
             self._end(Line(*self._beginning(), error=said), self._most)
+            self._put_on_disk()
         elif self._account.guards:
             self._account.release(self._most, self._number)
 
@@ -339,11 +340,19 @@ class Call:
             request_id=failure.request_id,
         )
         self._end(line, Amount() if refused else self._most)
+        if not refused:
+            self._put_on_disk()
 
     def _beginning(self) -> tuple[float, str | None, str, str, str, int]:
         """What its line begins with, whatever became of it."""
         asked, number = self._request, self._attempt
         return time.time(), *self._account.whose, asked.base_url, asked.model, number
+
+    def _put_on_disk(self) -> None:
+        """What may be charged, and has no answer that is stored with it, does not wait
+        for one."""
+        with suppress(CacheError):  # then it does
+            self._account.write()
 
     def _end(self, line: Line, took: Amount) -> None:
         self._over = True
@@ -355,7 +364,7 @@ class Call:
 def _says(standing: Standing, most: Amount) -> str:
     """That a budget of the project is reached."""
     limits, spent, held = standing.limits, standing.spent, standing.reserved
-    if spent.plus(held).plus(most).usd > limits.usd:
+    if standing.exceeded(most) == "usd":
         limit, gone, flying, next_ = (
             dollars(a) for a in (limits.usd, spent.usd, held.usd, most.usd)
         )

@@ -182,6 +182,9 @@ class Caller:
             now = time.monotonic()
             lane.limiter.learn(response.headers, place, now)
             lane.limiter.answered(now)
+            used = response.usage
+            tokens = (used.input_tokens or 0) + (used.output_tokens or 0)
+            lane.limiter.charge(place, tokens, now)
             lane.answered = True
             call.answered(response)
             if attempt > 1:

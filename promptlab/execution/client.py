@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 LARGEST_REPLY = 64_000_000
 """Bytes; no answer is so long, but a few kilobytes can be compressed from it."""
 
+SDK_HEADERS = ("Accept", "Content-Type", "User-Agent")
+
 CONNECT_S = 30.0
 """How long a connection may take to open; the SDK's 5 s are short when it is busy."""
 
@@ -71,6 +73,8 @@ class _Endpoint:
     secret: Secret
     own_authorization: bool
     """Whether the user's own headers say how to authenticate."""
+    own_secrets: Sequence[str] = field(repr=False)
+    """The keys in those headers."""
 
     async def post(self, body: bytes, key: Hidden) -> Reply:
         """The reply to a body, as it came."""
@@ -88,21 +92,23 @@ class _Endpoint:
 class OpenAIClient:
     """Calls OpenAI-compatible servers, the offline model among them.
 
-    `secrets` has the API key of each base URL that it may send to. Use it within one
-    event loop, and close it there.
+    `secrets` has the API key of each base URL that it may send to, `headers` the
+    further headers of each. Use it within one event loop, and close it there.
     """
 
     def __init__(
         self,
         secrets: Mapping[str, Secret],
         *,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, Mapping[str, str]] | None = None,
         timeout_s: float = 600.0,
     ) -> None:
         self.base_url = next(iter(secrets))
         self._secrets = dict(secrets)
-        self._extra_headers = {name: Hidden(v) for name, v in (headers or {}).items()}
-        self._own_secrets = secrets_in(self._extra_headers)
+        self._headers = {
+            base_url: {name: Hidden(value) for name, value in own.items()}
+            for base_url, own in (headers or {}).items()
+        }
         self._timeout_s = timeout_s
         self._endpoints: dict[str, _Endpoint] = {}
         self._server: OfflineServer | None = None
@@ -116,7 +122,7 @@ class OpenAIClient:
         if endpoint is None:
             endpoint = await self._opened(request.base_url)
         key = await endpoint.secret.reveal()
-        secrets = [key, *self._own_secrets]
+        secrets = [key, *endpoint.own_secrets]
         started = time.perf_counter()
         try:
             body = orjson.dumps(request.body)
@@ -139,12 +145,12 @@ class OpenAIClient:
         # Raised here, it has no cause: the frames below hold the headers as sent.
         raise CallError(failure)
 
-    def account(self, base_url: str, salt: bytes) -> Hashable:
+    def identity(self, base_url: str, salt: bytes) -> Hashable:
         """Equal for clients whose calls there count against the same limits: those with
         the same key and headers. It says neither."""
-        headers = orjson.dumps(sorted(self._extra_headers.items()))
-        sealed = hashlib.blake2b(headers, key=salt).digest()
-        return self._secrets[base_url].digest(salt), sealed
+        headers = orjson.dumps(sorted(self._headers.get(base_url, {}).items()))
+        digest = hashlib.blake2b(headers, key=salt).digest()
+        return self._secrets[base_url].digest(salt), digest
 
     async def close(self) -> None:
         """Closes the connections, and the offline model if it was started."""
@@ -168,9 +174,9 @@ class OpenAIClient:
         address = base_url
         if base_url.startswith(OFFLINE_SCHEME):
             address = await self._offline_address()
-        secret = self._secrets[base_url]
+        secret, extra = self._secrets[base_url], self._headers.get(base_url, {})
         # Importing the SDK takes most of a second: other runs go on meanwhile.
-        headers = await asyncio.to_thread(_sdk_headers, address, self._extra_headers)
+        headers = await asyncio.to_thread(_sdk_headers, address, extra)
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),  # the runner keeps count
             timeout=aiohttp.ClientTimeout(
@@ -181,7 +187,8 @@ class OpenAIClient:
         )
         url = yarl.URL(f"{address}/chat/completions")
         own = any(name.lower() == "authorization" for name in headers)
-        return _Endpoint(session, url, _proxy(address), secret, own)
+        own_secrets = secrets_in(extra)
+        return _Endpoint(session, url, _proxy(address), secret, own, own_secrets)
 
     async def _offline_address(self) -> str:
         from promptlab.offline import OfflineServer
@@ -286,9 +293,10 @@ async def _whole(reply: aiohttp.ClientResponse) -> bytes:
 
 
 def _sdk_headers(address: str, extra: Mapping[str, str]) -> dict[str, str]:
-    """The headers that the SDK sends: its own, organization, project, and `extra`.
+    """The headers that the SDK sends of its own, and `extra`.
 
-    Those that describe this machine (X-Stainless-...) are left out, as is the key.
+    Left out are the key, those that describe this machine (X-Stainless-...), and those
+    that it takes from the environment, as not every server may see them.
     """
     import openai
 
@@ -300,11 +308,8 @@ def _sdk_headers(address: str, extra: Mapping[str, str]) -> dict[str, str]:
     except openai.OpenAIError as error:
         said = redacted(str(error), *secrets_in(extra))
     else:
-        return {
-            name: value
-            for name, value in given.items()
-            if isinstance(value, str) and not name.lower().startswith("x-stainless-")
-        }
+        names = {name.lower() for name in (*SDK_HEADERS, *extra)}
+        return {name: value for name, value in given.items() if name.lower() in names}
     raise PromptlabError(f"the openai SDK refuses: {said}")
 
 

@@ -1,4 +1,4 @@
-"""Credentials: which API key goes to a server, and where it comes from.
+"""Credentials: which API key and headers go to a server, and where they come from.
 
 A key belongs to a server. Looked at are, in this order, `api_key=`, the environment,
 the keyring's entry for the base URL, the `.env` file, and what was typed in.
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from promptlab.errors import CredentialsError, SpecError
 from promptlab.execution import asking, keyrings
+from promptlab.execution.replies import authenticates
 from promptlab.execution.routes import route
 from promptlab.secret import Hidden, Secret
 from promptlab.spec.address import OFFLINE_SCHEME, canonical_url, is_local, is_loopback
@@ -23,6 +24,18 @@ T = TypeVar("T")
 
 KEY_NAME, URL_NAME = "OPENAI_API_KEY", "OPENAI_BASE_URL"
 """The variables of OpenAI's key, and of the server that it is for instead."""
+
+ACCOUNT = {
+    "OpenAI-Organization": "OPENAI_ORG_ID",
+    "OpenAI-Project": "OPENAI_PROJECT_ID",
+}
+"""Headers, and the variables that they come from."""
+
+HEADERS_NAME = "OPENAI_CUSTOM_HEADERS"
+"""The variable of further headers: lines of `name: value`, as the SDK reads it."""
+
+Headers = Mapping[str, str | Mapping[str, str]]
+"""Values of headers by name, for all servers, or headers by base URL."""
 
 UNUSED = "unused"
 """What is sent as the key to a server that needs none."""
@@ -119,9 +132,18 @@ class Credentials:
     """The key that was given, or that of each base URL."""
     api_key_env: str | Mapping[str, str] | None = None
     """The variable that was named, or that of each base URL."""
+    headers: Headers = field(default_factory=dict, repr=False)
+    """Further ones that were given."""
 
     def check(self) -> None:
         """Raises `SpecError` if it cannot be told whose key was given."""
+        for name in filter(authenticates, self._for_all):
+            if len(self._elsewhere) > 1:
+                raise SpecError(
+                    f"the header {name!r} may hold a key, and requests go to "
+                    f"{' and '.join(self._elsewhere)}: give headers="
+                    f"{{base_url: {{{name!r}: ...}}}} for each"
+                )
         for option in ("api_key", "api_key_env"):
             given = getattr(self, option)
             if isinstance(given, (Secret, str)) and len(self._elsewhere) > 1:
@@ -137,6 +159,17 @@ class Credentials:
             if secret is not None:
                 return Key(base_url, secret, said)
         return Key(base_url, None, said)
+
+    def headers_to(self, base_url: str) -> dict[str, str]:
+        """The further headers of requests to a base URL. Those that may hold a key go
+        where a key would."""
+        account = self._account if self._has_openais_key(base_url) else {}
+        for_all = {
+            name: value
+            for name, value in self._for_all.items()
+            if self._is_meant(base_url) or not authenticates(name)
+        }
+        return {**account, **for_all, **self._for_one(base_url)}
 
     def _sources(self, base_url: str) -> Iterator[tuple[Secret | None, str]]:
         """What each source has, in order; last, what there is to say if none has any.
@@ -188,6 +221,32 @@ class Credentials:
         """Whether a key that was given for no base URL is for this one: where there are
         others, servers on this machine are not meant."""
         return not self._elsewhere or not is_local(base_url)
+
+    @property
+    def _account(self) -> dict[str, str]:
+        """The headers in the environment, for OpenAI's server or the one instead."""
+        lines = self.variables.get(HEADERS_NAME, "").splitlines()
+        pairs = [line.partition(":") for line in lines if ":" in line]
+        named = {name: self.variables.get(of, "") for name, of in ACCOUNT.items()}
+        return {
+            name.strip(): Hidden(value.strip())
+            for name, value in [*named.items(), *((n, v) for n, _, v in pairs)]
+            if value.strip() and name.strip().lower() != "authorization"
+        }
+
+    @property
+    def _for_all(self) -> dict[str, str]:
+        """The headers that were given for no base URL."""
+        return {n: value for n, value in self.headers.items() if isinstance(value, str)}
+
+    def _for_one(self, base_url: str) -> Mapping[str, str]:
+        """The headers that were given for a base URL."""
+        given = {u: own for u, own in self.headers.items() if not isinstance(own, str)}
+        return _entry(given, base_url, meant=False) or {}
+
+    def _has_openais_key(self, base_url: str) -> bool:
+        """Whether OpenAI's key is for a base URL."""
+        return self._is_openais(base_url) or self.variables.send_to(base_url)
 
     def _is_openais(self, base_url: str) -> bool:
         """Whether it is OpenAI's server; or one on this machine, and no other is there

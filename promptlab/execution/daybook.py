@@ -1,9 +1,9 @@
 """Daybooks: lines that are on disk already, and in the ledger with those after them.
 
-A transaction of SQLite for each answer would take more than all else that is done with
-it. So a run appends its lines to a file of its own, which outlives it if it is killed,
-and posts them to the ledger in one go now and then. Who opens the ledger posts the
-daybooks of processes that are gone: each process holds a lock on its own, which the
+A transaction of SQLite for each few answers would take more than all else that is done
+with them. So a run appends its lines to a file of its own, which outlives it if it is
+killed, and posts them to the ledger in one go now and then. Who opens the ledger posts
+the daybooks of processes that are gone: each process holds a lock on its own, which the
 system lets go however it ends. The ledger counts what it has of each daybook, so that
 no line is posted twice.
 """
@@ -45,13 +45,13 @@ class Daybook:
                 return
             os.close(self._file)  # it was taken for an abandoned one
 
-    def append(self, row: Sequence[Any]) -> None:
-        """Writes a line; it outlives the process when it returns.
+    def append(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Writes lines; they outlive the process when it returns.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: they cannot be written; then none of them is.
         """
-        content = orjson.dumps(row) + b"\n"
+        content = b"".join(orjson.dumps(row) + b"\n" for row in rows)
         try:
             if os.write(self._file, content) != len(content):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -13,7 +13,7 @@ import numpy as np
 from promptlab.errors import SpecError
 from promptlab.execution.known import Known
 from promptlab.execution.pilot import dealt, looked_up, settings_of
-from promptlab.execution.plan import Plan, in_calls
+from promptlab.execution.plan import Plan, in_calls, without
 from promptlab.execution.runner import run
 from promptlab.money.amounts import dollars, thousands
 from promptlab.money.estimate import Range
@@ -83,9 +83,8 @@ class Forecast:
         if not self.plan.calls:
             return "nothing: every answer is there"
         if self.cost_usd == self.cost_usd:
-            return (
-                f"{dollars(self.cost_usd)}{self._between(dollars, self.low, self.high)}"
-            )
+            between = self._between(dollars, self.low, self.high)
+            return f"{dollars(self.cost_usd)}{between}{without(self.plan.free)}"
         low, _ = self.plan.cost_usd
         return self.plan.cost if low != low else "not known"
 
@@ -105,7 +104,10 @@ class Forecast:
     def __repr__(self) -> str:
         calls = self.plan.calls
         left = f"{in_calls(calls)} left, for " if calls else "a run would pay "
-        return f"Forecast({self.experiment.name!r}: {left}{self.cost})"
+        said = f"{left}{self.cost}"
+        if self.status != "complete" or self.failed:
+            said += f"; {self.notes[0]}"
+        return f"Forecast({self.experiment.name!r}: {said})"
 
     def _repr_html_(self) -> str:
         return forecast_html(self)
@@ -164,10 +166,10 @@ def forecast(
         known_usd=known.usd,
         plan=plan,
         by=_by_variant(experiment, known),
-        calls=results.totals.calls if results else 0,
-        billed_usd=results.totals.billed_usd if results else 0.0,
+        calls=results.totals.calls if results is not None else 0,
+        billed_usd=results.totals.billed_usd if results is not None else 0.0,
         failed=len(failures),
-        status=results.status if results else "complete",
+        status=results.status if results is not None else "complete",
         notes=(*_trouble(results, failures, len(asked)), *_doubts(plan, known)),
     )
 
@@ -232,7 +234,8 @@ def _trouble(
 
 
 def _doubts(plan: Plan, known: Known) -> Iterator[str]:
-    """Why the interval is missing, or says little."""
+    """Why the interval is missing or says little, and what the project's budgets
+    leave."""
     answers = np.bincount(known.questions, minlength=len(known.open))
     silent = np.flatnonzero((known.open > 0) & (answers == 0)).tolist()
     used = int(answers[known.open > 0].sum())
@@ -244,6 +247,7 @@ def _doubts(plan: Plan, known: Known) -> Iterator[str]:
         yield f"it goes by {used} answers only: a larger pilot= would tell more"
     if np.isnan(known.took("output")).any():
         yield "the server did not count the tokens of every answer"
+    yield from plan.budget_notes
 
 
 def forecast_html(forecast: Forecast) -> str:

@@ -11,8 +11,8 @@ import asyncio
 from collections import deque
 
 from promptlab.execution.limiter import Limiter, Place
-from promptlab.execution.lines import Line
 from promptlab.execution.progress import duration
+from promptlab.execution.queues import Queue
 
 
 class Gate:
@@ -115,11 +115,11 @@ class Pool:
 class Lane:
     """The way of a run to one model at one server: who waits, who is in flight."""
 
-    def __init__(self, model: str, gate: Gate, pool: Pool, line: Line) -> None:
+    def __init__(self, model: str, gate: Gate, pool: Pool, queue: Queue) -> None:
         self.model = model
         self.gate = gate
         self.pool = pool
-        self.line = line
+        self.queue = queue
         """The trials that no worker has begun."""
         self.in_flight = 0
         self.answered = False
@@ -140,7 +140,7 @@ class Lane:
     def left(self) -> int:
         """How many trials have no outcome yet: not begun, held back or in flight."""
         begun = self.in_flight + len(self._at_door) + len(self._retrying)
-        return self.line.left + begun
+        return self.queue.left + begun
 
     def least_s(self, now: float) -> float:
         """How long the trials that are left take at least within the limits, if each
@@ -160,6 +160,7 @@ class Lane:
             return await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
+                self.limiter.withdraw(place.result())
                 self.leave()  # the place came at the very moment of giving up
             else:
                 self.pool.admit()  # others may have waited behind it

@@ -18,7 +18,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,9 +148,18 @@ class Standing:
     """For calls in flight, in any process, those sent on the day before among them; of
     killed ones until then, as they may have been charged."""
 
-    def allows(self, most: Amount) -> bool:
-        """Whether a call that takes so much at most fits in."""
-        return self.limits.allow(self.spent.plus(self.reserved).plus(most))
+    def exceeded(self, most: Amount) -> str:
+        """The unit that does not allow a call which takes so much at most, as in
+        `Limits`; empty if the call fits in."""
+        return self.limits.exceeded(self.spent.plus(self.reserved), most)
+
+    @property
+    def left(self) -> Amount:
+        """What may still be reserved; infinite where nothing is limited."""
+        limits, gone = self.limits, self.spent.plus(self.reserved)
+        return Amount(
+            max(limits.usd - gone.usd, 0), max(limits.tokens - gone.tokens, 0)
+        )
 
 
 class Ledger:
@@ -269,7 +278,7 @@ class Ledger:
         whose budget does not allow it."""
         with self._writing() as connection:
             for standing in _standings(connection, now):
-                if not standing.allows(most):
+                if standing.exceeded(most):
                     return standing
             row = connection.execute(
                 "INSERT INTO reserved (day, usd, tokens) VALUES (?, ?, ?)",
@@ -376,6 +385,18 @@ def opened_ledger() -> Iterator[Ledger]:
         yield ledger
     finally:
         ledger.close()
+
+
+def project_standings() -> list[Standing]:
+    """How the project stands now, in each period that has a budget; no file is made.
+
+    Raises:
+        CacheError: the ledger cannot be read.
+    """
+    if not _is_there(home() / FILE):
+        return []
+    with closing(Ledger()) as ledger:
+        return ledger.standings(time.time())
 
 
 def _is_there(path: Path) -> bool:

@@ -11,6 +11,7 @@ the key, or the server charges more than we reckon) or too low (it charges less)
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -24,27 +25,15 @@ FIRST_SHARE = 1 / 4
 """Calls under way before anything is known of the server: so many, or this share of
 the most that the user allows."""
 
+LONGEST_RESET_S = 31 * 86_400.0
+"""No limit is for longer than a month; what is more is a date, as some servers send."""
+
 REST_S = 60.0
 """After such a rest, how ailing the server was says little of how it is now."""
 
 
-def parse_duration(text: str | None) -> float | None:
-    """The seconds of a duration as the headers write it: `20ms`, `6m0s`, `1.5`."""
-    if text is None:
-        return None
-    text = text.strip()
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        parts = DURATION.findall(text)
-        whole = "".join(number + unit for number, unit in parts) == text
-        seconds = sum(float(number) * UNITS_S[unit] for number, unit in parts)
-        return seconds if parts and whole else None
-
-
 ROUNDING = 1e-6
 """Requests or tokens; less is an error of the arithmetic, and is not waited for."""
-
 
 STRAY = 0.1
 """The share of refused calls up to which a server is not thought to be overloaded."""
@@ -64,6 +53,20 @@ before we think so: calls may overtake each other, or be held up on the way."""
 
 HEAVIEST = 4.0
 """How much more than we reckon a server is thought to charge, at most."""
+
+
+def number_told(value: object) -> float | None:
+    """The number in a header, of requests or tokens; of a duration, such as `20ms` or
+    `6m0s`, its seconds. None where it holds neither."""
+    text = str(value).strip()
+    try:
+        number = float(text)
+    except ValueError:
+        parts = DURATION.findall(text)
+        whole = "".join(number + unit for number, unit in parts) == text
+        seconds = sum(float(number) * UNITS_S[unit] for number, unit in parts)
+        return seconds if parts and whole else None
+    return max(0.0, number) if math.isfinite(number) else None
 
 
 class Mark(NamedTuple):
@@ -92,6 +95,8 @@ class Bucket:
         self._at = now
         self._taken = 0.0
         self._times = 0
+        self._lifted: tuple[Mark, float] | None = None
+        """When the limit was lifted, and what was left then."""
         self._told: tuple[Mark, float] | None = None
         """The newest call that was replied to, and what was left then."""
         self._proof: tuple[int, float, float] | None = None
@@ -122,8 +127,8 @@ class Bucket:
         self._taken += amount
         self._times += 1
         if self._capacity is not None:
-            charged = min(amount * self._weight, self._capacity)
-            self._level, self._at = self._level_at(now) - charged, now
+            self._level = self._level_at(now) - amount * self._weight
+            self._at = now
         return Mark(now, self._taken)
 
     def give_back(self, amount: float) -> None:
@@ -131,11 +136,24 @@ class Bucket:
         self._level += amount * self._weight
 
     def bound(self, per_minute: float | None, now: float) -> None:
-        """Sets the limit; what is left stays, and is a full bucket the first time."""
-        if per_minute is not None:
-            left = per_minute if self._capacity is None else self._level_at(now)
-            self._level, self._at = min(left, per_minute), now
-        self._capacity, self._rate = per_minute, (per_minute or 0) / 60
+        """Sets the limit, or lifts it. The first time the bucket is full; after that,
+        what was taken stays in mind, as does what is taken while no limit holds. A
+        bucket holds one at least, however long it takes to flow in."""
+        if per_minute is None:
+            if self._capacity is not None:
+                self._lifted = Mark(now, self._taken), self._level_at(now)
+            self._capacity, self._rate = None, 0.0
+            return
+        most, rate = max(1.0, per_minute), per_minute / 60
+        if self._capacity is not None:
+            left = self._level_at(now)
+        elif self._lifted is not None:
+            mark, level = self._lifted
+            left = level + rate * (now - mark.at) - (self._taken - mark.taken)
+        else:
+            left = most
+        self._capacity, self._rate = most, rate
+        self._level, self._at = min(left, most), now
 
     def learn(
         self,
@@ -150,7 +168,8 @@ class Bucket:
         if limit is None or limit <= 0:
             return
         rate = limit / 60
-        if remaining is not None and reset_s and limit > remaining:
+        is_span = reset_s is not None and 0 < reset_s <= LONGEST_RESET_S
+        if remaining is not None and reset_s and is_span and limit > remaining:
             shown = (limit - remaining) / reset_s
             rate = shown if shown < rate / 2 else rate  # a limit per hour or per day
         ours = limit if self._capacity is None else min(limit, self._level_at(now))
@@ -298,6 +317,12 @@ class Limiter:
         self._own_tokens.give_back(place.size)
         self.give_back(place)
 
+    def charge(self, place: Place, tokens: float, now: float) -> None:
+        """Takes of the user's own limit what a call took beyond what it was reckoned
+        with: without max_tokens an answer may have any length."""
+        if tokens > place.size:
+            self._own_tokens.take(tokens - place.size, now)
+
     def learn(self, headers: Mapping[str, str], place: Place, now: float) -> None:
         """Adopts the limits in the headers of the reply to a call."""
         for what, bucket, mark in (
@@ -307,7 +332,7 @@ class Limiter:
         ):
             if f"x-ratelimit-limit-{what}" in headers:
                 limit, remaining, reset_s = (
-                    parse_duration(headers.get(f"x-ratelimit-{name}-{what}"))
+                    number_told(headers.get(f"x-ratelimit-{name}-{what}"))
                     for name in ("limit", "remaining", "reset")
                 )
                 bucket.learn(limit, remaining, reset_s, mark, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from promptlab.errors import CredentialsError
+from promptlab.errors import CredentialsError, SpecError
 from promptlab.execution import asking, keyrings
 from promptlab.execution.credentials import (
     KEY_NAME,
@@ -14,6 +14,7 @@ from promptlab.execution.credentials import (
     environment,
 )
 from promptlab.execution.routes import route
+from promptlab.secret import Hidden, sealed_url
 from promptlab.spec.address import is_loopback
 
 
@@ -53,6 +54,9 @@ def login(
             asked; what was typed is no key; the server is on this machine.
         SpecError: the base URL is none.
     """
+    base_url = sealed_url(base_url)
+    if _is_none(base_url):
+        raise SpecError(f"{NO_URL.format('login')}; call pl.login() and it asks for it")
     variables = environment(env_file)
     base_url = route("", base_url, variables)
     if show:
@@ -82,6 +86,11 @@ def logout(
         CredentialsError: there is no keyring, or it is locked or broken.
         SpecError: the base URL is none.
     """
+    base_url = sealed_url(base_url)
+    if _is_none(base_url):
+        raise SpecError(
+            f"{NO_URL.format('logout')}; name the server, and its key is removed"
+        )
     variables = environment(env_file)
     base_url = route("", base_url, variables)
     forgotten = asking.forget(base_url)
@@ -90,6 +99,18 @@ def logout(
     done = "the key was removed" if removed or forgotten else "there was no key"
     now = _in_use(base_url, variables)
     return replace(now, note="; ".join(filter(None, (done, now.note))))
+
+
+NO_URL = (
+    "the first argument of {} is a base URL, such as 'https://api.openai.com/v1', and "
+    "not the key"
+)
+
+
+def _is_none(base_url: object) -> bool:
+    """Whether it is given, and no URL: a key perhaps."""
+    known = base_url is None or isinstance(base_url, str)
+    return not known or isinstance(base_url, Hidden)
 
 
 def _check_is_kept(base_url: str) -> None:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import orjson
 
-from promptlab.execution.lines import Line
+from promptlab.execution.queues import Queue
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.prompt import Turn
 
@@ -51,15 +51,17 @@ class Waiting(NamedTuple):
 
 
 class Order:
-    """Puts trials into their lines, each behind its leader if it has one.
+    """Puts trials into their queues, each behind its leader if it has one.
 
     Trials come case by case. Within a case those questions lead that have led least, so
     that the time that leading takes is not always the same variant's.
     """
 
-    def __init__(self, experiment: Experiment, line_of: Callable[[int], Line]) -> None:
-        """`line_of` gives the line of a trial."""
-        self._line_of = line_of
+    def __init__(
+        self, experiment: Experiment, queue_of: Callable[[int], Queue]
+    ) -> None:
+        """`queue_of` gives the queue of a trial."""
+        self._queue_of = queue_of
         self._repeats = experiment.repeats
         self._questions = len(experiment.questions)
         self._seeds = [
@@ -80,13 +82,13 @@ class Order:
         """How often each question has led others."""
 
     def put(self, index: int, turns: Sequence[Turn]) -> None:
-        """Puts a trial into its line: at once if its prompt is short, otherwise when
+        """Puts a trial into its queue: at once if its prompt is short, otherwise when
         all trials of its case are there."""
         if turns is not self._turns:
             self._turns = turns
             self._is_long = _bytes(turns[0]) >= SHORTEST
         if not self._is_long:
-            self._line_of(index).put(index)
+            self._queue_of(index).put(index)
             return
         case, question = divmod(index // self._repeats, self._questions)
         if case != self._case:
@@ -98,10 +100,10 @@ class Order:
         self._waiting.append(Waiting(index, question, self._read[place][1]))
 
     def settle(self) -> None:
-        """Puts the trials of the case that has come into their lines."""
+        """Puts the trials of the case that has come into their queues."""
         self._waiting.sort(key=lambda one: (self._led[one.question], one.trial))
         for one in self._waiting:
-            self._line_of(one.trial).put(one.trial, self._leader_of(one))
+            self._queue_of(one.trial).put(one.trial, self._leader_of(one))
         self._waiting.clear()
         self._read.clear()
 
@@ -119,7 +121,7 @@ class Order:
             self._first.move_to_end(beginning)
         while len(self._first) > KEPT:
             self._first.popitem(last=False)
-        if leader is not None and not self._line_of(leader).leads(leader):
+        if leader is not None and not self._queue_of(leader).leads(leader):
             self._led[leader // self._repeats % self._questions] += 1
         return leader
 

@@ -111,12 +111,21 @@ class Outlay:
     @property
     def unpriced(self) -> tuple[str, ...]:
         """The models elsewhere that are called, and whose price is not known."""
+        return self._priceless(free=False)
+
+    @property
+    def free(self) -> tuple[str, ...]:
+        """The models on this machine that are called, and have no price: they are taken
+        to cost nothing."""
+        return self._priceless(free=True)
+
+    def _priceless(self, *, free: bool) -> tuple[str, ...]:
         found = [
             of.model
             for of, price, estimate in zip(
                 self._terms, self._prices, self._estimates, strict=True
             )
-            if estimate.calls and price is None and not is_free(price, of)
+            if estimate.calls and price is None and is_free(price, of) is free
         ]
         return tuple(dict.fromkeys(found))
 

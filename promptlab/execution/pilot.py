@@ -32,16 +32,18 @@ class Pilot:
     """What these cost at list price, at least and at most; NaN where it is not
     known."""
     unpriced: tuple[str, ...] = ()
-    """The models elsewhere among them, whose price is not known."""
+    """The models elsewhere that they ask, and whose price is not known."""
+    free: tuple[str, ...] = ()
+    """The models on this machine that they ask, and that have no price."""
 
     @property
-    def free(self) -> bool:
-        """Whether the calls cost nothing."""
+    def costs_nothing(self) -> bool:
+        """Whether the calls cost nothing, as far as prices are known."""
         return not self.calls or (math.isnan(self.cost_usd.low) and not self.unpriced)
 
     def __str__(self) -> str:
         trials = f"{len(self.trials):,} trial{'' if len(self.trials) == 1 else 's'}"
-        cost = cost_in_words(self.cost_usd, self.unpriced)
+        cost = cost_in_words(self.cost_usd, self.unpriced, self.free)
         return f"{trials}, {in_calls(self.calls)}; cost: {cost}"
 
 
@@ -62,7 +64,13 @@ def choose(
         turns = experiment.trials[trial].turns
         owns = range(len(turns))
         outlay.add(Finding(trial, Standing.NEW, "", turns=turns, owns=owns))
-    return Pilot(frozenset(trials), outlay.calls, outlay.cost_usd, outlay.unpriced)
+    return Pilot(
+        frozenset(trials),
+        outlay.calls,
+        outlay.cost_usd,
+        outlay.unpriced,
+        outlay.free,
+    )
 
 
 def settings_of(options: Mapping[str, Any]) -> Settings:
@@ -92,6 +100,8 @@ def dealt(plan: Plan, known: Known, pilot: int, seed: int) -> list[int]:
             "pilot is how many answers of each variant there shall be: a whole number "
             f"from 2, or 0 to go by what is there, not {pilot!r}"
         )
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise SpecError(f"seed is a whole number from 0, not {seed!r}")
     answers = known.answers
     cases, variants = answers.shape
     repeats = plan.experiment.repeats

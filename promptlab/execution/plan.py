@@ -11,17 +11,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from promptlab.execution.cache import open_cache
+from promptlab.execution.ledger import project_standings
 from promptlab.execution.limiter import Limiter
 from promptlab.execution.loop import running_loop
 from promptlab.execution.outlay import Outlay
 from promptlab.execution.progress import duration
 from promptlab.execution.settings import Settings
 from promptlab.execution.survey import Finding, Standing, survey
-from promptlab.money.amounts import dollars, thousands
+from promptlab.money.amounts import dollars, in_tokens, thousands
+from promptlab.money.budget import Amount
 from promptlab.money.estimate import Range
 from promptlab.secret import sealed
 from promptlab.spec.experiment import Experiment
-from promptlab.spec.markup import card, escaped, facts, quiet
+from promptlab.spec.markup import card, escaped, facts, notes, quiet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +50,11 @@ class Plan:
     told before, in seconds; 0 where no limit is known."""
     unpriced: tuple[str, ...] = ()
     """The models elsewhere that are to be called, and whose price is not known."""
+    free: tuple[str, ...] = ()
+    """The models on this machine that are to be called, and have no price: they are
+    taken to cost nothing."""
+    budget_notes: tuple[str, ...] = ()
+    """Budgets of the project that leave less than the calls may take, one line each."""
     counting: Mapping[str, str] = field(default_factory=dict)
     """How the tokens sent to each model that is to be called were counted, and how far
     off that may be."""
@@ -87,7 +94,8 @@ class Plan:
         return found
 
     def __repr__(self) -> str:
-        return f"Plan({self.experiment.name!r}: {self.headline})"
+        said = "; ".join((self.headline, *self.budget_notes))
+        return f"Plan({self.experiment.name!r}: {said})"
 
     def _repr_html_(self) -> str:
         return plan_html(self)
@@ -128,7 +136,7 @@ class Plan:
     @property
     def cost(self) -> str:
         """About what the calls cost, in words."""
-        return cost_in_words(self.cost_usd, self.unpriced)
+        return cost_in_words(self.cost_usd, self.unpriced, self.free)
 
     @property
     def time(self) -> str:
@@ -173,29 +181,56 @@ def planned(
                 outlay.learn(finding)
             elif finding.owns and not settings.offline:
                 outlay.add(finding)
+    most = Amount(
+        outlay.cost_usd.high, outlay.input_tokens.high + outlay.output_tokens.high
+    )
     return Plan(
         experiment,
         bytes(standings),
         calls=outlay.calls,
+        budget_notes=tuple(_shortages(most)) if outlay.calls else (),
         input_tokens=outlay.input_tokens,
         output_tokens=outlay.output_tokens,
         cost_usd=outlay.cost_usd,
         unpriced=outlay.unpriced,
+        free=outlay.free,
         counting=outlay.counting,
         least_s=_least_s(settings, outlay),
     )
 
 
-def cost_in_words(cost_usd: Range, unpriced: Sequence[str]) -> str:
-    """What calls cost, at least and at most, or why that is not known."""
+def _shortages(most: Amount) -> Iterator[str]:
+    """The budgets of the project that leave less than calls take at most."""
+    for standing in project_standings():
+        limits, left = standing.limits, standing.left
+        for limit, there, wanted, told in (
+            (limits.usd, left.usd, most.usd, dollars),
+            (limits.tokens, left.tokens, most.tokens, in_tokens),
+        ):
+            if wanted > there:
+                yield (
+                    f"the project's budget of {told(limit)} a {standing.period} "
+                    f"leaves {told(there)}: the run may stop there"
+                )
+
+
+def cost_in_words(cost_usd: Range, unpriced: Sequence[str], free: Sequence[str]) -> str:
+    """What calls cost, at least and at most, or why that is not known; `free` are the
+    models on this machine that have no price."""
     low, high = cost_usd
     if low != low:
         if not unpriced:
-            return "nothing: the models are on this machine"
+            return "no known price (models on this machine are taken to cost nothing)"
         return f"not known: {', '.join(unpriced)} without a list price"
+    beside = without(free)
     if math.isinf(high):
-        return f"{dollars(low)} or more: max_tokens would bound it"
-    return f"{dollars(low)} to {dollars(high)}" if high else dollars(0)
+        return f"{dollars(low)} or more{beside}: max_tokens would bound it"
+    return (f"{dollars(low)} to {dollars(high)}" if high else dollars(0)) + beside
+
+
+def without(free: Sequence[str]) -> str:
+    """That these models are left out of a cost."""
+    return f", without {', '.join(free)} (no known price)" if free else ""
 
 
 def plan_html(plan: Plan) -> str:
@@ -207,7 +242,8 @@ def plan_html(plan: Plan) -> str:
         if plan.time:
             rows.append(("time", f"{plan.time} {quiet('by the rate limits')}"))
     title = f"Plan of {escaped(plan.experiment.name)}"
-    return card(title, escaped(plan.experiment.size), facts(rows))
+    told = notes(escaped(note) for note in plan.budget_notes)
+    return card(title, escaped(plan.experiment.size), facts(rows), told)
 
 
 BAR = (("new", "#3b7dd8"), ("cached", "#7fb58a"), ("duplicate", "#b8b8b8"))

@@ -26,7 +26,7 @@ class Pools:
         """The pool of all who ask that model there with the same key, or through the
         same client of their own. Called on the loop."""
         self._drop_unused()
-        place = self._account(client, base_url), base_url, model
+        place = self._identity(client, base_url), base_url, model
         if place not in self._pools:
             self._pools[place] = Pool()
         return self._pools[place]
@@ -44,9 +44,9 @@ class Pools:
     def __len__(self) -> int:
         return len(self._pools)
 
-    def _account(self, client: Client, base_url: str) -> Hashable:
+    def _identity(self, client: Client, base_url: str) -> Hashable:
         if isinstance(client, OpenAIClient):
-            return client.account(base_url, self._salt)
+            return client.identity(base_url, self._salt)
         try:
             return _Owner(client)
         except TypeError:  # it cannot be referred to weakly: it shares with nobody

@@ -22,9 +22,10 @@ import orjson
 from promptlab.errors import CredentialsError, PromptlabError, SpecError
 from promptlab.execution.credentials import environment
 from promptlab.execution.replies import redacted
-from promptlab.execution.usage import moment_s, usage
+from promptlab.execution.usage import maybe_charged, moment_s, usage
 from promptlab.money.amounts import dollars
 from promptlab.money.usage import DAY_S
+from promptlab.secret import sealed_url
 from promptlab.spec.address import OPENAI_URL, canonical_url, is_loopback
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def reconcile(
     A model is the snapshot that answered, as far as both sides tell snapshots apart.
     `agreement` is `agree`, `differs`, `ours only` or `theirs only`; `complete` whether
     the day is over. Then our answered `requests`, `errors` (attempts that failed),
-    tokens and `cost_usd`; the same with `their_`, unknown where only costs or only
+    how many of these are `unsettled` (they may have been charged all the same), tokens
+    and `cost_usd`; the same with `their_`, unknown where only costs or only
     usage is told; and the `difference_` of each, theirs less ours.
 
     Raises:
@@ -98,6 +100,7 @@ def reconcile(
         PromptlabError: the organisation's numbers cannot be had.
         CacheError: the ledger cannot be read.
     """
+    base_url = sealed_url(base_url)
     url = _checked(base_url)
     now = time.time()
     first_s = moment_s("since", since, now)
@@ -151,6 +154,7 @@ def _verdict(ours: float, theirs: float, rows: pd.DataFrame, *, narrowed: bool) 
                 else "other projects and people are in its numbers, unless they are "
                 "narrowed to your projects or keys"
             )
+            + _open(int(rows["unsettled"].sum()))
         )
     if not _same_usd(ours, theirs):
         return (
@@ -164,6 +168,11 @@ def _verdict(ours: float, theirs: float, rows: pd.DataFrame, *, narrowed: bool) 
             "rows do not"
         )
     return f"the ledger and the organisation agree: {dollars(theirs)}"
+
+
+def _open(unsettled: int) -> str:
+    """That some of our calls may be among what was charged."""
+    return f"; {maybe_charged(unsettled)}" if unsettled else ""
 
 
 # Theirs.
@@ -367,7 +376,8 @@ def _usd(amount: Any) -> float:
 
 
 def _known(url: str, query: Mapping[str, Any]) -> Told:
-    """Our numbers, and how many attempts failed, of the calls to a base URL."""
+    """Our numbers of the calls to a base URL; how many attempts failed, and how many of
+    these may have been charged all the same."""
     import pandas as pd
 
     end_s = query.get("end_time")
@@ -383,7 +393,8 @@ def _known(url: str, query: Mapping[str, Any]) -> Told:
         model = snapshot if isinstance(snapshot, str) else row["model"]
         numbers = [UNKNOWN if row[n] is pd.NA else float(row[n]) for n in NUMBERS]
         numbers[0] -= row["errors"]
-        _add(told, (row["day"].date(), model), (*numbers, float(row["errors"])))
+        failed = float(row["errors"]), float(row["unsettled"])
+        _add(told, (row["day"].date(), model), (*numbers, *failed))
     return told
 
 
@@ -398,12 +409,13 @@ def _compared(ours: Told, used: Told, charged: Told, today: date) -> pd.DataFram
     ours, used, charged = (_merged(told, together) for told in (ours, used, charged))
     rows = []
     for key in sorted({*ours, *used, *charged}):
-        *mine, errors = ours.get(key, (0.0,) * (len(NUMBERS) + 1))
+        *mine, errors, unsettled = ours.get(key, (0.0,) * (len(NUMBERS) + 2))
         theirs = _theirs(key, used, charged)
         difference = [round(b - a, DECIMALS) for a, b in zip(mine, theirs, strict=True)]
         day, model = key
         about = day, model, _agreement(mine, theirs), day < today
-        rows.append((*about, mine[0], errors, *mine[1:], *theirs, *difference))
+        failed = errors, unsettled
+        rows.append((*about, mine[0], *failed, *mine[1:], *theirs, *difference))
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
@@ -414,6 +426,7 @@ COLUMNS: dict[str, Any] = {
     "complete": "bool",
     "requests": "Int64",
     "errors": "Int64",
+    "unsettled": "Int64",
     **{
         f"{whose}{name}": "float64" if name == "cost_usd" else "Int64"
         for whose in ("", "their_", "difference_")

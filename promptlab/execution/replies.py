@@ -36,6 +36,9 @@ SHORTEST_IN_ANSWERS = 16
 SECRET_HEADER = re.compile("auth|cookie|key|passw|secret|token", re.IGNORECASE)
 """What names of headers hold whose values are keys."""
 
+WORD = re.compile(r"[^\s;,]+")
+"""A part of a header's value."""
+
 REDACTED = "[key]"
 
 LONGEST_NAME = 200
@@ -63,7 +66,7 @@ class Reply(NamedTuple):
         headers, body = self.headers, self.body
         for secret in secrets:
             if len(secret) >= shortest:
-                for form in {secret, secret.replace("/", r"\/")}:
+                for form in _forms(secret):
                     body = body.replace(form.encode(), REDACTED.encode())
             if len(secret) >= SHORTEST_SECRET and any(
                 secret in value for value in headers.values()
@@ -75,13 +78,33 @@ class Reply(NamedTuple):
         return Reply(self.status, headers, body)
 
 
+def authenticates(header: str) -> bool:
+    """Whether a header is there to authenticate, by its name."""
+    return SECRET_HEADER.search(header) is not None
+
+
 def secrets_in(headers: Mapping[str, str]) -> list[str]:
-    """The values of headers that are there to authenticate."""
-    return [
-        Hidden(value.split()[-1])  # without `Bearer`
+    """What headers hold that are there to authenticate, part by part: a cookie, for
+    one, has several. The longest come first, as one may be part of another."""
+    parts = {
+        part
         for name, value in headers.items()
-        if SECRET_HEADER.search(name) and value.strip()
-    ]
+        if authenticates(name)
+        for word in WORD.findall(value)
+        for part in (word, word.partition("=")[2].strip('"'))
+    }
+    return [Hidden(part) for part in sorted(parts, key=len, reverse=True)]
+
+
+def _forms(secret: str) -> set[str]:
+    """A key as servers write it in JSON: as it is, with slashes escaped, or with the
+    characters escaped that mean something in HTML."""
+    codes = {c: f"u{ord(c):04x}" for c in "+&<>'"}
+    lower = secret.translate({ord(c): f"\\{code}" for c, code in codes.items()})
+    upper = secret.translate(
+        {ord(c): f"\\{code[0]}{code[1:].upper()}" for c, code in codes.items()}
+    )
+    return {str(secret), secret.replace("/", r"\/"), lower, upper}
 
 
 def read_reply(

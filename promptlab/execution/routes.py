@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from promptlab.secret import sealed_url
 from promptlab.spec.address import OFFLINE_SCHEME, OPENAI_URL, canonical_url
 
 OFFLINE_PREFIX = "offline/"
@@ -22,7 +23,8 @@ def route(
     if base_url is None and model.startswith(OFFLINE_PREFIX):
         return offline_url()
     variables = os.environ if variables is None else variables
-    return canonical_url(base_url or variables.get("OPENAI_BASE_URL") or OPENAI_URL)
+    default = sealed_url(variables.get("OPENAI_BASE_URL"))
+    return canonical_url(base_url or default or OPENAI_URL)
 
 
 def offline_url() -> str:

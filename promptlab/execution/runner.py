@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import warnings
 from array import array
@@ -28,16 +29,17 @@ from promptlab.execution.credentials import Key, asked
 from promptlab.execution.handle import Handle, check_may_wait
 from promptlab.execution.lanes import Gate, Lane
 from promptlab.execution.ledger import Hits, Ledger, opened_ledger
-from promptlab.execution.lines import Line, lose_patience
 from promptlab.execution.loop import background_loop
 from promptlab.execution.order import Order
 from promptlab.execution.progress import Display, Progress, display_for
+from promptlab.execution.queues import Queue, lose_patience
 from promptlab.execution.records import RunRecord
 from promptlab.execution.replies import redacted
 from promptlab.execution.retries import Verdict, judge
 from promptlab.execution.settings import Settings
 from promptlab.execution.survey import Finding, Standing, survey
-from promptlab.money.budget import Limits, check_bounded
+from promptlab.money.budget import Limits, check_bounded, uncounted
+from promptlab.money.prices import is_free
 from promptlab.results.answers import Answers
 from promptlab.results.costs import cache_savings
 from promptlab.results.record import Failure
@@ -162,8 +164,8 @@ class Run:
         self._keys: dict[str, Key] = {}
         self._followers: dict[int, array[int]] = {}
         self._gate = Gate(settings.max_concurrency, rpm=settings.rpm, tpm=settings.tpm)
-        self._lines: dict[tuple[str, str], Line] = {}
-        self._order = Order(experiment, self._line_of)
+        self._queues: dict[tuple[str, str], Queue] = {}
+        self._order = Order(experiment, self._queue_of)
         self._leading: dict[int, asyncio.Task[Any] | None] = {}
         self._lanes: list[Lane] = []
         self._cache: ResponseCache | None = None
@@ -282,7 +284,7 @@ class Run:
         """Asks what is missing, and enters in the ledger what was taken and saved."""
         client = None
         budgets = ledger.budgets()
-        if self._lines:
+        if self._queues:
             self._check_bounded(budgets.values())
             client = self._settings.opened_client(self._requests, self._keys)
         record = self._begin_record()
@@ -313,11 +315,17 @@ class Run:
         if not any(of.any for of in limits):
             return
         each, questions = self._experiment.repeats, self._experiment.questions
-        waiting = (index for line in self._lines.values() for index in line)
-        for place in {index // each % len(questions) for index in waiting}:
+        waiting = (index for queue in self._queues.values() for index in queue)
+        free = []
+        for place in sorted({index // each % len(questions) for index in waiting}):
             terms = self._pricing.terms_now(place)
             price = self._pricing.prices.price(terms)
             check_bounded(limits, price, terms, questions[place].parameters)
+            if is_free(price, terms):
+                free.append(terms.model)
+        if free and any(math.isfinite(of.usd) for of in limits):
+            own = math.isfinite(self._settings.limits.usd)
+            warnings.warn(uncounted(free, own=own), PromptlabWarning, stacklevel=2)
 
     def _begin_record(self) -> RunRecord | None:
         if not self._settings.record:
@@ -346,7 +354,7 @@ class Run:
         ]
 
     async def _survey(self) -> None:
-        """Takes what is cached into the answers, and lines up the rest."""
+        """Takes what is cached into the answers, and queues the rest."""
         reads = None if self._settings.refresh else self._cache
         for group in survey(self._requests, reads):
             for finding in group:
@@ -366,13 +374,13 @@ class Run:
                 self._answers.fail(index, NOT_CACHED, finding.heads)
             elif self._wants(index) and not self._wants(finding.first):
                 self._wanted = (self._wanted or set()) | {finding.first}
-                self._line_of(finding.first).put(finding.first)
+                self._queue_of(finding.first).put(finding.first)
         elif self._settings.offline:
             self._answers.fail(index, NOT_CACHED, finding.heads)
         elif self._wants(index) and self._settings.leader_first:
             self._order.put(index, finding.turns)
         elif self._wants(index):
-            self._line_of(index).put(index)
+            self._queue_of(index).put(index)
 
     def _called(self, base_urls: set[str]) -> set[str]:
         """Those of the base URLs that a trial is to be asked at."""
@@ -392,11 +400,11 @@ class Run:
     def _wants(self, index: int) -> bool:
         return self._wanted is None or index in self._wanted
 
-    def _line_of(self, index: int) -> Line:
+    def _queue_of(self, index: int) -> Queue:
         destination = self._requests.destination(index)
-        if destination not in self._lines:
-            self._lines[destination] = Line()
-        return self._lines[destination]
+        if destination not in self._queues:
+            self._queues[destination] = Queue()
+        return self._queues[destination]
 
     async def _ask(
         self,
@@ -423,20 +431,23 @@ class Run:
             name,
             stop=lambda reason: self.end("stopped", reason),
         )
-        pools = background_loop().pools
+        pool_of = background_loop().pools.of
+        pools = [pool_of(client, *destination) for destination in self._queues]
         self._lanes = [
-            Lane(model, self._gate, pools.of(client, base_url, model), line)
-            for (base_url, model), line in self._lines.items()
+            Lane(model, self._gate, pool, queue)
+            for ((_, model), queue), pool in zip(
+                self._queues.items(), pools, strict=True
+            )
         ]
         self._state = "running"
         workers = [
             asyncio.create_task(self._work(lane, caller))
             for lane in self._lanes
-            for _ in range(min(lane.line.left, settings.max_concurrency))
+            for _ in range(min(lane.queue.left, settings.max_concurrency))
         ]
         patience = asyncio.create_task(
             lose_patience(
-                self._lines.values(),
+                self._queues.values(),
                 lambda leader: self._leading[leader] in caller.in_flight,
             )
         )
@@ -467,9 +478,9 @@ class Run:
 
     async def _work(self, lane: Lane, caller: Caller) -> None:
         while not self._ending.is_set():
-            if (index := await lane.line.take()) is None:
+            if (index := await lane.queue.take()) is None:
                 return
-            if lane.line.leads(index):
+            if lane.queue.leads(index):
                 self._leading[index] = asyncio.current_task()
             trial = self._experiment.trials[index]
             try:
@@ -483,7 +494,7 @@ class Run:
             except Exception:  # it is the trial's failure
                 continue
             finally:
-                lane.line.let_go(index, succeeded=False)
+                lane.queue.let_go(index, succeeded=False)
 
     async def _converse(self, trial: Trial, lane: Lane, caller: Caller) -> None:
         """Asks every question of a trial, each with the replies before it."""
@@ -499,7 +510,7 @@ class Run:
                 if heads:  # others may have begun with the same words
                     caller.share(key, heads[-1])
                 head, was_there = await caller.reply(request, lane)
-                lane.line.let_go(index, succeeded=True)
+                lane.queue.let_go(index, succeeded=True)
                 heads.append(head)
                 paid.append(not was_there)
                 key = request.key
@@ -528,6 +539,9 @@ class Run:
         """Spares the calls that would be refused the same way."""
         verdict = judge(failure)
         if failure.kind == "unreachable" and not lane.answered:
+            verdict = Verdict.FAIL_MODEL
+        too_long = (failure.retry_after_s or 0) > self._settings.max_wait_s
+        if verdict is Verdict.REPEAT and too_long:
             verdict = Verdict.FAIL_MODEL
         if verdict is Verdict.STOP:
             self.end("stopped", failure.summary + _remedy(failure))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from promptlab.errors import SpecError, did_you_mean
+from promptlab.errors import PromptlabWarning, SpecError, did_you_mean
 from promptlab.execution.cache import ResponseCache
 from promptlab.execution.client import Client, OpenAIClient
 from promptlab.execution.credentials import (
     Credentials,
+    Headers,
     Key,
     Variables,
     check_transport,
@@ -23,19 +25,13 @@ from promptlab.execution.credentials import (
 )
 from promptlab.execution.progress import Progress
 from promptlab.execution.routes import route
-from promptlab.money.budget import Limits
+from promptlab.money.budget import Limits, check_amount
 from promptlab.money.price_file import PricesOption, prices_in_force
 from promptlab.money.prices import Prices
 from promptlab.results.costs import Pricing
 from promptlab.secret import Secret, sealed
 from promptlab.spec.address import canonical_url
 from promptlab.spec.experiment import Experiment, Requests
-
-ACCOUNT = {
-    "OpenAI-Organization": "OPENAI_ORG_ID",
-    "OpenAI-Project": "OPENAI_PROJECT_ID",
-}
-"""Headers, and the variables that they come from; the SDK does not know `.env`."""
 
 ProgressOption = bool | Literal["auto"] | Callable[[Progress], None]
 
@@ -57,8 +53,9 @@ class Settings:
     this machine, and to no other."""
     env_file: str | Path | None = None
     """A file of environment variables; else `.env`, where there is one."""
-    headers: Mapping[str, str] | None = field(default=None, repr=False)
-    """Further headers of every request."""
+    headers: Headers | None = field(default=None, repr=False)
+    """Further headers of every request, or `{base_url: headers}`. Where requests go to
+    several servers, those that may hold a key are given for each."""
     client: Client | None = None
     """What answers instead: an `SDKClient`, or a client of your own."""
     allow_insecure: bool = False
@@ -70,7 +67,8 @@ class Settings:
     """Requests per minute: an own limit for each model, beside the server's."""
     tpm: float | None = None
     """Tokens per minute: an own limit for each model, beside the server's. A call
-    counts with what it sends and may be answered, as servers charge it."""
+    counts with what it sends or may be answered, whichever is more, as servers charge
+    it; what it takes beyond that, from its answer on."""
     leader_first: bool = True
     """Of calls whose prompts share their first 1,024 tokens or more, one is sent first
     and the others when it is answered, so that the provider's prompt cache serves them;
@@ -111,7 +109,8 @@ class Settings:
         _positive(self, "max_concurrency", "max_attempts", whole=True)
         _positive(self, "timeout_s")
         _positive(self, "rpm", "tpm", optional=True)
-        _positive(self, "budget_usd", "budget_tokens", optional=True, zero=True)
+        check_amount("budget_usd", self.budget_usd)
+        check_amount("budget_tokens", self.budget_tokens, whole=True)
         if self.max_wait_s < 0:
             raise SpecError(f"max_wait_s is a number from 0, not {self.max_wait_s!r}")
         if self.offline and (self.refresh or not self.use_cache):
@@ -161,7 +160,12 @@ class Settings:
         return prices_in_force(self.prices)
 
     def pricing(self, experiment: Experiment) -> Pricing:
-        """The prices that the experiment's answers are reckoned with."""
+        """The prices that the experiment's answers are reckoned with. It warns of a
+        name in `prices=` that seems to be mistyped; `prices.toml` is for all models."""
+        if isinstance(self.prices, Mapping):
+            asked = {question.model for question in experiment.questions}
+            if said := self.prices_in_force.misnamed(sorted(asked)):
+                warnings.warn(said, PromptlabWarning, stacklevel=1)  # once a process
         models = [level.value for level in experiment.grid.levels("model")]
         routes = {model: self.route(model) for model in models}
         return Pricing(experiment, self.prices_in_force, routes)
@@ -179,16 +183,13 @@ class Settings:
         """
         if self.client is not None or self.offline:
             return {}
-        base_urls = dict.fromkeys(url for url, _ in requests.destinations())
-        credentials = Credentials(
-            variables=self.variables,
-            base_urls=list(base_urls),
-            api_key=self.api_key,
-            api_key_env=self.api_key_env,
-        )
+        credentials = self._credentials(requests)
         credentials.check()
-        safe = [url for url in base_urls if is_safe(url) or self.allow_insecure]
-        return {base_url: credentials.key(base_url) for base_url in safe}
+        return {
+            base_url: credentials.key(base_url)
+            for base_url in credentials.base_urls
+            if is_safe(base_url) or self.allow_insecure
+        }
 
     def opened_client(self, requests: Requests, keys: Mapping[str, Key]) -> Client:
         """The client that the run calls; made in the loop that uses it.
@@ -198,16 +199,23 @@ class Settings:
         """
         if self.client is not None:
             return self.client
-        base_urls = dict.fromkeys(url for url, _ in requests.destinations())
-        for base_url in base_urls:
+        credentials = self._credentials(requests)
+        for base_url in credentials.base_urls:
             check_transport(base_url, allow_insecure=self.allow_insecure)
-        secrets = {base_url: keys[base_url].found for base_url in base_urls}
-        headers = {
-            header: named
-            for header, variable in ACCOUNT.items()
-            if (named := self.variables.get(variable))
-        } | dict(self.headers or {})
-        return OpenAIClient(secrets, headers=headers, timeout_s=self.timeout_s)
+        return OpenAIClient(
+            {base_url: keys[base_url].found for base_url in credentials.base_urls},
+            headers={url: credentials.headers_to(url) for url in credentials.base_urls},
+            timeout_s=self.timeout_s,
+        )
+
+    def _credentials(self, requests: Requests) -> Credentials:
+        return Credentials(
+            variables=self.variables,
+            base_urls=list(dict.fromkeys(url for url, _ in requests.destinations())),
+            api_key=self.api_key,
+            api_key_env=self.api_key_env,
+            headers=self.headers or {},
+        )
 
 
 def _positive(
@@ -215,7 +223,6 @@ def _positive(
     *names: str,
     whole: bool = False,
     optional: bool = False,
-    zero: bool = False,
 ) -> None:
     for name in names:
         value = getattr(settings, name)
@@ -223,7 +230,6 @@ def _positive(
             continue
         kinds = (int,) if whole else (int, float)
         number = isinstance(value, kinds) and not isinstance(value, bool)
-        if not number or not (value > 0 or (zero and value == 0)):
+        if not number or not value > 0:
             kind = "a whole number from 1" if whole else "a number above 0"
-            kind = "a number from 0" if zero else kind
             raise SpecError(f"{name} is {kind}, not {value!r}")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptlab.errors import SpecError, did_you_mean
-from promptlab.execution.ledger import FILE, PERIODS, Ledger, Line, Standing
+from promptlab.errors import SpecError, brief, did_you_mean
+from promptlab.execution.ledger import FILE, PERIODS, Ledger, Line, project_standings
 from promptlab.home import home
-from promptlab.money.budget import Limits
+from promptlab.money.budget import Limits, check_amount
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +35,7 @@ SUMS = {
     "requests": "SUM(requests)",
     "errors": "SUM(error IS NOT NULL)",
     "rate_limited": "SUM(status IS 429)",
+    "unsettled": "SUM(unsettled)",
     **{
         name: f"CASE WHEN SUM(answered AND {name} IS NULL) THEN NULL "
         f"ELSE COALESCE(SUM({name}), 0) END"
@@ -60,11 +61,13 @@ LINES = """
         1 AS requests, input_tokens, cached_input_tokens, output_tokens,
         reasoning_tokens, cost_usd, prompt_cache_saved_usd, latency_s,
         error IS NULL AS answered, error IS NULL AND cost_usd IS NULL AS unpriced,
+        error IS NOT NULL AND error != 'unreachable' AND COALESCE(status, 0) < 300
+            AS unsettled,
         0 AS trials, NULL AS saved_usd, 0 AS unvalued
     FROM calls WHERE at >= :since AND at < :until
     UNION ALL
     SELECT at, run, experiment, base_url, model, NULL, NULL, NULL, NULL,
-        0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0,
+        0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0,
         trials, saved_usd, saved_usd IS NULL
     FROM hits WHERE at >= :since AND at < :until
 """
@@ -72,7 +75,7 @@ LINES = """
 
 def usage(
     since: str | date | None = None,
-    by: str | Sequence[str] = ("day", "model"),
+    by: str | Sequence[str] | None = ("day", "model"),
     *,
     until: str | date | None = None,
 ) -> pd.DataFrame:
@@ -81,15 +84,18 @@ def usage(
     `since` and `until` are a time span before now (`"7d"`; m, h, d, w), a date or a
     time, in UTC unless it says otherwise; without them all is counted. `by` names
     `hour`, `day`, `week` or `month`, and `model`, `experiment`, `run`, `base_url`,
-    `snapshot`, `service_tier` or `error`.
+    `snapshot`, `service_tier` or `error`; with None there is one row for all.
 
-    The columns after those: `requests` sent, `errors` and `rate_limited` (429) among
-    them; tokens, NA where a server did not say; `cost_usd` at list or own prices, NaN
-    if the price of any call is unknown, and how many are `unpriced`;
-    `prompt_cache_saved_usd`, by the provider's prompt cache; `cached` trials that were
-    answered without a call of their own, from the response cache or with an equal trial
-    of their run, and `saved_usd`, what those had cost; `mean_latency_s` of the answered
-    calls.
+    The columns after those: `requests` sent, each attempt of a call that was retried
+    among them (the `totals.calls` of a run count a call once); of these the `errors`,
+    the `rate_limited` (429), and the `unsettled`, which failed without a refusal (a
+    timeout, a lost connection, an answer that cannot be read) and may have been charged
+    all the same; tokens, NA where a server did not say; `cost_usd` of the answered
+    calls at list or own prices, NaN if the price of any is unknown, and how many are
+    `unpriced`; `prompt_cache_saved_usd`, by the provider's prompt cache; `cached`
+    trials that were answered without a call of their own, from the response cache or
+    with an equal trial of their run, and `saved_usd`, what those had cost;
+    `mean_latency_s` of the answered calls.
 
     Raises:
         SpecError: `by` or a time is not one.
@@ -97,7 +103,7 @@ def usage(
     """
     import pandas as pd
 
-    groups = [by] if isinstance(by, str) else list(dict.fromkeys(by))
+    groups = _groups(by)
     columns = [f"{_expression(name)} AS g{n}" for n, name in enumerate(groups)]
     columns += [f"{sql} AS {name}" for name, sql in SUMS.items()]
     keys = ", ".join(f"g{n}" for n in range(len(groups)))
@@ -113,6 +119,13 @@ def usage(
         kind: Any = "datetime64[s]" if name in TIMES else "str"
         table[name] = table[name].astype(kind)
     return table.astype({name: _kind(name) for name in SUMS})
+
+
+def maybe_charged(unsettled: int) -> str:
+    """That so many failed calls are in no sum of what was paid, though they may be in
+    what the provider charges."""
+    calls = "1 failed call" if unsettled == 1 else f"{unsettled:,} failed calls"
+    return f"{calls} may have been charged all the same"
 
 
 def headroom() -> pd.DataFrame:
@@ -143,18 +156,22 @@ def set_budget(
     period is taken away. Runs that begin from now on keep to it.
 
     Raises:
-        SpecError: there is no such period, or an amount is not a number from 0.
+        SpecError: there is no such period, or an amount is not a finite number from 0,
+            or one of tokens not whole.
         CacheError: the ledger cannot be written.
     """
-    if period not in PERIODS:
-        raise SpecError(f"a budget is for a 'day' or a 'month', not {period!r}")
-    for name, value in (("usd", usd), ("tokens", tokens)):
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if value is not None and not (number and 0 <= value < float("inf")):
-            raise SpecError(f"{name} is a number from 0, not {value!r}")
+    check_period(period)
+    check_amount("usd", usd)
+    check_amount("tokens", tokens, whole=True)
     told = (float("inf") if value is None else float(value) for value in (usd, tokens))
     with closing(Ledger()) as ledger:
         ledger.set_budget(period, Limits(*told))
+
+
+def check_period(period: object) -> None:
+    """Raises `SpecError` if there is no such period."""
+    if period not in PERIODS:
+        raise SpecError(f"a budget is for a 'day' or a 'month', not {period!r}")
 
 
 def budgets() -> pd.DataFrame:
@@ -163,10 +180,7 @@ def budgets() -> pd.DataFrame:
     for calls in flight, and those `left_`."""
     import pandas as pd
 
-    standings: list[Standing] = []
-    if _path().exists():
-        with closing(Ledger()) as ledger:
-            standings = ledger.standings(time.time())
+    standings = project_standings()
     columns: dict[str, Any] = {"period": [s.period for s in standings]}
     for unit in ("usd", "tokens"):
         limit = [getattr(s.limits, unit) for s in standings]
@@ -235,6 +249,18 @@ def moment_s(name: str, given: str | date, now: float) -> float:
     if not isinstance(given, datetime):
         given = datetime(given.year, given.month, given.day)
     return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
+
+
+def _groups(by: object) -> list[str]:
+    """The names that `by` holds, each once."""
+    several = by if isinstance(by, Iterable) else [by]
+    names = [by] if isinstance(by, str) else [] if by is None else list(several)
+    if not all(isinstance(name, str) for name in names):
+        raise SpecError(
+            "by is what to group by, such as 'day' or ['day', 'model'], not "
+            f"{brief(by)}"
+        )
+    return list(dict.fromkeys(names))
 
 
 def _expression(name: str) -> str:

@@ -25,3 +25,8 @@ def thousands(count: float) -> str:
         if count >= size:
             return f"{count / size:.1f}{unit}"
     return f"{count:.0f}"
+
+
+def in_tokens(count: float) -> str:
+    """A number of tokens in words: `12.3k tokens`."""
+    return f"{thousands(count)} tokens"

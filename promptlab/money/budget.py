@@ -8,11 +8,11 @@ many calls are in flight.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from promptlab.errors import SpecError
+from promptlab.errors import SpecError, brief
 from promptlab.money.amounts import dollars, thousands
 from promptlab.money.price import PER_MILLION, Price
 from promptlab.money.prices import is_free
@@ -43,9 +43,28 @@ class Limits:
         """Whether anything is limited."""
         return self.usd < math.inf or self.tokens < math.inf
 
-    def allow(self, amount: Amount) -> bool:
-        """Whether so much may be spent, but for errors of the arithmetic."""
-        return amount.usd <= self.usd * (1 + ROUNDING) and amount.tokens <= self.tokens
+    def exceeded(self, taken: Amount, most: Amount) -> str:
+        """The unit, `usd` or `tokens`, that does not allow a call which takes so much
+        at most beside what is taken, but for errors of the arithmetic; empty if the
+        call may be made. A unit of which it takes nothing allows it."""
+        then = taken.plus(most)
+        if most.usd and then.usd > self.usd * (1 + ROUNDING):
+            return "usd"
+        return "tokens" if most.tokens and then.tokens > self.tokens else ""
+
+
+def check_amount(name: str, value: Any, *, whole: bool = False) -> None:
+    """Refuses what is no limit of a budget; None is one that limits nothing.
+
+    Raises:
+        SpecError: it is not a finite number from 0, or not a `whole` one.
+    """
+    if value is None:
+        return
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 <= value < math.inf or (whole and value % 1):
+        kind = "a whole number" if whole else "a number"
+        raise SpecError(f"{name} is {kind} from 0, not {brief(value)}")
 
 
 GO_ON = "run it again with a larger one to go on"
@@ -65,10 +84,9 @@ class Budget:
 
     def reserve(self, most: Amount) -> bool:
         """Reserves what a call takes at most, if there is so much left."""
-        then = self.taken.plus(most)
-        if not self.limits.allow(then):
+        if self.limits.exceeded(self.taken, most):
             return False
-        self.taken = then
+        self.taken = self.taken.plus(most)
         return True
 
     def settle(self, most: Amount, took: Amount) -> None:
@@ -81,7 +99,7 @@ class Budget:
 
     def says(self, most: Amount) -> str:
         """That the budget is reached, by what, and what the next call asks for."""
-        if self.taken.plus(most).usd > self.limits.usd:
+        if self.limits.exceeded(self.taken, most) == "usd":
             return (
                 f"budget_usd of {dollars(self.limits.usd)} is reached: "
                 f"{dollars(self.spent.usd)} spent, and the next call may cost "
@@ -140,3 +158,17 @@ def check_bounded(
             f"budget: without max_tokens an answer of {terms.model!r} may have any "
             "length, and cost any amount; add it to the grid, such as max_tokens=[1000]"
         )
+
+
+def uncounted(free: Iterable[str], *, own: bool) -> str:
+    """That a budget in dollars, the run's own or the project's, does not count the
+    calls of models on this machine that have no price."""
+    models = list(dict.fromkeys(free))
+    one = len(models) == 1
+    budget = "budget_usd" if own else "the project's budget"
+    return (
+        f"{budget} counts nothing for "
+        f"{', '.join(map(repr, models))}: {'it is' if one else 'they are'} on this "
+        f"machine, and {'has' if one else 'have'} no price; give one in prices= if "
+        f"{'it costs' if one else 'they cost'} something"
+    )

@@ -22,6 +22,10 @@ HOME = "openai"
 RATES = ("input", "cached_input", "cache_write", "output")
 
 
+NAMES = {"pattern": "'gpt-6*'", "provider": "'anthropic'", "tier": "'batch'"}
+"""An example of each."""
+
+
 def prices(
     pattern: str = "*",
     provider: str | None = None,
@@ -48,6 +52,9 @@ def prices(
     Raises:
         SpecError: no price fits, or own prices are none.
     """
+    for name, given in (("pattern", pattern), ("provider", provider), ("tier", tier)):
+        if not isinstance(given, str) and (given is not None or name == "pattern"):
+            raise SpecError(f"{name} is a name such as {NAMES[name]}, not {given!r}")
     table, number = prices_in_force(prices), _day_number(day)
     provider, tier = provider.lower() if provider else None, tier or None
     listed = list(listed_models())

@@ -7,12 +7,12 @@ then, never 0.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
-from promptlab.errors import SpecError
+from promptlab.errors import SpecError, did_you_mean
 from promptlab.money.list_prices import USUAL, list_price
 from promptlab.money.own_prices import OwnPrice, own_price
 from promptlab.money.price import Price
@@ -63,7 +63,7 @@ class Prices:
         if terms.service_tier in USUAL:
             tiers.append(DEARER)
         found = [self.price(replace(terms, service_tier=tier)) for tier in tiers]
-        return [price for price in found if price is not None]
+        return list(dict.fromkeys(price for price in found if price is not None))
 
     def cost_usd(self, terms: Terms, usage: Usage) -> float:
         """What a call cost; NaN, never zero, where its price or tokens are unknown."""
@@ -77,11 +77,34 @@ class Prices:
         today = EPOCH + timedelta(days=day)
         holds = [o for o in self.own if o.valid_from is None or o.valid_from <= today]
         exact = [o for o in holds if o.model == model]
-        found = exact or [o for o in holds if fnmatch.fnmatchcase(model, o.model)]
+        found = exact or [o for o in holds if _of(o, model)]
         if not found:
             return None
         same = [o for o in found if o.model == found[0].model]
         return max(same, key=lambda o: o.valid_from or date.min)
+
+    def misnamed(self, models: Collection[str]) -> str:
+        """That own prices are of none of these models, while some of these have none;
+        empty where it is not so: a table may be shared by experiments."""
+        lacking = [m for m in models if not any(_of(line, m) for line in self.own)]
+        names = [line.model for line in self.own if not _may_be(line, models)]
+        if not lacking or not names:
+            return ""
+        hints = (did_you_mean(name, lacking) for name in names)
+        said = ", ".join(map(repr, dict.fromkeys(names)))
+        hint = next(filter(None, hints), "")
+        return f"prices names {said}, which no model of the grid is{hint}"
+
+
+def _of(line: OwnPrice, model: str) -> bool:
+    return fnmatch.fnmatchcase(model, line.model)
+
+
+def _may_be(line: OwnPrice, models: Collection[str]) -> bool:
+    """Whether a line is of one of the models, or of a snapshot of one, such as
+    `gpt-6-luna-2026-09-01`."""
+    snapshots = tuple(f"{model}-" for model in models)
+    return line.model.startswith(snapshots) or any(_of(line, m) for m in models)
 
 
 def is_free(price: Price | None, terms: Terms) -> bool:

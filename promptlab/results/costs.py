@@ -97,7 +97,7 @@ class Reckoning:
     read_tokens: float
     """Input that the calls the run paid for read from the provider's own cache; NaN
     where a server does not say."""
-    saved_usd: float
+    prompt_cache_saved_usd: float
     """What that took off what the run paid, less what writing to that cache cost; NaN
     where that is unknown."""
     used: tuple[UsedPrice, ...]

@@ -20,7 +20,7 @@ from promptlab.money.price_table import price_frame
 from promptlab.money.usage import Usage
 from promptlab.results.answers import Answers
 from promptlab.results.card import results_html
-from promptlab.results.costs import Pricing
+from promptlab.results.costs import Pricing, cache_savings
 from promptlab.results.exports import write
 from promptlab.results.latency import mixed, sped_up
 from promptlab.results.record import Failure, Record
@@ -44,7 +44,8 @@ class Totals:
     truncated: int
     """Those of the answered that max_tokens cut short (finish_reason `length`)."""
     calls: int
-    """Calls that were made and answered; what failed before is not among them."""
+    """Calls that were made and answered; of one that was retried, the attempts that
+    failed are not among them. `pl.usage` counts each attempt, as `requests`."""
     cost_usd: float
     """What all answers cost at list price; NaN where one of the prices is unknown."""
     billed_usd: float
@@ -52,9 +53,12 @@ class Totals:
     cached_input_tokens: float
     """Input of the calls made that the provider read from its own prompt cache; NaN
     where a server does not say."""
-    saved_usd: float
+    prompt_cache_saved_usd: float
     """What that took off the list price of the input, less what writing to that cache
     cost on top; NaN where that is unknown."""
+    saved_usd: float
+    """What the `cached` answers would have cost beyond what this run paid for them, at
+    list price; NaN where that is unknown."""
     elapsed_s: float
 
     @property
@@ -117,7 +121,10 @@ class Results:
                 else billed_usd
             ),
             cached_input_tokens=reckoning.read_tokens,
-            saved_usd=reckoning.saved_usd,
+            prompt_cache_saved_usd=reckoning.prompt_cache_saved_usd,
+            saved_usd=sum(
+                (usd for *_, usd in cache_savings(experiment, self._table)), 0.0
+            ),
             elapsed_s=elapsed_s,
         )
 
@@ -270,7 +277,8 @@ class Results:
 
     @cached_property
     def headline(self) -> str:
-        """The totals in one line: answered, cached, failed, truncated, calls made."""
+        """The totals in one line: answered, cached, failed, truncated, and the calls
+        made, each once however often it was retried."""
         totals = self.totals
         share = f" ({totals.cached / totals.answered:.0%})" if totals.answered else ""
         parts = [
@@ -283,9 +291,10 @@ class Results:
             parts.insert(3, f"{dollars(totals.billed_usd)} paid")
         if totals.cached_input_tokens > 0:
             read = thousands(totals.cached_input_tokens)
+            saved = totals.prompt_cache_saved_usd
             parts.append(
                 f"{read} tokens of input from the provider's cache"
-                + (f", {dollars(totals.saved_usd)} saved" * (totals.saved_usd > 0))
+                + (f", {dollars(saved)} saved" if saved > 0 else "")
             )
         if totals.truncated:
             parts.append(f"{totals.truncated:,} truncated by max_tokens")

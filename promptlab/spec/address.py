@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import urlsplit, urlunsplit
 
 from promptlab.errors import SpecError
 
 OPENAI_URL = "https://api.openai.com/v1"
+
+USER_INFO = re.compile(r"(?<=//).*@")
 
 OFFLINE_SCHEME = "offline://"
 """What the address of the offline model begins with, as it stands in a key."""
@@ -20,28 +23,55 @@ def canonical_url(base_url: str) -> str:
         SpecError: it is neither an absolute http or https URL nor the offline model's
             `offline://VERSION`, or it holds a password.
     """
-    try:
-        parts = urlsplit(base_url.strip())
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise SpecError(f"base_url {base_url!r} is not a URL: {error}") from error
-    if parts.username or parts.password:
-        raise SpecError(
-            "base_url holds a user name or password; give the key as an environment "
-            "variable instead"
-        )
-    if parts.scheme == "offline" and host:  # the offline model, by its version
+    if problem := _problem(base_url):
+        raise SpecError(problem)
+    parts = urlsplit(base_url.strip())
+    host, port = parts.hostname or "", parts.port
+    if parts.scheme == "offline":  # the offline model, by its version
         return f"offline://{host}"
-    if parts.scheme not in ("http", "https") or not host:
-        raise SpecError(
-            f"base_url {base_url!r} is not a URL; it looks like {OPENAI_URL!r}"
-        )
-    if parts.query or parts.fragment:
-        raise SpecError(f"base_url {base_url!r} cannot hold a query or a fragment")
     host = f"[{host}]" if ":" in host else host
     if port and port != {"http": 80, "https": 443}[parts.scheme]:
         host += f":{port}"
     return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+
+
+def _problem(base_url: object) -> str:
+    """Why a text is no base URL; empty if it is one. Nothing is raised where a variable
+    holds what may be a key, as tracebacks show those."""
+    if not isinstance(base_url, str):
+        return (
+            f"base_url is a text such as {OPENAI_URL!r}, not {type(base_url).__name__}"
+        )
+    shown = _shown(base_url)
+    try:
+        parts = urlsplit(base_url.strip())
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        return f"base_url {shown}is not a URL: {error}"
+    if parts.username or parts.password:
+        return (
+            "base_url holds a user name or password; give the key as an environment "
+            "variable instead"
+        )
+    if parts.scheme == "offline" and host:
+        return ""
+    if parts.scheme not in ("http", "https") or not host:
+        return f"base_url {shown}is not a URL; it looks like {OPENAI_URL!r}"
+    if parts.query or parts.fragment:
+        return f"base_url {shown}cannot hold a query or a fragment"
+    return ""
+
+
+LONGEST = 20
+"""Characters between dots, slashes and colons that are a name's; more may be a key."""
+
+
+def _shown(base_url: str) -> str:
+    """A URL as a message shows it, without what may be a key in it: user, password,
+    query and fragment; nothing of what may be a key itself."""
+    text = re.split(r"[?#]", USER_INFO.sub("", str(base_url)), maxsplit=1)[0]
+    named = all(len(part) <= LONGEST for part in re.split("[./:]", text))
+    return f"{text!r} " if "://" in text or (named and "sk-" not in text) else ""
 
 
 def is_local(base_url: str) -> bool:

@@ -124,6 +124,22 @@ def test_failures_of_the_pilot_are_told_by_line_and_exit_code(
     assert "note: 4 of the pilot's 4 trials failed" in done.stdout
 
 
+@pytest.mark.usefixtures("priced")
+def test_a_budget_that_lets_nothing_be_bought_is_told_by_line_and_exit_code(
+    promptlab: CommandLine, server: OfflineServer
+) -> None:
+    promptlab("usage", "budget", "day", "--usd", "0")
+
+    planned = promptlab("validate", "experiment.yaml", *at(server))
+    done = promptlab("forecast", "experiment.yaml", "-y", *at(server))
+
+    leaves = "note: the project's budget of $0.00 a day leaves $0.00: the run may stop"
+    assert leaves in planned.stdout
+    assert done.code == 1
+    assert "note: the pilot was stopped: the project's budget of $0.00" in done.stdout
+    assert server.calls == 0
+
+
 def test_a_wrong_pilot_is_one_line(promptlab: CommandLine) -> None:
     done = promptlab("forecast", "experiment.yaml", "--pilot", "1")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,6 +94,15 @@ def test_quiet_still_prints_why_nothing_could_run(promptlab: CommandLine) -> Non
 
     assert (done.code, done.stdout) == (1, "")
     assert "nothing could run" in done.stderr
+
+
+@pytest.mark.parametrize("limit", [("--rpm", "1"), ("--tpm", "10")])
+def test_a_dry_run_says_how_long_the_own_limits_take(
+    promptlab: CommandLine, limit: tuple[str, str]
+) -> None:
+    done = promptlab("run", "experiment.yaml", "--dry-run", *limit)
+
+    assert re.search(r"4 calls to make, in \d+ min.* or more", done.stdout)
 
 
 def test_dry_run_says_what_would_be_done_and_does_nothing(

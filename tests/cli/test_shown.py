@@ -50,6 +50,8 @@ def test_validate_tells_what_is_cached(
         "cost_usd": [None, None],
         "least_s": 0.0,
         "unpriced": [],
+        "free": ["offline/small"],
+        "budget_notes": [],
         "warnings": [],
     }
     least, most = done.json["input_tokens"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import promptlab as pl
+from promptlab.offline import Faults, OfflineServer
 
 from .conftest import CommandLine
 
@@ -50,6 +51,20 @@ def test_usage_says_what_has_no_price(promptlab: CommandLine) -> None:
     promptlab("run", "experiment.yaml")
 
     assert "no price is known for 4" in promptlab("usage").stdout
+
+
+def test_usage_says_what_may_have_been_charged_all_the_same(
+    promptlab: CommandLine, config: Config
+) -> None:
+    with OfflineServer(faults=Faults(html=1)).in_thread() as server:
+        run = {"base_url": server.base_url, "prices": PRICES, "max_attempts": 1}
+        promptlab("run", config(run=run))
+
+    *_, total = promptlab("usage").stdout.splitlines()
+
+    assert total.endswith(
+        "$0.00 paid; 4 failed calls may have been charged all the same"
+    )
 
 
 def test_usage_of_a_new_project_is_empty_and_makes_no_file(
@@ -94,14 +109,80 @@ def test_a_project_budget_is_set_shown_kept_and_taken_away(
     experiment = config(run={"prices": PRICES})
     set_ = promptlab("usage", "budget", "day", "--usd", "0")
     stopped = promptlab("run", experiment)
-    gone = promptlab("usage", "budget", "day")
+    shown = promptlab("usage", "budget", "day")
+    gone = promptlab("usage", "budget", "day", "--remove")
     ran = promptlab("run", experiment)
 
     assert set_.stdout == "budget of this day (UTC): $0.00 of $0.00 spent\n"
     assert stopped.code == 1
     assert "the project's budget of $0.00 a day is reached" in stopped.stderr
+    assert shown.stdout == set_.stdout
     assert gone.stdout == "there is no budget for a day any more\n"
     assert ran.code == 0
+
+
+def test_budgets_are_shown_without_a_period(
+    promptlab: CommandLine, folder: Path
+) -> None:
+    none = promptlab("usage", "budget")
+    never = promptlab("usage", "budget", "month", "--remove")
+    assert not (folder / ".promptlab").exists()
+    promptlab("usage", "budget", "day", "--usd", "20")
+    promptlab("usage", "budget", "month", "--tokens", "1000")
+
+    assert none.stdout.startswith("no budget is set; `promptlab usage budget day --usd")
+    assert never.stdout == "there was no budget for a month\n"
+    assert promptlab("usage", "budget").stdout == (
+        "budget of this day (UTC): $0.00 of $20.00 spent\n"
+        "budget of this month (UTC): 0 of 1.0k tokens spent\n"
+    )
+
+
+def test_a_budget_that_is_only_looked_at_makes_no_file(
+    promptlab: CommandLine, folder: Path
+) -> None:
+    shown = promptlab("usage", "budget", "day")
+
+    assert shown.stdout.startswith("there is no budget for a day; ")
+    assert not (folder / ".promptlab").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--usd", "1"], "--usd needs a period: day or month"),
+        (["--remove"], "--remove needs a period: day or month"),
+        (["day", "--remove", "--tokens", "1"], "--tokens cannot be used with --remove"),
+        (["week"], "a budget is for a 'day' or a 'month', not 'week'"),
+        (["week", "--remove"], "a budget is for a 'day' or a 'month', not 'week'"),
+    ],
+    ids=str,
+)
+def test_what_a_budget_cannot_be_is_told(
+    promptlab: CommandLine, options: list[str], said: str
+) -> None:
+    done = promptlab("usage", "budget", *options)
+
+    assert done.code != 0
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("run experiment.yaml --budget-tokens 10.5", "budget_tokens is a whole number"),
+        ("run experiment.yaml --budget-usd inf", "budget_usd is a number from 0, not"),
+        ("usage budget day --tokens 10.5", "tokens is a whole number from 0, not 10.5"),
+        ("usage budget day --usd inf", "usd is a number from 0, not inf"),
+    ],
+)
+def test_an_amount_that_is_none_is_told(
+    promptlab: CommandLine, command: str, said: str
+) -> None:
+    done = promptlab(*command.split())
+
+    assert done.code == 1
+    assert done.stderr.splitlines()[-1].startswith(f"promptlab: {said}")
 
 
 def test_a_run_stops_at_its_budget_and_says_how_to_go_on(

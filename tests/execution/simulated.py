@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from promptlab.execution.lanes import Gate, Lane, Pool
-from promptlab.execution.lines import Line
+from promptlab.execution.queues import Queue
 from promptlab.offline.errors import ApiError
 from promptlab.offline.limits import Bucket, Limits
 
@@ -123,10 +123,10 @@ class SimulatedRun:
     async def ask(self, server: SimulatedServer, pool: Pool) -> None:
         """Makes all calls, as workers of a run make them."""
         gate = Gate(self.max_concurrency, rpm=self.rpm, tpm=self.tpm)
-        line = Line()
+        queue = Queue()
         for index in range(len(self.tokens)):
-            line.put(index)
-        lane = Lane("m", gate, pool, line)
+            queue.put(index)
+        lane = Lane("m", gate, pool, queue)
         async with asyncio.TaskGroup() as workers:
             for _ in range(min(len(self.tokens), self.max_concurrency)):
                 workers.create_task(self._work(lane, server))
@@ -134,7 +134,7 @@ class SimulatedRun:
         self.ended_s = now()
 
     async def _work(self, lane: Lane, server: SimulatedServer) -> None:
-        while (index := await lane.line.take()) is not None:
+        while (index := await lane.queue.take()) is not None:
             while not await self._attempt(self.tokens[index], lane, server):
                 pass
 

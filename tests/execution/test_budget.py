@@ -202,7 +202,12 @@ def test_calls_that_wait_for_a_budget_go_in_the_order_of_trials() -> None:
 
 @pytest.mark.parametrize(
     "open_",
-    [TIMEOUT, pl.Failure(kind="connection", message="cut"), ValueError("broken")],
+    [
+        TIMEOUT,
+        pl.Failure(kind="connection", message="cut"),
+        pl.Failure(kind="invalid_reply", status=200, message="no JSON"),
+        ValueError("broken"),
+    ],
 )
 def test_a_call_that_may_have_been_charged_counts_at_its_worst_case(
     open_: Outcome,
@@ -219,6 +224,20 @@ def test_a_call_that_may_have_been_charged_counts_at_its_worst_case(
 
     assert results.status == "stopped"
     assert client.calls == 3  # of at most $0.0053 each
+
+
+def test_the_budget_of_a_project_keeps_what_may_have_been_charged() -> None:
+    pl.set_budget("day", usd=1)
+
+    grid(1).run(
+        client=FakeClient(lambda request: TIMEOUT), prices=PRICES, max_attempts=1
+    )
+
+    (standing,) = pl.budgets().to_dict("records")
+    (row,) = pl.usage().to_dict("records")
+    assert (row["unsettled"], row["cost_usd"]) == (1, 0)
+    assert standing["spent_usd"] > priced(0, MOST_OUT)
+    assert standing["reserved_usd"] == 0
 
 
 def test_a_refused_call_takes_nothing() -> None:
@@ -266,7 +285,12 @@ def test_an_answer_of_unknown_price_counts_at_its_worst_case() -> None:
         ({"budget_usd": 1}, {}, "no price is known for 'fake'"),
         ({"budget_usd": 1, "prices": PRICES}, {"max_tokens": [None]}, "max_tokens"),
         ({"budget_usd": -1}, {}, "budget_usd is a number from 0, not -1"),
-        ({"budget_tokens": "9"}, {}, "budget_tokens is a number from 0, not '9'"),
+        ({"budget_usd": "1"}, {}, "budget_usd is a number from 0, not '1'"),
+        ({"budget_usd": float("inf")}, {}, "budget_usd is a number from 0, not inf"),
+        ({"budget_usd": float("nan")}, {}, "budget_usd is a number from 0, not nan"),
+        ({"budget_usd": True}, {}, "budget_usd is a number from 0, not True"),
+        ({"budget_tokens": 10.5}, {}, "budget_tokens is a whole number from 0, not 10"),
+        ({"budget_tokens": "9"}, {}, "budget_tokens is a whole number from 0"),
     ],
 )
 def test_a_budget_that_cannot_be_kept_is_refused_before_the_first_call(
@@ -307,6 +331,18 @@ def test_a_project_budget_holds_over_runs(clean_home: Path) -> None:
     assert row["left_usd"] == pytest.approx(6.5 * each - client.calls * each)
 
 
+def test_a_spent_project_budget_does_not_stop_what_costs_nothing() -> None:
+    client = FakeClient(lambda request: said_with(10, MOST_OUT))
+    free = {"fake": {"input": 0, "output": 0}}
+    grid(4).run(client=client, prices=PRICES)
+    pl.set_budget("day", usd=priced(10, MOST_OUT))  # a quarter of what is spent
+
+    results = grid(4).run(client=client, prices=free, refresh=True)
+    priced_ = grid(4).run(client=client, prices=PRICES, refresh=True)
+
+    assert (results.status, priced_.status) == ("complete", "stopped")
+
+
 def test_a_project_budget_is_taken_away_again() -> None:
     pl.set_budget("month", usd=0, tokens=0)
     stopped = grid(2).run(client=FakeClient(), prices=PRICES)
@@ -320,7 +356,11 @@ def test_a_project_budget_is_taken_away_again() -> None:
 
 @pytest.mark.parametrize(
     ("period", "amounts"),
-    [("week", {"usd": 1}), ("day", {"usd": -1}), ("day", {"tokens": True})],
+    [
+        ("week", {"usd": 1}),
+        *(("day", {"usd": usd}) for usd in (-1, "1", float("inf"), True)),
+        *(("day", {"tokens": tokens}) for tokens in (-1, "1", 10.5, True)),
+    ],
 )
 def test_a_project_budget_that_is_none_is_refused(
     period: str, amounts: dict[str, Any]
@@ -414,11 +454,35 @@ def test_a_real_run_on_the_offline_model_stops_at_its_budget() -> None:
 def test_a_model_on_this_machine_is_free_and_no_dollar_budget_stops_it() -> None:
     client = FakeClient()  # without a price, without max_tokens
 
-    results = capitals(6, temperature=[0]).run(
-        client=client, budget_usd=0.01, max_concurrency=2
-    )
+    with pytest.warns(pl.PromptlabWarning, match="budget_usd counts nothing for 'fak"):
+        results = capitals(6, temperature=[0]).run(
+            client=client, budget_usd=0.01, max_concurrency=2
+        )
 
     assert (results.status, client.calls) == ("complete", 6)
+
+
+def test_the_budget_of_a_project_says_what_it_does_not_count() -> None:
+    pl.set_budget("month", usd=1)
+    both = capitals(2, model=["fake", "other", "third"], max_tokens=[9])
+
+    with pytest.warns(pl.PromptlabWarning) as given:
+        both.run(client=FakeClient(), prices={"third": {"input": 1, "output": 2}})
+
+    (warning,) = given
+    assert str(warning.message) == (
+        "the project's budget counts nothing for 'fake', 'other': they are on "
+        "this machine, and have no price; give one in prices= if they cost something"
+    )
+
+
+def test_what_is_not_counted_is_said_of_dollars_and_calls_alone() -> None:
+    experiment, client = grid(2), FakeClient()  # a warning would be an error here
+
+    experiment.run(client=client, budget_tokens=1_000_000)
+    experiment.run(client=client, budget_usd=1)  # all of it is cached
+
+    assert client.calls == 2
 
 
 def test_a_reply_of_a_dearer_tier_stays_within_the_budget() -> None:

@@ -489,6 +489,19 @@ def test_further_headers_are_sent(server: ToldServer) -> None:
     assert {r.headers["x-title"] for r in server.received} == {"my experiment"}
 
 
+def test_a_function_without_a_hash_gives_the_key(server: ToldServer) -> None:
+    class Vault:
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        def __call__(self) -> str:
+            return KEY
+
+    run(server, api_key=Vault())
+
+    assert server.received[0].headers["authorization"] == f"Bearer {KEY}"
+
+
 @pytest.mark.parametrize("form", ["plain", "async"])
 def test_a_function_that_gives_the_key_is_asked_for_each_request(
     server: ToldServer, form: str

@@ -295,6 +295,72 @@ def test_a_server_on_this_machine_does_not_get_the_key_of_one_elsewhere(
     assert keys == {"model-0": key_of("ours"), "model-1": "unused"}
 
 
+# Further headers.
+
+
+@pytest.fixture
+def heard(both: Both, server: ToldServer) -> Callable[..., dict[str, set[str]]]:
+    """Asks servers in one run, and gives the names of the headers of each model."""
+
+    def run(*base_urls: str, **options: Any) -> dict[str, set[str]]:
+        both(*base_urls, **options)
+        return {r.body["model"]: set(r.headers) for r in server.received}
+
+    return run
+
+
+Heard = Callable[..., dict[str, set[str]]]
+
+
+def test_a_header_that_may_be_a_key_is_for_one_server(
+    heard: Heard, server: ToldServer, vault: FileKeyring
+) -> None:
+    with pytest.raises(pl.SpecError, match="'X-Api-Key' may hold a key") as caught:
+        heard(OPENAI, ELSEWHERE, headers={"X-Api-Key": key_of("header")})
+
+    assert server.received == []
+    assert key_of("header") not in str(caught.value)
+
+
+def test_headers_are_given_for_each_server(heard: Heard, vault: FileKeyring) -> None:
+    headers = {
+        "X-Title": "mine",
+        OPENAI: {"X-Api-Key": key_of("one")},
+        ELSEWHERE: {"X-Other-Key": key_of("other")},
+    }
+
+    names = heard(OPENAI, ELSEWHERE, headers=headers)
+
+    assert "x-title" in names["model-0"] & names["model-1"]
+    assert "x-api-key" in names["model-0"] - names["model-1"]
+    assert "x-other-key" in names["model-1"] - names["model-0"]
+
+
+def test_a_server_on_this_machine_does_not_get_a_header_for_one_elsewhere(
+    heard: Heard, server: ToldServer, vault: FileKeyring
+) -> None:
+    headers = {"X-Api-Key": key_of("header"), "X-Title": "mine"}
+
+    names = heard(OPENAI, server.base_url, headers=headers)
+
+    assert "x-api-key" in names["model-0"] - names["model-1"]
+    assert "x-title" in names["model-0"] & names["model-1"]
+
+
+def test_what_the_environment_says_of_openais_account_goes_to_openai_alone(
+    heard: Heard, vault: FileKeyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key_of("environment"))
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"X-Gate: {key_of('gate')}\nX-Y: 1")
+
+    names = heard(OPENAI, ELSEWHERE)
+
+    account = {"openai-organization", "x-gate", "x-y"}
+    assert account <= names["model-0"]
+    assert not account & names["model-1"]
+
+
 # A keyring that is of no use.
 
 

@@ -159,7 +159,7 @@ def test_what_a_pilot_costs_is_known_before_it_is_bought(
 
     assert pilot.calls == len(pilot.trials) == told.calls == 4
     assert pilot.cost_usd.low <= told.billed_usd <= pilot.cost_usd.high
-    assert not pilot.free
+    assert not pilot.costs_nothing
     assert str(pilot).startswith("4 trials, 4 calls; cost: $0.0000")
 
 
@@ -291,6 +291,16 @@ def test_a_budget_holds_for_the_pilot(talker: FakeClient, forty: pl.Experiment) 
     assert "budget_usd of $0.0050 is reached" in told.notes[0]
 
 
+def test_a_forecast_that_buys_nothing_says_why(talker: FakeClient) -> None:
+    pl.set_budget("day", usd=0)
+    bounded = capitals(20, temperature=[0], max_tokens=[200])
+
+    told = bounded.forecast(**paid(talker))
+
+    assert "the project's budget of $0.00 a day is reached" in repr(told)
+    assert "the project's budget of $0.00 a day leaves $0.00" in told.notes[-1]
+
+
 def test_what_a_forecast_buys_is_in_the_ledger(
     talker: FakeClient, forty: pl.Experiment
 ) -> None:
@@ -328,7 +338,9 @@ def test_a_server_that_counts_no_tokens_leaves_all_unknown(
 def test_models_on_this_machine_cost_nothing() -> None:
     told = capitals(6, model=["offline/small"]).forecast(progress=False)
 
-    assert told.cost == "nothing: the models are on this machine"
+    assert told.cost == (
+        "no known price (models on this machine are taken to cost nothing)"
+    )
     assert told.calls == 4
     assert told.output_tokens.value > 0
 
@@ -382,6 +394,8 @@ def test_a_surer_level_gives_a_wider_interval(
         ({"pilot": -1}, "not -1"),
         ({"pilot": 2.5}, "not 2.5"),
         ({"level": 90}, "level is a share between 0 and 1, not 90"),
+        ({"seed": "x"}, "seed is a whole number from 0, not 'x'"),
+        ({"seed": -1}, "seed is a whole number from 0, not -1"),
         ({"refresh": True}, "keeps them in the cache"),
         ({"use_cache": False}, "keeps them in the cache"),
         ({"offline": True}, "with pilot=0 nothing is bought"),
@@ -437,5 +451,6 @@ def test_a_free_model_beside_one_with_a_price_adds_nothing() -> None:
     alone = priced.forecast(**paid(FakeClient(talkative)))
 
     assert told.cost_usd == pytest.approx(alone.cost_usd)
+    assert told.cost.endswith(", without local (no known price)")
     assert told.known_usd == pytest.approx(alone.known_usd)
     assert told.low <= told.cost_usd <= told.high

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from promptlab.execution.lanes import Gate, Lane, Pool
-from promptlab.execution.lines import Line
+from promptlab.execution.queues import Queue
 
 from .simulated import now, simulate
 
@@ -26,7 +26,7 @@ class Sender:
         tpm: float | None = None,
     ) -> None:
         self.gate = Gate(at_once, rpm=rpm, tpm=tpm)
-        self.lanes = [Lane(name, self.gate, pool, Line()) for pool in pools]
+        self.lanes = [Lane(name, self.gate, pool, Queue()) for pool in pools]
         self.sent_at: list[float] = []
         self.sent_by: list[Lane] = []
         self.calls = [
@@ -117,6 +117,20 @@ def test_a_call_that_is_given_up_holds_up_nobody() -> None:
         assert sender.sent_at == pytest.approx([0, 40], abs=0.01)
 
     simulate(main)
+
+
+def test_a_place_that_came_at_the_moment_of_giving_up_is_given_back() -> None:
+    async def main() -> float:
+        lane = Lane("m", Gate(1, rpm=60), Pool(), Queue())
+        await lane.enter(0)
+        call = asyncio.ensure_future(lane.enter(0))
+        await asyncio.sleep(0)
+        lane.leave()  # the other call has its place, and has not noticed
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        return lane.limiter.least_s(59, 0, now())
+
+    assert simulate(main) == pytest.approx(0)
 
 
 def test_a_place_that_one_run_leaves_is_taken_by_the_other() -> None:

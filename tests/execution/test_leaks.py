@@ -195,11 +195,15 @@ def test_an_answer_is_kept_as_received_but_for_the_key(server: ToldServer) -> No
     assert record.output == "Here: [key], and sk-example-0123456789abcdef."
 
 
-def test_a_key_with_slashes_is_found_as_some_servers_write_them(
-    server: ToldServer,
+@pytest.mark.parametrize(
+    ("sign", "written"),
+    [("/", rb"\/"), ("+", rb"\u002B"), ("+", rb"\u002b"), ("&", rb"\u0026")],
+)
+def test_a_key_is_found_in_the_ways_that_servers_write_it(
+    server: ToldServer, sign: str, written: bytes
 ) -> None:
-    key = "a/key/with/slashes/0123456789"
-    body = answer(key).body.replace(b"/", rb"\/")
+    key = f"a{sign}key{sign}with{sign}signs{sign}0123456789"
+    body = answer(key).body.replace(sign.encode(), written)
     server.reply = lambda received: Reply(body=body)
 
     (record,) = capitals(1, temperature=[0]).run(
@@ -207,6 +211,35 @@ def test_a_key_with_slashes_is_found_as_some_servers_write_them(
     )
 
     assert record.output == "[key]"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Cookie", f"session={KEY}; lang=de"),
+        ("Authorization", f'Token token="{KEY}", nonce="abcdefgh1"'),
+    ],
+)
+def test_every_part_of_a_header_that_may_be_a_key_is_taken_out(
+    server: ToldServer, name: str, value: str
+) -> None:
+    server.reply = lambda received: error(400, message=f"bad session {KEY}")
+
+    (record,) = capitals(1, temperature=[0]).run(
+        base_url=server.base_url, headers={name: value}, prices=PRICES
+    )
+
+    assert KEY not in str(record.error)
+
+
+@pytest.mark.parametrize(
+    "base_url", [f"https://host/v1?api_key={KEY}", f"https://u:{KEY}@host:x/v1"]
+)
+def test_a_base_url_that_is_refused_is_not_shown_with_its_key(base_url: str) -> None:
+    with pytest.raises(pl.SpecError) as caught:
+        capitals(1).run(base_url=base_url)
+
+    assert KEY not in str(caught.value)
 
 
 @pytest.mark.parametrize("placeholder", ["ollama", "not-needed", "lm-studio"])
@@ -302,6 +335,15 @@ RAISING: dict[str, Callable[[], Any]] = {
     "the function": lambda: pl.run(capitals(1), api_key=key(), max_attempts=0),
     "a panel": lambda: pl.panel(7, api_key=key()),
     "a playground": lambda: pl.playground([], api_key=key()),
+    "a key for a URL": lambda: run(base_url=key()),
+    "a key for a URL, planned": lambda: capitals(1).plan(base_url=key()),
+    "a key for a URL, forecast": lambda: capitals(1).forecast(base_url=key()),
+    "a key for a URL, reconciled": lambda: pl.reconcile(base_url=key()),
+    "a key for a URL, awaited": lambda: arun(base_url=key()),
+    "login with the key": lambda: pl.login(key()),
+    "login with the key as a base URL": lambda: pl.login(base_url=key(), show=True),
+    "login with the key in bytes": lambda: pl.login(key().encode()),
+    "logout with the key": lambda: pl.logout(key()),
     "an interrupt": lambda: run(api_key=key(), progress=_interrupt),
 }
 
@@ -336,6 +378,18 @@ def test_a_traceback_shows_no_key(
     assert any("promptlab" in text for text in shown)
 
 
+def test_a_key_in_place_of_the_url_in_the_environment_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", KEY)
+
+    with pytest.raises(pl.SpecError, match="base_url is not a URL") as caught:
+        capitals(1).plan()
+
+    shown = seen_in(caught.value, but_for=__file__)
+    assert [text for text in shown if finds(KEY, text)] == []
+
+
 Server = Callable[[Received], Reply]
 BROKEN: dict[str, Server] = {
     "401": lambda received: error(401, message=f"wrong: {received_key(received)}"),
@@ -360,7 +414,9 @@ def test_a_call_that_fails_shows_no_key(
         if way == "SDKClient":
             client = pl.SDKClient(sdk_client().with_options(timeout=0.3))
         else:
-            own = {"headers": {"X-Own-Key": KEY}} if way == "own header" else {}
+            own = (
+                {"headers": {OPENAI: {"X-Own-Key": KEY}}} if way == "own header" else {}
+            )
             secret = Secret("not-the-key" if own else KEY)
             client = pl.OpenAIClient({OPENAI: secret}, timeout_s=0.3, **own)
         try:
@@ -414,7 +470,7 @@ def test_what_cannot_be_sent_is_not_shown(
 ) -> None:
     given = options()
     secrets = {OPENAI: Secret(given["api_key"])}
-    client = pl.OpenAIClient(secrets, headers=given.get("headers"))
+    client = pl.OpenAIClient(secrets, headers={OPENAI: given.get("headers", {})})
     request = pl.Request(OPENAI, {"model": "m", "messages": []})
 
     results = capitals(2, temperature=[0]).run(

@@ -276,6 +276,24 @@ def test_what_was_entered_of_a_daybook_is_not_entered_again(ledger: Ledger) -> N
     assert ledger.rows("SELECT * FROM posted") == []
 
 
+def test_what_may_be_charged_without_an_answer_is_on_disk_at_once(
+    clean_home: Path,
+) -> None:
+    late = pl.Failure(kind="timeout", message="no answer within 600 s")
+    client = FakeClient(lambda request: late, held=lambda request: client.calls > 1)
+
+    def lines() -> int:
+        books = clean_home.glob("*.daybook")
+        return sum(len(book.read_bytes().splitlines()) for book in books)
+
+    handle = capitals(1).start(client=client, max_attempts=1, progress=False)
+    wait_until(lambda: lines() == 1)
+    client.release_all()
+    handle.result()
+
+    assert pl.usage(by="error")["requests"].tolist() == [2]
+
+
 def test_a_run_leaves_no_daybook(clean_home: Path) -> None:
     capitals(2).run(client=FakeClient())
 

@@ -14,7 +14,7 @@ from promptlab.execution.limiter import (
     Limiter,
     Mark,
     Place,
-    parse_duration,
+    number_told,
 )
 
 from .simulated import SimulatedRun, SimulatedServer, simulated
@@ -49,9 +49,18 @@ from .simulated import SimulatedRun, SimulatedServer, simulated
 def test_a_duration_is_read_as_the_headers_write_it(
     text: str | None, seconds: float | None
 ) -> None:
-    assert parse_duration(text) == (
+    assert number_told(text) == (
         None if seconds is None else pytest.approx(seconds, abs=1e-12)
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "number"), [(100, 100), ("inf", None), ("nan", None)]
+)
+def test_of_numbers_only_those_are_read_that_say_something(
+    given: object, number: float | None
+) -> None:
+    assert number_told(given) == number
 
 
 # Buckets.
@@ -112,6 +121,26 @@ def test_a_limit_that_is_lifted_or_lowered_keeps_what_was_taken_in_mind() -> Non
     assert taken(bucket, 1, now=0) == pytest.approx(2)
     bucket.bound(600, now=0)
     assert taken(bucket, 1, now=0) == pytest.approx(0.1)
+    bucket.bound(None, now=1)
+    bucket.take(60, now=1)
+    bucket.bound(60, now=2)
+    assert taken(bucket, 1, now=2) > 40
+
+
+def test_a_call_larger_than_the_limit_holds_the_next_back_for_all_it_took() -> None:
+    bucket = Bucket(60, now=0)
+
+    bucket.take(180, now=0)
+
+    assert taken(bucket, 60, now=0) == pytest.approx(180)
+
+
+def test_half_a_request_a_minute_is_one_in_two_minutes() -> None:
+    bucket = Bucket(None, now=0)
+    bucket.bound(0.5, now=0)
+
+    assert taken(bucket, 1, now=0) == 0
+    assert taken(bucket, 1, now=0) == pytest.approx(120)
 
 
 # What a reply says of the server's bucket.
@@ -207,6 +236,15 @@ def test_a_limit_per_day_is_not_taken_for_one_per_minute() -> None:
     assert bucket.least_s(1440, now=0) == pytest.approx(60)
 
 
+def test_a_reset_that_is_a_date_is_none() -> None:
+    bucket = Bucket(None, now=0)
+
+    sent = bucket.take(1, now=0)
+    told(bucket, sent, limit=60, remaining=0, reset_s=1_790_000_000)
+
+    assert bucket.wait_s(1, now=0) < 10
+
+
 @pytest.mark.parametrize("limit", [None, 0, -1])
 def test_a_reply_without_a_usable_limit_teaches_nothing(limit: float | None) -> None:
     bucket = Bucket(None, now=0)
@@ -279,6 +317,16 @@ def test_of_a_users_limit_and_a_servers_the_lower_one_holds() -> None:
         limiter.learn(headers, sent_now(limiter), now=0)
 
         assert limiter.least_s(90, 0, now=0) == pytest.approx(120, abs=2)
+
+
+def test_what_an_answer_takes_beyond_its_reckoning_counts_for_the_users_limit() -> None:
+    limiter = Limiter(now=0)
+    limiter.bound(None, 600, now=0)
+    place = limiter.take(tokens=10, now=0)
+
+    limiter.charge(place, 1_210, now=0)
+
+    assert limiter.wait_s(tokens=600, now=0) == pytest.approx(121)
 
 
 def test_a_call_that_was_not_sent_takes_nothing_of_any_limit() -> None:

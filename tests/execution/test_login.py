@@ -171,6 +171,22 @@ def test_what_is_no_key_is_refused_without_being_shown(
     assert vault.entries == {}
 
 
+@pytest.mark.parametrize("given", [KEY, "sk-proj-ABC", f" {KEY} ", 5, b"sk-proj-ABC"])
+def test_a_key_that_is_given_to_login_is_not_shown(given: object) -> None:
+    with pytest.raises(pl.SpecError) as told:
+        pl.login(given)  # type: ignore[arg-type]
+
+    assert str(told.value) == (
+        "the first argument of login is a base URL, such as 'https://api.openai.com/v1'"
+        ", and not the key; call pl.login() and it asks for it"
+    )
+
+
+def test_a_key_that_is_given_to_logout_is_not_shown() -> None:
+    with pytest.raises(pl.SpecError, match=r"logout is a base URL, .*not the key"):
+        pl.logout("sk-proj-ABC")
+
+
 def test_a_server_on_this_machine_is_refused(
     vault: FileKeyring, typed: Callable[[str], None]
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import promptlab as pl
-from promptlab.execution.lines import PATIENCE_S, Line, lose_patience
+from promptlab.execution.queues import PATIENCE_S, Queue, lose_patience
 from promptlab.spec.request import Request
 
 from . import fakes
@@ -337,12 +337,12 @@ def test_duplicates_of_a_leader_take_its_answer() -> None:
 
 def test_nobody_waits_for_ever_for_a_leader_that_is_not_answered() -> None:
     async def main() -> tuple[bool, bool]:
-        line, sent = Line(), set[int]()
-        line.put(0)
-        line.put(1, behind=0)
-        watching = asyncio.create_task(lose_patience([line], sent.__contains__))
-        assert await line.take() == 0
-        next_one = asyncio.create_task(line.take())
+        queue, sent = Queue(), set[int]()
+        queue.put(0)
+        queue.put(1, behind=0)
+        watching = asyncio.create_task(lose_patience([queue], sent.__contains__))
+        assert await queue.take() == 0
+        next_one = asyncio.create_task(queue.take())
         await asyncio.sleep(10 * PATIENCE_S)
         before = next_one.done()  # the leader has not been sent
         sent.add(0)
@@ -354,25 +354,25 @@ def test_nobody_waits_for_ever_for_a_leader_that_is_not_answered() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_line_gives_every_trial_once_whatever_becomes_of_leaders(seed: int) -> None:
+def test_a_queue_gives_every_trial_once_whatever_becomes_of_leaders(seed: int) -> None:
     dice = random.Random(seed)
 
     async def main() -> tuple[list[int], set[int]]:
-        line, given = Line(), []
+        queue, given = Queue(), []
         for index in range(300):
             behind = dice.randrange(index) if index and dice.random() < 0.6 else None
-            line.put(index, behind)
+            queue.put(index, behind)
 
         async def worker() -> None:
-            while (index := await line.take()) is not None:
+            while (index := await queue.take()) is not None:
                 given.append(index)
                 await asyncio.sleep(dice.random())
-                line.let_go(index, succeeded=dice.random() < 0.7)
+                queue.let_go(index, succeeded=dice.random() < 0.7)
 
-        listed = set(line)
-        assert line.left == 300
+        listed = set(queue)
+        assert queue.left == 300
         await asyncio.gather(*(worker() for _ in range(7)))
-        assert line.left == 0
+        assert queue.left == 0
         return given, listed
 
     given, listed = simulate(main)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from seen import HOSTILE, Seen
@@ -48,8 +50,10 @@ def test_a_plan_knows_no_end_where_replies_of_any_length_are_sent_on() -> None:
 def test_a_plan_for_models_on_this_machine_costs_nothing() -> None:
     planned = capitals(model=["offline/small"]).plan()
 
-    assert planned.cost == "nothing: the models are on this machine"
-    assert planned.unpriced == ()
+    assert planned.cost == (
+        "no known price (models on this machine are taken to cost nothing)"
+    )
+    assert (planned.unpriced, planned.free) == ((), ("offline/small",))
 
 
 def test_models_on_this_machine_leave_the_cost_of_others_as_it_is() -> None:
@@ -58,7 +62,69 @@ def test_models_on_this_machine_leave_the_cost_of_others_as_it_is() -> None:
     both = capitals(model=["fake", "offline/small"], max_tokens=[9])
 
     assert both.plan(prices=prices).cost_usd == alone.cost_usd
+    assert both.plan(prices=prices).cost == (
+        f"{alone.cost}, without offline/small (no known price)"
+    )
     assert both.plan().cost == "not known: fake without a list price"
+
+
+def test_a_plan_says_what_the_budgets_of_the_project_leave() -> None:
+    prices = {"fake": {"input": 1, "output": 1000}}
+    experiment, client = capitals(max_tokens=[100]), FakeClient()
+    pl.set_budget("day", usd=20)
+    pl.set_budget("month", usd=0.5, tokens=900)
+
+    planned = experiment.plan(client=client, prices=prices)
+    capitals(1, max_tokens=[9]).run(client=client, prices=prices)
+    later = experiment.plan(client=client, prices=prices)
+    free = experiment.plan(client=client)
+    pl.set_budget("month", tokens=2000)
+    enough = experiment.plan(client=client, prices=prices)
+
+    assert planned.budget_notes == (
+        "the project's budget of $0.50 a month leaves $0.50: the run may stop there",
+        "the project's budget of 900 tokens a month leaves 900 tokens: the run may "
+        "stop there",
+    )
+    assert all(note in repr(planned) for note in planned.budget_notes)
+    assert "leaves $0.50" in Seen(planned._repr_html_()).text
+    assert "leaves $0." in later.budget_notes[0]
+    assert later.budget_notes[1:] != planned.budget_notes[1:]
+    assert free.budget_notes == later.budget_notes[1:]
+    assert enough.budget_notes == ()
+
+
+def test_a_plan_makes_no_ledger(clean_home: Path) -> None:
+    planned = capitals(2, max_tokens=[9]).plan(use_cache=False)
+
+    assert planned.calls == 4
+    assert not (clean_home / "usage.sqlite").exists()
+
+
+DOORS: dict[str, Callable[[pl.Experiment, Any], object]] = {
+    "plan": lambda experiment, prices: experiment.plan(prices=prices),
+    "run": lambda experiment, prices: experiment.run(prices=prices),
+    "start": lambda experiment, prices: experiment.start(prices=prices).result(),
+    "forecast": lambda experiment, prices: experiment.forecast(prices=prices),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_mistyped_name_among_prices_is_told(door: str) -> None:
+    experiment = capitals(2, model=["offline/small"], max_tokens=[9])
+    mistyped = {"offline/smalll": {"input": 1, "output": 2}}
+
+    with pytest.warns(pl.PromptlabWarning, match="did you mean 'offline/small'"):
+        DOORS[door](experiment, mistyped)
+
+
+def test_a_file_of_prices_is_for_all_experiments(tmp_path: Path) -> None:
+    file = tmp_path / "prices.toml"
+    file.write_text('[[price]]\nmodel = "another"\ninput = 1\noutput = 2\n')
+
+    planned = capitals(2, model=["offline/small"]).plan(prices=file)
+
+    assert planned.free == ("offline/small",)
 
 
 def test_a_plan_of_what_is_there_makes_no_call(client: FakeClient) -> None:

@@ -22,7 +22,7 @@ KEY = "sk-test-0123456789"
 
 
 def client(key: ApiKey = KEY, **headers: str) -> OpenAIClient:
-    return OpenAIClient({URL: Secret(key)}, headers=headers)
+    return OpenAIClient({URL: Secret(key)}, headers={URL: headers})
 
 
 def same_pool(one: Client, other: Client, *models: str) -> bool:
@@ -96,10 +96,10 @@ def test_pools_that_no_run_uses_are_dropped_after_an_hour() -> None:
 
 
 def test_the_key_can_be_read_off_nothing_that_is_kept() -> None:
-    account: Hashable = client(**{"X-Api-Key": KEY}).account(URL, b"salt")
+    identity: Hashable = client(**{"X-Api-Key": KEY}).identity(URL, b"salt")
 
-    assert KEY not in repr(account)
-    assert account != client(**{"X-Api-Key": KEY}).account(URL, b"other salt")
+    assert KEY not in repr(identity)
+    assert identity != client(**{"X-Api-Key": KEY}).identity(URL, b"other salt")
 
 
 # What the next run knows.

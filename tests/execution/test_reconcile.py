@@ -284,6 +284,21 @@ def test_failed_attempts_are_told_apart_from_requests(
     ]
 
 
+def test_what_may_have_been_charged_is_a_reason_for_a_higher_bill(
+    organization: Organization, reconcile: Reconcile, call: Call
+) -> None:
+    call("2025-11-21")
+    failed(call, "2025-11-21")
+    call("2025-11-21", error="400", status=400, cost_usd=None)
+    organization.use("2025-11-21", "astra", 2)
+    organization.charge("2025-11-21", "astra, input_tokens", 1.0)
+
+    table = reconcile()
+
+    assert rows(table, "errors", "unsettled") == [(2, 1)]
+    assert "1 failed call may have been charged all the same" in conclusion(table)
+
+
 def test_days_are_whole(
     organization: Organization, reconcile: Reconcile, call: Call
 ) -> None:
@@ -462,6 +477,7 @@ def table_of(*costs: tuple[float, float], complete: bool = True) -> pd.DataFrame
         {
             "agreement": ["agree" if a == b else "differs" for a, b in costs],
             "complete": complete,
+            "unsettled": 0,
             "cost_usd": [a for a, _ in costs],
             "their_cost_usd": [b for _, b in costs],
             "difference_cost_usd": [b - a for a, b in costs],

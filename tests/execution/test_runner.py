@@ -384,6 +384,25 @@ def test_any_exception_in_one_call_is_that_trials_error(error: BaseException) ->
     assert results.table["error"].notna().sum() == 2
 
 
+def test_headers_of_a_client_that_are_numbers_lose_no_answer() -> None:
+    told = replace(response("Bern"), headers={"x-ratelimit-limit-requests": 100})  # type: ignore[dict-item]
+
+    results = capitals(1, temperature=[0]).run(client=FakeClient(lambda request: told))
+
+    assert results.table["output"].tolist() == ["Bern"]
+
+
+def test_a_model_whose_server_says_to_come_back_in_an_hour_is_not_asked_on() -> None:
+    later = refusal(429, "rate_limit_exceeded", retry_after_s=3600.0)
+    client = FakeClient(lambda request: later)
+
+    results = capitals(20).run(client=client, max_concurrency=1)
+
+    assert client.calls == 1
+    assert results.totals.failed == 40
+    assert "max_wait_s is 300" in results.failures[0].message
+
+
 @pytest.mark.parametrize(
     "given",
     [

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,7 +18,7 @@ from promptlab.execution.usage import moment_s, prune
 from promptlab.money.budget import Amount
 
 from .conftest import capitals
-from .fakes import BUSY, FakeClient, Script, response
+from .fakes import BUSY, FakeClient, Outcome, Script, refusal, response
 
 
 def at(text: str) -> float:
@@ -83,6 +84,34 @@ def test_the_cost_is_unknown_where_the_price_of_any_call_is(ledger: Ledger) -> N
     assert table["unpriced"].tolist() == [0, 1]
 
 
+@pytest.mark.parametrize(
+    ("outcome", "unsettled"),
+    [
+        (pl.Failure(kind="timeout", message="no answer within 600 s"), 1),
+        (pl.Failure(kind="connection", message="cut"), 1),
+        (pl.Failure(kind="invalid_reply", status=200, message="no JSON"), 1),
+        (ValueError("broken"), 1),
+        (pl.Failure(kind="unreachable", message="no connection"), 0),
+        (refusal(400), 0),
+        (refusal(500), 0),
+    ],
+)
+def test_failed_calls_that_may_have_been_charged_are_counted(
+    outcome: Outcome, unsettled: int
+) -> None:
+    client = FakeClient(Script([response("fine"), outcome]))
+    prices = {"fake": {"input": 1, "output": 10}}
+
+    results = capitals(1).run(
+        client=client, prices=prices, max_attempts=1, max_concurrency=1
+    )
+
+    (row,) = pl.usage().to_dict("records")
+    assert (row["requests"], row["errors"], row["unsettled"]) == (2, 1, unsettled)
+    assert row["cost_usd"] == pytest.approx(results.totals.billed_usd)
+    assert row["cost_usd"] > 0
+
+
 def test_weeks_begin_on_monday(ledger: Ledger) -> None:
     table = pl.usage(by="week")
 
@@ -92,9 +121,18 @@ def test_weeks_begin_on_monday(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize(
     ("by", "rows"),
-    [("hour", 5), ("day", 4), ("month", 1), (["run", "experiment"], 1), ([], 1)],
+    [
+        ("hour", 5),
+        ("day", 4),
+        ("month", 1),
+        (["run", "experiment"], 1),
+        ([], 1),
+        (None, 1),
+    ],
 )
-def test_it_is_grouped_as_asked(ledger: Ledger, by: str | list[str], rows: int) -> None:
+def test_it_is_grouped_as_asked(
+    ledger: Ledger, by: str | list[str] | None, rows: int
+) -> None:
     table = pl.usage(by=by)
 
     assert len(table) == rows
@@ -138,6 +176,12 @@ def test_an_unknown_group_is_refused_with_what_was_meant() -> None:
         pl.usage(by="modle")
 
 
+@pytest.mark.parametrize("by", [5, [5], [["day"]]], ids=str)
+def test_what_names_no_group_is_refused(by: Any) -> None:
+    with pytest.raises(pl.SpecError, match="by is what to group by, such as 'day' or"):
+        pl.usage(by=by)
+
+
 def test_a_project_without_calls_has_an_empty_table_and_no_file(
     clean_home: Path,
 ) -> None:
@@ -159,6 +203,24 @@ def test_a_run_is_in_it() -> None:
     assert (row["requests"], row["errors"], row["rate_limited"]) == (7, 1, 1)
     assert row["cost_usd"] == pytest.approx(results.totals.billed_usd)
     assert row["day"] == pd.Timestamp.now("UTC").tz_localize(None).floor("D")
+
+
+def test_totals_and_usage_name_the_same_alike() -> None:
+    prices = {"fake": {"input": 1, "output": 10, "cached_input": 0.5}}
+    read = pl.Usage(input_tokens=100, cached_input_tokens=80, output_tokens=1)
+    client = FakeClient(lambda request: replace(response("x"), usage=read))
+    first = capitals(1).run(client=client, prices=prices).totals
+
+    both = capitals(3).run(client=client, prices=prices).totals
+
+    (row,) = pl.usage().to_dict("records")
+    assert first.saved_usd == 0
+    assert row["saved_usd"] == pytest.approx(both.saved_usd)
+    assert both.saved_usd == pytest.approx(2 * (20 + 80 * 0.5 + 10) / 1e6)
+    assert row["prompt_cache_saved_usd"] == pytest.approx(
+        first.prompt_cache_saved_usd + both.prompt_cache_saved_usd
+    )
+    assert both.prompt_cache_saved_usd == pytest.approx(4 * 80 * 0.5 / 1e6)
 
 
 def test_headroom_is_what_the_server_told_last() -> None:

@@ -34,7 +34,9 @@ def test_spent_and_reserved_never_exceed_the_limit(
     budget = Budget(Limits(usd=limit))
     in_flight = []
     for most, share, settles in calls:
-        if budget.reserve(Amount(usd=most)):
+        reserved = budget.reserve(Amount(usd=most))
+        assert reserved or most  # a call that takes nothing always may be made
+        if reserved:
             in_flight.append((most, share))
         if settles and in_flight:
             reserved, took = in_flight.pop(0)
@@ -74,6 +76,23 @@ def test_the_worst_case_is_never_below_what_a_call_costs(
 
     assert cost is not None
     assert cost <= most_usd(price, asked, given_) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("most", "exceeded"),
+    [
+        (Amount(usd=0, tokens=50), ""),
+        (Amount(usd=0.1, tokens=50), "usd"),
+        (Amount(usd=0, tokens=150), "tokens"),
+        (Amount(), ""),
+    ],
+)
+def test_a_unit_of_which_a_call_takes_nothing_does_not_stop_it(
+    most: Amount, exceeded: str
+) -> None:
+    spent = Amount(usd=2, tokens=100)
+
+    assert Limits(usd=1, tokens=200).exceeded(spent, most) == exceeded
 
 
 def test_all_choices_of_an_answer_may_be_as_long_as_max_tokens() -> None:

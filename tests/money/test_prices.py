@@ -357,6 +357,33 @@ RATES = {"input": 1, "output": 1}
 
 
 @pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (
+            ["offline/smalll"],
+            "'offline/smalll', which no model of the grid is; did you mea",
+        ),
+        (["offline/smalll", "offline/large"], "did you mean 'offline/small'"),
+        (["gpt-*", "mine"], "prices names 'gpt-*', 'mine', which no model of the"),
+        (["*"], ""),
+        (["offline/small", "offline/large", "another experiment's"], ""),
+        (["offline/large", "offline/small-2026-09-01"], ""),
+        ([], ""),
+    ],
+    ids=str,
+)
+def test_a_name_that_no_model_has_is_told_where_a_model_has_no_price(
+    names: list[str], said: str
+) -> None:
+    prices = pl.Prices.of({name: {"input": 1, "output": 2} for name in names})
+
+    told = prices.misnamed(["offline/small", "offline/large"])
+
+    assert said in told
+    assert bool(told) == bool(said)
+
+
+@pytest.mark.parametrize(
     ("given_", "said"),
     [
         ([1], "prices is a mapping of models to prices"),

@@ -244,7 +244,7 @@ def test_what_the_providers_cache_saved_is_told() -> None:
     made = paid(head("a", tokens=READ), head("b", tokens=NOT_READ))
 
     assert made.totals.cached_input_tokens == 800
-    assert made.totals.saved_usd == pytest.approx(SAVED)
+    assert made.totals.prompt_cache_saved_usd == pytest.approx(SAVED)
     assert "800 tokens of input from the provider's cache, $0.0069 saved" in (
         made.headline
     )
@@ -258,7 +258,9 @@ def test_what_others_paid_for_saved_this_run_nothing() -> None:
 
     totals = pl.Results(asked, answers, pricing=Pricing(asked, WRITES)).totals
 
-    assert (totals.cached_input_tokens, totals.saved_usd) == (0, 0)
+    assert (totals.cached_input_tokens, totals.prompt_cache_saved_usd) == (0, 0)
+    assert totals.saved_usd == pytest.approx(totals.cost_usd)
+    assert totals.saved_usd > 0
 
 
 def test_of_a_conversation_the_calls_that_were_paid_count() -> None:
@@ -270,7 +272,7 @@ def test_of_a_conversation_the_calls_that_were_paid_count() -> None:
     totals = pl.Results(asked, answers, pricing=Pricing(asked, WRITES)).totals
 
     assert totals.cached_input_tokens == 1600
-    assert totals.saved_usd == pytest.approx(2 * SAVED)
+    assert totals.prompt_cache_saved_usd == pytest.approx(2 * SAVED)
 
 
 @pytest.mark.parametrize(
@@ -287,14 +289,14 @@ def test_what_is_not_known_of_the_providers_cache_is_nan(
     made = paid(head("a", tokens=tokens), prices=prices)
 
     assert made.totals.cached_input_tokens == pytest.approx(read, nan_ok=True)
-    assert made.totals.saved_usd == pytest.approx(saved, nan_ok=True)
+    assert made.totals.prompt_cache_saved_usd == pytest.approx(saved, nan_ok=True)
     assert "saved" not in made.headline
 
 
 def test_writing_what_nobody_reads_costs_more() -> None:
     made = paid(head("a", tokens=(1000, 0, 5, 0, 1000)))
 
-    assert made.totals.saved_usd == pytest.approx(-1000 * 2.5 / 1e6)
+    assert made.totals.prompt_cache_saved_usd == pytest.approx(-1000 * 2.5 / 1e6)
     assert "provider" not in made.headline
 
 

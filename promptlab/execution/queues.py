@@ -1,4 +1,4 @@
-"""Lines: the trials that wait for one model, some of them behind another."""
+"""Queues: the trials that wait for one model, some of them behind another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PATIENCE_S = 60.0
 LOOK_EVERY_S = 1.0
 
 
-class Line:
+class Queue:
     """The indexes of trials that no worker has begun, the lowest first.
 
     A trial that stands behind a leader waits until the leader is over. If the leader
@@ -99,14 +99,14 @@ class Line:
 
 
 async def lose_patience(
-    lines: Collection[Line], is_sent: Callable[[int], bool]
+    queues: Collection[Queue], is_sent: Callable[[int], bool]
 ) -> None:
     """Lets those behind a leader go whose answer takes too long; until cancelled."""
     sent_at: dict[int, float] = {}
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
         now = asyncio.get_running_loop().time()
-        for line in lines:
-            for leader in [leader for leader in line.leading if is_sent(leader)]:
+        for queue in queues:
+            for leader in [leader for leader in queue.leading if is_sent(leader)]:
                 if now - sent_at.setdefault(leader, now) >= PATIENCE_S:
-                    line.let_go(leader, succeeded=True)
+                    queue.let_go(leader, succeeded=True)
