@@ -36,10 +36,13 @@ bench: setup  ## Measure against a bare client and a hand-written loop, and in J
 screenshots: setup  ## Take pictures of the notebook's views, to look at
 	PYTHONPATH=tests $(PYTHON) -m browser.screenshots out/screenshots
 
+picture: setup  ## Take the picture of the README, notebooks/comparison.png
+	PYTHONPATH=tests $(PYTHON) -m browser.picture notebooks/comparison.png
+
 notebooks: setup  ## Run the notebooks again and store their outputs
 	PYTHONPATH=tests $(PYTHON) -m tutorials notebooks/*.ipynb
 
 lab: setup  ## Open the notebooks in JupyterLab
 	$(VENV)/bin/jupyter lab notebooks
 
-.PHONY: help setup demo test check bench screenshots notebooks lab
+.PHONY: help setup demo test check bench screenshots picture notebooks lab

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import sys
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from types import TracebackType
 from typing import Any, Protocol, TextIO, cast
 
 from promptlab.money.amounts import counted, dollars, thousands
+from promptlab.spec.markup import escaped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,10 +274,10 @@ class Notebook(AbstractContextManager["Notebook"]):
 def progress_html(progress: Progress) -> str:
     """Progress as HTML that needs neither script nor style sheet."""
     share = progress.done / progress.trials if progress.trials else 1.0
-    facts = html.escape(" · ".join(progress.facts))
+    facts = " · ".join(escaped(fact, 600) for fact in progress.facts)
     return (
         "<div style='font-variant-numeric:tabular-nums;line-height:1.5'>"
-        f"<b>{html.escape(progress.name)}</b> "
+        f"<b>{escaped(progress.name)}</b> "
         f"<progress value='{share:.4f}' style='width:12em'>{share:.0%}</progress> "
         f"{progress.count}<br><span style='opacity:0.75'>{facts}</span></div>"
     )

@@ -124,8 +124,8 @@ class Explorer(ControlBox):
             self._places = places
             self.pivot_table.opened = [row, column]
             said = [*_said(pivot.rows, row), *_said(pivot.columns, column)]
-            what = ", ".join(said) or "everything"
-            self._say(f"<b>{count(len(places), 'trial')}</b>: {escaped(what)}")
+            what = ", ".join(escaped(part) for part in said) or "everything"
+            self._say(f"<b>{count(len(places), 'trial')}</b>: {what}")
             try:
                 part = self._pivots.source.part(places)
                 shown = compare(cast(Any, part))

@@ -6,7 +6,6 @@ and one piece of HTML in which every text is escaped.
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 import ipywidgets as widgets
@@ -14,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from promptlab.errors import SpecError
-from promptlab.notebook.controls import ControlBox
+from promptlab.notebook.controls import ControlBox, fault_html, in_a_row
 from promptlab.notebook.facts import count
 from promptlab.notebook.live import Live
 from promptlab.notebook.pages import kinds
@@ -70,8 +69,8 @@ class ComparisonPager(ControlBox):
         self._page = widgets.HTML()
         super().__init__(
             [
-                widgets.HBox([self._text, self._field, self._only]),
-                widgets.HBox([self._back, self._on, self._row, self._told]),
+                in_a_row(self._text, self._field, self._only),
+                in_a_row(self._back, self._on, self._row, self._told),
                 self._page,
             ]
         )
@@ -131,7 +130,7 @@ class ComparisonPager(ControlBox):
             self.turn(0)
         except SpecError as error:
             self._live.view = before
-            self._told.value = html.escape(str(error))
+            self._told.value = fault_html(error)
 
     def _go(self, change: Any) -> None:
         if change["new"] != self._start + 1:

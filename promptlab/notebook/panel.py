@@ -333,10 +333,12 @@ class Panel(ControlBox):
         self.stop_button.disabled = not running
 
     def _show_progress(self, handle: Handle) -> None:
-        self._progress.value = handle._repr_html_()
+        with self._lock:
+            self._progress.value = handle._repr_html_()
 
     def _show_failure(self, error: Exception) -> None:
-        self._progress.value = fault_html(error)
+        with self._lock:
+            self._progress.value = fault_html(error)
 
     def _show_results(self, results: Results) -> None:
         with self._lock:

@@ -14,6 +14,9 @@ function el(tag, given = {}, ...children) {
   return node;
 }
 
+/** A text that does not turn around what stands beside it. */
+const apart = (text) => el("bdi", {}, text);
+
 /** The scheme that the page is in: the luminance of its text tells. */
 function scheme(node) {
   const canvas = document.createElement("canvas").getContext("2d");
@@ -42,27 +45,27 @@ class Table {
       this.root.replaceChildren();
       return;
     }
-    const across = shown.columns ? ` → ${shown.columns}` : "";
+    const across = shown.columns ? [" → ", apart(shown.columns)] : [];
     const head = el(
       "tr",
       {},
-      el("th", { scope: "col", class: "plv-corner" }, `${shown.rows}${across}`),
-      ...shown.heads.map((name, place) => el("th", { scope: "col" }, this.edge(name, place, shown))),
+      el("th", { scope: "col", class: "plv-corner" }, apart(shown.rows), ...across),
+      ...shown.heads.map((name, place) => el("th", { scope: "col" }, apart(this.edge(name, place, shown)))),
     );
     const lines = shown.lines.map((line, row) =>
       el(
         "tr",
         {},
-        el("th", { scope: "row" }, line.label),
+        el("th", { scope: "row" }, apart(line.label)),
         ...line.places.map((place, column) =>
           el("td", {}, place && this.button(place, line.label, shown.heads[column], [row, column])),
         ),
       ),
     );
-    const caption = `${shown.measure}: the mean, and of how many trials`;
+    const caption = [apart(shown.measure), ": the mean, and of how many trials"];
     this.root.replaceChildren(
-      el("table", {}, el("caption", {}, caption), el("thead", {}, head), el("tbody", {}, ...lines)),
-      ...shown.left_out.map((said) => el("p", {}, `Shown: ${said}.`)),
+      el("table", {}, el("caption", {}, ...caption), el("thead", {}, head), el("tbody", {}, ...lines)),
+      ...shown.left_out.map((said) => el("p", {}, "Shown: ", apart(said), ".")),
     );
     this.root.dataset.scheme = scheme(this.root);
     this.mark();

@@ -294,12 +294,13 @@ class Playground(ControlBox):
 
     def _show_progress(self, handle: Handle) -> None:
         """Each reply is shown when it is there."""
-        self._progress.value = handle._repr_html_()
-        outcomes = handle.progress.done
-        if outcomes > self._outcomes:
-            self._outcomes = outcomes
-            answers = self._heard(handle.results)
-            self.conversation.value = talk_html(self._sending, answers)
+        with self._lock:
+            self._progress.value = handle._repr_html_()
+            outcomes = handle.progress.done
+            if outcomes > self._outcomes:
+                self._outcomes = outcomes
+                answers = self._heard(handle.results)
+                self.conversation.value = talk_html(self._sending, answers)
 
     def _heard(self, results: Results) -> list[Heard]:
         goes_on = self._sending.continues(self._talk)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from promptlab.notebook.ratings import Ratings
 from promptlab.notebook.saved import hidden_class, show_both
 from promptlab.notebook.shortcuts import script
 from promptlab.notebook.votes import votes_table
+from promptlab.spec.markup import escaped
 
 HERE = Path(__file__).parent
 
@@ -73,7 +73,7 @@ class Rating(anywidget.AnyWidget):  # type: ignore[misc]
 
     def _static(self) -> str:
         """What is seen where no widget can be; no names before the reveal."""
-        head = f"<p><b>Blind comparison</b> · {html.escape(self._progress)}</p>"
+        head = f"<p><b>Blind comparison</b> · {escaped(self._progress)}</p>"
         if not self._ratings.revealed:
             return head + "<p>To vote, run this cell in a notebook.</p>"
         table = self.tally.drop(columns="share").reset_index()
@@ -91,6 +91,6 @@ class Rating(anywidget.AnyWidget):  # type: ignore[misc]
 def _row(tag: str, values: Any) -> str:
     style = "text-align:left;vertical-align:top;white-space:pre-wrap"
     cells = (
-        f"<{tag} style='{style}'>{html.escape(str(value))}</{tag}>" for value in values
+        f"<{tag} style='{style}'>{escaped(str(value))}</{tag}>" for value in values
     )
     return f"<tr>{''.join(cells)}</tr>"

@@ -18,6 +18,7 @@ import orjson
 from promptlab.notebook.facts import count
 from promptlab.notebook.live import Live
 from promptlab.notebook.pages import VERDICTS, headings, page
+from promptlab.spec.markup import isolated, kept_inside
 
 ROWS = 20
 LARGEST = 80_000
@@ -169,8 +170,9 @@ def _escaped(text: str, length: int) -> str:
     """A text that is only text, wherever it is put; its line ends and spaces kept."""
     cut = text if len(text) <= length else text[: length - 1] + "…"
     lines = re.split(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]", cut)
-    safe = (html.escape(CONTROL.sub("\ufffd", line), quote=True) for line in lines)
-    return "<br>".join(SPACES.sub(_kept, line) for line in safe)
+    kept = (CONTROL.sub("\ufffd", kept_inside(line)) for line in lines)
+    safe = (html.escape(line, quote=True) for line in kept)
+    return isolated(cut, "<br>".join(SPACES.sub(_kept, line) for line in safe))
 
 
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")

@@ -24,6 +24,19 @@ QUIET = "opacity:.7"
 
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|[\ud800-\udfff]")
 
+TURNING = re.compile(
+    "[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufeff"
+    "\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)
+"""What may run from right to left, or says that something does: the blocks whose
+Bidi_Class is R or AL unless said otherwise (Unicode, DerivedBidiClass.txt), and the
+controls of the bidirectional algorithm (UAX #9)."""
+
+OPENING = "\u2066\u2067\u2068"
+CLOSING = "\u2069"
+NESTING = re.compile(f"[{OPENING}{CLOSING}\n\r\x85\u2029]")
+"""What opens and closes an isolated part of a line, and what ends the line."""
+
 
 def escaped(text: str, length: int = LONGEST) -> str:
     """A text as HTML, cut to so many characters.
@@ -32,7 +45,38 @@ def escaped(text: str, length: int = LONGEST) -> str:
     ('&lt;b&gt;', 'ab…')
     """
     cut = text if len(text) <= length else text[: length - 1] + "…"
-    return html.escape(CONTROL.sub("\ufffd", cut), quote=True)
+    safe = CONTROL.sub("\ufffd", kept_inside(cut))
+    return isolated(safe, html.escape(safe, quote=True))
+
+
+def isolated(text: str, inner: str) -> str:
+    """The HTML `inner` of a text, kept from turning around what stands beside it.
+
+    >>> isolated("abc", "abc"), isolated("\u05d0", "\u05d0")
+    ('abc', "<span dir='auto'>\u05d0</span>")
+    """
+    return f"<span dir='auto'>{inner}</span>" if TURNING.search(text) else inner
+
+
+def kept_inside(text: str) -> str:
+    """A text without signs that would end an isolated part that it did not begin: a
+    browser would take them for the end of that which the text is put into.
+
+    >>> kept_inside("a\\u2069 \\u2067b\\u2069") == "a\\ufffd \\u2067b\\u2069"
+    True
+    """
+    open_parts = 0
+
+    def put(found: re.Match[str]) -> str:
+        nonlocal open_parts
+        sign = found[0]
+        if sign == CLOSING and not open_parts:
+            return "\ufffd"
+        steps = {CLOSING: -1, **dict.fromkeys(OPENING, 1)}
+        open_parts = open_parts + steps[sign] if sign in steps else 0
+        return sign
+
+    return NESTING.sub(put, text)
 
 
 def quiet(inner: str) -> str:

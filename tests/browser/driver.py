@@ -43,6 +43,46 @@ CHOOSE = """number => {
 OUTPUTS = """() => window.jupyterapp.shell.currentWidget.content.widgets
     .map(cell => cell.model.sharedModel.toJSON().outputs ?? [])"""
 RESTART = "() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()"
+CONTRASTS = """(root) => {
+    const canvas = document.createElement("canvas");
+    const paint = canvas.getContext("2d", { willReadFrequently: true });
+    const read = (colour) => {
+        paint.clearRect(0, 0, 1, 1);
+        paint.fillStyle = colour;
+        paint.fillRect(0, 0, 1, 1);
+        const [r, g, b, alpha] = paint.getImageData(0, 0, 1, 1).data;
+        return [r, g, b, alpha / 255];
+    };
+    const bright = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+        .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+    const over = (top, under, alpha) =>
+        [0, 1, 2].map((i) => top[i] * alpha + under[i] * (1 - alpha));
+    const behind = (node) => {
+        if (!node) return [255, 255, 255];
+        const own = read(getComputedStyle(node).backgroundColor);
+        return own[3] === 1 ? own : over(own, behind(node.parentElement), own[3]);
+    };
+    const opacity = (node) => !node ? 1
+        : getComputedStyle(node).opacity * opacity(node.parentElement);
+    const found = {};
+    for (const node of root.querySelectorAll("*")) {
+        const texts = [...node.childNodes].filter((n) => n.nodeType === 3);
+        const text = texts.map((n) => n.data.trim()).join(" ").trim();
+        if (!text || !node.checkVisibility({ opacityProperty: true })) continue;
+        if (node.closest("style, :disabled, [aria-disabled=true]")) continue;
+        if (node.closest(".jp-OutputPrompt")) continue;
+        const back = behind(node);
+        const ink = read(getComputedStyle(node).color);
+        const front = over(ink, back, ink[3] * opacity(node));
+        const [a, b] = [bright(front), bright(back)].sort((x, y) => y - x);
+        const name = `${node.tagName} ${node.className} ${text.slice(0, 30)}`;
+        found[name] = (a + 0.05) / (b + 0.05);
+    }
+    return found;
+}"""
+LEAST_CONTRAST = 4.5
+"""Of text and what is behind it, by WCAG 2.2, success criterion 1.4.3."""
 
 
 @dataclass
@@ -178,6 +218,17 @@ class NotebookPage:
 
 OpenNotebook = Callable[..., NotebookPage]
 """Takes code cells, and a `name` where a test opens more than one notebook."""
+
+
+def contrasts(root: Locator) -> dict[str, float]:
+    """Of each text that is seen and of use, its contrast to what is behind it."""
+    found: dict[str, float] = root.evaluate(CONTRASTS)
+    return found
+
+
+def faint(contrasts: dict[str, float]) -> dict[str, float]:
+    """The texts that stand out too little from what is behind them."""
+    return {name: c for name, c in contrasts.items() if c < LEAST_CONTRAST}
 
 
 def write_notebook(path: Path, cells: tuple[str, ...]) -> None:

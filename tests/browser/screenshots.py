@@ -2,7 +2,7 @@
 
     PYTHONPATH=tests python -m browser.screenshots FOLDER
 
-One of them, `comparison-light.png`, is the picture of the README.
+`browser.picture` takes the one of the README.
 """
 
 from __future__ import annotations
@@ -62,6 +62,34 @@ talk.send_button.click()
 talk.settle(60)
 explorer = pl.explore(wide)
 explorer.open_trials(0, 1)
+broken = pl.explore(hard, measure="share failed")
+broken.open_trials(0, -1)
+rated = pl.rate(results, by="prompt", seed=2)
+pair = rated.answer({"ask": "show"})
+for choice in ["left", "right", "tie", "right", "skip"] * 9:
+    if pair["show"] == "pair":
+        pair = rated.answer({"ask": "vote", "turn": pair["turn"], "choice": choice})
+rated.answer({"ask": "reveal", "turn": pair["turn"], "early": True})
+judged = tickets.only(temperature=0, system="none").run(progress=False).table
+last = judged["output"].str.split().str[-1]
+judged["right"] = last == judged["expected"]
+judged["words"] = judged["output"].str.split().str.len()
+judged["tone"] = last.map({"billing": "dry", "sales": "warm"}).fillna("plain")
+markdown = pd.DataFrame([
+    {"trial": n, "prompt": name, "case": "list", "output": text}
+    for n, (name, text) in enumerate({
+        "table": "# Teams\\n\\n| team | for |\\n| --- | --- |\\n| billing | *money* |"
+                 "\\n| sales | `before` buying |\\n\\n> a quote\\n\\nA [link](http://x.test).",
+        "list": "## Steps\\n\\n1. **Read** it\\n2. Think\\n   - of this\\n"
+                "   - of that\\n3. Answer\\n\\n"
+                "```python\\nprint('a long line of code ' * 10)\\n```",
+    }.items())
+])
+failing = pl.panel(texts.only(temperature=0), base_url="http://127.0.0.1:9/v1",
+                   api_key="none", max_attempts=1)
+failing.settle(60)
+failing.run_button.click()
+failing.settle(60)
 days = pd.date_range("2026-11-01", periods=14)
 usage = pd.DataFrame([
     {"day": day, "model": model, "cost_usd": (n * step % 5) + 0.4, "requests": 40 + n}
@@ -74,7 +102,13 @@ VIEWS = {
     "comparison-wide": "pl.compare(wide, by=['prompt', 'max_tokens', 'system'])",
     "comparison-hard": "pl.compare(hard, by='prompt')",
     "comparison-pager": "pl.compare(hard, by='prompt', engine='ipywidgets')",
+    "comparison-request": "pl.compare(results, by='prompt')",
+    "comparison-rendered": "pl.compare(markdown, by='prompt')",
+    "comparison-marked": "pl.compare(wide, by='prompt', name='marked')",
+    "comparison-judged": "pl.compare(judged, by=['prompt', 'max_tokens'])",
+    "comparison-nothing": "pl.compare(results, by='prompt')",
     "rating": "pl.rate(results, by='prompt', seed=1)",
+    "rating-tally": "rated",
     "rating-none": "pl.rate(hard[:0], by='prompt')",
     "tokens": "pl.plot_tokens(wide, by='prompt')",
     "cost": "pl.plot_cost(priced, by='prompt')",
@@ -87,13 +121,25 @@ VIEWS = {
     "panel-wrong": "wrong",
     "playground": "pl.playground(['offline/small', 'offline/large'], prompt='Hi')",
     "playground-talk": "talk",
+    "panel-failed": "failing",
     "explorer": "explorer",
+    "explorer-failures": "broken",
     "card": "tickets",
     "plan": "tickets.plan(prices=prices, use_cache=False)",
     "results": "wide",
+    "progress": "handle = tickets.start(max_concurrency=1, rpm=60, use_cache=False)",
 }
 """Of each picture, the last line of the cell that it shows."""
 
+PRESSED = {
+    "comparison-request": ["r"],
+    "comparison-rendered": ["t"],
+    "comparison-marked": ["m", "n", *"right", "Enter"],
+    "comparison-nothing": ["/", *"nowhere"],
+}
+"""The keys that are pressed in the first output of some before."""
+PAUSE_MS = 200
+"""After each of them, for what they change."""
 
 ROOM = 660
 """How much of a laptop's screen JupyterLab leaves to a cell."""
@@ -123,6 +169,11 @@ def _take(browser: Browser, lab: LabServer, folder: Path, theme: str) -> None:
     for number, name in enumerate(VIEWS, start=1):
         shown = notebook.output(number)
         shown.locator(":is(table, img, button, details, h3):visible").first.wait_for()
+        if name in PRESSED:
+            shown.get_by_role("gridcell").first.click()
+        for key in PRESSED.get(name, ()):
+            page.keyboard.press(key)
+            page.wait_for_timeout(PAUSE_MS)
         high = shown.evaluate("node => Math.ceil(node.getBoundingClientRect().height)")
         room = 768 if high < ROOM else high + 450  # a comparison grows with its page
         page.set_viewport_size({"width": 1366, "height": room})

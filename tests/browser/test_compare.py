@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import promptlab
-from browser.driver import NotebookPage, OpenNotebook, expect
+from browser.driver import NotebookPage, OpenNotebook, contrasts, expect, faint
 from browser.labserver import LabServer
 
 if TYPE_CHECKING:
@@ -205,6 +205,56 @@ def test_rows_are_filtered_and_sorted(open_notebook: OpenNotebook) -> None:
     header.get_by_role("button").click()
     expect(header).to_have_attribute("aria-sort", "descending")
     expect(seen.head(0)).to_contain_text("t3")
+
+
+EACH_KIND = """
+texts = {
+    ("same", "plain"): "x", ("same", "steps"): "x",
+    ("differs", "plain"): "x", ("differs", "steps"): "y",
+    ("cut off", "plain"): "x", ("cut off", "steps"): "x",
+    ("failed", "plain"): "x", ("failed", "steps"): None,
+    ("wrong", "plain"): "x", ("wrong", "steps"): "x",
+    ("alone", "plain"): "x",
+}
+cases = [case for case, _ in texts]
+compare(table(
+    texts,
+    finish_reason=["length" if case == "cut off" else "stop" for case in cases],
+    error=[None if text else "429 slow down" for text in texts.values()],
+    ok=[case != "wrong" for case in cases],
+), "prompt", name="kinds")
+"""
+BUTTONS = {
+    "Differ": ["differs", "failed"],
+    "Failed": ["failed"],
+    "Cut off": ["cut off"],
+    "Wrong": ["wrong"],
+    "Complete": ["same", "differs", "cut off", "failed", "wrong"],
+    "Pinned": ["same"],
+    "Marked": ["differs"],
+}
+"""The rows that each button leaves."""
+
+
+def test_each_button_leaves_its_rows_and_says_how_many(
+    open_notebook: OpenNotebook,
+) -> None:
+    seen = shown(open_notebook, EACH_KIND)
+    seen.output(1, 0).click()
+    seen.press("m")
+    expect(seen.root.get_by_role("button", name="Marked: star")).to_be_visible()
+    seen.output(0, 0).click()
+    seen.press("p")
+    expect(seen.status).to_contain_text("Pinned to the top: same")
+
+    for name, cases in BUTTONS.items():
+        button = seen.root.get_by_role("button", name=re.compile(f"^{name} *[0-9]"))
+        expect(button).to_have_text(f"{name}{len(cases)}")
+        button.click()
+        expect(button).to_have_attribute("aria-pressed", "true")
+        expect(seen.root.locator(".plc-case")).to_have_text(cases)
+        button.click()
+        expect(seen.lines).to_have_count(6)
 
 
 def test_the_last_of_many_rows_is_one_key_away(open_notebook: OpenNotebook) -> None:
@@ -460,33 +510,6 @@ def test_six_columns_fit_on_a_laptop_and_else_scroll_under_the_names_of_rows(
     assert seen.page.evaluate(page_width)
 
 
-CONTRAST = """(root) => {
-    const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
-    const bright = ([r, g, b]) => [r, g, b].map((v) => v / 255)
-        .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-    const over = (top, under) => top.length < 4 || top[3] === 1 ? top
-        : [0, 1, 2].map((i) => top[i] * top[3] + under[i] * (1 - top[3]));
-    const behind = (node) => {
-        const own = rgb(getComputedStyle(node).backgroundColor);
-        if (node === document.documentElement) return [255, 255, 255];
-        const clear = own.length === 4 && own[3] < 1;
-        return clear ? over(own, behind(node.parentElement)) : own;
-    };
-    const found = {};
-    for (const node of root.querySelectorAll("*")) {
-        const texts = [...node.childNodes].filter((n) => n.nodeType === 3);
-        const text = texts.some((n) => n.data.trim());
-        if (!text || !node.checkVisibility({ opacityProperty: true })) continue;
-        const back = behind(node);
-        const front = over(rgb(getComputedStyle(node).color), back);
-        const [a, b] = [bright(front), bright(back)].sort((x, y) => y - x);
-        found[`${node.tagName} ${node.className}`] = (a + 0.05) / (b + 0.05);
-    }
-    return found;
-}"""
-
-
 def test_all_text_can_be_read_in_both_themes(open_notebook: OpenNotebook) -> None:
     more = "expected=['x', 'x', 'billing', 'x', 'x', 'x'], ok=[True, False] * 3,"
     notebook = open_notebook(MAKE, THREE.replace("latency_s", f"{more} latency_s"))
@@ -497,14 +520,13 @@ def test_all_text_can_be_read_in_both_themes(open_notebook: OpenNotebook) -> Non
     expect(seen.output(0, 1).locator("del")).to_be_visible()
 
     expect(seen.root).to_have_attribute("data-scheme", "light")
-    light = seen.root.evaluate(CONTRAST)
+    light = contrasts(seen.root)
     notebook.use_dark_theme()
     expect(seen.root).to_have_attribute("data-scheme", "dark")
-    dark = seen.root.evaluate(CONTRAST)
+    dark = contrasts(seen.root)
 
     assert any("INS" in name for name in light.keys() & dark.keys())
-    for contrast in (light, dark):
-        assert {name: value for name, value in contrast.items() if value < 4.5} == {}
+    assert faint(light) == faint(dark) == {}
 
 
 def test_a_screen_reader_is_told_what_is_what(open_notebook: OpenNotebook) -> None:

@@ -65,6 +65,16 @@ def test_the_plan_of_all_of_it_is_told_at_first(shown: Panel) -> None:
     assert repr(shown) == "Panel('capitals')"
 
 
+def test_a_run_that_cannot_start_says_why_and_no_longer_that_it_starts() -> None:
+    shown = panel(experiment(), max_attempt=1)
+    assert shown.settle(WAIT_S)
+
+    shown.run_button.click()
+    assert shown.settle(WAIT_S)
+
+    assert "no option 'max_attempt'" in Seen(shown._progress.value).text
+
+
 def test_what_is_chosen_changes_plan_experiment_and_code(shown: Panel) -> None:
     shown.values["temperature"][1].value = False
     shown.cases.value = 2

@@ -56,6 +56,16 @@ def test_it_begins_empty(shown: Playground) -> None:
     assert repr(shown) == "Playground(small, large)"
 
 
+def test_a_send_that_cannot_start_says_why_and_no_longer_that_it_asks() -> None:
+    shown = playground(["small"], prompt="Hello", max_attempt=1)
+    assert shown.settle(WAIT_S)
+
+    shown.send_button.click()
+    assert shown.settle(WAIT_S)
+
+    assert "no option 'max_attempt'" in Seen(shown._progress.value).text
+
+
 def test_what_a_send_would_make_is_told_before(shown: Playground) -> None:
     shown.message.value = "Hello"
 

@@ -59,6 +59,16 @@ def test_every_text_is_shown_and_none_is_markup(text: str) -> None:
     assert seen.text.count(text) >= 7
 
 
+def test_a_text_turns_nothing_around_that_stands_beside_it() -> None:
+    made = table({("\u05d0", "a"): "\u202eevil\u2069", ("\u05d0", "b"): "good"})
+
+    html = static_html(live(comparison(made, by="prompt")))
+
+    assert "<span dir='auto'>\u05d0</span>" in html
+    assert "<span dir='auto'>\u202eevil\ufffd</span>" in html
+    assert html.count("<span dir=") == 2
+
+
 def test_it_says_how_much_it_shows_and_what_the_rest_needs() -> None:
     given = live(comparison({(f"c{i}", p): "x" for i in range(300) for p in "ab"}))
 

@@ -72,6 +72,13 @@ def test_a_card_is_made_of_text_whatever_it_is_about() -> None:
     assert seen.attributes <= {"class", "style"}
 
 
+def test_a_card_keeps_each_text_from_turning_what_stands_beside_it() -> None:
+    html = experiment(model=["\u202eevil"], prompt={"\u05d0": "{{city}}"})._repr_html_()
+
+    assert "<span dir='auto'>\u202eevil</span>" in html
+    assert "<span dir='auto'>\u05d0</span>" in html
+
+
 def test_a_card_says_so_where_the_first_trial_cannot_be_rendered() -> None:
     made = experiment(prompt={"bad": "{{city.nowhere.at_all}}"})
 
