@@ -390,6 +390,8 @@ class ComparisonView {
     this.diff = "marks";
     this.markdown = false;
     this.undoable = null;
+    this.writing = false;
+    this.held = null;
     this.timers = {};
     this.queue = [];
     this.build(host);
@@ -1438,6 +1440,7 @@ class ComparisonView {
     const finish = (keep) => {
       if (done) return;
       done = true;
+      this.writing = false;
       const note = area.value.trim();
       const held = this.active === area;
       if (held) head.focus({ preventScroll: true });
@@ -1446,6 +1449,8 @@ class ComparisonView {
       if (keep && note !== before) {
         this.put(row, { note }, note ? "Note kept" : "Note deleted");
       }
+      this.held?.();
+      this.held = null;
     };
     const area = el("textarea", {
       class: "plc-writing",
@@ -1470,6 +1475,7 @@ class ComparisonView {
       onblur: () => finish(true),
     });
     area.value = before;
+    this.writing = true;
     head.querySelector(".plc-note")?.setAttribute("hidden", "");
     head.append(area);
     area.focus();
@@ -1482,12 +1488,9 @@ class ComparisonView {
     this.undoable = { row, change: before };
     row.mark = answer.after;
     const name = row.case ?? `row ${row.row + 1}`;
-    const moved = "pinned" in change;
-    if (moved) {
-      await this.load(this.start, { still: true });
-    } else {
-      this.again();
-    }
+    const redraw = () => ("pinned" in change ? this.load(this.start, { still: true }) : this.again());
+    if (this.writing) this.held = redraw; // a note that is being written stays open
+    else await redraw();
     this.summarise();
     this.say(`${said}: ${name}`, () => this.undo());
   }

@@ -8,12 +8,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 import promptlab
 from browser.driver import NotebookPage, OpenNotebook, contrasts, expect, faint
 from browser.labserver import LabServer
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    import pytest
+from playwright.sync_api import Locator, Page
 
 MAKE = """
 import pandas as pd
@@ -324,6 +327,23 @@ def test_marks_are_kept_and_can_be_undone(open_notebook: OpenNotebook) -> None:
     again = Comparison(notebook)
     assert again.cases == ["t3", "t1", "t2"]
     expect(again.head(1)).to_contain_text("dd look")
+
+
+@pytest.mark.parametrize(("key", "shown"), [("m", "Marked: star"), ("p", "Pinned")])
+def test_a_note_may_be_begun_while_the_row_is_being_marked(
+    open_notebook: OpenNotebook, key: str, shown: str
+) -> None:
+    notebook = open_notebook(MAKE, THREE)
+    notebook.run_all()
+    seen = Comparison(notebook)
+
+    seen.output(0, 0).click()
+    seen.press(key, "n")
+    seen.page.keyboard.type("looks right")
+    seen.press("Enter")
+
+    expect(seen.head(0)).to_contain_text("looks right")
+    expect(seen.head(0).get_by_role("button", name=shown)).to_be_visible()
 
 
 def test_without_a_kernel_the_first_rows_are_still_there(
