@@ -24,8 +24,8 @@ PATIENCE_S = 30.0
 """How long an answer may take: someone may have to type a password."""
 
 NOT_INSTALLED = (
-    "the package keyring is not installed (in promptlab's folder: pip install -e "
-    "'.[keyring]')"
+    "the package keyring is not installed: pip install -e '.[keyring]' in promptlab's "
+    "folder"
 )
 
 

@@ -91,7 +91,7 @@ def typed(kernel: Kernel, cell: str, key: str) -> str:
 def test_a_run_in_a_cell_asks_for_a_key_that_is_missing(
     kernel: Kernel, run: str
 ) -> None:
-    assert typed(kernel, f"print({run}.headline)", KEY).startswith("1 of 1 trials")
+    assert typed(kernel, f"print({run}.headline)", KEY).startswith("1 of 1 trial ")
 
 
 def test_it_asks_once_in_a_session(kernel: Kernel) -> None:

@@ -396,7 +396,7 @@ def test_without_the_keyring_package_a_missing_key_says_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
 
-    with pytest.raises(CredentialsError, match=r"pip install 'promptlab-notebook\[key"):
+    with pytest.raises(CredentialsError, match=r"pip install -e '\.\[keyring\]'"):
         sent()
 
 
