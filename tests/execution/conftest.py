@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import keyring
 import pandas as pd
 import pytest
+from keyring.backend import KeyringBackend
 
 import promptlab as pl
 
@@ -19,6 +21,17 @@ def clean_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The state of a project of its own, in a working directory of its own."""
     monkeypatch.chdir(tmp_path)
     return tmp_path / ".promptlab"
+
+
+@pytest.fixture
+def use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[KeyringBackend], None]]:
+    """Puts a keyring in the place of the system's, for the time of a test."""
+    monkeypatch.setenv("TEST_KEYRING", str(tmp_path / "keyring.json"))
+    before = keyring.get_keyring()
+    yield keyring.set_keyring
+    keyring.set_keyring(before)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import keyring
 import pytest
 from keyring.backend import KeyringBackend
 
@@ -50,17 +49,6 @@ def server() -> Iterator[ToldServer]:
 def proxy(server: ToldServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", server.base_url.removesuffix("/v1"))
     monkeypatch.delenv("no_proxy", raising=False)
-
-
-@pytest.fixture
-def use(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[KeyringBackend], None]]:
-    """Puts a keyring in the place of the system's, for the time of a test."""
-    monkeypatch.setenv("TEST_KEYRING", str(tmp_path / "keyring.json"))
-    before = keyring.get_keyring()
-    yield keyring.set_keyring
-    keyring.set_keyring(before)
 
 
 @pytest.fixture

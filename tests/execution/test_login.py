@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
-import keyring
 import pytest
 from keyring.backend import KeyringBackend
 
@@ -19,16 +17,6 @@ from .vaults import FileKeyring, ForgetfulKeyring, LockedKeyring
 KEY = "sk-login-0123456789-wxyz"
 OPENAI = "https://api.openai.com/v1"
 ELSEWHERE = "https://api.example.test/v1"
-
-
-@pytest.fixture
-def use(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[KeyringBackend], None]]:
-    monkeypatch.setenv("TEST_KEYRING", str(tmp_path / "keyring.json"))
-    before = keyring.get_keyring()
-    yield keyring.set_keyring
-    keyring.set_keyring(before)
 
 
 @pytest.fixture
