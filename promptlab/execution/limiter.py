@@ -276,9 +276,13 @@ class Limiter:
 
     def take(self, tokens: float, now: float) -> Place:
         """Notes that a call of so many tokens starts; the wait for it must be over."""
-        requests = [bucket.take(1, now) for bucket in self._by_request]
-        marks = [bucket.take(tokens, now) for bucket in self._by_token]
-        return Place(requests[0], marks[0], tokens)
+        self._own_requests.take(1, now)
+        self._own_tokens.take(tokens, now)
+        self._project_tokens.take(tokens, now)
+        # What replies tell is compared with what was taken of the server's buckets.
+        return Place(
+            self._requests.take(1, now), self._tokens.take(tokens, now), tokens
+        )
 
     def least_s(self, calls: float, tokens: float, now: float) -> float:
         """The seconds until so many calls, of so many tokens in all, can have been let

@@ -329,6 +329,18 @@ def test_what_an_answer_takes_beyond_its_reckoning_counts_for_the_users_limit() 
     assert limiter.wait_s(tokens=600, now=0) == pytest.approx(121)
 
 
+def test_what_the_users_limit_is_charged_is_not_held_against_the_servers() -> None:
+    limiter = Limiter(now=0)
+    long = limiter.take(tokens=10, now=0)
+    limiter.charge(long, 5_000, now=0)
+
+    place = limiter.take(tokens=10, now=0)
+    told = {"x-ratelimit-limit-tokens": "60000", "x-ratelimit-remaining-tokens": "100"}
+    limiter.learn(told, place, now=0)
+
+    assert limiter.wait_s(tokens=1_000, now=0) >= 0.9
+
+
 def test_a_call_that_was_not_sent_takes_nothing_of_any_limit() -> None:
     limiter = Limiter(now=0)
     limiter.bound(60, 600, now=0)
