@@ -110,7 +110,7 @@ def plan_line(plan: Plan) -> str:
     parts += [f"<b>{count(plan.calls, 'call')}</b> to make"]
     if plan.calls:
         parts += [f"tokens {escaped(plan.tokens)}"]
-        parts += [f"cost {escaped(plan.cost)}"]
+        parts += [f"cost: {escaped(plan.cost)}"]
     warned = plan.experiment.warnings[:NOTES]
     notes = "".join(f"<br>{quiet_html(warning)}" for warning in warned)
     return f"<span class='mathjax_ignore'>{' · '.join(parts)}{notes}</span>"

@@ -160,7 +160,7 @@ def test_a_run_leaves_the_key_in_no_file_and_shows_it_nowhere(
     assert "The key is [key]." in results.table["output"].tolist()
     for name in ("t.csv", "t.xlsx", "t.jsonl", "t.parquet"):
         results.to(name)
-    usage = pl.usage() if hasattr(pl, "usage") else None
+    usage = pl.usage()
     for found in (handle, results, again, experiment.plan(**given), usage):
         shown += [repr(found), str(found), *_html(found)]
     for found in (results.table, results.errors, results.summary(), results.messages):

@@ -93,7 +93,7 @@ def test_what_it_would_cost_follows_what_is_chosen(client: FakeClient) -> None:
 
     def most_usd() -> float:
         plan = shown.experiment.plan(client=client, prices=prices)
-        assert f"cost {plan.cost}" in told(shown)
+        assert f"cost: {plan.cost}" in told(shown)
         return plan.cost_usd.high
 
     all_of_it = most_usd()
