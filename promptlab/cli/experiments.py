@@ -100,7 +100,8 @@ def run(
         float | None,
         typer.Option(
             "--rpm",
-            min=0,
+            metavar="N",
+            parser=number_from(0),
             envvar="PROMPTLAB_RPM",
             help="The most requests a minute, of each model.",
         ),
@@ -109,7 +110,8 @@ def run(
         float | None,
         typer.Option(
             "--tpm",
-            min=0,
+            metavar="N",
+            parser=number_from(0),
             envvar="PROMPTLAB_TPM",
             help="The most tokens a minute, of each model.",
         ),

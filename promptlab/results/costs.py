@@ -160,7 +160,8 @@ def cache_savings(
 ) -> list[tuple[int, int, float]]:
     """What a table's trials took from the cache: for each question its place, how many
     trials, and what they would have cost in US dollars; NaN where that is unknown."""
-    hits = table.loc[table["cached"].to_numpy() & table["output"].notna().to_numpy()]
+    is_hit = table["cached"].to_numpy() & table["output"].notna().to_numpy()
+    hits = table.loc[is_hit, ["trial", "cost_usd", "billed_usd"]]
     places = _question(experiment, hits["trial"].to_numpy())
     saved = (hits["cost_usd"] - hits["billed_usd"]).to_numpy()
     counts = np.bincount(places)

@@ -154,6 +154,8 @@ def test_wrong_usage_exits_with_2(promptlab: CommandLine, arguments: list[str]) 
     ("arguments", "said"),
     [
         (["run", "experiment.yaml", "--budget-usd", "$5"], "number from 0 is meant"),
+        (["run", "experiment.yaml", "--rpm", "abc"], "number from 0 is meant"),
+        (["run", "experiment.yaml", "--tpm", "-1"], "number from 0 is meant"),
         (["usage", "budget", "day", "--usd", "-1"], "number from 0 is meant"),
         (["run", "experiment.yaml", "--repeats", "0"], "whole number from 1 is meant"),
         (["run", "experiment.yaml", "-j", "1.5"], "whole number from 1 is meant"),
