@@ -8,7 +8,7 @@ a miss with a warning. And many rows are read or written in one statement.
 
 An entry is three lines of JSON, under the key of its request:
 
-1. the head, what the table shows and what decides on the price: see `HEAD`;
+1. the head, what the table shows and what decides on the price: a `ReplySummary`;
 2. the request, exactly as it was hashed for the key;
 3. the answer as received, byte for byte. No header and no API key is kept.
 """
@@ -33,8 +33,8 @@ from diskcache.core import MODE_RAW, UNKNOWN
 
 from promptlab.errors import CacheError, CallError, PromptlabWarning
 from promptlab.home import home, ignore_in_git, private_folder
-from promptlab.money.usage import Usage
 from promptlab.results.record import Failure, Response
+from promptlab.results.response import ReplySummary
 from promptlab.spec.request import Request
 
 if TYPE_CHECKING:
@@ -44,18 +44,8 @@ if TYPE_CHECKING:
 KEYS_AT_ONCE = 5_000
 """Keys asked for in one statement; SQLite's own bound is 32,766."""
 
-HEAD = (
-    *("output", "finish_reason"),
-    *("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens"),
-    *("cache_write_tokens", "latency_s", "received_s", "model", "service_tier"),
-    "attempts",
-)
-"""The members of an entry's first line, in order. Times are in seconds, `received_s`
-since 1970; `model` is the one that answered."""
-
-TOKENS = slice(2, 7)
-INPUT_TOKENS, OUTPUT_TOKENS = HEAD.index("input_tokens"), HEAD.index("output_tokens")
-REASONING_TOKENS, RECEIVED = HEAD.index("reasoning_tokens"), HEAD.index("received_s")
+FEWEST_MEMBERS = 12
+"""Of a head: what was added to it later is missing in older entries."""
 
 SETTINGS = {
     "eviction_policy": "none",
@@ -127,8 +117,8 @@ class Entry:
     """One stored answer: what is kept under a key."""
 
     key: str
-    head: list[Any]
-    """The first line: see `HEAD`."""
+    head: ReplySummary
+    """The first line."""
     request_json: bytes
     body: bytes
     experiment: str = ""
@@ -137,8 +127,8 @@ class Entry:
     @classmethod
     def of(cls, request: Request, response: Response, experiment: str) -> Entry:
         """The entry that keeps this answer to this request."""
-        head = _head_of(response)
-        return cls(request.key, head, request.canonical_json, response.body, experiment)
+        asked, body = request.canonical_json, response.body
+        return cls(request.key, response.summary, asked, body, experiment)
 
     @classmethod
     def from_value(cls, key: str, value: bytes, experiment: str = "") -> Entry:
@@ -149,7 +139,9 @@ class Entry:
     @cached_property
     def value(self) -> bytes:
         """What is stored."""
-        return b"\n".join((orjson.dumps(self.head), self.request_json, self.body))
+        return b"\n".join(
+            (orjson.dumps(tuple(self.head)), self.request_json, self.body)
+        )
 
     @property
     def request(self) -> Request:
@@ -159,9 +151,7 @@ class Entry:
     @property
     def response(self) -> Response:
         """The answer."""
-        fields = dict(zip(HEAD, self.head, strict=True))
-        usage = Usage(**{name: fields.pop(name) for name in HEAD[TOKENS]})
-        return Response(**fields, usage=usage, body=self.body)
+        return Response.from_summary(self.head, self.body)
 
 
 class ResponseCache:
@@ -182,15 +172,15 @@ class ResponseCache:
             rows = self._store.rows(f"{SELECT} AND key = ?", (key,))
         return next(self._entries(rows), None)
 
-    def head(self, key: str) -> list[Any] | None:
+    def head(self, key: str) -> ReplySummary | None:
         """The head of one answer; None if there is none."""
         with self._reading():
             rows = self._store.rows(f"{SELECT} AND key = ?", (key,))
         return self._heads_in(rows).get(key) if rows else None
 
-    def heads(self, keys: Sequence[str]) -> dict[str, list[Any]]:
+    def heads(self, keys: Sequence[str]) -> dict[str, ReplySummary]:
         """The heads, by key, of those of the answers that are there."""
-        heads: dict[str, list[Any]] = {}
+        heads: dict[str, ReplySummary] = {}
         for rows in self._selected(keys):
             heads |= self._heads_in(rows)
         return heads
@@ -205,7 +195,7 @@ class ResponseCache:
             known.update(key for (key,) in rows)
         return known
 
-    def add(self, entries: Sequence[Entry]) -> dict[str, list[Any]]:
+    def add(self, entries: Sequence[Entry]) -> dict[str, ReplySummary]:
         """Stores those of the entries whose key has none; they are on disk when it
         returns. Gives, by key, the heads of those that were there first.
 
@@ -338,8 +328,8 @@ class ResponseCache:
         rows = [
             (
                 e.key,
-                e.head[RECEIVED],
-                e.head[RECEIVED],
+                e.head.received_s,
+                e.head.received_s,
                 e.experiment,
                 len(e.value),
                 MODE_RAW,
@@ -361,8 +351,8 @@ class ResponseCache:
                 rows = self._store.rows(SELECT_MANY.format(marks), part)
             yield rows
 
-    def _heads_in(self, rows: Iterable[tuple[Any, ...]]) -> dict[str, list[Any]]:
-        heads: dict[str, list[Any]] = {}
+    def _heads_in(self, rows: Iterable[tuple[Any, ...]]) -> dict[str, ReplySummary]:
+        heads: dict[str, ReplySummary] = {}
         for key, mode, filename, value, _ in rows:
             if mode != MODE_RAW or filename is not None or type(value) is not bytes:
                 self._refuse(key, f"mode {mode}")
@@ -453,55 +443,45 @@ def checked_response(response: Response) -> Response:
         said = f"headers that are a {type(response.headers).__name__}, not a mapping"
     else:
         try:
-            _check_head(orjson.loads(orjson.dumps(_head_of(response))))
+            _head(orjson.dumps(tuple(response.summary)))
             return response
         except (ValueError, TypeError, AttributeError):
             said = f"fields of wrong types: {response!r:.300}"
     raise CallError(Failure(kind="invalid_reply", message=f"the client gave {said}"))
 
 
-def _head_of(response: Response) -> list[Any]:
-    usage = response.usage
-    return [
-        response.output,
-        response.finish_reason,
-        usage.input_tokens,
-        usage.cached_input_tokens,
-        usage.output_tokens,
-        usage.reasoning_tokens,
-        usage.cache_write_tokens,
-        response.latency_s,
-        response.received_s,
-        response.model,
-        response.service_tier,
-        response.attempts,
-    ]
-
-
-def _head(line: bytes) -> list[Any]:
+def _head(line: bytes) -> ReplySummary:
     """An entry's first line; `ValueError` if it is none that we wrote."""
-    head = orjson.loads(line)
-    _check_head(head)
-    return head  # type: ignore[no-any-return]  # checked
-
-
-def _check_head(head: Any) -> None:
-    if type(head) is not list or not _is_head(tuple(map(type, head))):
+    members = orjson.loads(line)
+    if type(members) is not list or not _is_head(tuple(map(type, members))):
         raise ValueError("its first line is not one of ours")
-    asked, read, given, reasoned, written = head[TOKENS]
+    head = ReplySummary(*members)
     # One of them is out of range just if all their bits together are.
-    bits = (asked or 0) | (read or 0) | (given or 0) | (reasoned or 0) | (written or 0)
-    if not 0 <= bits < 2**53 or not 0 <= head[RECEIVED] < 2**40:
+    bits = (
+        (head.input_tokens or 0)
+        | (head.cached_input_tokens or 0)
+        | (head.output_tokens or 0)
+        | (head.reasoning_tokens or 0)
+        | (head.cache_write_tokens or 0)
+    )
+    cost_usd = head.reported_cost_usd or 0.0
+    if not 0 <= bits < 2**53 or not 0 <= head.received_s < 2**40 or cost_usd < 0:
         raise ValueError("its numbers are out of range")
+    return head
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _is_head(kinds: tuple[type, ...]) -> bool:
     """Whether an entry's first line may hold values of these types."""
     none, number = type(None), (int, float)
     text, count = (str, none), (int, none)
-    known = [(str,), text, *[count] * 5, number, number, text, text, (int,)]
-    return len(kinds) == len(known) and all(map(tuple.__contains__, known, kinds))
+    known = [
+        *((str,), text, *[count] * 5, number, number, text, text, (int,)),
+        *((*number, none), text, text, text),
+    ]
+    return FEWEST_MEMBERS <= len(kinds) <= len(known) and all(
+        kind in allowed for kind, allowed in zip(kinds, known, strict=False)
+    )
 
 
 def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:

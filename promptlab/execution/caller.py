@@ -14,7 +14,7 @@ from promptlab.errors import CacheError, CallError, PromptlabWarning
 from promptlab.execution.account import Account, BudgetReached, Call
 from promptlab.execution.cache import Entry, ResponseCache, checked_response
 from promptlab.execution.client import Client
-from promptlab.execution.commits import GroupCommit, Head
+from promptlab.execution.commits import GroupCommit
 from promptlab.execution.lanes import Lane
 from promptlab.execution.limiter import Limiter, Place
 from promptlab.execution.loop import background_loop
@@ -22,6 +22,7 @@ from promptlab.execution.replies import redacted
 from promptlab.execution.retries import Backoff, Verdict, judge
 from promptlab.execution.settings import Settings
 from promptlab.results.record import Failure, Response
+from promptlab.results.response import ReplySummary
 from promptlab.spec.request import Request
 
 ATTEMPTS_TO_REACH = 3
@@ -66,12 +67,12 @@ class Caller:
         self._stop = stop
         self._commits = GroupCommit(self._write)
         self._flights = background_loop().flights
-        self._renewed: dict[str, Head] = {}
+        self._renewed: dict[str, ReplySummary] = {}
         self._place = str(cache.directory) if cache is not None else f"run {id(self)}"
         self._backoff = Backoff()
         self._dice = random.Random()
 
-    async def reply(self, request: Request, lane: Lane) -> tuple[Head, bool]:
+    async def reply(self, request: Request, lane: Lane) -> tuple[ReplySummary, bool]:
         """What the table shows of the answer, and whether it was there already.
 
         Raises:
@@ -94,7 +95,7 @@ class Caller:
             del self._flights[place]
             flight.set_result(head)
 
-    def share(self, key: str, head: Head) -> None:
+    def share(self, key: str, head: ReplySummary) -> None:
         """Keeps an answer for the other conversations of this run that begin so, where
         the cache is not read."""
         if self._cache is None or self._settings.refresh:
@@ -110,12 +111,12 @@ class Caller:
         if self._settings.client is None:
             await self._client.close()
 
-    def _cached(self, request: Request) -> Head | None:
+    def _cached(self, request: Request) -> ReplySummary | None:
         if self._cache is None or self._settings.refresh:
             return self._renewed.get(request.key)
         return self._cache.head(request.key)
 
-    async def _answer(self, request: Request, lane: Lane) -> tuple[Head, bool]:
+    async def _answer(self, request: Request, lane: Lane) -> tuple[ReplySummary, bool]:
         """The answer to a call, made as often as it takes and makes sense; and whether
         another process had it meanwhile."""
         looked_at = time.monotonic()
@@ -146,7 +147,7 @@ class Caller:
 
     async def _attempt(
         self, request: Request, lane: Lane, attempt: int, looked_at: float
-    ) -> tuple[Head, bool]:
+    ) -> tuple[ReplySummary, bool]:
         """One attempt: sent within budgets and limits, unless another process was
         faster; stored before its place is given up."""
         if self.ending:
@@ -168,7 +169,7 @@ class Caller:
 
     async def _sent(
         self, request: Request, lane: Lane, place: Place, call: Call, attempt: int
-    ) -> Head:
+    ) -> ReplySummary:
         """The answer to a call that has its place, entered and stored."""
         if self.ending:  # while it waited for its place
             lane.limiter.withdraw(place)
@@ -210,7 +211,7 @@ class Caller:
                 Failure(kind=type(error).__name__, message=redacted(said))
             ) from error
 
-    async def _stored(self, request: Request, response: Response) -> Head:
+    async def _stored(self, request: Request, response: Response) -> ReplySummary:
         entry = Entry.of(request, response, self._experiment)
         _ = entry.value  # what cannot be written fails here, and alone
         try:
@@ -219,14 +220,14 @@ class Caller:
             self._stop(f"{error}; export these results to keep them")
             return entry.head
 
-    def _write(self, entries: Sequence[Entry]) -> Mapping[str, Head]:
+    def _write(self, entries: Sequence[Entry]) -> Mapping[str, ReplySummary]:
         try:
             self._account.write()  # what was paid, before what it was paid for
         finally:
             there = self._kept(entries)
         return there
 
-    def _kept(self, entries: Sequence[Entry]) -> Mapping[str, Head]:
+    def _kept(self, entries: Sequence[Entry]) -> Mapping[str, ReplySummary]:
         """Stores answers; those that were there before, in place of some."""
         if self._cache is None:
             return {}

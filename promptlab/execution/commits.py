@@ -6,13 +6,10 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from promptlab.errors import CacheError, PromptlabError
 from promptlab.execution.cache import Entry
-
-Head = Sequence[Any]
-"""The first line of an entry: what the table shows of an answer, and more."""
+from promptlab.results.response import ReplySummary
 
 
 class GroupCommit:
@@ -22,19 +19,23 @@ class GroupCommit:
     disk a moment after it came, and a fast server costs few transactions.
     """
 
-    def __init__(self, write: Callable[[Sequence[Entry]], Mapping[str, Head]]) -> None:
+    def __init__(
+        self, write: Callable[[Sequence[Entry]], Mapping[str, ReplySummary]]
+    ) -> None:
         """`write` stores entries, and gives what is stored in the place of some."""
         self._write = write
         self._closed = False
         self._loop = asyncio.get_running_loop()
-        self._waiting: queue.SimpleQueue[tuple[Entry, asyncio.Future[Head]] | None]
+        self._waiting: queue.SimpleQueue[
+            tuple[Entry, asyncio.Future[ReplySummary]] | None
+        ]
         self._waiting = queue.SimpleQueue()
         self._thread = threading.Thread(
             target=self._work, name="promptlab-commits", daemon=True
         )
         self._thread.start()
 
-    async def put(self, entry: Entry) -> Head:
+    async def put(self, entry: Entry) -> ReplySummary:
         """Returns when the entry is on disk, with the head that is on disk: another
         one's, where an answer was there first.
 
@@ -43,7 +44,7 @@ class GroupCommit:
         """
         if self._closed:
             raise CacheError("the run is over: nothing more is stored")
-        written: asyncio.Future[Head] = self._loop.create_future()
+        written: asyncio.Future[ReplySummary] = self._loop.create_future()
         self._waiting.put((entry, written))
         # What was paid for is written even if the one who waits for it gives up.
         return await asyncio.shield(written)
@@ -63,11 +64,13 @@ class GroupCommit:
             open_ = None not in group
             self._commit([item for item in group if item is not None])
 
-    def _commit(self, group: Sequence[tuple[Entry, asyncio.Future[Head]]]) -> None:
+    def _commit(
+        self, group: Sequence[tuple[Entry, asyncio.Future[ReplySummary]]]
+    ) -> None:
         if not group:
             return
         failure: Exception | None = None
-        there: Mapping[str, Head] = {}
+        there: Mapping[str, ReplySummary] = {}
         try:
             there = self._write([entry for entry, _ in group])
         except PromptlabError as error:
@@ -78,8 +81,8 @@ class GroupCommit:
 
 
 def _settle(
-    group: Sequence[tuple[Entry, asyncio.Future[Head]]],
-    there: Mapping[str, Head],
+    group: Sequence[tuple[Entry, asyncio.Future[ReplySummary]]],
+    there: Mapping[str, ReplySummary],
     failure: Exception | None,
 ) -> None:
     for entry, written in group:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from promptlab.execution.cache import INPUT_TOKENS, OUTPUT_TOKENS, RECEIVED
 from promptlab.execution.survey import Finding, Standing
 from promptlab.money.prices import is_free
 from promptlab.results.costs import Pricing
+from promptlab.results.response import ReplySummary
 from promptlab.spec.experiment import Experiment
 
 Numbers = NDArray[np.float64]
@@ -123,27 +122,25 @@ class Known:
             self._call_of.append(place)
             self._turn.append(turn)
             self._taken["usd"].append(self._usd_today(question, head))
-            self._taken["input"].append(_number(head, INPUT_TOKENS))
-            self._taken["output"].append(_number(head, OUTPUT_TOKENS))
+            self._taken["input"].append(_number(head.input_tokens))
+            self._taken["output"].append(_number(head.output_tokens))
             if turn in finding.owns:
                 self.usd += self._usd(question, head)
 
-    def _usd_today(self, question: int, head: Sequence[Any]) -> float:
+    def _usd_today(self, question: int, head: ReplySummary) -> float:
         """What a call like an answered one would cost now."""
-        today = list(head)
-        today[RECEIVED] = self._now_s
-        return self._usd(question, today)
+        return self._usd(question, head._replace(received_s=self._now_s))
 
-    def _usd(self, question: int, head: Sequence[Any]) -> float:
+    def _usd(self, question: int, head: ReplySummary) -> float:
         """What an answered call cost; NaN where that is not known."""
         if self._free and self._free[question]:
             return 0.0
-        return self._pricing.call_usd(question, head[1:])
+        return self._pricing.call_usd(question, head)
 
     def _is_free(self, question: int) -> bool:
         terms = self._pricing.terms_now(question)
         return is_free(self._pricing.prices.price(terms), terms)
 
 
-def _number(head: Sequence[Any], place: int) -> float:
-    return float("nan") if head[place] is None else float(head[place])
+def _number(tokens: int | None) -> float:
+    return float("nan") if tokens is None else float(tokens)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from promptlab.execution.cache import INPUT_TOKENS, OUTPUT_TOKENS, REASONING_TOKENS
 from promptlab.execution.settings import Settings
 from promptlab.execution.survey import Finding
 from promptlab.money.budget import most_output
@@ -15,6 +13,7 @@ from promptlab.money.encodings import counter_for
 from promptlab.money.estimate import ZERO, Estimate, Range
 from promptlab.money.prices import is_free
 from promptlab.money.tokens import PER_REPLY, TokenCounter
+from promptlab.results.response import ReplySummary
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.prompt import Turn
 
@@ -53,7 +52,7 @@ class Outlay:
         """Compares what the server counted of a cached trial's first call."""
         place = self._place(finding)
         observed = self._observed[place]
-        if observed.wants_next() and (tokens := finding.heads[0][INPUT_TOKENS]):
+        if observed.wants_next() and (tokens := finding.heads[0].input_tokens):
             (said,) = _said(finding.turns[:1], observed.counter)
             attached = self._estimates[place].attached
             observed.add(said + PER_REPLY + attached, tokens)
@@ -151,10 +150,11 @@ def _said(turns: Sequence[Turn], counter: TokenCounter) -> list[int]:
     ]
 
 
-def _repeated(head: Sequence[Any]) -> int | None:
+def _repeated(head: ReplySummary) -> int | None:
     """The tokens of an answer that later calls repeat: without its reasoning."""
-    given, reasoned = head[OUTPUT_TOKENS], head[REASONING_TOKENS]
-    return None if given is None else max(given - (reasoned or 0), 0)
+    if head.output_tokens is None:
+        return None
+    return max(head.output_tokens - (head.reasoning_tokens or 0), 0)
 
 
 def _sum(ranges: Iterable[Range]) -> Range:

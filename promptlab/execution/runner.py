@@ -24,7 +24,6 @@ from promptlab.execution.bounds import check_run
 from promptlab.execution.cache import ResponseCache, open_cache
 from promptlab.execution.caller import Caller, RunEnded
 from promptlab.execution.client import Client
-from promptlab.execution.commits import Head
 from promptlab.execution.credentials import Key, asked
 from promptlab.execution.handle import Handle, check_may_wait
 from promptlab.execution.lanes import Gate, Lane
@@ -42,6 +41,7 @@ from promptlab.money.budget import Limits
 from promptlab.results.answers import Answers
 from promptlab.results.costs import cache_savings
 from promptlab.results.record import Failure
+from promptlab.results.response import ReplySummary
 from promptlab.results.results import Results, Status
 from promptlab.results.table import build_table
 from promptlab.secret import sealed
@@ -484,11 +484,13 @@ class Run:
             self._fail(trial, failure)
             return
         index = trial.index
-        heads: list[Head] = []
+        heads: list[ReplySummary] = []
         paid: list[bool] = []
         key = ""
         try:
-            while request := self._requests.request(index, [h[0] for h in heads]):
+            while request := self._requests.request(
+                index, [head.output for head in heads]
+            ):
                 if heads:  # others may have begun with the same words
                     caller.share(key, heads[-1])
                 head, was_there = await caller.reply(request, lane)
@@ -509,7 +511,7 @@ class Run:
         self,
         trial: Trial,
         failure: Failure,
-        heads: Sequence[Head] = (),
+        heads: Sequence[ReplySummary] = (),
         paid: Sequence[bool] = (),
     ) -> None:
         failure = failure.to_keep()

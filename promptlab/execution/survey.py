@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from promptlab.execution.cache import ResponseCache
+from promptlab.results.response import ReplySummary
 from promptlab.spec.experiment import Opening, Requests, chain
 from promptlab.spec.prompt import Turn
 
@@ -32,7 +33,7 @@ class Finding(NamedTuple):
     standing: Standing
     key: str
     """Of the last call that is known: all of them where it is cached."""
-    heads: Sequence[list[Any]] = ()
+    heads: Sequence[ReplySummary] = ()
     """What the cache has of its calls, in order."""
     first: int = 0
     """Of a duplicate, the trial that it equals."""
@@ -74,7 +75,7 @@ def survey(requests: Requests, cache: ResponseCache | None) -> Iterator[list[Fin
 
 def _finding(
     opening: Opening,
-    head: list[Any] | None,
+    head: ReplySummary | None,
     requests: Requests,
     cache: ResponseCache | None,
     seen: dict[str, int],
@@ -93,15 +94,15 @@ def _finding(
 
 def _heads(
     opening: Opening,
-    head: list[Any] | None,
+    head: ReplySummary | None,
     requests: Requests,
     cache: ResponseCache | None,
-) -> tuple[list[list[Any]], str]:
+) -> tuple[list[ReplySummary], str]:
     """What is cached of a conversation, from its first call on."""
     heads, key = [], opening.key
     while head is not None and cache is not None:
         heads.append(head)
-        request = requests.request(opening.trial, [h[0] for h in heads])
+        request = requests.request(opening.trial, [head.output for head in heads])
         if request is None:
             break
         key = request.key

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from promptlab.results.record import Failure
+from promptlab.results.response import ReplySummary, combined
 
 UNKNOWN = -1
 """Stands for a count of tokens that the server did not give."""
@@ -50,10 +51,8 @@ class Texts:
 class Calls(NamedTuple):
     """The answered calls of a trial that is more than one, or failed on the way."""
 
-    replies: tuple[str, ...]
+    heads: tuple[ReplySummary, ...]
     """What was answered, in order."""
-    heads: tuple[tuple[Any, ...], ...]
-    """What the heads of the answers say beside it."""
     paid: tuple[bool, ...]
     """Which of them this run paid for."""
 
@@ -96,7 +95,7 @@ class Answers:
     def put(
         self,
         index: int,
-        heads: Sequence[Sequence[Any]],
+        heads: Sequence[ReplySummary],
         key: str,
         paid: Sequence[bool] = (False,),
     ) -> None:
@@ -108,22 +107,22 @@ class Answers:
         """
         if len(heads) > 1:
             self._note_calls(index, heads, paid)
-        output, reason, asked, read, given, reasoned, written, *rest = _summed(heads)
-        latency_s, received_s, model, tier = rest[:4]
-        code = self.finish_reasons.get(reason)
+        head = combined(heads)
+        code = self.finish_reasons.get(head.finish_reason)
         if code is None:
-            code = self._new_reason(reason)
-        server = self.servers.setdefault((model, tier), len(self.servers))
-        self.output[index] = output
+            code = self._new_reason(head.finish_reason)
+        served = head.model, head.service_tier
+        server = self.servers.setdefault(served, len(self.servers))
+        self.output[index] = head.output
         self.key[index] = key
         self.finish_reason[index] = code
-        self.input_tokens[index] = UNKNOWN if asked is None else asked
-        self.cached_input_tokens[index] = UNKNOWN if read is None else read
-        self.output_tokens[index] = UNKNOWN if given is None else given
-        self.reasoning_tokens[index] = UNKNOWN if reasoned is None else reasoned
-        self.cache_write_tokens[index] = UNKNOWN if written is None else written
-        self.latency_s[index] = latency_s
-        self.received_s[index] = received_s
+        self.input_tokens[index] = _known(head.input_tokens)
+        self.cached_input_tokens[index] = _known(head.cached_input_tokens)
+        self.output_tokens[index] = _known(head.output_tokens)
+        self.reasoning_tokens[index] = _known(head.reasoning_tokens)
+        self.cache_write_tokens[index] = _known(head.cache_write_tokens)
+        self.latency_s[index] = head.latency_s
+        self.received_s[index] = head.received_s
         self.served_by[index] = server
         self.cached[index] = not any(paid)
         self.answered[index] = 1
@@ -132,7 +131,7 @@ class Answers:
         self,
         index: int,
         failure: Failure,
-        heads: Sequence[Sequence[Any]] = (),
+        heads: Sequence[ReplySummary] = (),
         paid: Sequence[bool] = (),
     ) -> None:
         """Notes that a trial has no answer, and those of its calls that have one."""
@@ -151,12 +150,10 @@ class Answers:
         )
 
     def _note_calls(
-        self, index: int, heads: Sequence[Sequence[Any]], paid: Sequence[bool]
+        self, index: int, heads: Sequence[ReplySummary], paid: Sequence[bool]
     ) -> None:
-        replies = tuple(head[0] for head in heads)
-        known = tuple(tuple(head[1:]) for head in heads)
         paid = (*paid, *[False] * (len(heads) - len(paid)))
-        self.calls[index] = Calls(replies, known, paid)
+        self.calls[index] = Calls(tuple(heads), paid)
 
     def _new_reason(self, reason: str | None) -> int:
         """A place for a finish reason; a server that makes up hundreds gets one."""
@@ -164,18 +161,8 @@ class Answers:
         return self.finish_reasons.setdefault(reason, len(self.finish_reasons))
 
 
-SUMMED = slice(2, 8)
-"""Of a head, the members that are added up: tokens and latency."""
-
-
-def _summed(heads: Sequence[Sequence[Any]]) -> Sequence[Any]:
-    """The heads of a conversation's calls, as if they were one."""
-    if len(heads) == 1:
-        return heads[0]
-    columns = zip(*(head[SUMMED] for head in heads), strict=True)
-    sums = [None if None in column else sum(column) for column in columns]
-    last = heads[-1]
-    return [*last[: SUMMED.start], *sums, *last[SUMMED.stop :]]
+def _known(tokens: int | None) -> int:
+    return UNKNOWN if tokens is None else tokens
 
 
 def _filled(kind: str, value: float, length: int) -> array[Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from promptlab.money.price import Price
 from promptlab.money.prices import Prices
 from promptlab.money.usage import HALF_HOUR_S, Terms, Usage, when
 from promptlab.results.answers import UNKNOWN, Answers, Calls
+from promptlab.results.response import ReplySummary
 from promptlab.spec.address import is_local
 from promptlab.spec.experiment import Experiment
 
@@ -75,15 +76,13 @@ class Pricing:
         tier = self.experiment.questions[question].parameters.get("service_tier")
         return self.terms(question, None, tier, time.time())
 
-    def call_terms(self, question: int, head: Sequence[Any]) -> Terms:
-        """The terms of one call, from what its head says beside the output."""
-        *_, received_s, model, tier, _ = head
-        return self.terms(question, model, tier, received_s)
+    def call_terms(self, question: int, reply: ReplySummary) -> Terms:
+        """The terms of a call that the question made."""
+        return self.terms(question, reply.model, reply.service_tier, reply.received_s)
 
-    def call_usd(self, question: int, head: Sequence[Any]) -> float:
-        """What one call cost, from what its head says beside the output; NaN where
-        that is unknown."""
-        return self.prices.cost_usd(self.call_terms(question, head), _usage(head))
+    def call_usd(self, question: int, reply: ReplySummary) -> float:
+        """What a call that the question made cost; NaN where that is unknown."""
+        return self.prices.cost_usd(self.call_terms(question, reply), reply.usage)
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def reckon(pricing: Pricing, answers: Answers, rows: np.ndarray) -> Reckoning:
     )
     for place, question, calls in _several_calls(pricing, answers, rows):
         each = [
-            _call(_usage(head), used.price(pricing.call_terms(question, head))[1])
+            _call(head.usage, used.price(pricing.call_terms(question, head))[1])
             for head in calls.heads
         ]
         cost[place] = sum(usd for usd, *_ in each) if answered[place] else np.nan
@@ -168,12 +167,6 @@ def cache_savings(
     sums = np.bincount(places, weights=saved)
     found = np.flatnonzero(counts)
     return [(int(place), int(counts[place]), float(sums[place])) for place in found]
-
-
-def _usage(head: Sequence[Any]) -> Usage:
-    """The tokens of one call, from what its head says beside the output."""
-    _, asked, read, given, reasoned, written, *_ = head
-    return Usage(asked, read, given, reasoned, written)
 
 
 def _call(usage: Usage, price: Price | None) -> tuple[float, float, float]:

@@ -11,6 +11,7 @@ import orjson
 
 from promptlab.money.price import Price
 from promptlab.money.usage import Usage
+from promptlab.results.response import ReplySummary
 from promptlab.spec.experiment import Trial
 from promptlab.spec.prompt import ChatMessage, Turn
 
@@ -39,6 +40,14 @@ class Response:
     """When it came, in seconds since 1970."""
     request_id: str | None = None
     """What the provider's support asks for; it goes into the ledger, not the cache."""
+    reported_cost_usd: float | None = None
+    """What the reply itself says it cost; None where it does not say."""
+    tool_calls: str | None = None
+    """The tools that it calls, as JSON; None where it calls none."""
+    refusal: str | None = None
+    """Why the model does not answer, in its words; None where it does."""
+    reasoning: str | None = None
+    """What the model thought first, where the server tells it."""
     body: bytes = field(default=b"", repr=False)
     """The answer as received: the JSON text, byte for byte."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
@@ -49,6 +58,36 @@ class Response:
         """The whole answer, parsed: id, model snapshot, choices, usage, ..."""
         document: dict[str, Any] = orjson.loads(self.body)
         return document
+
+    @property
+    def summary(self) -> ReplySummary:
+        """What the table shows of it, and what its price goes by."""
+        usage = self.usage
+        return ReplySummary(
+            self.output,
+            self.finish_reason,
+            usage.input_tokens,
+            usage.cached_input_tokens,
+            usage.output_tokens,
+            usage.reasoning_tokens,
+            usage.cache_write_tokens,
+            self.latency_s,
+            self.received_s,
+            self.model,
+            self.service_tier,
+            self.attempts,
+            self.reported_cost_usd,
+            self.tool_calls,
+            self.refusal,
+            self.reasoning,
+        )
+
+    @classmethod
+    def from_summary(cls, summary: ReplySummary, body: bytes) -> Response:
+        """The response that was summarized, from that and the answer as received."""
+        fields = summary._asdict()
+        usage = Usage(**{name: fields.pop(name) for name in Usage.__slots__})
+        return cls(**fields, usage=usage, body=body)
 
 
 @dataclass(frozen=True, kw_only=True)

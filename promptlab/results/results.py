@@ -262,7 +262,9 @@ class Results:
     def _turns(self, trial: Trial, output: str | None) -> tuple[Turn, ...]:
         """What was said in a trial, call by call, as far as it came."""
         calls = self._calls.get(trial.index)
-        replies = calls.replies if calls else () if output is None else (output,)
+        replies: Sequence[str] = () if output is None else (output,)
+        if calls:
+            replies = [head.output for head in calls.heads]
         answers: list[Turn] = [({"role": "assistant", "content": r},) for r in replies]
         asked = trial.turns[: len(replies) + 1]
         return tuple(

@@ -100,7 +100,7 @@ def test_a_later_answer_takes_the_place_of_an_earlier_one(
     cache.put([entry(asked(), "second")])
 
     assert len(cache) == 1
-    assert cache.heads([asked().key])[asked().key][0] == "second"
+    assert cache.heads([asked().key])[asked().key].output == "second"
 
 
 def test_nothing_is_evicted(cache: pl.ResponseCache) -> None:
@@ -134,7 +134,7 @@ def test_ten_thousand_keys_are_looked_up_at_once(cache: pl.ResponseCache) -> Non
 
 def test_answers_are_put_all_or_none(cache: pl.ResponseCache) -> None:
     good = entry(asked())
-    bad = Entry("k", [], b"", body=None)  # type: ignore[arg-type]
+    bad = Entry("k", HEAD, b"", body=None)  # type: ignore[arg-type]
 
     with pytest.raises(Exception):  # noqa: B017, PT011 - whatever it is
         cache.put([good, bad])
@@ -234,6 +234,9 @@ HEAD = entry(asked()).head
         orjson.dumps([*HEAD[:6], "fast", *HEAD[7:]]) + b"\n{}\n{}",
         orjson.dumps([*HEAD[:2], 2**63, *HEAD[3:]]) + b"\n{}\n{}",
         orjson.dumps([*HEAD[:4], -1, *HEAD[5:]]) + b"\n{}\n{}",
+        orjson.dumps([*HEAD[:12], -0.1]) + b"\n{}\n{}",
+        orjson.dumps([*HEAD[:13], ["call"], None, None]) + b"\n{}\n{}",
+        orjson.dumps([*HEAD, None]) + b"\n{}\n{}",
         b"\xff\xfe\n{}\n{}",
     ],
     ids=lambda value: repr(value[:24]),
@@ -252,6 +255,25 @@ def test_a_damaged_entry_is_missing_and_overwritten_by_the_next_answer(
     assert client.calls == 1
     assert_frame_equal(outcomes(paid), outcomes(results))
     assert again.table["cached"].all()
+
+
+def test_an_entry_of_twelve_members_is_still_a_hit(
+    cache: pl.ResponseCache, experiment: pl.Experiment
+) -> None:
+    paid = experiment.run(client=FakeClient(), cache=cache)
+    for stored in list(cache.entries()):
+        value = b"\n".join(
+            (orjson.dumps(stored.head[:12]), stored.request_json, stored.body)
+        )
+        row_changed(
+            cache, "UPDATE Cache SET value = ? WHERE key = ?", value, stored.key
+        )
+    client = FakeClient()
+
+    again = experiment.run(client=client, cache=cache)
+
+    assert client.calls == 0
+    assert_frame_equal(outcomes(paid), outcomes(again))
 
 
 def test_a_database_that_is_none_is_told_with_what_to_do(tmp_path: Path) -> None:
@@ -572,7 +594,7 @@ def test_an_answer_once_kept_stays_unless_it_is_replaced(
 
     there = cache.add([entry(asked(), "second"), entry(asked("Another?"), "new")])
 
-    assert there[asked().key][0] == "first"
+    assert there[asked().key].output == "first"
     assert list(there) == [asked().key]
     assert cache.get(asked().key).response.output == "first"
     cache.put([entry(asked(), "third")])

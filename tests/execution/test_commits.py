@@ -11,7 +11,8 @@ import pytest
 import promptlab as pl
 from promptlab.errors import CacheError
 from promptlab.execution.cache import Entry
-from promptlab.execution.commits import GroupCommit, Head
+from promptlab.execution.commits import GroupCommit
+from promptlab.results.response import ReplySummary
 
 from .fakes import PATIENCE_S, response
 
@@ -31,7 +32,7 @@ class SlowDisk:
         self._free = threading.Event()
         self.error: Exception | None = None
 
-    def write(self, entries: Sequence[Entry]) -> dict[str, Head]:
+    def write(self, entries: Sequence[Entry]) -> dict[str, ReplySummary]:
         self.groups.append(len(entries))
         self.writing.release()
         assert self._free.wait(PATIENCE_S)
@@ -112,7 +113,7 @@ def test_an_error_reaches_all_who_wait_for_the_write(error: Exception) -> None:
 def test_after_an_error_the_next_entries_are_written(cache: pl.ResponseCache) -> None:
     full = [True]
 
-    def write(entries: Sequence[Entry]) -> dict[str, Head]:
+    def write(entries: Sequence[Entry]) -> dict[str, ReplySummary]:
         if full.pop():
             raise CacheError("full")
         full.append(False)

@@ -7,6 +7,7 @@ from typing import Any
 
 import promptlab as pl
 from promptlab.results.answers import Answers
+from promptlab.results.response import ReplySummary
 
 Outcome = str | pl.Failure | None
 """An answer, a failure, or None for a trial that was not asked."""
@@ -33,10 +34,12 @@ def head(
     model: str | None = "m-2026-11-01",
     service_tier: str | None = None,
     received_s: float = RECEIVED_S,
-) -> list[Any]:
-    """What the cache says of an answer: see `promptlab.execution.cache.HEAD`."""
+) -> ReplySummary:
+    """What the cache says of an answer."""
     times = (latency_s, received_s)
-    return [output, finish_reason, *tokens, *times, model, service_tier, 1]
+    return ReplySummary(
+        output, finish_reason, *tokens, *times, model, service_tier, attempts=1
+    )
 
 
 def experiment(
