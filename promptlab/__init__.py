@@ -10,7 +10,8 @@
     ├── notebook/      LOOKING AT IT     comparison, rating, plots, panels
     ├── offline/       A STAND-IN MODEL  a server on this machine, to try without a key
     ├── secret.py      API keys, out of sight of tracebacks and reprs
-    ├── home.py        where a project's state lives: .promptlab/
+    ├── home.py        paths, and where a project's state lives: .promptlab/
+    ├── rows.py        what a file of rows holds: CSV, Excel, JSON, Parquet
     ├── files.py       the user's files: config.yaml, prompts, datasets
     └── cli/           python -m promptlab ...
 

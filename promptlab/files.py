@@ -1,4 +1,4 @@
-"""The user's files: config.yaml, prompts, and datasets in YAML, JSON, CSV or Parquet.
+"""The user's files: config.yaml, prompts, and datasets in YAML or files of rows.
 
 A file is read, checked and turned into plain frozen data here, once. Whatever is wrong
 with it is one `ConfigError` or `DatasetError` that says the file, the line, what was
@@ -7,15 +7,12 @@ found and what would do. YAML is 1.2: `no` and `off` are texts, and no tag is ob
 
 from __future__ import annotations
 
-import csv
 import datetime
-import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -35,7 +32,9 @@ from promptlab.errors import (
     brief,
     did_you_mean,
 )
+from promptlab.home import user_path
 from promptlab.money.price_file import prices_in_force
+from promptlab.rows import ENDINGS, Rows, ending_of, read_rows, read_text
 from promptlab.spec.dataset import Dataset
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.grid import KNOWN, Grid
@@ -144,7 +143,7 @@ def read_prompt(path: Path) -> Prompt:
         source = _Source.read(path)
         with source.blamed():
             return Prompt(source.plain)
-    text = _text(path, "utf-8-sig", LARGEST_CONFIG)
+    text = read_text(path, "utf-8-sig", LARGEST_CONFIG)
     try:
         return Prompt(text)
     except SpecError as error:
@@ -154,33 +153,33 @@ def read_prompt(path: Path) -> Prompt:
 def read_dataset(path: Path, *, encoding: str | None = None) -> Dataset:
     """The cases in a file; its ending says how they are written.
 
-    CSV and TSV hold texts only; JSONL, JSON, YAML and Parquet keep their types.
+    CSV and TSV hold texts only; Excel, JSONL, JSON, YAML and Parquet keep their types.
+    A blank cell is a missing value; blank rows are left out, with a warning.
 
     Raises:
         DatasetError: an unknown ending, a file that cannot be read, a row that is not
             a case; the message names the line.
     """
-    readers: dict[str, Callable[[Path, str], Sequence[Mapping[str, Any]]]] = {
-        ".csv": _read_csv,
-        ".tsv": _read_csv,
-        ".jsonl": _read_jsonl,
-        ".ndjson": _read_jsonl,
-        ".json": _read_tree,
-        ".yaml": _read_tree,
-        ".yml": _read_tree,
-        ".parquet": _read_parquet,
-    }
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise DatasetError(
-            f"{path}: a dataset is a {', '.join(readers)} file, not "
-            f"{path.suffix or 'one without an ending'!r}"
-        )
     try:
-        rows = reader(path, encoding or "utf-8-sig")
+        rows = _rows(user_path(path), encoding or "utf-8-sig")
     except ConfigError as error:
         raise DatasetError(str(error)) from error
     return Dataset(rows, name=path.name)
+
+
+def _rows(path: Path, encoding: str) -> Rows:
+    ending = ending_of(path)
+    if ending in ENDINGS:
+        return read_rows(path, encoding)
+    if ending not in (".yaml", ".yml"):
+        raise ConfigError(
+            f"{path}: a dataset is a {', '.join(ENDINGS)} or .yaml file, and those of "
+            f"text may be packed, .csv.gz; not {ending or 'one without an ending'!r}"
+        )
+    rows = _Source.read(path, encoding).plain
+    if not isinstance(rows, list):
+        raise ConfigError(f"{path}: a dataset is a list of cases, not {brief(rows)}")
+    return rows
 
 
 def config_schema() -> dict[str, Any]:
@@ -332,7 +331,7 @@ class _Source:
         from ruamel.yaml import YAML
         from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-        text = _text(path, encoding, LARGEST_CONFIG)
+        text = read_text(path, encoding, LARGEST_CONFIG)
         try:
             yaml = YAML(typ="rt", pure=True)
             yaml.composer.warn_double_anchors = False  # YAML allows them
@@ -666,139 +665,5 @@ def _read_value(name: str, path: Path) -> Any:
     if name == "prompt":
         return read_prompt(path)
     if name == "system":
-        return _text(path, "utf-8-sig", LARGEST_CONFIG).removesuffix("\n")
+        return read_text(path, "utf-8-sig", LARGEST_CONFIG).removesuffix("\n")
     return _Source.read(path).plain
-
-
-# Datasets.
-
-
-def _read_csv(path: Path, encoding: str) -> Sequence[Mapping[str, Any]]:
-    text = _text(path, encoding)
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count) if path.suffix.lower() != ".tsv" else "\t"
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows: list[dict[str, Any]] = []
-    header: list[str] | None = None
-    for line, row in _csv_rows(reader, path):
-        if not row:
-            continue
-        if header is None:
-            header = _csv_header(row, path, line)
-            continue
-        if len(row) != len(header):
-            raise DatasetError(
-                f"{path}, line {line}: {len(row)} fields, but the header has "
-                f"{len(header)}; put quotes around a text that holds {delimiter!r}"
-            )
-        rows.append(dict(zip(header, row, strict=True)))
-    if header is None:
-        raise DatasetError(f"{path} is empty; its first line names the columns")
-    return rows
-
-
-CSV_HINTS = {
-    "field limit": "; keep long texts in JSONL",
-    "unexpected end of data": "; a text that begins here with a quote never ends",
-}
-"""What to do about what the csv module says."""
-
-
-def _csv_rows(reader: Any, path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Each row, with the line that it begins on."""
-    line = 1
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            hint = next((h for said, h in CSV_HINTS.items() if said in str(error)), "")
-            raise DatasetError(f"{path}, line {line}: {error}{hint}") from error
-        yield line, row
-        line = reader.line_num + 1
-
-
-def _csv_header(row: list[str], path: Path, line: int) -> list[str]:
-    names = [name.strip() for name in row]
-    for name in names:
-        if not name:
-            raise DatasetError(f"{path}, line {line}: a column has no name")
-        if names.count(name) > 1:
-            raise DatasetError(f"{path}, line {line}: two columns are called {name!r}")
-    return names
-
-
-def _read_jsonl(path: Path, encoding: str) -> Sequence[Mapping[str, Any]]:
-    rows = []
-    for number, line in enumerate(_text(path, encoding).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise DatasetError(
-                f"{path}, line {number}: not valid JSON: {error.msg} "
-                f"(column {error.colno})"
-            ) from error
-        if not isinstance(row, dict):
-            raise DatasetError(
-                f"{path}, line {number}: a case is an object, not {brief(row)}"
-            )
-        rows.append(row)
-    return rows
-
-
-def _read_tree(path: Path, encoding: str) -> Sequence[Mapping[str, Any]]:
-    if path.suffix.lower() == ".json":
-        try:
-            plain = orjson.loads(_text(path, encoding))
-        except orjson.JSONDecodeError as error:
-            raise DatasetError(
-                f"{path}, line {error.lineno}: not valid JSON: {error.msg}"
-            ) from error
-    else:
-        plain = _Source.read(path, encoding).plain
-    if not isinstance(plain, list):
-        raise DatasetError(f"{path}: a dataset is a list of cases, not {brief(plain)}")
-    return plain
-
-
-def _read_parquet(path: Path, _: str) -> Sequence[Mapping[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with path.open("rb") as file:
-            rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
-    except (OSError, ValueError, pa.ArrowException) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DatasetError(f"{path} cannot be read: {reason}") from error
-    return rows
-
-
-def _text(path: Path, encoding: str, largest: int | None = None) -> str:
-    try:
-        if largest is not None and path.stat().st_size > largest:
-            raise ConfigError(f"{path} is larger than {largest // 1_000_000} MB")
-        content = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConfigError(f"{path} cannot be read: {reason}") from error
-    except ValueError as error:
-        raise ConfigError(
-            f"{str(path)!r} is not the name of a file: {error}"
-        ) from error
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        rest = error.object  # what follows a byte order mark
-        line = rest[: error.start].count(b"\n") + 1
-        raise ConfigError(
-            f"{path}, line {line}: byte {rest[error.start]:#04x} is not "
-            f"{encoding.removesuffix('-sig')} text; save the file as UTF-8, or say its "
-            "encoding, such as cp1252"
-        ) from error
-    except (LookupError, ValueError) as error:
-        raise ConfigError(f"{path}: no encoding is called {encoding!r}") from error
-    return text.removeprefix("\ufeff").replace("\r\n", "\n")

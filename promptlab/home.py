@@ -1,18 +1,36 @@
-"""The home of a project's state: `.promptlab/` beside the notebook."""
+"""Paths: the home of a project's state, `.promptlab/`, and those that people write."""
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
-from promptlab.errors import CacheError
+from promptlab.errors import CacheError, SpecError
 
 
 def home() -> Path:
     """`$PROMPTLAB_HOME`, or `.promptlab` in the working directory; not made yet."""
-    return (
-        Path(os.environ.get("PROMPTLAB_HOME") or ".promptlab").expanduser().absolute()
-    )
+    return user_path(os.environ.get("PROMPTLAB_HOME") or ".promptlab").absolute()
+
+
+def user_path(given: str | os.PathLike[str]) -> Path:
+    """A path as a person writes it: `~` is their home folder.
+
+    Raises:
+        SpecError: it is the home folder of someone who is not known here.
+    """
+    try:
+        return Path(given).expanduser()
+    except RuntimeError as error:
+        raise SpecError(f"{os.fspath(given)}: no such home folder is known") from error
+
+
+def check_regular(path: Path) -> None:
+    """Raises `OSError` where a path leads to a pipe or a device, which may never end;
+    what is not there is for `open` to say."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
 
 
 def private_folder(path: Path) -> Path:

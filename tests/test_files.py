@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
+import gzip
 import json
 import re
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from openpyxl import Workbook
 from ruamel.yaml import YAML
 
 import promptlab as pl
@@ -135,6 +139,125 @@ def test_csv_holds_texts_only(write: Write) -> None:
     assert case.inputs == {"a": "1", "b": "no", "c": ""}
 
 
+def test_a_blank_cell_is_missing_where_its_column_has_values(write: Write) -> None:
+    content = "a,b,expected\n1,,\n , ,yes\n3,,\n"
+
+    dataset = pl.Dataset.from_file(write("cases.csv", content))
+
+    assert [case.inputs for case in dataset] == [
+        {"a": "1", "b": ""},
+        {"a": None, "b": " "},
+        {"a": "3", "b": ""},
+    ]
+    assert [case.expected for case in dataset] == [None, "yes", None]
+
+
+def test_nothing_is_expected_where_no_cell_says_so(write: Write) -> None:
+    dataset = pl.Dataset.from_file(write("cases.csv", "a,expected\n1,\n2,\n"))
+
+    assert not dataset.has_expected
+
+
+@pytest.mark.parametrize(
+    ("content", "note"),
+    [
+        ("q,e\na,b\n,\n , \n", "2 blank rows are left out"),
+        ("q,e\n,,,\na,b\n", "1 blank row is left out"),
+        (
+            ",q,e\n0,a,b\n",
+            "column 1 has no name and is left out: it looks like the index",
+        ),
+        ("q,e,,\na,b,,\n", ""),
+        ("sep=;\nq;e\na;b\n", ""),
+        ('q, e\n"a",  "b"\n', ""),
+        ("\u200bq,e\ufeff\na,b\n", ""),
+    ],
+    ids=[
+        *("blank rows", "a blank row on top", "an index", "blank columns", "sep"),
+        *("blanks before quotes", "names with characters that nobody sees"),
+    ],
+)
+def test_what_a_spreadsheet_leaves_in_a_csv_is_no_case(
+    write: Write, content: str, note: str
+) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        (case,) = pl.Dataset.from_file(write("cases.csv", content))
+
+    assert case.inputs == {"q": "a", "e": "b"}
+    said = " ".join(str(warning.message) for warning in caught)
+    assert note in said
+    assert bool(note) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("content", "inputs"),
+    [
+        ('"Rating (1; 2; 3)",b\ngood,c\n', {"Rating (1; 2; 3)": "good", "b": "c"}),
+        ('"one\ntwo; three";b\nx;y\n', {"one\ntwo; three": "x", "b": "y"}),
+        ('q, e\n"a, b", "c, d"\n', {"q": "a, b", "e": "c, d"}),
+        ('q,e\n x,"He said, ""so"""\n', {"q": " x", "e": 'He said, "so"'}),
+        (f"q\n{'x' * 200_000}\n", {"q": "x" * 200_000}),
+    ],
+    ids=[
+        *("separators in quotes", "lines in quotes", "blanks after commas"),
+        *("blanks that belong to a text", "a long text"),
+    ],
+)
+def test_quotes_say_what_a_cell_is(
+    write: Write, content: str, inputs: dict[str, str]
+) -> None:
+    (case,) = pl.Dataset.from_file(write("cases.csv", content))
+
+    assert case.inputs == inputs
+
+
+@pytest.mark.parametrize("name", ["cases.jsonl", "cases.json", "cases.yaml"])
+def test_numbers_keep_every_digit_and_nan_is_missing(write: Write, name: str) -> None:
+    row = '{"n": 123456789012345678901, "m": 18446744073709551615, "x": %s}'
+    row %= ".nan" if name == "cases.yaml" else "NaN"
+    content = row if name == "cases.jsonl" else f"[{row}]"
+
+    (case,) = pl.Dataset.from_file(write(name, content))
+
+    assert case.inputs == {"n": "123456789012345678901", "m": 2**64 - 1, "x": None}
+
+
+def test_a_workbook_holds_cases_with_their_types(tmp_path: Path) -> None:
+    book = Workbook()
+    assert book.active is not None
+    for row in [
+        ["id", " text ", None, "n", "on", "expected"],
+        ["a", "two\nlines", None, 1, datetime.datetime(2026, 11, 28), 0.5],
+        [None, None, None, None, None, " "],
+        ["b", None, None, 2, datetime.datetime(2026, 11, 28, 9, 30), None],
+    ]:
+        book.active.append(row)
+    book.save(tmp_path / "cases.xlsx")
+
+    with pytest.warns(pl.PromptlabWarning, match="1 blank row is left out"):
+        dataset = pl.Dataset.from_file(tmp_path / "cases.xlsx")
+
+    assert dataset.to_plain() == [
+        {"id": "a", "text": "two\nlines", "n": 1, "on": "2026-11-28", "expected": 0.5},
+        {"id": "b", "text": None, "n": 2, "on": "2026-11-28T09:30:00"},
+    ]
+
+
+@pytest.mark.parametrize("name", ["c.csv", "c.jsonl", "c.json", "c.yaml"])
+def test_a_packed_file_holds_what_is_in_it(write: Write, name: str) -> None:
+    content = {
+        "c.csv": "t\na\n",
+        "c.jsonl": '{"t": "a"}\n',
+        "c.json": '[{"t": "a"}]',
+        "c.yaml": "- t: a\n",
+    }[name]
+
+    path = write(f"{name}.gz", gzip.compress(content.encode()))
+
+    assert [case.inputs for case in pl.Dataset.from_file(path)] == [{"t": "a"}]
+
+
 def test_json_and_yaml_keep_types(write: Write) -> None:
     row = {"n": 1, "x": 0.5, "yes": True, "no": None, "list": ["a", {"b": 2}]}
 
@@ -177,15 +300,30 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(
         ("c.csv", 'a,b\n"1\n1",2\n1\n', ", line 4: 1 fields, but the header has 2"),
         ("c.csv", "a,a\n1,2\n", ", line 1: two columns are called 'a'"),
         ("c.csv", "\n\na, a\n1,2\n", ", line 3: two columns are called 'a'"),
-        ("c.csv", "a,,c\n1,2,3\n", ", line 1: a column has no name"),
+        ("c.csv", "a,,c\n1,2,3\n", ", line 1: column 2 has no name; give it one"),
+        ("c.csv", ",a\nx,1\ny,2\n", ", line 1: column 1 has no name; give it one"),
+        ("c.csv", "sep=;\na;b\n1\n", ", line 3: 1 fields, but the header has 2"),
+        ("c.csv", "\n , \n\n", " is empty; its first line names the columns"),
+        ("c.csv", 'a,b\n1,"{\\"x\\":1}"\n', "each quote in it is written twice"),
+        ("c.tsv", 'a\tb\n"Plush" toy\tyes\n', "each quote in it is written twice"),
         ("c.csv", 'a\n1\n"2', ", line 3: unexpected end of data"),
         ("c.csv", 'a\n1\n"2"3\n', ", line 3: ',' expected after '\"'"),
-        ("c.csv", f"a\n1\n{'x' * 200_000}\n", "keep long texts in JSONL"),
         ("c.csv", b"a\n1\n\xff\n", ", line 3: byte 0xff is not utf-8 text; save"),
         ("c.csv", b"\xef\xbb\xbfa\n1\n\xff\n", ", line 3: byte 0xff is not utf-8 text"),
         ("c.jsonl", '{"a": 1}\n\n{"a": \n', ", line 3: not valid JSON: "),
         ("c.jsonl", '{"a": 1}\n[1]\n', ", line 2: a case is an object, not [1]"),
-        ("c.jsonl", '{"a": NaN}\n', ", line 1: not valid JSON: "),
+        (
+            "c.jsonl",
+            '{"a": 1, "a": 2}\n',
+            ", line 1: not valid JSON: the key 'a' stands ",
+        ),
+        ("c.jsonl", '{"a": {"b": 1, "b": 2}}\n', "the key 'b' stands twice in one"),
+        ("c.jsonl", '[\n {"a": 1}\n]\n', "one JSON document; name the file .json"),
+        ("c.jsonl", '\n{\n "a": 1\n}\n', "one JSON document; put [ ] around it and"),
+        ("c.jsonl", '{"a": 1}\n{"a":\n2}\n', ", line 2: an object goes over several"),
+        ("c.json", '{"a": 1}\n{"a": 2}\n', "that is JSONL; name the file .jsonl"),
+        ("c.json", '[{"a": 1, "a": 2}]', ": not valid JSON: the key 'a' stands twice"),
+        ("c.json", "[" * 100_000, ": not valid JSON: "),
         ("c.jsonl", b'{"a": 1}\n{"a": "\xe9"}\n', ", line 2: byte 0xe9 is not utf-8"),
         ("c.json", '[\n{"a": 1},\n{"a" 1}]', ", line 3: not valid JSON: "),
         ("c.json", '{"a": 1}', ": a dataset is a list of cases, not {'a': 1}"),
@@ -194,6 +332,10 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(
         ("c.yaml", "a: 1\n", ": a dataset is a list of cases, not {'a': 1}"),
         ("c.yaml", "", " is empty"),
         ("c.parquet", "no", " cannot be read: "),
+        ("c.xlsx", "no", " cannot be read: "),
+        ("c.csv.gz", "no", " cannot be read: Not a gzipped file"),
+        ("c.jsonl.gz", gzip.compress(b"{}")[:-9], " cannot be read: "),
+        ("c.parquet.gz", gzip.compress(b"no"), ": a dataset is a .csv, .tsv"),
         ("c.txt", "a\n1\n", ": a dataset is a .csv, .tsv, .jsonl"),
         ("c", "a\n1\n", "not 'one without an ending'"),
     ],

@@ -30,7 +30,8 @@ BELOW: dict[str, set[str]] = {
     "notebook": {
         *("errors", "secret", "spec", "money", "results", "stats", "home"),
     },
-    "files": {"errors", "spec", "money", "results"},
+    "rows": {"errors", "home", "results"},
+    "files": {"errors", "home", "spec", "money", "results", "rows"},
     "offline": set(),
     "cli": {
         *("errors", "spec", "money", "results", "execution", "files", "offline"),
@@ -82,7 +83,7 @@ HOMES = {
         *("execution.usage", "notebook"),
     },
     "pyarrow": {
-        *("results.answers", "results.exports", "results.table", "files", "notebook"),
+        *("results.answers", "results.exports", "results.table", "rows", "notebook"),
     },
     "pydantic": {"files"},
     "rich": {"cli.printing", "execution.progress"},

@@ -275,14 +275,7 @@ def _for_excel(value: Any) -> Any:
 
 
 def _read_xlsx(path: Path) -> pd.DataFrame:
-    from openpyxl import load_workbook
-
-    with path.open("rb") as file:
-        book = load_workbook(file, read_only=True, data_only=True)
-        rows = [
-            [_of_excel(value) for value in row]
-            for row in book.worksheets[0].iter_rows(values_only=True)
-        ]
+    rows = excel_rows(path)
     head, *filled = [row for row in rows if any(value is not None for value in row)]
     return _typed(
         {
@@ -291,6 +284,18 @@ def _read_xlsx(path: Path) -> pd.DataFrame:
             if name is not None
         }
     )
+
+
+def excel_rows(path: Path) -> list[list[Any]]:
+    """The values of the cells on the first sheet of a workbook, row by row."""
+    from openpyxl import load_workbook
+
+    with path.open("rb") as file:
+        book = load_workbook(file, read_only=True, data_only=True)
+        return [
+            [_of_excel(value) for value in row]
+            for row in book.worksheets[0].iter_rows(values_only=True)
+        ]
 
 
 def _of_excel(value: Any) -> Any:

@@ -36,9 +36,10 @@ class Case:
 class Dataset(Sequence[Case]):
     """Ordered cases with unique ids.
 
-    Made from a list of dicts, a DataFrame, or cases. The columns `id` and `expected`
-    are special; every other one is an input. Without an `id` column the ids are
-    "1", "2", and so on. A missing value (None, NaN) is None.
+    Made from a list of dicts, a DataFrame (pandas, polars), a dataset of Hugging Face,
+    or cases. The columns `id` and `expected` are special; every other one is an input.
+    Without an `id` column the ids are "1", "2", and so on. A missing value (None, NaN)
+    is None; a whole number beyond 64 bits is a text of its digits.
 
     Raises:
         DatasetError: no rows, a row that is not a mapping, an id twice or missing,
@@ -52,7 +53,7 @@ class Dataset(Sequence[Case]):
         name: str = "dataset",
     ) -> None:
         self.name = name
-        self._cases = tuple(_cases(_rows(rows), name))
+        self._cases = tuple(_cases(_rows(rows, name), name))
         if not self._cases:
             raise DatasetError(f"{name} has no cases")
         _check_unique(self._cases, name)
@@ -144,16 +145,55 @@ RESULT_COLUMNS = (
 their names, nor `model`, `prompt` and `system`, which every table has."""
 
 
-def _rows(rows: Any) -> Iterable[Mapping[str, Any] | Case]:
-    if hasattr(rows, "to_dict") and hasattr(rows, "columns"):
-        records: list[Mapping[str, Any]] = rows.to_dict(orient="records")
-        return records
-    if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
-        raise DatasetError(
-            "a dataset is a list of dicts, a DataFrame or a file, "
-            f"not {type(rows).__name__}"
-        )
+def _rows(rows: Any, name: str) -> Iterable[Mapping[str, Any] | Case]:
+    """The rows in whatever holds some: a list, a DataFrame of pandas or polars, a table
+    of Arrow, a dataset of Hugging Face, or what turns itself into one of pandas."""
+    for method in ("to_dicts", "to_pylist"):  # polars, Arrow: as Python has the values
+        if hasattr(rows, method):
+            plain: list[Mapping[str, Any]] = getattr(rows, method)()
+            return plain
+    if isinstance(rows, (str, bytes, Mapping)):
+        raise _no_rows(rows)
+    if hasattr(rows, "itertuples"):
+        return _of_frame(rows, name)
+    if hasattr(rows, "to_pandas") and not _gives_rows(rows):
+        return _of_frame(rows.to_pandas(), name)
+    if not isinstance(rows, Iterable):
+        raise _no_rows(rows)
     return rows
+
+
+def _no_rows(given: Any) -> DatasetError:
+    """What is said of what holds no rows; of several datasets, that it takes one."""
+    parts = given.items() if isinstance(given, Mapping) else ()
+    names = ", ".join(repr(n) for n, part in parts if hasattr(part, "to_pandas"))
+    return DatasetError(
+        "a dataset is a list of dicts, a DataFrame or a file, "
+        f"not {type(given).__name__}"
+        + (f"; take one of its parts: {names}" * bool(names))
+    )
+
+
+def _gives_rows(rows: Any) -> bool:
+    return isinstance(next(iter(rows), None), (Mapping, Case))
+
+
+def _of_frame(frame: pd.DataFrame, name: str) -> Iterable[Mapping[str, Any]]:
+    """The rows of a DataFrame. Of whole numbers with a gap pandas makes floats; here
+    they are whole numbers again."""
+    names = list(frame.columns)
+    for twice in {column for column in names if names.count(column) > 1}:
+        raise DatasetError(f"{name}: two columns are called {twice!r}")
+    columns = [_with_gaps(frame[column].tolist()) for column in names]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _with_gaps(values: list[Any]) -> list[Any]:
+    if set(map(type, values)) != {float} or all(v == v for v in values):
+        return values
+    if not all(v != v or v.is_integer() for v in values):
+        return values
+    return [None if v != v else int(v) for v in values]
 
 
 def _cases(rows: Iterable[Mapping[str, Any] | Case], name: str) -> Iterator[Case]:
@@ -195,7 +235,7 @@ def _plain(value: Any, where: str, column: str, depth: int = 0) -> Any:
         if isinstance(value, str):
             _check_text(value, where, column)
         elif isinstance(value, int) and not -(2**63) <= value < 2**64:
-            raise DatasetError(f"{where}, column {column!r}: the number is too large")
+            return _digits(value, where, column)
         return value
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
@@ -213,6 +253,16 @@ def _plain(value: Any, where: str, column: str, depth: int = 0) -> Any:
         f"{where}, column {column!r}: a {type(value).__name__} is not a JSON value; "
         "turn it into a text or a number first"
     )
+
+
+def _digits(number: int, where: str, column: str) -> str:
+    """A number that JSON of 64 bits does not hold, as a text with all of its digits."""
+    try:
+        return str(number)
+    except ValueError as error:
+        raise DatasetError(
+            f"{where}, column {column!r}: the number is too large"
+        ) from error
 
 
 def _check_text(text: str, where: str, column: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import promptlab as pl
@@ -49,6 +51,66 @@ def test_a_dataframe_gives_its_rows() -> None:
     ]
 
 
+def test_a_whole_number_beside_a_gap_stays_whole() -> None:
+    frame = pd.DataFrame({"n": [1, None], "x": [1.0, 2.0], "y": [0.5, None]})
+
+    assert pl.Dataset(frame).to_plain() == [
+        {"id": "1", "n": 1, "x": 1.0, "y": 0.5},
+        {"id": "2", "n": None, "x": 2.0, "y": None},
+    ]
+    assert type(pl.Dataset(frame)[0].inputs["n"]) is int
+    assert type(pl.Dataset(frame)[0].inputs["x"]) is float
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    with pytest.raises(DatasetError, match="two columns are called 'q'"):
+        pl.Dataset(pd.DataFrame([["a", "b"]], columns=["q", "q"]))
+
+
+class Rows:
+    """Gives its rows one by one, and pandas all of them, as Hugging Face's datasets."""
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter([{"t": "a", "n": [1]}])
+
+    def to_pandas(self) -> pd.DataFrame:
+        raise AssertionError
+
+
+class Columns:
+    """Gives its columns one by one, and pandas all of them, as libraries of frames."""
+
+    columns = ("t", "n")
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        return iter([["a"], [[1]]])
+
+    def to_pandas(self) -> pd.DataFrame:
+        return pd.DataFrame({"t": ["a"], "n": [[1]]})
+
+
+class Dicts(Columns):
+    """Gives dicts too, as a frame of polars."""
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        return [{"t": "a", "n": [1]}]
+
+    def to_pandas(self) -> pd.DataFrame:
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    "rows", [Rows(), Columns(), Dicts(), pa.table({"t": ["a"], "n": [[1]]})], ids=repr
+)
+def test_datasets_of_other_libraries_give_their_rows(rows: Any) -> None:
+    assert pl.Dataset(rows).to_plain() == [{"id": "1", "t": "a", "n": [1]}]
+
+
+def test_of_several_datasets_one_is_to_be_taken() -> None:
+    with pytest.raises(DatasetError, match="take one of its parts: 'train', 'test'"):
+        pl.Dataset({"train": Rows(), "test": Rows()})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("given", "kept"),
     [
@@ -64,6 +126,9 @@ def test_a_dataframe_gives_its_rows() -> None:
         (("a", ["b"]), ["a", ["b"]]),
         ({"k": {"n": np.float64(1.5)}}, {"k": {"n": 1.5}}),
         (True, True),
+        (2**64 - 1, 2**64 - 1),
+        (2**64, "18446744073709551616"),
+        (-(2**63) - 1, "-9223372036854775809"),
     ],
     ids=repr,
 )
@@ -93,7 +158,7 @@ def test_values_become_json_values(given: Any, kept: Any) -> None:
         ([{"": "a"}], "row 1: a column's name is a text, not ''"),
         ([{"t": b"a"}], "row 1, column 't': a bytes is not a JSON value"),
         ([{"t": "\ud800"}], "row 1, column 't': the text is not valid Unicode"),
-        ([{"t": 2**64}], "row 1, column 't': the number is too large"),
+        ([{"t": 10**5000}], "row 1, column 't': the number is too large"),
         ([{"output": "a"}], "'output', the name of a column of the results"),
         ([{"model": "a"}], "'model', the name of a column of the results"),
         ([{"Expected": "a"}], "column 'Expected'; did you mean 'expected'?"),
