@@ -18,7 +18,7 @@ from promptlab.execution.commits import GroupCommit
 from promptlab.execution.lanes import Lane
 from promptlab.execution.limiter import Limiter, Place
 from promptlab.execution.loop import background_loop
-from promptlab.execution.replies import redacted
+from promptlab.execution.redaction import redacted
 from promptlab.execution.retries import Backoff, Verdict, judge
 from promptlab.execution.settings import Settings
 from promptlab.results.record import Failure, Response

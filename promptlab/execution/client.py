@@ -22,7 +22,8 @@ import orjson
 from promptlab.errors import CallError, PromptlabError
 from promptlab.execution.asking import forget
 from promptlab.execution.credentials import UNUSED
-from promptlab.execution.replies import Reply, read_reply, redacted, secrets_in
+from promptlab.execution.redaction import redacted, secrets_in
+from promptlab.execution.replies import Reply, read_reply
 from promptlab.results.record import Failure, Response
 from promptlab.secret import Hidden, Secret
 from promptlab.spec.address import OFFLINE_SCHEME, is_loopback

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from promptlab.errors import CredentialsError, SpecError
 from promptlab.execution import asking, keyrings
-from promptlab.execution.replies import authenticates
+from promptlab.execution.redaction import authenticates
 from promptlab.execution.routes import route
 from promptlab.secret import Hidden, Secret
 from promptlab.spec.address import OFFLINE_SCHEME, canonical_url, is_local, is_loopback

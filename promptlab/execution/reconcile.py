@@ -21,7 +21,7 @@ import orjson
 
 from promptlab.errors import CredentialsError, PromptlabError, SpecError
 from promptlab.execution.credentials import environment
-from promptlab.execution.replies import redacted
+from promptlab.execution.redaction import redacted
 from promptlab.execution.usage import maybe_charged, moment_s, usage
 from promptlab.money.amounts import dollars
 from promptlab.money.usage import DAY_S

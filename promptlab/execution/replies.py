@@ -13,33 +13,16 @@ from typing import Any, NamedTuple
 import orjson
 
 from promptlab.errors import CallError
+from promptlab.execution.redaction import (
+    REDACTED,
+    SHORTEST_IN_ANSWERS,
+    SHORTEST_SECRET,
+    SURROGATE,
+    redacted,
+    without_keys,
+)
 from promptlab.money.usage import Usage
 from promptlab.results.record import Failure, Response
-from promptlab.secret import Hidden
-
-SECRET = re.compile(r"\b(?:sk|gsk|xai|pplx|hf)[-_][A-Za-z0-9_*.\-]{8,}|Bearer\s+\S+")
-"""What looks like an API key, as servers repeat it in their refusals."""
-
-SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half of a pair, which is no character."""
-
-USER_INFO = re.compile(r"(?<=://)[^/\s@'\"]+@")
-"""The name and password in a URL, a proxy's for one."""
-
-SHORTEST_SECRET = 8
-"""Characters; what is shorter is no key but a placeholder, such as `ollama`, and a word
-that a message may need."""
-
-SHORTEST_IN_ANSWERS = 16
-"""Characters of a key that is looked for in answers."""
-
-SECRET_HEADER = re.compile("auth|cookie|key|passw|secret|token", re.IGNORECASE)
-"""What names of headers hold whose values are keys."""
-
-WORD = re.compile(r"[^\s;,]+")
-"""A part of a header's value."""
-
-REDACTED = "[key]"
 
 LONGEST_NAME = 200
 """Characters of a code, a type or a model's name that are read."""
@@ -59,52 +42,20 @@ class Reply(NamedTuple):
         """The same reply, without the keys that it was asked with, should the server
         repeat them: an answer is kept on disk, and shown.
 
-        They are looked for as they are, and in an answer only if they are long: what
-        is short may be a placeholder, such as `not-needed`, and a word of the answer.
+        In an answer they are looked for only if they are long: what is short may be a
+        placeholder, such as `not-needed`, and a word of the answer.
         """
         shortest = SHORTEST_SECRET if self.status >= 300 else SHORTEST_IN_ANSWERS
-        headers, body = self.headers, self.body
+        secrets = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+        long = [secret for secret in secrets if len(secret) >= shortest]
+        headers, body = self.headers, without_keys(self.body, long)
         for secret in secrets:
-            if len(secret) >= shortest:
-                for form in _forms(secret):
-                    body = body.replace(form.encode(), REDACTED.encode())
-            if len(secret) >= SHORTEST_SECRET and any(
-                secret in value for value in headers.values()
-            ):
+            if any(secret in value for value in headers.values()):
                 headers = {
                     name.lower(): value.replace(secret, REDACTED)
                     for name, value in headers.items()
                 }
         return Reply(self.status, headers, body)
-
-
-def authenticates(header: str) -> bool:
-    """Whether a header is there to authenticate, by its name."""
-    return SECRET_HEADER.search(header) is not None
-
-
-def secrets_in(headers: Mapping[str, str]) -> list[str]:
-    """What headers hold that are there to authenticate, part by part: a cookie, for
-    one, has several. The longest come first, as one may be part of another."""
-    parts = {
-        part
-        for name, value in headers.items()
-        if authenticates(name)
-        for word in WORD.findall(value)
-        for part in (word, word.partition("=")[2].strip('"'))
-    }
-    return [Hidden(part) for part in sorted(parts, key=len, reverse=True)]
-
-
-def _forms(secret: str) -> set[str]:
-    """A key as servers write it in JSON: as it is, with slashes escaped, or with the
-    characters escaped that mean something in HTML."""
-    codes = {c: f"u{ord(c):04x}" for c in "+&<>'"}
-    lower = secret.translate({ord(c): f"\\{code}" for c, code in codes.items()})
-    upper = secret.translate(
-        {ord(c): f"\\{code[0]}{code[1:].upper()}" for c, code in codes.items()}
-    )
-    return {str(secret), secret.replace("/", r"\/"), lower, upper}
 
 
 def read_reply(
@@ -134,15 +85,6 @@ def read_reply(
         body=body,
         headers=headers,
     )
-
-
-def redacted(text: str, *secrets: str) -> str:
-    """The text without API keys: those given, and whatever looks like one."""
-    for secret in secrets:
-        if len(secret) >= SHORTEST_SECRET:
-            text = text.replace(secret, REDACTED)
-    text = USER_INFO.sub(f"{REDACTED}@", SURROGATE.sub("\ufffd", text))
-    return SECRET.sub(REDACTED, text)
 
 
 def _document(body: bytes, headers: Mapping[str, str]) -> tuple[dict[str, Any], bytes]:

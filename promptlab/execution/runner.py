@@ -33,7 +33,7 @@ from promptlab.execution.order import Order
 from promptlab.execution.progress import Display, Progress, display_for
 from promptlab.execution.queues import Queue, lose_patience
 from promptlab.execution.records import RunRecord
-from promptlab.execution.replies import redacted
+from promptlab.execution.redaction import redacted
 from promptlab.execution.retries import Verdict, judge
 from promptlab.execution.settings import Settings
 from promptlab.execution.survey import Finding, Standing, survey

@@ -6,7 +6,8 @@ import orjson
 import pytest
 
 from promptlab.errors import CallError
-from promptlab.execution.replies import read_reply, redacted
+from promptlab.execution.redaction import redacted
+from promptlab.execution.replies import read_reply
 
 
 def reply(content: bytes, more: bytes = b"") -> bytes:
@@ -62,7 +63,3 @@ def test_a_page_of_refusal_never_ends_in_half_a_key() -> None:
         read_reply(403, {}, page, latency_s=0.1)
 
     assert "kkkk" not in redacted(caught.value.failure.message, key)
-
-
-def test_a_placeholder_for_a_key_blanks_no_word() -> None:
-    assert redacted("model ollama/x not found", "ollama") == "model ollama/x not found"
