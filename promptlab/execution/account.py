@@ -332,10 +332,9 @@ class Call:
         reached."""
         refused = (failure.status or 0) >= 300 or failure.kind == "unreachable"
         self._account.told(self._request, failure.headers)
-        said = " ".join(str(part) for part in (failure.status, failure.code) if part)
         line = Line(
             *self._beginning(),
-            error=said or failure.kind,
+            error=failure.label,
             status=failure.status,
             request_id=failure.request_id,
         )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import email.utils
 import json
 import math
-import re
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -13,22 +11,22 @@ from typing import Any, NamedTuple
 import orjson
 
 from promptlab.errors import CallError
+from promptlab.execution.failures import (
+    as_name,
+    failure_in,
+    refusal,
+    request_id,
+    says_nothing,
+)
 from promptlab.execution.redaction import (
     REDACTED,
     SHORTEST_IN_ANSWERS,
     SHORTEST_SECRET,
     SURROGATE,
-    redacted,
     without_keys,
 )
 from promptlab.money.usage import Usage
 from promptlab.results.record import Failure, Response
-
-LONGEST_NAME = 200
-"""Characters of a code, a type or a model's name that are read."""
-
-LONGEST_SAYING = 2_000
-"""Bytes of a refusal that is not JSON which are read."""
 
 
 class Reply(NamedTuple):
@@ -67,21 +65,31 @@ def read_reply(
         CallError: the reply is a refusal, or not a chat completion.
     """
     if status >= 300:
-        raise CallError(_refusal(status, headers, body))
+        raise CallError(refusal(status, headers, body))
     document, body = _document(body, headers)
-    if isinstance(document.get("error"), (dict, str)) and not document.get("choices"):
-        raise CallError(_refusal(status, headers, body))
+    if (failure := failure_in(document, headers)) is not None:
+        raise CallError(failure)
     choice = _choice(document, headers)
     output, finish_reason = _output(choice, headers)
+    usage = _usage(document.get("usage"))
+    if says_nothing(output, finish_reason, usage.output_tokens):
+        raise CallError(
+            Failure(
+                kind="broken_off",
+                message="the model broke off: the reply has no text, no token and no "
+                "finish_reason",
+                request_id=request_id(headers),
+            )
+        )
     return Response(
         output=output,
         finish_reason=finish_reason,
-        usage=_usage(document.get("usage")),
+        usage=usage,
         latency_s=latency_s,
-        model=_text(document.get("model")),
-        service_tier=_text(document.get("service_tier")),
+        model=as_name(document.get("model")),
+        service_tier=as_name(document.get("service_tier")),
         received_s=time.time(),
-        request_id=_text(headers.get("x-request-id")),
+        request_id=request_id(headers),
         body=body,
         headers=headers,
     )
@@ -192,87 +200,11 @@ def _number(holder: Any, name: str) -> int | None:
     return value if type(value) is int and 0 <= value < 2**53 else None
 
 
-def _refusal(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
-    error = _error(body)
-    message = error.get("message")
-    if not isinstance(message, str) or not message:
-        message = _said(body) or f"the server answered with HTTP status {status}"
-    if 300 <= status < 400:
-        message = f"the server points to {headers.get('location', 'elsewhere')!r}; "
-        message += "redirects are not followed, set base_url to the address itself"
-    return Failure(
-        kind="status",
-        status=status,
-        code=_text(error.get("code")),
-        type=_text(error.get("type")),
-        param=_text(error.get("param")),
-        message=redacted(message),
-        request_id=_text(headers.get("x-request-id")),
-        retry_after_s=retry_after(headers),
-        should_retry={"true": True, "false": False}.get(
-            headers.get("x-should-retry", "").lower()
-        ),
-        headers=headers,
-    )
-
-
-def _error(body: bytes) -> dict[str, Any]:
-    """The error object of a refusal; servers differ in where they put it."""
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    if not isinstance(document, dict):
-        return {}
-    error = document.get("error", document.get("detail", document))
-    if isinstance(error, str):
-        return {"message": error}
-    if isinstance(error, dict):
-        return error
-    return {"message": orjson.dumps(error).decode()}
-
-
-def _said(body: bytes) -> str:
-    """The text of a refusal that is not JSON, without its mark-up, shortened."""
-    text = re.sub(r"<[^>]*>", " ", body[:LONGEST_SAYING].decode(errors="replace"))
-    words = text.split()
-    # A word that is cut may be half an API key, which nothing would recognise.
-    return " ".join(words[:-1] if len(body) > LONGEST_SAYING else words)
-
-
-def _text(value: object) -> str | None:
-    if value is None or value == "":
-        return None
-    return SURROGATE.sub("\ufffd", str(value)[:LONGEST_NAME])
-
-
 def _invalid(message: str, headers: Mapping[str, str]) -> CallError:
     return CallError(
         Failure(
             kind="invalid_reply",
             message=message,
-            request_id=headers.get("x-request-id"),
+            request_id=request_id(headers),
         )
     )
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """How many seconds a server asks to wait; None where it does not say."""
-    if (milliseconds := _seconds(headers.get("retry-after-ms"))) is not None:
-        return milliseconds / 1000
-    value = headers.get("retry-after")
-    if value is None or (seconds := _seconds(value)) is not None:
-        return None if value is None else seconds
-    try:
-        return max(
-            0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-        )
-    except (ValueError, OverflowError):
-        return None
-
-
-def _seconds(value: str | None) -> float | None:
-    try:
-        return max(0.0, float(value)) if value is not None else None
-    except ValueError:
-        return None

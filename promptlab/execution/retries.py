@@ -17,11 +17,23 @@ QUOTA = frozenset(
         "project_spend_limit_exceeded",
         "organization_usage_limit_exceeded",
         "billing_hard_limit_reached",
+        "budget_exceeded",  # LiteLLM
     }
 )
-"""Codes and types of a 429 that no waiting mends."""
+"""Codes and types of a refusal that no waiting mends."""
 
-OUT_OF_QUOTA = re.compile(r"exceeded your current quota|check your plan and billing")
+OUT_OF_QUOTA = re.compile(
+    r"exceeded your current quota|check your plan and billing"
+    r"|used all available credits|insufficient (?:balance|credits)",
+    re.IGNORECASE,
+)
+NO_CREDIT = "Your credit balance is too low"
+"""What Anthropic says with status 400."""
+
+A_MINUTE = re.compile(r"per(?:second|minute)", re.IGNORECASE)
+A_DAY = re.compile(r"perday", re.IGNORECASE)
+"""What Google's quotas are named by."""
+
 TOO_LONG = re.compile(r"context|too (long|large|many tokens)", re.IGNORECASE)
 
 
@@ -40,7 +52,7 @@ def judge(failure: Failure) -> Verdict:
     status = failure.status
     if status is None or status < 300:
         return Verdict.REPEAT if failure.kind in REPEATABLE else Verdict.FAIL
-    if status == 429 and _out_of_quota(failure):
+    if _out_of_quota(failure):
         return Verdict.STOP
     if status in (401, 402):
         return Verdict.STOP
@@ -55,11 +67,21 @@ def judge(failure: Failure) -> Verdict:
     return Verdict.FAIL
 
 
-REPEATABLE = ("connection", "timeout", "unreachable")
+REPEATABLE = ("connection", "timeout", "unreachable", "broken_off")
 
 
 def _out_of_quota(failure: Failure) -> bool:
-    named = {failure.code, failure.type} & QUOTA
+    """Whether no waiting helps. A reply that says when to come back is about a rate,
+    unless the quota is that of a day."""
+    code, named = failure.code or "", {failure.code, failure.type} & QUOTA
+    if failure.status == 400:
+        return bool(named) or failure.message.startswith(NO_CREDIT)
+    if failure.status not in (403, 429):
+        return False
+    if A_DAY.search(code):
+        return True
+    if failure.retry_after_s is not None or A_MINUTE.search(code):
+        return False
     return bool(named or OUT_OF_QUOTA.search(failure.message))
 
 

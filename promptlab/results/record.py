@@ -96,11 +96,11 @@ class Failure:
 
     kind: str
     """`connection`, `timeout`, `status`, `invalid_reply`, `not_cached`, `wait`,
-    `unreachable` (no connection came about), `refused` (as the same was refused
-    before) or the name of an exception."""
+    `broken_off` (the model had begun), `unreachable` (no connection came about),
+    `refused` (as the same was refused before) or the name of an exception."""
     message: str
     status: int | None = None
-    """The HTTP status."""
+    """The HTTP status, or that which the code in a reply's body stands for."""
     code: str | None = None
     """The provider's code, such as `rate_limit_exceeded`."""
     type: str | None = None
@@ -121,10 +121,15 @@ class Failure:
     @cached_property
     def summary(self) -> str:
         """One line: status, code, what the server said, how often it was asked."""
-        head = " ".join(str(part) for part in (self.status, self.code) if part)
         message = " ".join(self.message.split())
         times = f" ({self.attempts} attempts)" if self.attempts > 1 else ""
-        return f"{head or self.kind}: {_short(message)}{times}"
+        return f"{self.label}: {_short(message)}{times}"
+
+    @property
+    def label(self) -> str:
+        """Its status and code, each said once; else its kind."""
+        parts = dict.fromkeys(str(part) for part in (self.status, self.code) if part)
+        return " ".join(parts) or self.kind
 
     def after(self, attempts: int) -> Failure:
         """The same failure, at that attempt."""

@@ -306,7 +306,7 @@ def test_an_answer_of_another_kind_is_an_answer(
             Reply(
                 body=b'{"error": {"message": "upstream is down", "code": 502}}',
             ),
-            ("status", 200, "502", None),
+            ("status", 502, "502", None),
             "upstream is down",
         ),
         (Reply(instead="drop"), ("connection", None, None, None), "connection failed"),

@@ -30,6 +30,11 @@ QUOTA = "insufficient_quota"
         (refusal(429, "billing_hard_limit_reached"), Verdict.STOP),
         (refusal(429, "a_code_of_tomorrow", type=QUOTA), Verdict.STOP),
         (refusal(429, message="You exceeded your current quota, …"), Verdict.STOP),
+        (refusal(429, QUOTA, retry_after_s=9.0), Verdict.REPEAT),  # Azure, a period
+        (refusal(403, message="… used all available credits"), Verdict.STOP),  # xAI
+        (refusal(400, message="Your credit balance is too low …"), Verdict.STOP),
+        (refusal(400, message="say: check your plan and billing"), Verdict.FAIL),
+        (refusal(400, "budget_exceeded"), Verdict.STOP),  # LiteLLM
         (refusal(401, "invalid_api_key"), Verdict.STOP),
         (refusal(401), Verdict.STOP),
         (refusal(402), Verdict.STOP),  # Together: spend limit
@@ -57,6 +62,7 @@ QUOTA = "insufficient_quota"
         (refusal(409, should_retry=False), Verdict.FAIL),
         (Failure(kind="connection", message="reset by peer"), Verdict.REPEAT),
         (Failure(kind="timeout", message="no answer in time"), Verdict.REPEAT),
+        (Failure(kind="broken_off", message="gone"), Verdict.REPEAT),
         (Failure(kind="invalid_reply", message="a web page"), Verdict.FAIL),
         (Failure(kind="ValueError", message="a bug"), Verdict.FAIL),
     ],
