@@ -22,7 +22,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -444,7 +444,7 @@ def checked_response(response: Response) -> Response:
     else:
         try:
             _head(orjson.dumps(tuple(response.summary)))
-            return response
+            return replace(response, usage=response.usage.nested())
         except (ValueError, TypeError, AttributeError):
             said = f"fields of wrong types: {response!r:.300}"
     raise CallError(Failure(kind="invalid_reply", message=f"the client gave {said}"))
@@ -467,6 +467,9 @@ def _head(line: bytes) -> ReplySummary:
     cost_usd = head.reported_cost_usd or 0.0
     if not 0 <= bits < 2**53 or not 0 <= head.received_s < 2**40 or cost_usd < 0:
         raise ValueError("its numbers are out of range")
+    if (usage := head.usage.nested()) != head.usage:
+        asked, given = usage.input_tokens, usage.output_tokens
+        head = head._replace(input_tokens=asked, output_tokens=given)
     return head
 
 

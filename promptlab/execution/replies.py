@@ -25,7 +25,7 @@ from promptlab.execution.redaction import (
     SURROGATE,
     without_keys,
 )
-from promptlab.money.usage import Usage
+from promptlab.money.usage import read_usage
 from promptlab.results.record import Failure, Response
 
 
@@ -71,7 +71,7 @@ def read_reply(
         raise CallError(failure)
     choice = _choice(document, headers)
     output, finish_reason = _output(choice, headers)
-    usage = _usage(document.get("usage"))
+    usage = read_usage(document.get("usage"))
     if says_nothing(output, finish_reason, usage.output_tokens):
         raise CallError(
             Failure(
@@ -179,25 +179,6 @@ def _written(calls: Any, headers: Mapping[str, str]) -> str:
         return orjson.dumps(calls).decode()
     except orjson.JSONEncodeError as error:  # it reads deeper than it writes
         raise _invalid(f"the reply's tool calls: {error}", headers) from error
-
-
-def _usage(usage: Any) -> Usage:
-    if not isinstance(usage, Mapping):
-        return Usage()
-    asked = usage.get("prompt_tokens_details")
-    given = usage.get("completion_tokens_details")
-    return Usage(
-        input_tokens=_number(usage, "prompt_tokens"),
-        cached_input_tokens=_number(asked, "cached_tokens"),
-        output_tokens=_number(usage, "completion_tokens"),
-        reasoning_tokens=_number(given, "reasoning_tokens"),
-        cache_write_tokens=_number(asked, "cache_write_tokens"),
-    )
-
-
-def _number(holder: Any, name: str) -> int | None:
-    value = holder.get(name) if isinstance(holder, Mapping) else None
-    return value if type(value) is int and 0 <= value < 2**53 else None
 
 
 def _invalid(message: str, headers: Mapping[str, str]) -> CallError:

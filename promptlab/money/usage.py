@@ -1,11 +1,39 @@
-"""Usage: the tokens that calls took, and under which terms they were served."""
+"""Usage: the tokens that calls took, and under which terms they were served.
+
+Servers write the same counts in different ways. `read_usage` is the one place that
+knows the dialects: OpenAI's chat completions and Responses, Anthropic's messages, and
+what DeepSeek, Moonshot, xAI, Gemini and gateways make of the first.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 DAY_S = 86_400
 HALF_HOUR_S = 1_800
+
+LARGEST = 2**50
+"""Tokens; a count from here on is a mistake."""
+
+INPUT = ("prompt_tokens", "input_tokens")
+OUTPUT = ("completion_tokens", "output_tokens")
+TOTAL = ("total_tokens",)
+READ = (
+    *("cached_tokens", "cache_read_input_tokens", "cache_read_tokens"),
+    "prompt_cache_hit_tokens",
+)
+WRITTEN = ("cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens")
+REASONING = ("reasoning_tokens", "thinking_tokens")
+"""The names that servers give the counts of a call."""
+
+OF_INPUT = ("prompt_tokens_details", "input_tokens_details")
+OF_OUTPUT = ("completion_tokens_details", "output_tokens_details")
+"""Where some of these counts stand, instead of beside the others."""
+
+BESIDE_INPUT = ("cache_read_input_tokens", "cache_creation_input_tokens")
+"""What Anthropic does not count among `input_tokens`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +50,21 @@ class Usage:
     """Those of them that the model spent on reasoning."""
     cache_write_tokens: int | None = None
     """Those of the prompt that the provider wrote to its own prompt cache."""
+
+    def nested(self) -> Usage:
+        """The same, with every part within its whole: parts that exceed what they
+        should be part of were counted beside it, which is also the most expensive way
+        to read them."""
+        asked, given = self.input_tokens, self.output_tokens
+        parts = (self.cached_input_tokens or 0) + (self.cache_write_tokens or 0)
+        reasoned = self.reasoning_tokens or 0
+        if asked is not None and parts > asked:
+            asked += parts
+        if given is not None and reasoned > given:
+            given += reasoned
+        if (asked, given) == (self.input_tokens, self.output_tokens):
+            return self
+        return replace(self, input_tokens=asked, output_tokens=given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +89,49 @@ def when(received_s: float) -> tuple[int, int]:
     """The day and the half hour of it, as `Terms` has them, of a time since 1970."""
     day, rest_s = divmod(received_s, DAY_S)
     return int(day), int(rest_s // HALF_HOUR_S)
+
+
+def read_usage(block: Any) -> Usage:
+    """The tokens in the usage of a reply, whichever dialect it is written in.
+
+    Cached and written input are within the input, reasoning is within the output. Where
+    the total is more than input and output, the rest is output: reasoning that xAI and
+    Gemini count beside it.
+    """
+    if not isinstance(block, Mapping):
+        return Usage()
+    asked, given, total = (_count((block,), of) for of in (INPUT, OUTPUT, TOTAL))
+    within = [block, *(block.get(name) for name in OF_INPUT)]
+    read, written = _count(within, READ), _count(within, WRITTEN)
+    reasoned = _count([block, *(block.get(name) for name in OF_OUTPUT)], REASONING)
+    if asked is not None and "prompt_tokens" not in block:
+        asked += sum(_count((block,), (name,)) or 0 for name in BESIDE_INPUT)
+    if asked is None and total is not None and given is not None:
+        asked = max(total - given, 0)
+    usage = Usage(asked, read, given, None, written).nested()
+    if total is not None and usage.input_tokens is not None:
+        given = max(total - usage.input_tokens, given or 0)
+    return replace(usage, output_tokens=given, reasoning_tokens=reasoned).nested()
+
+
+def _count(places: Sequence[Any], names: Sequence[str]) -> int | None:
+    """The largest count under one of these names; None where there is none."""
+    found = [
+        count
+        for place in places
+        if isinstance(place, Mapping)
+        for name in names
+        if (count := _whole(place.get(name))) is not None
+    ]
+    return max(found, default=None)
+
+
+def _whole(value: Any) -> int | None:
+    """A number of tokens; some servers write 1000.0 or "1000"."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return int(number) if 0 <= number < LARGEST and number.is_integer() else None

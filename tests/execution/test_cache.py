@@ -217,6 +217,7 @@ def test_a_row_that_points_to_a_file_is_refused(
 
 
 HEAD = entry(asked()).head
+PRICES = {"fake": {"input": 10, "cached_input": 1, "output": 10}}
 
 
 @pytest.mark.parametrize(
@@ -274,6 +275,21 @@ def test_an_entry_of_twelve_members_is_still_a_hit(
 
     assert client.calls == 0
     assert_frame_equal(outcomes(paid), outcomes(again))
+
+
+def test_an_entry_whose_parts_exceed_their_whole_is_read_as_they_were_beside_it(
+    cache: pl.ResponseCache, experiment: pl.Experiment
+) -> None:
+    one = experiment.limit(1).only(temperature=0)
+    one.run(client=FakeClient(), cache=cache)
+    head = [*HEAD[:2], 10, 1000, 5, 20, None, *HEAD[7:]]  # as they once were kept
+    row_changed(cache, "UPDATE Cache SET value = ?", orjson.dumps(head) + b"\n{}\n{}")
+
+    (record,) = one.run(client=FakeClient(), cache=cache, prices=PRICES)
+
+    assert record.cached
+    assert (record.usage.input_tokens, record.usage.output_tokens) == (1010, 25)
+    assert record.cost_usd == pytest.approx((10 * 10 + 1000 + 25 * 10) / 1e6)
 
 
 def test_a_database_that_is_none_is_told_with_what_to_do(tmp_path: Path) -> None:
