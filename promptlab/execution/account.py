@@ -4,7 +4,6 @@ ledger."""
 from __future__ import annotations
 
 import asyncio
-import math
 import threading
 import time
 from collections import deque
@@ -21,7 +20,7 @@ from promptlab.execution.daybook import HAVE_LOCKS, Daybook
 from promptlab.execution.ledger import Entered, Ledger, Line, Standing
 from promptlab.execution.limiter import number_told
 from promptlab.money.amounts import dollars, thousands
-from promptlab.money.budget import Amount, Budget, Limits, most_output, most_usd
+from promptlab.money.budget import Amount, Budget, Limits, in_words, most_usd
 from promptlab.money.price import Price
 from promptlab.money.prices import Prices
 from promptlab.money.usage import Terms, when
@@ -82,6 +81,8 @@ class Account:
         self._unposted: deque[tuple[Any, ...]] = deque()
         self._posted = 0
         self._post_at = time.monotonic() + POST_EVERY_S
+        self._beyond: dict[tuple[str, str], Amount] = {}
+        """By base URL and model, the most that a call took beyond its bound."""
         self._told: dict[tuple[str, str], Mapping[str, str]] = {}
         self._in_flight = 0
         self._settled = asyncio.Event()
@@ -222,10 +223,21 @@ class Account:
             self._told[request.base_url, request.model] = headers
 
     def most(self, request: Request) -> Amount:
-        """What a call takes at most. A token is at least a byte of what is sent."""
-        asked, given = len(orjson.dumps(request.body)), most_output(request.body)
-        if math.isinf(given):  # `check_bounded` let it through: it costs nothing
-            return Amount()
+        """What a call takes at most: its bound, and what others took beyond theirs, as
+        at a gateway that adds to the prompt or a server that ignores max_tokens."""
+        beyond = self._beyond.get((request.base_url, request.model), Amount())
+        return self._bound(request).plus(beyond)
+
+    def note_beyond(self, request: Request, took: Amount) -> None:
+        """Notes what a call took beyond its bound, if it did."""
+        served = request.base_url, request.model
+        known = self._beyond.get(served, Amount())
+        if any(more := took.beyond(self._bound(request).plus(known))):
+            self._beyond[served] = known.plus(more)
+
+    def _bound(self, request: Request) -> Amount:
+        """What bounds a call. A token is at least a byte of what is sent."""
+        asked, given = len(orjson.dumps(request.body)), request.most_output
         tier, at = request.body.get("service_tier"), when(time.time())
         prices = self._possible(request.base_url, request.model, None, tier, *at)
         costs = [most_usd(price, asked, given) for price in prices]
@@ -272,8 +284,9 @@ class Call:
     async def __aenter__(self) -> Call:
         """Returns when the budgets allow it; raises `BudgetReached`."""
         if self._account.guards:
-            self._most = self._account.most(self._request)
-            self._number = await self._account.reserve(self._most)
+            most = self._account.most(self._request)
+            self._number = await self._account.reserve(most)
+            self._most = most.counted
         return self
 
     async def __aexit__(
@@ -325,6 +338,8 @@ class Call:
         if usage.input_tokens is not None and usage.output_tokens is not None:
             usd = self._most.usd if cost_usd is None else cost_usd
             took = Amount(usd, usage.input_tokens + usage.output_tokens)
+            if any(took.beyond(self._most)):
+                self._account.note_beyond(self._request, took)
         self._end(line, took)
 
     def failed(self, failure: Failure) -> None:
@@ -365,11 +380,11 @@ def _says(standing: Standing, most: Amount) -> str:
     limits, spent, held = standing.limits, standing.spent, standing.reserved
     if standing.exceeded(most) == "usd":
         limit, gone, flying, next_ = (
-            dollars(a) for a in (limits.usd, spent.usd, held.usd, most.usd)
+            in_words(a, dollars) for a in (limits.usd, spent.usd, held.usd, most.usd)
         )
     else:
         limit, gone, flying, next_ = (
-            f"{thousands(a)} tokens"
+            f"{in_words(a, thousands)} tokens"
             for a in (limits.tokens, spent.tokens, held.tokens, most.tokens)
         )
     flying = f"up to {flying} reserved, " if any(held) else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 import warnings
@@ -256,8 +257,8 @@ def _tokens(request: Request) -> int:
     limits"); servers that charge both are found out by their headers."""
     body = request.body
     characters = sum(len(message["content"]) for message in body["messages"])
-    cap = body.get("max_tokens") or body.get("max_completion_tokens") or 0
-    return max(characters // CHARACTERS_PER_TOKEN, int(cap))
+    cap = int(request.most_output) if math.isfinite(request.most_output) else 0
+    return max(characters // CHARACTERS_PER_TOKEN, cap)
 
 
 def _too_long(failure: Failure, wait_s: float, max_wait_s: float) -> Failure:

@@ -282,7 +282,7 @@ class Ledger:
                     return standing
             row = connection.execute(
                 "INSERT INTO reserved (day, usd, tokens) VALUES (?, ?, ?)",
-                (int(now // DAY_S), *most),
+                (int(now // DAY_S), *most.counted),
             )
             return int(row.lastrowid or 0)
 

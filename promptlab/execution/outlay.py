@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 
 from promptlab.execution.settings import Settings
 from promptlab.execution.survey import Finding
-from promptlab.money.budget import most_output
 from promptlab.money.calibration import Observations
 from promptlab.money.encodings import counter_for
 from promptlab.money.estimate import ZERO, Estimate, Range
@@ -16,6 +15,7 @@ from promptlab.money.tokens import PER_REPLY, TokenCounter
 from promptlab.results.response import ReplySummary
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.prompt import Turn
+from promptlab.spec.request import most_output
 
 
 class Outlay:

@@ -8,7 +8,7 @@ many calls are in flight.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from promptlab.money.own_prices import to_be_given
 from promptlab.money.price import PER_MILLION, Price
 from promptlab.money.prices import is_free
 from promptlab.money.usage import Terms
+from promptlab.spec.request import most_output
 
 
 class Amount(NamedTuple):
@@ -30,6 +31,18 @@ class Amount(NamedTuple):
     def plus(self, other: Amount) -> Amount:
         """Both together."""
         return Amount(self.usd + other.usd, self.tokens + other.tokens)
+
+    def beyond(self, other: Amount) -> Amount:
+        """What it is more than another, in each unit."""
+        return Amount(
+            max(self.usd - other.usd, 0.0), max(self.tokens - other.tokens, 0.0)
+        )
+
+    @property
+    def counted(self) -> Amount:
+        """The same, but nothing of a unit in which nothing bounds it: no sum could hold
+        it, and where that unit is limited, the call is not made."""
+        return Amount(*(part if math.isfinite(part) else 0.0 for part in self))
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,11 @@ ROUNDING = 1e-9
 """A share of a budget that sums of floats may be off by; less than any call costs."""
 
 
+def in_words(most: float, how: Callable[[float], str]) -> str:
+    """What a call takes at most, as a message says it."""
+    return how(most) if math.isfinite(most) else "any amount"
+
+
 class Budget:
     """What one run may spend, has spent, and has reserved."""
 
@@ -87,12 +105,13 @@ class Budget:
         """Reserves what a call takes at most, if there is so much left."""
         if self.limits.exceeded(self.taken, most):
             return False
-        self.taken = self.taken.plus(most)
+        self.taken = self.taken.plus(most.counted)
         return True
 
     def settle(self, most: Amount, took: Amount) -> None:
         """Replaces what was reserved for a call by what it took."""
         self.spent = self.spent.plus(took)
+        most = most.counted
         self.taken = Amount(
             self.taken.usd - most.usd + took.usd,
             self.taken.tokens - most.tokens + took.tokens,
@@ -104,34 +123,29 @@ class Budget:
             return (
                 f"budget_usd of {dollars(self.limits.usd)} is reached: "
                 f"{dollars(self.spent.usd)} spent, and the next call may cost "
-                f"{dollars(most.usd)}; {GO_ON}"
+                f"{in_words(most.usd, dollars)}; {GO_ON}"
             )
         return (
             f"budget_tokens of {thousands(self.limits.tokens)} is reached: "
             f"{thousands(self.spent.tokens)} spent, and the next call may take "
-            f"{thousands(most.tokens)}; {GO_ON}"
+            f"{in_words(most.tokens, thousands)}; {GO_ON}"
         )
 
 
 def most_usd(price: Price, input_tokens: int, output_tokens: float) -> float:
-    """What a call of at most so many tokens costs at most, in US dollars: none of its
-    input is read from the provider's cache, and all of it may be written there."""
+    """What a call of at most so many tokens costs at most, in US dollars: all of its
+    input at the highest rate, which is most often that of writing it to the provider's
+    cache."""
     here = (
         input_tokens if price.long_from is None else min(input_tokens, price.long_from)
     )
+    given = output_tokens * price.output if price.output else 0.0
     most = price.call + PER_MILLION * (
-        here * max(price.input, price.cache_write) + output_tokens * price.output
+        here * max(price.input, price.cached_input, price.cache_write) + given
     )
     if price.long is None or here == input_tokens:
         return most
     return max(most, most_usd(price.long, input_tokens, output_tokens))
-
-
-def most_output(body: Mapping[str, Any]) -> float:
-    """The most tokens that the answer to a request may have, all its choices together;
-    infinite where nothing bounds it."""
-    cap = body.get("max_tokens") or body.get("max_completion_tokens") or math.inf
-    return float(cap) * int(body.get("n") or 1)
 
 
 def check_bounded(
@@ -153,7 +167,9 @@ def check_bounded(
             f"budget: no price is known for {terms.model!r}, so dollars cannot be "
             f"counted; {to_be_given(terms.model)}"
         )
-    if (in_dollars or in_tokens) and math.isinf(most_output(parameters)):
+    given = most_output(parameters)
+    most = most_usd(price, 0, given) if in_dollars and price is not None else 0.0
+    if math.isinf(most) or (in_tokens and math.isinf(given)):
         raise SpecError(
             f"budget: without max_tokens an answer of {terms.model!r} may have any "
             "length, and cost any amount; add it to the grid, such as max_tokens=[1000]"

@@ -24,7 +24,7 @@ from promptlab.spec.card import experiment_html
 from promptlab.spec.dataset import RESULT_COLUMNS, Case, Dataset
 from promptlab.spec.grid import KNOWN, Grid, Variant, unknown_parameters
 from promptlab.spec.prompt import ChatMessage, Prompt, Turn
-from promptlab.spec.request import Request, request_key
+from promptlab.spec.request import Request, most_output, request_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -421,6 +421,7 @@ class Requests:
     def __init__(self, experiment: Experiment, route: Callable[[str], str]) -> None:
         self._experiment = experiment
         self._bases = [wire_base(question, route) for question in experiment.questions]
+        self._most_output = [most_output(q.parameters) for q in experiment.questions]
         prompts = {id(q.prompt): q.prompt for q in experiment.questions}
         self._prompts = list(prompts.values())
         places = {prompt: place for place, prompt in enumerate(prompts)}
@@ -446,7 +447,8 @@ class Requests:
         base_url, base = self._bases[question]
         body = {**base, "messages": conversation(turns, replies)}
         key = request_key(base_url, body, repeat)
-        return Request.of_canonical(base_url, body, repeat, key)
+        most = self._most_output[question]
+        return Request.of_canonical(base_url, body, repeat, key, most)
 
     def openings(self) -> Iterator[Opening]:
         """The first call of every trial, in order.

@@ -38,24 +38,34 @@ class Request:
         SpecError: the base URL is not http(s), or the body is not JSON.
     """
 
-    __slots__ = ("base_url", "body", "key", "repeat")
+    __slots__ = ("base_url", "body", "key", "most_output", "repeat")
 
     def __init__(self, base_url: str, body: Mapping[str, Any], repeat: int = 0) -> None:
         self.base_url = canonical_url(base_url)
         self.body: dict[str, Any] = canonical(body)
         self.repeat = repeat
         self.key = request_key(self.base_url, self.body, repeat)
+        self.most_output = most_output(self.body)
+        """The most tokens that the answer may have; infinite where nothing bounds it.
+        No part of the key."""
 
     @classmethod
     def of_canonical(
-        cls, base_url: str, body: dict[str, Any], repeat: int, key: str
+        cls,
+        base_url: str,
+        body: dict[str, Any],
+        repeat: int,
+        key: str,
+        most_output: float,
     ) -> Request:
-        """A request whose parts are canonical already, and whose key is known."""
+        """A request whose parts are canonical already, and whose key is known. What
+        bounds the answer may have any name in the body."""
         request = cls.__new__(cls)
         request.base_url = base_url
         request.body = body
         request.repeat = repeat
         request.key = key
+        request.most_output = most_output
         return request
 
     @classmethod
@@ -81,6 +91,14 @@ class Request:
 
     def __repr__(self) -> str:
         return f"Request({self.model!r} at {self.base_url}, key {self.key[:12]}…)"
+
+
+def most_output(parameters: Mapping[str, Any]) -> float:
+    """The most tokens that the answer to a call with these parameters may have, all its
+    choices together; infinite where nothing bounds it."""
+    caps = (parameters.get(name) for name in ("max_tokens", "max_completion_tokens"))
+    cap = max((float(cap) for cap in caps if cap), default=math.inf)
+    return cap * int(parameters.get("n") or 1)
 
 
 def canonical_json(base_url: str, body: dict[str, Any], repeat: int) -> bytes:

@@ -163,6 +163,131 @@ def test_a_server_that_counts_never_sees_more_than_the_budget() -> None:
     assert "budget_usd of $0.25 is reached" in results.reason
 
 
+def used(**usage: Any) -> Reply:
+    """A chat completion that says so of its tokens."""
+    document = orjson.loads(response("fine").body) | {"usage": usage}
+    return Reply(body=orjson.dumps(document))
+
+
+XAI = {
+    "prompt_tokens": 32,
+    "completion_tokens": 9,
+    "total_tokens": 81,
+    "completion_tokens_details": {"reasoning_tokens": 40},
+}
+
+
+@pytest.mark.parametrize(
+    ("budget", "calls"), [({"budget_usd": 0.0205}, 4), ({"budget_tokens": 470}, 4)]
+)
+def test_reasoning_that_a_server_counts_beside_the_answer_is_paid_from_the_budget(
+    budget: dict[str, float], calls: int
+) -> None:
+    server = ToldServer()
+    server.reply = lambda received: used(**XAI)
+    with server.in_thread():
+        results = grid(20).run(base_url=server.base_url, prices=PRICES, **budget)
+
+    assert (results.status, results.totals.calls) == ("stopped", calls)
+    assert results.totals.billed_usd == pytest.approx(calls * priced(32, 49))
+
+
+@pytest.mark.parametrize(
+    "part", ["cached_tokens", "cache_write_tokens"], ids=["read", "written"]
+)
+def test_input_that_exceeds_the_prompt_it_should_be_part_of_is_paid_from_the_budget(
+    part: str,
+) -> None:
+    server = ToldServer()
+    details = {part: 1000}
+    server.reply = lambda received: used(
+        prompt_tokens=10, completion_tokens=5, prompt_tokens_details=details
+    )
+    rates = {"input": 1000, "output": 2000, "cached_input": 100, "cache_write": 100}
+    with server.in_thread():
+        results = grid(20).run(
+            base_url=server.base_url,
+            prices={"fake": rates},
+            budget_usd=0.3,
+            max_concurrency=1,
+        )
+
+    assert results.status == "stopped"
+    assert results.table["cost_usd"].tolist() == pytest.approx([0.12])
+
+
+class Obeying:
+    """A server whose answers are as long as a parameter of some name says."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, received: Received) -> Reply:
+        return used(prompt_tokens=10, completion_tokens=received.body[self.name])
+
+
+@pytest.mark.parametrize(
+    "budget", [{"budget_usd": 0.0205}, {"budget_tokens": 400}], ids=str
+)
+def test_a_budget_holds_whatever_max_tokens_is_called_on_the_wire(
+    budget: dict[str, float],
+) -> None:
+    server = ToldServer()
+    server.reply = Obeying("max_new_tokens")
+    own = {"fake": {"max_tokens": "max_new_tokens"}}
+    experiment = pl.Experiment(
+        "renamed", grid=grid().grid, dataset=grid().dataset, capabilities=own
+    )
+    with server.in_thread():
+        results = experiment.run(base_url=server.base_url, prices=PRICES, **budget)
+
+    totals = results.totals
+    assert results.status == "stopped"
+    assert 3 <= totals.calls <= 5
+    assert totals.billed_usd <= budget.get("budget_usd", 1)
+    assert totals.calls * (10 + MOST_OUT) <= budget.get("budget_tokens", 1_000)
+
+
+def test_what_a_model_is_not_sent_bounds_nothing() -> None:
+    own = {"fake": {"max_tokens": False}}
+    with pytest.warns(pl.PromptlabWarning, match="max_tokens is not sent"):
+        experiment = pl.Experiment(
+            "unbounded", grid=grid().grid, dataset=grid().dataset, capabilities=own
+        )
+    client = FakeClient()
+
+    for budget in ({"budget_usd": 1}, {"budget_tokens": 10_000}):
+        with pytest.raises(pl.SpecError, match="any length"):
+            experiment.run(client=client, prices=PRICES, **budget)
+
+    assert client.calls == 0
+
+
+def test_a_server_that_takes_more_than_it_may_is_asked_for_as_much_from_then_on() -> (
+    None
+):
+    client = FakeClient(lambda request: said_with(10, 4 * MOST_OUT))
+
+    results = grid(20).run(
+        client=client, prices=PRICES, budget_usd=0.045, max_concurrency=1
+    )
+
+    assert results.status == "stopped"
+    assert client.calls == 2  # of $0.020 each, not a third
+    assert results.totals.billed_usd <= 0.045
+
+
+def test_a_client_of_ones_own_may_count_parts_beside_their_whole() -> None:
+    usage = pl.Usage(10, 1000, 5, 20)
+    client = FakeClient(lambda request: replace(response("fine"), usage=usage))
+
+    results = grid(1).run(client=client, prices=PRICES)
+
+    (record,) = results
+    assert record.usage.input_tokens == 1010
+    assert record.cost_usd == pytest.approx(priced(1010, 25))
+
+
 def test_a_run_that_reached_its_budget_says_what_is_left_and_goes_on() -> None:
     client = FakeClient(lambda request: said_with(10, MOST_OUT))
     each = priced(10, MOST_OUT)

@@ -15,34 +15,42 @@ from promptlab.money.budget import (
     Budget,
     Limits,
     check_bounded,
-    most_output,
     most_usd,
 )
 from promptlab.money.price import Price
 from promptlab.money.usage import Terms, Usage
+from promptlab.spec.request import most_output
 
-amounts = st.floats(0, 10, allow_nan=False)
+parts = st.one_of(st.floats(0, 10), st.just(math.inf))
+amounts = st.builds(Amount, parts, parts)
 
 
 @given(
-    limit=amounts,
+    limits=st.tuples(parts, parts),
     calls=st.lists(st.tuples(amounts, st.floats(0, 1), st.booleans()), max_size=40),
 )
-def test_spent_and_reserved_never_exceed_the_limit(
-    limit: float, calls: list[tuple[float, float, bool]]
+def test_spent_and_reserved_never_exceed_the_limits_and_nothing_leaks(
+    limits: tuple[float, float], calls: list[tuple[Amount, float, bool]]
 ) -> None:
-    budget = Budget(Limits(usd=limit))
+    budget = Budget(Limits(*limits))
     in_flight = []
     for most, share, settles in calls:
-        reserved = budget.reserve(Amount(usd=most))
-        assert reserved or most  # a call that takes nothing always may be made
+        fits = not budget.limits.exceeded(budget.taken, most)
+        reserved = budget.reserve(most)
+        assert reserved is fits
+        assert reserved or any(most)  # a call that takes nothing always may be made
         if reserved:
             in_flight.append((most, share))
         if settles and in_flight:
-            reserved, took = in_flight.pop(0)
-            budget.settle(Amount(usd=reserved), Amount(usd=reserved * took))
+            most, share = in_flight.pop(0)
+            budget.settle(most, Amount(*(part * share for part in most.counted)))
 
-        assert budget.taken.usd <= limit + 1e-6
+        assert budget.taken.usd <= limits[0] * (1 + 1e-6)
+        assert budget.taken.tokens <= limits[1] * (1 + 1e-6)
+    for most, _ in in_flight:
+        budget.settle(most, Amount())
+
+    assert budget.taken == pytest.approx(budget.spent, abs=1e-6)  # nothing leaks
 
 
 @given(
@@ -95,6 +103,17 @@ def test_a_unit_of_which_a_call_takes_nothing_does_not_stop_it(
     assert Limits(usd=1, tokens=200).exceeded(spent, most) == exceeded
 
 
+def test_what_nothing_bounds_is_never_free() -> None:
+    budget = Budget(Limits(usd=1))
+
+    assert not budget.reserve(Amount(usd=math.inf))
+    assert budget.reserve(Amount(usd=0.5, tokens=math.inf))
+    budget.settle(Amount(usd=0.5, tokens=math.inf), Amount(usd=0.1, tokens=20))
+
+    assert budget.taken == pytest.approx(Amount(usd=0.1, tokens=20))
+    assert "the next call may cost any amount" in budget.says(Amount(usd=math.inf))
+
+
 def test_all_choices_of_an_answer_may_be_as_long_as_max_tokens() -> None:
     assert most_output({"max_tokens": 100}) == 100
     assert most_output({"max_completion_tokens": 100, "n": 3}) == 300
@@ -104,6 +123,7 @@ def test_all_choices_of_an_answer_may_be_as_long_as_max_tokens() -> None:
 HERE = Terms("http://localhost/v1", "llama", None, None, 20_000)
 THERE = Terms("https://api.example.com/v1", "llama", None, None, 20_000)
 PRICE = Price(input=1, output=1, cached_input=1, cache_write=1)
+NOTHING = Price(input=0, output=0, cached_input=0, cache_write=0)
 BOUNDED = {"max_tokens": 10}
 
 
@@ -133,6 +153,7 @@ def test_what_no_budget_can_be_kept_for_is_refused(
         (Limits(usd=1), None, HERE, {}),  # on this machine nothing is paid
         (Limits(tokens=1), None, THERE, BOUNDED),
         (Limits(usd=1), PRICE, THERE, BOUNDED),
+        (Limits(usd=1), NOTHING, THERE, {}),
     ],
 )
 def test_what_a_budget_can_be_kept_for_is_not_refused(
