@@ -1,5 +1,7 @@
 VENV ?= .venv
 PYTHON := $(VENV)/bin/python
+# A test for each core, a second run for those in a browser; none may last for ever.
+TESTS := -m pytest -q -n logical --dist loadgroup --timeout 300
 DEMO := datasets/support_tickets/experiment.yaml
 
 .DEFAULT_GOAL := help
@@ -19,16 +21,16 @@ demo: setup  ## Run a real grid on the offline model: no key, no network
 	$(PYTHON) -m promptlab run $(DEMO)
 
 test: setup  ## Run all tests
-	$(PYTHON) -m pytest -q
-	$(PYTHON) -m pytest -q tests/browser
+	$(PYTHON) $(TESTS)
+	$(PYTHON) $(TESTS) tests/browser
 
 check: setup  ## Format, lint, check types and spelling, then test
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/codespell
-	$(PYTHON) -m pytest -q
-	$(PYTHON) -m pytest -q tests/browser
+	$(PYTHON) $(TESTS)
+	$(PYTHON) $(TESTS) tests/browser
 
 bench: setup  ## Measure against a bare client and a hand-written loop, and in JupyterLab
 	$(PYTHON) -m benchmarks

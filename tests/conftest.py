@@ -15,6 +15,14 @@ settings.load_profile("promptlab")
 
 collect_ignore = ["conftest.py"]  # of doctests: notebooks/ has one of the same name
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps tests together that share a server that is slow to start."""
+    for item in items:
+        if item.get_closest_marker("server"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 ENCODINGS = Path(os.environ.get("TIKTOKEN_CACHE_DIR") or "none")
 """Where the files of tiktoken's encodings are, if they are."""
 
