@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,12 @@ settings.register_profile(
 settings.load_profile("promptlab")
 
 collect_ignore = ["conftest.py"]  # of doctests: notebooks/ has one of the same name
+
+
+def pytest_configure() -> None:
+    """Lets Ctrl-C reach the children of tests: in a job in the background of a script
+    it is ignored, and children would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

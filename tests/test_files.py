@@ -841,12 +841,12 @@ def test_aliases_of_aliases_do_not_fill_the_memory(load: Load) -> None:
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
     )
-    started = time.monotonic()
+    started = time.thread_time()
 
     with pytest.raises(ConfigError, match="more than 2,000,000 values"):
         load(bomb)
 
-    assert time.monotonic() - started < 30
+    assert time.thread_time() - started < 30
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import pytest
 from promptlab.cli.app import main
 from promptlab.offline import Faults, OfflineServer
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 """How long a test waits for something that must happen, before it fails."""
 
 CASES = [

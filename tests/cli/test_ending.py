@@ -34,7 +34,7 @@ def test_interrupted_run_keeps_its_answers_and_the_next_asks_the_rest(
     until(lambda: server.answered >= 3, "three answers")
 
     child.send_signal(how)
-    stdout, stderr = child.communicate()
+    stdout, stderr = child.communicate(timeout=PATIENCE_S)
 
     assert child.returncode == 130
     assert "Traceback" not in stderr
@@ -91,7 +91,7 @@ def test_run_is_listed_as_running_until_its_process_is_gone(
     during = promptlab("show", "--list", "--json").json
     shown = promptlab("show")
     child.kill()
-    child.communicate()
+    child.communicate(timeout=PATIENCE_S)
     after = promptlab("show", "--list")
     until(lambda: not server.in_flight, "the end of the call")
 
@@ -113,7 +113,7 @@ def test_pipe_that_nobody_reads_ends_quietly(
 
     child = started(*arguments, stdout=writer)
     os.close(writer)
-    _, stderr = child.communicate()
+    _, stderr = child.communicate(timeout=PATIENCE_S)
 
     assert child.returncode == 0
     assert "Error" not in stderr
@@ -128,7 +128,7 @@ def test_run_goes_on_when_nobody_reads_its_log(
 
     child = started("run", "experiment.yaml", stderr=writer)
     os.close(writer)
-    stdout, _ = child.communicate()
+    stdout, _ = child.communicate(timeout=PATIENCE_S)
 
     assert child.returncode == 0
     assert "4 of 4 trials answered" in stdout
@@ -138,7 +138,7 @@ def test_run_goes_on_when_nobody_reads_its_log(
 def test_full_disk_behind_standard_output_is_one_line(started: Started) -> None:
     with Path("/dev/full").open("w") as full:
         child = started("schema", stdout=full)
-        _, stderr = child.communicate()
+        _, stderr = child.communicate(timeout=PATIENCE_S)
 
     assert child.returncode == 1
     (line,) = stderr.splitlines()
@@ -150,7 +150,7 @@ def test_offline_server_ends_with_ctrl_c(started: Started) -> None:
     assert "on http://127.0.0.1:" in child.stdout.readline()
 
     child.send_signal(signal.SIGINT)
-    _, stderr = child.communicate()
+    _, stderr = child.communicate(timeout=PATIENCE_S)
 
     assert child.returncode == 130
     assert "Traceback" not in stderr

@@ -15,7 +15,7 @@ import pytest
 
 from promptlab.offline import Faults, OfflineServer
 
-from .conftest import CommandLine
+from .conftest import PATIENCE_S, CommandLine
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 MOVE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
@@ -38,7 +38,7 @@ def terminal(started: Callable) -> Callable[..., str]:
         with os.fdopen(ours, "rb", buffering=0) as screen:
             while chunk := _read(screen.fileno()):
                 written += chunk
-        child.wait()
+        child.wait(PATIENCE_S)
         return written.decode()
 
     return run

@@ -11,7 +11,7 @@ import pytest
 import promptlab as pl
 from promptlab.offline import Faults, OfflineServer
 
-from .conftest import CommandLine
+from .conftest import PATIENCE_S, CommandLine
 
 Config = Callable[..., Path]
 
@@ -514,7 +514,7 @@ def test_output_that_fails_after_all_loses_nothing(
     )
     until(lambda: server.calls, "a call")
     Path("out").write_text("a file stands where the folder was to be")
-    stdout, stderr = child.communicate()
+    stdout, stderr = child.communicate(timeout=PATIENCE_S)
 
     assert child.returncode == 1
     assert "4 of 4 trials answered" in stdout

@@ -13,7 +13,7 @@ from promptlab.errors import CallError
 from promptlab.results.record import Failure, Response, Usage
 from promptlab.spec.request import Request
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 """How long a test waits for something that must happen, before it fails."""
 
 Outcome = str | Response | Failure | BaseException

@@ -1,4 +1,7 @@
-"""Sharing: processes that use one key at the same time keep to its limits together."""
+"""Sharing: processes that use one key at the same time keep to its limits together.
+
+How long that takes is measured in simulated time, in `test_limiter.py`.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +40,11 @@ class Limited:
 
     def __init__(self) -> None:
         self._limits = Limits((Bucket("requests", 60 * PER_S, BURST / PER_S),))
-        self.came_at: list[float] = []
         self.refused = 0
 
     def __call__(self, received: Received) -> Reply:
-        now = time.monotonic()
-        self.came_at.append(now)
         try:
-            self._limits.draw("fake", 0, now)
+            self._limits.draw("fake", 0, time.monotonic())
         except ApiError as refusal:
             self.refused += 1
             return error(429, refusal.headers, code="rate_limit_exceeded")
@@ -77,8 +77,5 @@ def test_two_processes_with_one_key_back_off_instead_of_fighting() -> None:
             process.stdin.flush()
         said = [process.communicate(timeout=120)[0] for process in processes]
 
-    took_s = limited.came_at[-1] - limited.came_at[0]
-    ideal_s = (2 * CALLS - BURST) / PER_S + LATENCY_S
     assert said == [f"{CALLS} 0\n"] * 2
     assert limited.refused <= 0.03 * 2 * CALLS
-    assert took_s <= 1.25 * ideal_s

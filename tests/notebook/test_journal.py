@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from execution.fakes import PATIENCE_S
 
 import promptlab as pl
 from promptlab.errors import CacheError
@@ -105,8 +106,8 @@ def test_two_processes_append_without_losing_a_line(journal: Journal) -> None:
         write_in_a_process(journal, "a", 100) as a,
         write_in_a_process(journal, "b", 100) as b,
     ):
-        a.communicate()
-        b.communicate()
+        a.communicate(timeout=PATIENCE_S)
+        b.communicate(timeout=PATIENCE_S)
 
     entries = journal.entries()
     for name in "ab":
