@@ -212,9 +212,7 @@ def init(
     ),
     force: Annotated[
         bool,
-        typer.Option(
-            "--force", envvar="PROMPTLAB_FORCE", help="Replace a file that is there."
-        ),
+        typer.Option("--force", help="Replace a file that is there."),
     ] = False,
 ) -> None:
     """Write a commented config file to start from; it runs as it is."""

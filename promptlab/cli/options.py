@@ -147,9 +147,9 @@ Output = Annotated[
         help="Write the table: .csv .xlsx .jsonl .parquet; may be given again.",
     ),
 ]
-Yes = Annotated[
-    bool, typer.Option("--yes", "-y", envvar="PROMPTLAB_YES", help="Do not ask first.")
-]
+# A variable that was set long ago must not agree to what cannot be undone: what removes
+# or replaces something has no variable.
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")]
 PaidBy = Annotated[
     str | None,
     typer.Option(

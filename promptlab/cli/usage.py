@@ -144,9 +144,7 @@ def budget(
     ] = None,
     remove: Annotated[
         bool,
-        typer.Option(
-            "--remove", envvar="PROMPTLAB_REMOVE", help="Take that budget away."
-        ),
+        typer.Option("--remove", help="Take that budget away."),
     ] = False,
 ) -> None:
     """Show what all runs together may spend in a day or a month; set it, with --usd or

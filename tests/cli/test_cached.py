@@ -139,6 +139,19 @@ def test_where_nobody_can_answer_yes_is_an_option(
 
 
 @pytest.mark.usefixtures("answered")
+def test_a_variable_is_no_yes(
+    promptlab: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    monkeypatch.setenv("PROMPTLAB_YES", "1")
+
+    done = promptlab("cache", "clear")
+
+    assert done.code == 1
+    assert promptlab("cache", "stats", "--json").json["answers"] == 8
+
+
+@pytest.mark.usefixtures("answered")
 def test_clear_removes_all(promptlab: CommandLine) -> None:
     done = promptlab("cache", "clear", "--yes")
 

@@ -30,6 +30,13 @@ OPTIONS = {
 }
 ABOUT_THE_PROGRAM = {"--version"}
 """They print something instead of doing anything."""
+DESTRUCTIVE = {"--yes", "--force", "--remove"}
+"""They remove or replace something without asking."""
+WITH_A_VARIABLE = {
+    name: option
+    for name, option in OPTIONS.items()
+    if not (ABOUT_THE_PROGRAM | DESTRUCTIVE) & set(option.opts)
+}
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
@@ -56,15 +63,18 @@ def test_every_argument_has_a_help_text(argument: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "option"),
-    [(n, o) for n, o in OPTIONS.items() if n not in ABOUT_THE_PROGRAM],
-    ids=[n for n in OPTIONS if n not in ABOUT_THE_PROGRAM],
+    "option", WITH_A_VARIABLE.values(), ids=WITH_A_VARIABLE.keys()
 )
-def test_every_option_has_a_variable_of_its_name(name: str, option: Any) -> None:
+def test_every_option_has_a_variable_of_its_name(option: Any) -> None:
     longest = max(option.opts, key=len)
     variable = "PROMPTLAB_" + longest.lstrip("-").replace("-", "_").upper()
 
     assert option.envvar == variable
+
+
+@pytest.mark.parametrize("name", [n for n in OPTIONS if n not in WITH_A_VARIABLE])
+def test_what_removes_or_replaces_without_asking_has_no_variable(name: str) -> None:
+    assert OPTIONS[name].envvar is None
 
 
 @pytest.mark.parametrize("name", COMMANDS)
