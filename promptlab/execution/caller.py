@@ -33,12 +33,24 @@ connection comes about."""
 STALE_S = 0.1
 """How long after a look into the cache another is due before a call is sent."""
 
+LOOK_AGAIN_S = 0.05, 1.0
+"""How soon, and how late, to look again whether another process has an answer."""
+
 CHARACTERS_PER_TOKEN = 3
 """For the limiter's reckoning only: on the safe side for most languages."""
 
 
 class RunEnded(Exception):
     """The run is ending: no further call starts."""
+
+
+class AskedElsewhere(Exception):
+    """Another process asks the same now: its answer is waited for."""
+
+    def __init__(self, look_again_s: float) -> None:
+        super().__init__()
+        self.look_again_s = look_again_s
+        """When to ask again, in seconds."""
 
 
 class Caller:
@@ -69,32 +81,50 @@ class Caller:
         self._commits = GroupCommit(self._write)
         self._flights = background_loop().flights
         self._renewed: dict[str, ReplySummary] = {}
-        self._place = str(cache.directory) if cache is not None else f"run {id(self)}"
+        folder = cache.directory.resolve() if cache is not None else None
+        self._place = str(folder or f"run {id(self)}")
+        self._claims = (
+            background_loop().claims.join(folder) if folder is not None else None
+        )
+        self._elsewhere_since: dict[str, float] = {}
         self._backoff = Backoff()
         self._dice = random.Random()
 
-    async def reply(self, request: Request, lane: Lane) -> tuple[ReplySummary, bool]:
+    async def reply(
+        self, request: Request, lane: Lane, *, stay: bool = False
+    ) -> tuple[ReplySummary, bool]:
         """What the table shows of the answer, and whether it was there already.
+
+        With `stay`, it waits here while another process asks the same.
 
         Raises:
             CallError: there is none, after all attempts.
+            AskedElsewhere: another process asks the same.
             RunEnded: no call starts any more.
         """
         place = self._place, request.key
-        while (flight := self._flights.get(place)) is not None:
-            if (head := await asyncio.shield(flight)) is not None:
-                return head, True
-        # Another process may have asked since the survey.
-        if (head := self._cached(request)) is not None:
-            return head, True
+        while True:
+            while (flight := self._flights.get(place)) is not None:
+                if (head := await asyncio.shield(flight)) is not None:
+                    return head, True
+            if not (look_again_s := self._claimed_elsewhere(request.key)):
+                break
+            if not stay:
+                raise AskedElsewhere(look_again_s)
+            await asyncio.sleep(look_again_s)
         flight = self._flights[place] = asyncio.get_running_loop().create_future()
         head = None
         try:
+            # Another process may have asked since the survey.
+            if (head := self._cached(request)) is not None:
+                return head, True
             head, was_there = await self._answer(request, lane)
             return head, was_there
         finally:
             del self._flights[place]
             flight.set_result(head)
+            if self._claims is not None:
+                self._claims.give_back(request.key)
 
     def share(self, key: str, head: ReplySummary) -> None:
         """Keeps an answer for the other conversations of this run that begin so, where
@@ -105,12 +135,30 @@ class Caller:
     async def close(self) -> None:
         """Returns when every answer is on disk, and every call in the ledger."""
         await self._commits.close()
+        if self._claims is not None:
+            background_loop().claims.leave(self._claims)
         try:
             await asyncio.to_thread(self._account.close)
         except CacheError as error:
             warnings.warn(str(error), PromptlabWarning, stacklevel=2)
         if self._settings.client is None:
             await self._client.close()
+
+    def _claimed_elsewhere(self, key: str) -> float:
+        """In how many seconds to look again, if another process asks this; else 0, and
+        it is this process's. One that takes too long is not waited for: it may stand
+        still. Nor is any where the cache is not read."""
+        if self._claims is None:
+            return 0.0
+        if self._claims.take(key) or self._settings.refresh:
+            self._elsewhere_since.pop(key, None)
+            return 0.0
+        now = time.monotonic()
+        waited_s = now - self._elsewhere_since.setdefault(key, now)
+        if waited_s > self._settings.timeout_s + self._settings.max_wait_s:
+            return 0.0
+        soonest_s, latest_s = LOOK_AGAIN_S
+        return min(max(soonest_s, waited_s / 4), latest_s)
 
     def _cached(self, request: Request) -> ReplySummary | None:
         if self._cache is None or self._settings.refresh:

@@ -213,6 +213,9 @@ class Lane:
         elif self._retrying and not self.in_flight:
             reason, held = "the next attempt", len(self._retrying)
             left_s = min(self._retrying, default=now) - now  # others' threads may ask
+        elif self.queue.elsewhere and not self.in_flight:
+            reason, held = "another process that asks the same", self.queue.elsewhere
+            left_s = 0.0
         else:
             return ""
         calls = "1 call" if held == 1 else f"{held:,} calls"

@@ -12,6 +12,7 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from promptlab.execution.claims import ClaimsOfCaches
 from promptlab.execution.pools import Pools
 
 T = TypeVar("T")
@@ -24,6 +25,8 @@ class BackgroundLoop:
         self.loop = asyncio.new_event_loop()
         self.flights: dict[tuple[str, str], asyncio.Future[Any]] = {}
         """By cache folder and key, the calls that others who ask the same wait for."""
+        self.claims = ClaimsOfCaches()
+        """What this process asks, for other processes to see."""
         self.pools = Pools()
         """What was learnt of each server's limits."""
         self._thread = threading.Thread(

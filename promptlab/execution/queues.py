@@ -1,4 +1,5 @@
-"""Queues: the trials that wait for one model, some of them behind another."""
+"""Queues: the trials that wait for one model, some of them behind another, some of them
+for another process that asks the same."""
 
 from __future__ import annotations
 
@@ -31,6 +32,8 @@ class Queue:
         self.leading: set[int] = set()
         """Those that have begun, and that others wait for."""
         self._takers: list[asyncio.Future[None]] = []
+        self._put_off: list[tuple[float, int]] = []
+        """A heap of those that another process asks: when to look again, and which."""
         self._tail: deque[int] = deque()
 
     def put(self, index: int, behind: int | None = None) -> None:
@@ -45,13 +48,30 @@ class Queue:
 
     async def take(self) -> int | None:
         """The next trial to begin, as soon as there is one; None if none is left."""
+        loop = asyncio.get_running_loop()
         while not self._streams:
-            if not self._behind:
+            if not self._behind and not self._put_off:
                 return None
-            taker = asyncio.get_running_loop().create_future()
+            if self._put_off and self._put_off[0][0] <= loop.time():
+                return self._begun(heapq.heappop(self._put_off)[1])
+            taker = loop.create_future()
             self._takers.append(taker)
+            if self._put_off:
+                loop.call_at(self._put_off[0][0], self._wake)
             await taker
         return self._next()
+
+    def put_off(self, index: int, wait_s: float) -> None:
+        """Takes back a trial that was begun, and gives it again when there is no other,
+        and not before so many seconds have passed. Those behind it go on waiting."""
+        due = asyncio.get_running_loop().time() + wait_s
+        heapq.heappush(self._put_off, (due, index))
+        self.left += 1
+
+    @property
+    def elsewhere(self) -> int:
+        """How many trials were put off."""
+        return len(self._put_off)
 
     def leads(self, index: int) -> bool:
         """Whether others wait behind a trial."""
@@ -75,7 +95,8 @@ class Queue:
 
     def __iter__(self) -> Iterator[int]:
         ready = (stream for _, stream in self._streams)
-        return itertools.chain(*ready, *self._behind.values())
+        put_off = (index for _, index in self._put_off)
+        return itertools.chain(*ready, *self._behind.values(), put_off)
 
     def _next(self) -> int:
         _, stream = self._streams[0]
@@ -84,6 +105,9 @@ class Queue:
             heapq.heapreplace(self._streams, (stream[0], stream))
         else:
             heapq.heappop(self._streams)
+        return self._begun(index)
+
+    def _begun(self, index: int) -> int:
         self.left -= 1
         if index in self._behind:
             self.leading.add(index)

@@ -22,7 +22,7 @@ from promptlab.execution.account import Account
 from promptlab.execution.asking import can_ask
 from promptlab.execution.bounds import check_run
 from promptlab.execution.cache import ResponseCache, open_cache
-from promptlab.execution.caller import Caller, RunEnded
+from promptlab.execution.caller import AskedElsewhere, Caller, RunEnded
 from promptlab.execution.client import Client
 from promptlab.execution.credentials import Key, asked
 from promptlab.execution.handle import Handle, check_may_wait
@@ -166,6 +166,7 @@ class Run:
         self._queues: dict[tuple[str, str], Queue] = {}
         self._order = Order(experiment, self._queue_of)
         self._leading: dict[int, asyncio.Task[Any] | None] = {}
+        """Who asks those that others wait for; None where another process does."""
         self._lanes: list[Lane] = []
         self._cache: ResponseCache | None = None
         self._account: Account | None = None
@@ -430,7 +431,7 @@ class Run:
         patience = asyncio.create_task(
             lose_patience(
                 self._queues.values(),
-                lambda leader: self._leading[leader] in caller.in_flight,
+                lambda leader: self._leading[leader] in (None, *caller.in_flight),
             )
         )
         try:
@@ -464,19 +465,29 @@ class Run:
                 return
             if lane.queue.leads(index):
                 self._leading[index] = asyncio.current_task()
-            trial = self._experiment.trials[index]
             try:
-                await self._converse(trial, lane, caller)
+                await self._settle(self._experiment.trials[index], lane, caller)
             except RunEnded:
                 return
-            except CallError as error:
-                self._draw_conclusions(trial, lane, error.failure)
-            except CredentialsError as error:
-                self.end("stopped", str(error))
-            except Exception:  # it is the trial's failure
-                continue
-            finally:
+            except AskedElsewhere as other:
+                if lane.queue.leads(index):
+                    self._leading[index] = None
+                lane.queue.put_off(index, other.look_again_s)
+            else:
                 lane.queue.let_go(index, succeeded=False)
+
+    async def _settle(self, trial: Trial, lane: Lane, caller: Caller) -> None:
+        """Gives a trial its outcome, and draws conclusions from it."""
+        try:
+            await self._converse(trial, lane, caller)
+        except CallError as error:
+            self._draw_conclusions(trial, lane, error.failure)
+        except CredentialsError as error:
+            self.end("stopped", str(error))
+        except (RunEnded, AskedElsewhere):
+            raise
+        except Exception:  # it is the trial's failure
+            return
 
     async def _converse(self, trial: Trial, lane: Lane, caller: Caller) -> None:
         """Asks every question of a trial, each with the replies before it."""
@@ -493,12 +504,12 @@ class Run:
             ):
                 if heads:  # others may have begun with the same words
                     caller.share(key, heads[-1])
-                head, was_there = await caller.reply(request, lane)
+                head, was_there = await caller.reply(request, lane, stay=bool(heads))
                 lane.queue.let_go(index, succeeded=True)
                 heads.append(head)
                 paid.append(not was_there)
                 key = request.key
-        except RunEnded:
+        except (RunEnded, AskedElsewhere):
             raise
         except Exception as error:  # one trial's trouble is not the run's
             self._fail(trial, _failure(error), heads, paid)

@@ -62,9 +62,7 @@ def test_every_argument_has_a_help_text(argument: Any) -> None:
     assert argument.help
 
 
-@pytest.mark.parametrize(
-    "option", WITH_A_VARIABLE.values(), ids=WITH_A_VARIABLE.keys()
-)
+@pytest.mark.parametrize("option", WITH_A_VARIABLE.values(), ids=WITH_A_VARIABLE.keys())
 def test_every_option_has_a_variable_of_its_name(option: Any) -> None:
     longest = max(option.opts, key=len)
     variable = "PROMPTLAB_" + longest.lstrip("-").replace("-", "_").upper()

@@ -1,4 +1,5 @@
-"""Kills: a process that dies in mid-run loses nothing; two may work side by side."""
+"""Kills: a process that dies in mid-run loses nothing; two work side by side, and
+neither asks what the other asks."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -102,32 +104,64 @@ def test_after_a_kill_only_the_rest_is_paid_for(
     assert_frame_equal(outcome(resumed), outcome(uninterrupted))
 
 
-def test_two_processes_pay_twice_only_for_what_is_in_flight_in_both(
-    cache: pl.ResponseCache,
-) -> None:
-    latency_s, slack_s = 0.1, 0.5
-    arrivals: dict[str, list[float]] = {}
+class Held:
+    """Replies to the first calls not before they are let go, to the others at once."""
 
-    def reply(received: Received) -> Reply:
-        asked = orjson.dumps(received.body).decode()
-        arrivals.setdefault(asked, []).append(time.monotonic())
-        return replace(answer("the same"), after_s=latency_s)
+    def __init__(self, count: int) -> None:
+        self._held = count
+        self._free = threading.Event()
+        self.asked: list[str] = []
 
+    def __call__(self, received: Received) -> Reply:
+        self.asked.append(str(received.body))
+        if len(self.asked) <= self._held and not self._free.is_set():
+            return Reply(instead="nothing")
+        return answer("the same")
+
+
+def said(process: subprocess.Popen[str]) -> list[int]:
+    """What a process said in the end: trials answered, failed, and calls."""
+    stdout, stderr = process.communicate(timeout=PATIENCE_S)
+    assert stderr == ""
+    return [int(number) for number in stdout.split()]
+
+
+def test_two_processes_at_once_ask_nothing_twice(cache: pl.ResponseCache) -> None:
     with ToldServer().in_thread() as server:
-        server.reply = reply
+        server.reply = lambda received: replace(answer("the same"), after_s=0.05)
         processes = children(server.base_url, 2)
         for process in processes:
             go(process)
-        ends = [process.communicate(timeout=PATIENCE_S) for process in processes]
+        totals = [said(process) for process in processes]
 
-    assert [stderr for _, stderr in ends] == ["", ""]
-    totals = [[int(number) for number in stdout.split()] for stdout, _ in ends]
+    asked = {orjson.dumps(received.body) for received in server.received}
     assert [(answered, failed) for answered, failed, _ in totals] == [(TRIALS, 0)] * 2
-    assert len(cache) == len(arrivals) == TRIALS
-    assert sum(calls for *_, calls in totals) == len(server.received)
-    for first, *again in arrivals.values():
-        assert len(again) <= 1
-        assert all(later - first <= latency_s + slack_s for later in again)
+    assert len(cache) == len(asked) == len(server.received) == TRIALS
+    assert sum(calls for *_, calls in totals) == TRIALS
+    assert all(calls > 0 for *_, calls in totals)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=lambda s: s.name)
+def test_what_a_process_was_asking_when_it_ended_is_asked_by_the_other(
+    how: signal.Signals,
+) -> None:
+    with ToldServer().in_thread() as server:
+        server.reply = held = Held(IN_FLIGHT)
+        first, second = children(server.base_url, 2)
+        go(first)
+        wait_until(lambda: len(held.asked) == IN_FLIGHT)
+        go(second)
+        wait_until(lambda: len(held.asked) == TRIALS)
+        first.send_signal(how)
+        first.send_signal(how)
+        first.communicate(timeout=PATIENCE_S)
+        totals = said(second)
+
+    times = Counter(held.asked)
+    assert totals == [TRIALS, 0, TRIALS]
+    assert len(times) == TRIALS
+    assert [asked for asked, n in times.items() if n == 2] == held.asked[:IN_FLIGHT]
+    assert len(held.asked) == TRIALS + IN_FLIGHT
 
 
 def test_a_process_asks_nothing_that_another_has_been_told(
