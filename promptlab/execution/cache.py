@@ -11,6 +11,8 @@ An entry is three lines of JSON, under the key of its request:
 1. the head, what the table shows and what decides on the price: a `ReplySummary`;
 2. the request, exactly as it was hashed for the key;
 3. the answer as received, byte for byte. No header and no API key is kept.
+
+An entry whose answer says that the model broke off is a miss: earlier versions kept it.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ import orjson
 from diskcache.core import MODE_RAW, UNKNOWN
 
 from promptlab.errors import CacheError, CallError, PromptlabWarning
+from promptlab.execution.failures import broke_off, failure_in
 from promptlab.home import home, ignore_in_git, private_folder
 from promptlab.results.record import Failure, Response
 from promptlab.results.response import ReplySummary
@@ -187,13 +190,7 @@ class ResponseCache:
 
     def known(self, keys: Sequence[str]) -> set[str]:
         """Those of the keys that have an answer."""
-        known: set[str] = set()
-        for part in _parts(keys):
-            marks = ",".join("?" * len(part))
-            with self._reading():
-                rows = self._store.rows(f"{KEYS} AND key IN ({marks})", part)
-            known.update(key for (key,) in rows)
-        return known
+        return set(self.heads(keys))
 
     def add(self, entries: Sequence[Entry]) -> dict[str, ReplySummary]:
         """Stores those of the entries whose key has none; they are on disk when it
@@ -358,7 +355,10 @@ class ResponseCache:
                 self._refuse(key, f"mode {mode}")
                 continue
             try:
-                heads[key] = _head(value[: value.index(b"\n")])
+                end = value.index(b"\n")
+                head = _head(value[:end])
+                if _failure_in(head, value, value.find(b"\n", end + 1)) is None:
+                    heads[key] = head
             except (ValueError, TypeError) as error:
                 self._refuse(key, error)
         return heads
@@ -367,7 +367,10 @@ class ResponseCache:
         for key, mode, filename, value, tag in rows:
             try:
                 text = self._store.disk.fetch(mode, filename, value, False)
-                yield Entry.from_value(key, text, tag if isinstance(tag, str) else "")
+                tag = tag if isinstance(tag, str) else ""
+                entry = Entry.from_value(key, text, tag)
+                if _failure_in(entry.head, entry.body) is None:
+                    yield entry
             except (RefusedEntry, ValueError, TypeError) as error:
                 self._refuse(key, error)
 
@@ -397,7 +400,6 @@ SELECT_MANY = (
     "SELECT key, mode, filename, value, tag FROM Cache WHERE rowid IN"
     " (SELECT rowid FROM Cache WHERE raw = 1 AND key IN ({}))"
 )
-KEYS = "SELECT key FROM Cache WHERE raw = 1 AND mode = 1 AND filename IS NULL"
 INSERT = (
     "INSERT INTO Cache (key, raw, store_time, access_time, tag, size, mode, value)"
     " VALUES (?, 1, ?, ?, ?, ?, ?, ?) ON CONFLICT (key, raw) DO"
@@ -443,10 +445,13 @@ def checked_response(response: Response) -> Response:
         said = f"headers that are a {type(response.headers).__name__}, not a mapping"
     else:
         try:
-            _head(orjson.dumps(tuple(response.summary)))
-            return replace(response, usage=response.usage.nested())
+            head = _head(orjson.dumps(tuple(response.summary)))
         except (ValueError, TypeError, AttributeError):
             said = f"fields of wrong types: {response!r:.300}"
+        else:
+            if (failure := _failure_in(head, response.body)) is None:
+                return replace(response, usage=response.usage.nested())
+            raise CallError(failure)
     raise CallError(Failure(kind="invalid_reply", message=f"the client gave {said}"))
 
 
@@ -471,6 +476,19 @@ def _head(line: bytes) -> ReplySummary:
         asked, given = usage.input_tokens, usage.output_tokens
         head = head._replace(input_tokens=asked, output_tokens=given)
     return head
+
+
+def _failure_in(head: ReplySummary, value: bytes, start: int = 0) -> Failure | None:
+    """The failure that was taken for an answer, whose body begins there in a value.
+    Bodies without a member named `error`, nearly all, are not parsed."""
+    failure = broke_off(head)
+    if failure is not None or value.find(b'"error"', start) < 0:
+        return failure
+    try:
+        document = orjson.loads(value[start:])
+    except orjson.JSONDecodeError:
+        return None
+    return failure_in(document, {}) if isinstance(document, dict) else None
 
 
 @lru_cache(maxsize=256)

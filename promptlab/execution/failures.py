@@ -19,6 +19,7 @@ import orjson
 
 from promptlab.execution.redaction import SURROGATE, redacted
 from promptlab.results.record import Failure
+from promptlab.results.response import ReplySummary
 
 LONGEST_NAME = 200
 """Characters of a code, a type or a model's name that are read."""
@@ -51,6 +52,8 @@ BROKEN_OFF = frozenset(
     {"error", "abort", "aborted", "insufficient_system_resource", "network_error"}
 )
 """Reasons to finish of what is no answer."""
+
+NOTHING = "the model broke off: the reply has no text, no token and no finish_reason"
 
 STATUSES = {
     "invalid_request_error": 400,
@@ -126,9 +129,8 @@ def failure_in(
             names = ("error", *CODES, *TYPES)
             said = {name: holder[name] for name in names if name in holder}
             return _broke_off(headers, said)
-    if isinstance(first, dict) and broken_off(reason := first.get("finish_reason")):
-        return _broke_off(headers, reason)
-    return None
+    reason = first.get("finish_reason") if isinstance(first, dict) else None
+    return _broke_off(headers, reason) if _is_broken_off(reason) else None
 
 
 def is_error(value: object) -> bool:
@@ -138,20 +140,15 @@ def is_error(value: object) -> bool:
     return bool(value.strip()) if isinstance(value, str) else bool(value)
 
 
-def broken_off(finish_reason: object) -> str | None:
-    """A reason to finish, if it is that of a model that broke off."""
-    if isinstance(finish_reason, dict):  # SGLang
-        finish_reason = finish_reason.get("type")
-    if isinstance(finish_reason, str) and finish_reason.lower() in BROKEN_OFF:
-        return finish_reason
+def broke_off(reply: ReplySummary) -> Failure | None:
+    """The failure in what was read as an answer: of a model that broke off, or a reply
+    with neither text nor token nor a reason to finish; None in an answer."""
+    if reply.output_tokens == 0 and reply.finish_reason is None:
+        if not (reply.output or reply.tool_calls or reply.refusal or reply.reasoning):
+            return _failure(None, {}, {}, NOTHING, kind="broken_off")
+    elif _is_broken_off(reply.finish_reason):
+        return _broke_off({}, reply.finish_reason)
     return None
-
-
-def says_nothing(
-    output: str, finish_reason: str | None, output_tokens: int | None
-) -> bool:
-    """Whether a reply has neither text, nor a reason to finish, nor a token."""
-    return output_tokens == 0 and not output and finish_reason is None
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
@@ -179,6 +176,12 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         )
     except (ValueError, OverflowError):
         return None
+
+
+def _is_broken_off(finish_reason: object) -> bool:
+    if isinstance(finish_reason, dict):  # SGLang
+        finish_reason = finish_reason.get("type")
+    return isinstance(finish_reason, str) and finish_reason.lower() in BROKEN_OFF
 
 
 def _broke_off(headers: Mapping[str, str], said: Any) -> Failure:

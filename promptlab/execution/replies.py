@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import orjson
@@ -13,10 +14,10 @@ import orjson
 from promptlab.errors import CallError
 from promptlab.execution.failures import (
     as_name,
+    broke_off,
     failure_in,
     refusal,
     request_id,
-    says_nothing,
 )
 from promptlab.execution.redaction import (
     REDACTED,
@@ -27,6 +28,9 @@ from promptlab.execution.redaction import (
 )
 from promptlab.money.usage import read_usage
 from promptlab.results.record import Failure, Response
+
+ENDED_EARLY = ("length", "max_tokens", "MAX_TOKENS", "model_length", "content_filter")
+"""Reasons to finish before there is any text."""
 
 
 class Reply(NamedTuple):
@@ -72,16 +76,7 @@ def read_reply(
     choice = _choice(document, headers)
     output, finish_reason = _output(choice, headers)
     usage = read_usage(document.get("usage"))
-    if says_nothing(output, finish_reason, usage.output_tokens):
-        raise CallError(
-            Failure(
-                kind="broken_off",
-                message="the model broke off: the reply has no text, no token and no "
-                "finish_reason",
-                request_id=request_id(headers),
-            )
-        )
-    return Response(
+    response = Response(
         output=output,
         finish_reason=finish_reason,
         usage=usage,
@@ -93,6 +88,9 @@ def read_reply(
         body=body,
         headers=headers,
     )
+    if (failure := broke_off(response.summary)) is not None:
+        raise CallError(replace(failure, request_id=request_id(headers)))
+    return response
 
 
 def _document(body: bytes, headers: Mapping[str, str]) -> tuple[dict[str, Any], bytes]:
@@ -110,9 +108,12 @@ def _document(body: bytes, headers: Mapping[str, str]) -> tuple[dict[str, Any], 
             ) from error
         what = "an empty reply" if not body else "a reply that is not JSON"
         raise _invalid(f"the server sent {what}", headers) from error
-    if not isinstance(document, dict):
-        raise _invalid("the server sent JSON, but not a chat completion", headers)
-    return document, body
+    if isinstance(document, dict):
+        return document, body
+    first = document[0] if isinstance(document, list) and document else None
+    if isinstance(first, dict) and (failure := failure_in(first, headers)):  # Gemini
+        raise CallError(failure)
+    raise _invalid("the server sent JSON, but not a chat completion", headers)
 
 
 def _mended(body: bytes) -> dict[str, Any] | None:
@@ -144,8 +145,19 @@ def _choice(document: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str
         raise _invalid("the reply has no choices: it is not a chat completion", headers)
     choice = choices[0]
     if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
+        if _is_cut(choice):  # thinking took all the tokens there were
+            return {**choice, "message": {}}
         raise _invalid("the reply's first choice has no message", headers)
     return choice
+
+
+def _is_cut(choice: Any) -> bool:
+    """Whether a choice without a message is an answer that ended before its text."""
+    return (
+        isinstance(choice, dict)
+        and choice.get("finish_reason") in ENDED_EARLY
+        and not ({"text", "delta"} & choice.keys() or choice.get("message"))
+    )
 
 
 def _output(

@@ -292,6 +292,70 @@ def test_an_entry_whose_parts_exceed_their_whole_is_read_as_they_were_beside_it(
     assert record.cost_usd == pytest.approx((10 * 10 + 1000 + 25 * 10) / 1e6)
 
 
+BROKEN = {"code": 502, "message": "Provider disconnected"}
+
+
+def kept_failure(request: pl.Request, **broken: object) -> Entry:
+    """An entry as earlier versions kept it, of a reply that is no answer: its document,
+    choice or summary are changed."""
+    good = entry(request)
+    document = orjson.loads(good.body)
+    document["choices"][0] |= broken.pop("choice", {})  # type: ignore[call-overload]
+    document |= broken.pop("document", {})
+    head = good.head._replace(**broken)  # type: ignore[arg-type]
+    return replace(good, head=head, body=orjson.dumps(document))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"finish_reason": "error"},
+        {"finish_reason": "abort"},
+        {"finish_reason": "insufficient_system_resource"},
+        {"output": "", "finish_reason": None, "output_tokens": 0},
+        {"choice": {"error": BROKEN}},
+        {"document": {"error": BROKEN}},
+    ],
+    ids=str,
+)
+def test_a_failure_that_was_kept_as_an_answer_is_missing_and_replaced(
+    cache: pl.ResponseCache, broken: dict[str, object]
+) -> None:
+    request, other = asked(), asked("Where is Rome?")
+    cache.put([kept_failure(request, **broken), entry(other)])
+
+    assert list(cache.heads([request.key, other.key])) == [other.key]
+    assert cache.get(request.key) is None
+    assert request.key not in cache
+    assert [kept.key for kept in cache.entries()] == [other.key]
+
+    assert cache.add([entry(request, "anew")]) == {}
+    assert cache.heads([request.key])[request.key].output == "anew"
+
+
+@pytest.mark.parametrize(
+    "text", ['{"error": {"code": 502}}', 'say "error"', "", "error"], ids=str
+)
+def test_an_answer_that_speaks_of_errors_is_a_hit(
+    cache: pl.ResponseCache, text: str
+) -> None:
+    named = {"document": {"error": None}, "choice": {"error": {}}}
+    cache.put([entry(asked(), text), kept_failure(asked("b"), **named)])
+
+    assert len(cache.heads([asked().key, asked("b").key])) == 2
+
+
+def test_what_a_client_of_your_own_gives_is_not_kept_where_the_model_broke_off(
+    cache: pl.ResponseCache,
+) -> None:
+    client = FakeClient(lambda request: response("In Eu", finish_reason="error"))
+
+    results = capitals(1).run(client=client, cache=cache, max_attempts=2)
+
+    assert (results.failures[0].kind, client.calls) == ("broken_off", 4)
+    assert len(cache) == 0
+
+
 def test_a_database_that_is_none_is_told_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "cache.db").write_bytes(b"not a database" * 100)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import promptlab as pl
 from promptlab.errors import CallError
+from promptlab.execution.cache import checked_response
 from promptlab.execution.replies import read_reply
 from promptlab.execution.retries import Verdict, judge
 
@@ -224,6 +225,7 @@ def test_a_quota_a_minute_is_waited_out_by_a_run() -> None:
         ({"code": 404}, 404, Verdict.FAIL_MODEL),
         ({"code": 400}, 400, Verdict.FAIL),
         ({"code": 1301}, 200, Verdict.FAIL),
+        ({"code": 200, "type": "no_such"}, 200, Verdict.FAIL),
         ({}, 200, Verdict.FAIL),
     ],
     ids=str,
@@ -235,6 +237,12 @@ def test_an_error_in_an_answers_place_is_judged_by_its_code(
 
     assert (failure.status, failure.message) == (status, "refused")
     assert judge(failure) is verdict
+
+
+def test_an_array_of_errors_in_an_answers_place_is_read_too() -> None:
+    failure = read(google(A_MINUTE, retryDelay="3s"))
+
+    assert (failure.status, failure.retry_after_s) == (429, 3)
 
 
 CHOICE = {"finish_reason": "error", "error": {"code": 502, "message": "gone"}}
@@ -388,10 +396,12 @@ def test_whatever_is_sent_is_an_answer_or_a_failure_and_nothing_else(
         assert orjson.dumps(failure.to_keep().to_plain())
     else:
         assert status < 300
+        assert checked_response(response)  # a hit, once it is kept
         choice = response.document["choices"][0]
-        assert not choice.get("error")
         assert choice.get("finish_reason") not in ("error", "abort")
-        assert not response.document.get("error")
+        for said in (choice.get("error"), response.document.get("error")):
+            blank = isinstance(said, str) and not said.strip()
+            assert blank or not (any(said.values()) if isinstance(said, dict) else said)
 
 
 def test_a_refusal_in_openais_form_is_read_as_before() -> None:

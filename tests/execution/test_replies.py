@@ -63,3 +63,34 @@ def test_a_page_of_refusal_never_ends_in_half_a_key() -> None:
         read_reply(403, {}, page, latency_s=0.1)
 
     assert "kkkk" not in redacted(caught.value.failure.message, key)
+
+
+@pytest.mark.parametrize(
+    "reason", ["length", "max_tokens", "MAX_TOKENS", "model_length", "content_filter"]
+)
+@pytest.mark.parametrize("message", [b"", b'"message":null,', b'"message":{},'])
+def test_an_answer_that_thinking_used_up_is_empty(message: bytes, reason: str) -> None:
+    body = (
+        b'{"choices":[{' + message + b'"index":0,"finish_reason":"%s"}],'
+        b'"usage":{"completion_tokens":0,"prompt_tokens":9}}'
+    ) % reason.encode()
+
+    response = read_reply(200, {}, body, latency_s=0.1)
+
+    assert (response.output, response.finish_reason) == ("", reason)
+    assert response.body == body
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        b'{"text":"yes","finish_reason":"length"}',
+        b'{"delta":{"content":"yes"},"finish_reason":"length"}',
+        b'{"message":"yes","finish_reason":"length"}',
+        b'{"index":0,"finish_reason":"stop"}',
+        b'{"index":0}',
+    ],
+)
+def test_a_choice_of_another_form_is_no_empty_answer(choice: bytes) -> None:
+    with pytest.raises(CallError, match="first choice has no message"):
+        read_reply(200, {}, b'{"choices":[' + choice + b"]}", latency_s=0.1)
