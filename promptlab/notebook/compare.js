@@ -335,13 +335,10 @@ const KINDS = {
   differs: ["Differ", "Rows whose outputs are not all the same"],
   failed: ["Failed", "Rows with a failed trial"],
   truncated: ["Cut off", "Rows with an output that max_tokens cut short"],
-  wrong: ["Wrong", "Rows with an output that its score calls wrong"],
   complete: ["Complete", "Rows with a trial in every shown column"],
   pinned: ["Pinned", "Rows that you pinned"],
   marked: ["Marked", "Rows that you marked or noted"],
 };
-const UNSCORED = ["Unexpected", "Rows with an output that is not the expected text, apart from case and white space"];
-const VERDICTS = { right: "✓ right", wrong: "✗ wrong", expected: "✓ as expected", unexpected: "≠ expected" };
 const MARKS = ["star", "problem", "question"];
 const DIFFS = ["marks", "all", "off"];
 const DIFF_NAMES = { marks: "Mark changes", all: "Show removed too", off: "No marks" };
@@ -391,7 +388,7 @@ class ComparisonView {
     this.markdown = false;
     this.undoable = null;
     this.writing = false;
-    this.held = null;
+    this.held = []; // redrawn once the note that is being written is done
     this.timers = {};
     this.queue = [];
     this.build(host);
@@ -516,6 +513,7 @@ class ComparisonView {
   }
 
   take(answer, { row = null, focus = false, still = false } = {}) {
+    if (this.writing) return this.held.push(() => this.take(answer, { row, focus, still }));
     const { scrollTop } = this.scroller;
     if (answer.headings) this.headings = answer.headings;
     this.start = answer.start;
@@ -693,7 +691,7 @@ class ComparisonView {
       ...this.told.kinds
         .filter((kind) => kind !== "differs" || this.view.columns.length > 1)
         .map((kind) => {
-          const [name, title] = kind === "wrong" && !this.told.scored ? UNSCORED : KINDS[kind];
+          const [name, title] = kind === "wrong" ? this.told.wrong : KINDS[kind];
           const count = this.counts?.[kind];
           return el(
             "button",
@@ -1067,7 +1065,7 @@ class ComparisonView {
   facts(row, output) {
     const node = el("div", { class: "plc-facts" });
     const fact = (name, text, title) => node.append(el("span", { class: `plc-fact plc-${name}`, title }, text));
-    if (output.verdict) fact(output.verdict, VERDICTS[output.verdict]);
+    if (output.verdict) fact(output.verdict, this.told.verdicts[output.verdict]);
     if (output.reason === "length") fact("truncated", "cut off", "max_tokens ended this output");
     else if (output.reason && output.reason !== "stop") fact("reason", output.reason, "finish_reason");
     for (const [text, title] of output.facts) fact("mean", text, title);
@@ -1389,6 +1387,7 @@ class ComparisonView {
 
   /** Shows the same rows anew, where they are. */
   again() {
+    if (this.writing) return this.held.push(() => this.again());
     const top = this.scroller.scrollTop;
     this.showRows();
     this.scroller.scrollTop = top;
@@ -1449,8 +1448,7 @@ class ComparisonView {
       if (keep && note !== before) {
         this.put(row, { note }, note ? "Note kept" : "Note deleted");
       }
-      this.held?.();
-      this.held = null;
+      for (const redraw of this.held.splice(0)) redraw();
     };
     const area = el("textarea", {
       class: "plc-writing",
@@ -1486,10 +1484,11 @@ class ComparisonView {
     if (answer.problem) return this.problem(answer.problem);
     const before = Object.fromEntries(Object.keys(change).map((name) => [name, answer.before[name] ?? NO_CHANGE[name]]));
     this.undoable = { row, change: before };
-    row.mark = answer.after;
+    const shown = this.rows.find((other) => other.row === row.row); // not `row` after a reload
+    for (const each of new Set([row, shown ?? row])) each.mark = answer.after;
     const name = row.case ?? `row ${row.row + 1}`;
     const redraw = () => ("pinned" in change ? this.load(this.start, { still: true }) : this.again());
-    if (this.writing) this.held = redraw; // a note that is being written stays open
+    if (this.writing) this.held.push(redraw);
     else await redraw();
     this.summarise();
     this.say(`${said}: ${name}`, () => this.undo());

@@ -29,6 +29,7 @@ def compare(
     baseline: Any = None,
     columns: Sequence[Any] | None = None,
     score: str | None = None,
+    threshold: float | None = None,
     engine: Engine = "anywidget",
     name: str | None = None,
 ) -> ComparisonWidget | ComparisonPager:
@@ -45,20 +46,24 @@ def compare(
         baseline: The column that the others are compared with word by word, by its
             label; `"expected"` for what the cases expect; by default the first.
         columns: The columns to show first, by their labels: at most six.
-        score: The column of scores that says what is right, as true or false or from
-            0 to 1; by default the first such. Without one, `expected` says it.
+        score: The column of scores that decides which outputs are right; by default
+            the column `right` if there is one, else `expected` decides. All other
+            scores are shown under their own names, without a verdict.
+        threshold: The least value of `score` that counts as right; by default 0.5
+            for scores from 0 to 1. Scores of true and false have none.
         engine: `"ipywidgets"` for a plain pager, where anywidget does not run.
         name: What marks are kept under; by default the name of the experiment.
 
     Raises:
-        SpecError: there is no such column, or two trials would stand in one place.
+        SpecError: there is no such column, two trials would stand in one place, or
+            the score has values beyond 0 and 1 and no threshold.
     """
     if engine not in ENGINES:
         raise SpecError(
             f"engine is 'anywidget' or 'ipywidgets', not {engine!r}"
             + did_you_mean(str(engine), ENGINES)
         )
-    comparison = Comparison.of(Source.of(results), by, score)
+    comparison = Comparison.of(Source.of(results), by, score, threshold)
     view = _first_view(comparison, baseline, columns)
     live = Live(comparison, view, name)
     if engine == "ipywidgets":

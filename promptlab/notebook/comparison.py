@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from promptlab.errors import SpecError, did_you_mean
+from promptlab.notebook.criterion import Criterion
 from promptlab.notebook.facts import label, plain_text, valid
 from promptlab.notebook.marks import RowKey
 from promptlab.notebook.source import Source
@@ -33,9 +34,6 @@ MISSING = -1
 
 MEASURES = ("input_tokens", "output_tokens", "latency_s", "cost_usd")
 """The numbers that a run notes of each trial, in the order they are shown."""
-
-RIGHT_FROM = 0.5
-"""The least score between 0 and 1 that is right."""
 
 AT_ONCE = 20_000
 """Outputs that are prepared together, so that memory stays flat."""
@@ -96,8 +94,8 @@ class Comparison:
     columns: tuple[Column, ...]
     places: np.ndarray
     """Rows × columns: where in the table each trial is, or `MISSING`."""
-    score: str | None
-    """The column of scores that says what is right; None for `expected`."""
+    criterion: Criterion | None
+    """The score that decides what is right; None where `expected` does."""
 
     @classmethod
     def of(
@@ -105,12 +103,13 @@ class Comparison:
         source: Source,
         by: str | Sequence[str] | None = None,
         score: str | None = None,
+        threshold: float | None = None,
     ) -> Comparison:
         """The comparison of a table by one or several of its columns.
 
         Raises:
-            SpecError: there is no such column, it has too many values, or two trials
-                would stand in the same place.
+            SpecError: there is no such column, it has too many values, two trials
+                would stand in the same place, or the score has no threshold.
         """
         names = _checked_by(source, by)
         table = source.table
@@ -129,8 +128,8 @@ class Comparison:
         if isinstance(places, tuple):
             raise SpecError(_told_twice(table, places, (*names, *keys)))
         columns = tuple(_columns(table.iloc[firsts], names, fixed))
-        score = _checked_score(source, score)
-        return cls(source, names, others, columns, places, score)
+        criterion = Criterion.of(table, source.scores, score, threshold)
+        return cls(source, names, others, columns, places, criterion)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -189,13 +188,13 @@ class Comparison:
     def right(self) -> np.ndarray | None:
         """Which outputs are right, as 1 and 0, NaN where that is not known.
 
-        By the score, right is true, or a number from 0.5. Without one, an output is
-        right if it is what is expected, or one of a list of such, apart from upper
-        and lower case and white space around it. None where nothing tells.
+        By the criterion; without one, an output is right if it is what is expected,
+        or one of a list of such, apart from upper and lower case and white space around
+        it. A failed trial is not right. None where nothing decides.
         """
-        if self.score is not None:
-            given = self.numbers(self.score)
-            return np.where(np.isnan(given), np.nan, given >= RIGHT_FROM)
+        if self.criterion is not None:
+            met = self.criterion.applied(self.numbers(self.criterion.column))
+            return np.where(self.failed, 0.0, met)
         if self.expected is None:
             return None
         return self._as_expected(self.expected)
@@ -333,34 +332,8 @@ def _checked_by(source: Source, by: str | Sequence[str] | None) -> tuple[str, ..
     return names
 
 
-def _checked_score(source: Source, score: str | None) -> str | None:
-    """The column that says what is right: the one given, or the first that can."""
-    if score is None:
-        return next((n for n in source.scores if _tells(source.table[n])), None)
-    if score not in source.table:
-        raise SpecError(
-            f"score: the table has no column {score!r}"
-            + (
-                did_you_mean(score, source.scores)
-                or f"; its scores are {', '.join(source.scores) or 'none'}"
-            )
-        )
-    if not _tells(source.table[score]):
-        raise SpecError(
-            f"score: {score!r} is not true or false, nor a number from 0 to 1"
-        )
-    return score
-
-
 def _is_number(values: pd.Series[Any]) -> bool:
     return pd.api.types.is_numeric_dtype(values) and bool(values.notna().any())
-
-
-def _tells(values: pd.Series[Any]) -> bool:
-    """Whether a column is of booleans, or of numbers from 0 to 1."""
-    if not _is_number(values):
-        return False
-    return bool(values.min() >= 0 and values.max() <= 1)
 
 
 def _goes_with(

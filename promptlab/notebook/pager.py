@@ -16,7 +16,7 @@ from promptlab.errors import SpecError
 from promptlab.notebook.controls import ControlBox, fault_html, in_a_row
 from promptlab.notebook.facts import count
 from promptlab.notebook.live import Live
-from promptlab.notebook.pages import kinds
+from promptlab.notebook.pages import kinds, wrong
 from promptlab.notebook.static import rows_html, static_html
 from promptlab.notebook.view import View, fields
 
@@ -29,7 +29,6 @@ SAID = {
     "differs": "rows that differ",
     "failed": "failed",
     "truncated": "cut off",
-    "wrong": "wrong",
     "complete": "complete rows",
     "pinned": "pinned",
     "marked": "marked",
@@ -54,8 +53,9 @@ class ComparisonPager(ControlBox):
         self._field = widgets.Dropdown(
             options=places, tooltip="Where to look", layout=narrow
         )
+        said = {**SAID, "wrong": wrong(live.comparison)[0]}
         self._only = widgets.Dropdown(
-            options=[(SAID[kind], kind) for kind in ("", *kinds(live.comparison))],
+            options=[(said[kind], kind) for kind in ("", *kinds(live.comparison))],
             tooltip="Which rows",
             layout=narrow,
         )

@@ -47,14 +47,9 @@ LABEL_EXCERPT = 300
 WORDS_EXCERPT = 60
 """Characters of a score in words, beside an output."""
 
-VERDICTS = {
-    "right": "✓ right",
-    "wrong": "✗ wrong",
-    "expected": "✓ as expected",
-    "unexpected": "≠ expected",
-}
-"""What is said of an output: by its score, else by what is expected. Another text than
-the expected one may be right too, so only a score says wrong."""
+BY_EXPECTED = {"expected": "✓ as expected", "unexpected": "≠ expected"}
+"""What is said of an output where no criterion decides. Another text than the expected
+one may be right too, so only a criterion says wrong."""
 
 SHORT = {
     "input_tokens": "in",
@@ -89,6 +84,12 @@ def page(
     ]
 
 
+def verdicts(comparison: Comparison) -> dict[str, str]:
+    """What is said of outputs, by kind: first those that are right, then the others."""
+    criterion = comparison.criterion
+    return BY_EXPECTED if criterion is None else criterion.verdicts
+
+
 def headings(
     comparison: Comparison, view: View, *, right: bool = True
 ) -> list[dict[str, Any]]:
@@ -111,17 +112,15 @@ def opening(comparison: Comparison, view: View) -> dict[str, Any]:
         "trials": len(comparison.table),
         "by": [_short(name) for name in comparison.by],
         "columns": [_short(column.name) for column in comparison.columns],
-        "view": {
-            "columns": list(view.columns),
-            "baseline": view.baseline,
-        },
+        "view": view.to_plain(),
         "fields": [
             [field.id, _short(name), is_number(comparison, field)]
             for field, name in fields(comparison)
         ],
         "kinds": list(kinds(comparison)),
         "expected": comparison.expected is not None,
-        "scored": comparison.score is not None,
+        "verdicts": verdicts(comparison),
+        "wrong": wrong(comparison),
     }
 
 
@@ -131,7 +130,7 @@ def kinds(comparison: Comparison) -> Iterator[str]:
         "differs": len(comparison.columns) > 1,
         "failed": bool(comparison.failed.any()),
         "truncated": bool(comparison.truncated.any()),
-        "wrong": comparison.score is not None or comparison.expected is not None,
+        "wrong": comparison.criterion is not None or comparison.expected is not None,
         "complete": bool((comparison.places < 0).any()),
     }
     return (kind for kind in ONLY if there.get(kind, True))
@@ -187,10 +186,10 @@ def _outputs(
 
 
 def _verdicts(comparison: Comparison, places: np.ndarray) -> list[str | None]:
-    """For each trial one of `VERDICTS`; None where nothing tells, or it failed."""
+    """For each trial a kind of `verdicts`; None where nothing decides, or it failed."""
     if comparison.right is None:
         return [None] * len(places)
-    yes, no = ("right", "wrong") if comparison.score else ("expected", "unexpected")
+    yes, no = verdicts(comparison)
     known = comparison.right[places]
     known = np.where(comparison.failed[places], np.nan, known)
     return [None if v != v else yes if v else no for v in known.tolist()]
@@ -215,8 +214,7 @@ def _facts(comparison: Comparison, part: pd.DataFrame) -> list[list[list[str]]]:
     columns = [
         (name, _values(part[name]), pd.api.types.is_bool_dtype(part[name]))
         for name in comparison.measures
-        if name != "input_tokens"
-        and not (name == comparison.score and pd.api.types.is_bool_dtype(part[name]))
+        if name != "input_tokens" and not _is_verdict(comparison, name)
     ]
     words = [(name, _values(part[name])) for name in verbal_scores(comparison)]
     read = _values(part["input_tokens"]) if "input_tokens" in part else None
@@ -263,28 +261,51 @@ def _column_facts(
         known = comparison.right[places]
         known = known[~np.isnan(known)]
         if len(known):
-            word = "right" if comparison.score is not None else "as expected"
-            sum_ = int(known.sum())
-            by = f" by {_short(comparison.score)}" if comparison.score else ""
+            criterion = comparison.criterion
+            what = "as expected" if criterion is None else _short(criterion.met)
+            met = int(known.sum())
             yield _fact(
                 "right",
-                f"{share(sum_, len(known))} {word}",
-                f"{sum_:,} of {len(known):,}{by}",
+                f"{share(met, len(known))} {what}",
+                f"{met:,} of {len(known):,}",
                 sort=f"right@{index}:",
             )
     for name in comparison.measures:
         values = comparison.numbers(name)[places]
         values = values[~np.isnan(values)]
-        if name == "input_tokens" or not len(values) or name == comparison.score:
+        if name == "input_tokens" or not len(values) or _is_verdict(comparison, name):
             continue
         mean = float(values.mean())
-        said = _measure(name, mean)
+        if pd.api.types.is_bool_dtype(comparison.table[name]):
+            said, title = share(values.sum(), len(values)), f"share of {_short(name)}"
+        else:
+            said, title = _measure(name, mean), f"mean {_short(name)}"
         yield _fact(
             "mean",
             said if name in MEASURES else f"{_short(name)} {said}",
-            f"mean {_short(name)} of {len(values):,}",
+            f"{title}, of {len(values):,}",
             sort=f"trial@{index}:{name}",
         )
+
+
+def wrong(comparison: Comparison) -> list[str]:
+    """The name of the filter for what is not right, and what it leaves."""
+    criterion = comparison.criterion
+    if criterion is None:
+        what = "that is not the expected text, apart from case and white space"
+        return ["Unexpected", f"Rows with an output {what}"]
+    name = _short(criterion.unmet)
+    return [name[0].upper() + name[1:], f"Rows with an output that is {name}"]
+
+
+def _is_verdict(comparison: Comparison, name: str) -> bool:
+    """Whether a column says no more than the verdict does."""
+    criterion = comparison.criterion
+    return (
+        criterion is not None
+        and criterion.column == name
+        and criterion.threshold is None
+    )
 
 
 def _fact(kind: str, text: str, title: str, sort: str = "") -> dict[str, str]:

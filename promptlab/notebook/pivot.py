@@ -152,8 +152,8 @@ class Pivots:
         table = self.source.table
         means = [n for n in MEANS if n in table and table[n].notna().any()]
         names = (
-            *(["share as expected"] if self._right is not None else []),
             *self._scores,
+            *(["share as expected"] if self._right is not None else []),
             *means,
             *(["share failed", "share truncated"]),
             *(["share cached"] if "cached" in table else []),
@@ -235,12 +235,12 @@ class Pivots:
     @cached_property
     def _right(self) -> np.ndarray | None:
         """Which trials gave what is expected, as the comparison has it; None where
-        scores judge them."""
+        a column `right` decides."""
         try:
             comparison = Comparison.of(self.source)
         except SpecError:  # its places clash: nothing can be compared
             return None
-        return None if comparison.score else comparison.right
+        return None if comparison.criterion else comparison.right
 
     @property
     def _scores(self) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ import orjson
 
 from promptlab.notebook.facts import count
 from promptlab.notebook.live import Live
-from promptlab.notebook.pages import VERDICTS, headings, page
+from promptlab.notebook.pages import headings, page, verdicts, wrong
 from promptlab.spec.markup import isolated, kept_inside
 
 ROWS = 20
@@ -72,8 +72,9 @@ def _table(
     body: list[str] = []
     size = _size(start)
     before: dict[str, Any] = {}
+    words = verdicts(comparison)
     for row in page(comparison, view, rows, live.marked(), output):
-        text = _row(row, output, again=row["case"] == before.get("case"))
+        text = _row(row, output, words, again=row["case"] == before.get("case"))
         before = row
         size += _size(text)
         if largest is not None and size > largest:
@@ -93,7 +94,7 @@ def _told(live: Live, there: int, shown: int) -> str:
     all_rows = count(len(comparison), "row")
     parts = [
         all_rows if there == len(comparison) else f"{there:,} of {all_rows}",
-        *([f"{shown:,} as filtered"] if shown < len(comparison) else []),
+        *([f"{shown:,} as filtered{_filter(live)}"] if shown < len(comparison) else []),
     ]
     hidden = len(comparison.columns) - len(live.view.columns)
     if hidden:
@@ -102,6 +103,14 @@ def _told(live: Live, there: int, shown: int) -> str:
         f"<p style='{QUIET}'><b>{html.escape(', '.join(parts))}</b>; "
         "the live view needs a kernel: run this cell again to filter and mark.</p>"
     )
+
+
+def _filter(live: Live) -> str:
+    """The filter that is applied, in words."""
+    view, words = live.view, wrong(live.comparison)
+    kinds = [words[0] if kind == "wrong" else kind for kind in sorted(view.only)]
+    parts = [*([repr(view.text)] if view.text.strip() else []), *kinds]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _heading(heading: dict[str, Any], baseline: int | None) -> str:
@@ -118,10 +127,12 @@ def _heading(heading: dict[str, Any], baseline: int | None) -> str:
     )
 
 
-def _row(row: dict[str, Any], length: int, *, again: bool) -> str:
+def _row(
+    row: dict[str, Any], length: int, words: Mapping[str, str], *, again: bool
+) -> str:
     """A row; of one more of the same case, without its inputs."""
     outputs = "".join(
-        f"<td style='{CELL}'>{_output(output, length)}</td>"
+        f"<td style='{CELL}'>{_output(output, length, words)}</td>"
         for output in row["outputs"]
     )
     head = "<br>".join(_head(row, again))
@@ -149,7 +160,9 @@ def _head(row: dict[str, Any], again: bool) -> Iterator[str]:
         yield f"note: <i>{_escaped(mark['note'], INPUT)}</i>"
 
 
-def _output(output: dict[str, Any] | None, length: int) -> str:
+def _output(
+    output: dict[str, Any] | None, length: int, words: Mapping[str, str]
+) -> str:
     if output is None:
         return f"<span style='{QUIET}'>no trial</span>"
     if output["text"] is None:
@@ -162,7 +175,7 @@ def _output(output: dict[str, Any] | None, length: int) -> str:
     if output["reason"] == "length":
         facts.insert(0, "cut off")
     if output["verdict"]:
-        facts.insert(0, VERDICTS[output["verdict"]])
+        facts.insert(0, _escaped(words[output["verdict"]], LABEL))
     return f"{text}<br><span style='{QUIET}'>{' · '.join(facts)}</span>"
 
 

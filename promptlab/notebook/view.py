@@ -92,6 +92,18 @@ class View:
         except (KeyError, TypeError, ValueError) as error:
             raise SpecError(f"compare: a view cannot be {plain!r:.200}") from error
 
+    def to_plain(self) -> dict[str, Any]:
+        """The view as `of` reads it."""
+        return {
+            "columns": list(self.columns),
+            "baseline": self.baseline,
+            "text": self.text,
+            "field": self.field,
+            "only": sorted(self.only),
+            "sort": self.sort,
+            "descending": self.descending,
+        }
+
 
 @dataclass(frozen=True)
 class Field:

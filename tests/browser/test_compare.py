@@ -210,6 +210,29 @@ def test_rows_are_filtered_and_sorted(open_notebook: OpenNotebook) -> None:
     expect(seen.head(0)).to_contain_text("t3")
 
 
+def test_after_a_reload_the_filter_that_applies_is_shown(
+    open_notebook: OpenNotebook,
+) -> None:
+    notebook = open_notebook(MAKE, THREE)
+    notebook.run_all()
+    seen = Comparison(notebook)
+    seen.root.get_by_role("searchbox").fill("lid")
+    expect(seen.status).to_have_text("1 of 3 rows")
+    seen.root.get_by_role("button", name=re.compile("^Differ")).click()
+    notebook.save()
+
+    notebook.page.reload()
+    seen = Comparison(notebook)
+
+    expect(seen.status).to_have_text("1 of 3 rows")
+    expect(seen.root.get_by_role("searchbox")).to_have_value("lid")
+    expect(seen.root.get_by_role("button", name=re.compile("^Differ"))).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    seen.root.get_by_role("searchbox").press("Escape")
+    expect(seen.status).to_have_text("2 of 3 rows")
+
+
 EACH_KIND = """
 texts = {
     ("same", "plain"): "x", ("same", "steps"): "x",
@@ -225,13 +248,13 @@ compare(table(
     finish_reason=["length" if case == "cut off" else "stop" for case in cases],
     error=[None if text else "429 slow down" for text in texts.values()],
     ok=[case != "wrong" for case in cases],
-), "prompt", name="kinds")
+), "prompt", name="kinds", score="ok")
 """
 BUTTONS = {
     "Differ": ["differs", "failed"],
     "Failed": ["failed"],
     "Cut off": ["cut off"],
-    "Wrong": ["wrong"],
+    "Not ok": ["wrong"],
     "Complete": ["same", "differs", "cut off", "failed", "wrong"],
     "Pinned": ["same"],
     "Marked": ["differs"],
@@ -329,21 +352,41 @@ def test_marks_are_kept_and_can_be_undone(open_notebook: OpenNotebook) -> None:
     expect(again.head(1)).to_contain_text("dd look")
 
 
-@pytest.mark.parametrize(("key", "shown"), [("m", "Marked: star"), ("p", "Pinned")])
-def test_a_note_may_be_begun_while_the_row_is_being_marked(
-    open_notebook: OpenNotebook, key: str, shown: str
+SLOW = """
+import time
+slow = compare(table(texts), "prompt", name="slow")
+answer = slow.answer
+
+def answer_slowly(question):
+    time.sleep(0.1)
+    return answer(question)
+
+slow.answer = answer_slowly
+slow
+"""
+
+
+def test_a_note_may_be_begun_at_any_moment_while_the_row_is_being_marked(
+    open_notebook: OpenNotebook,
 ) -> None:
-    notebook = open_notebook(MAKE, THREE)
+    notebook = open_notebook(MAKE, THREE, SLOW)
     notebook.run_all()
-    seen = Comparison(notebook)
+    seen = Comparison(notebook, 2)
+    notes = []
 
-    seen.output(0, 0).click()
-    seen.press(key, "n")
-    seen.page.keyboard.type("looks right")
-    seen.press("Enter")
-
-    expect(seen.head(0)).to_contain_text("looks right")
-    expect(seen.head(0).get_by_role("button", name=shown)).to_be_visible()
+    for held_ms in range(0, 450, 50):  # the kernel answers twice in that time
+        key, name = ("p", "Pin") if held_ms % 100 == 0 else ("m", "Mark")
+        notes.append(f"note after {held_ms} ms")
+        seen.head(0).click()
+        seen.page.keyboard.press(key, delay=held_ms)
+        seen.press("n", "ControlOrMeta+a")
+        seen.page.keyboard.type(notes[-1])
+        seen.press("Enter")
+        expect(seen.head(0)).to_contain_text(notes[-1])
+        expect(seen.status).to_contain_text("Note kept")
+        expect(
+            seen.head(0).get_by_role("button", name=re.compile(f"^{name}"))
+        ).to_be_visible()
 
 
 def test_without_a_kernel_the_first_rows_are_still_there(

@@ -55,11 +55,12 @@ def comparison(
     outputs: Mapping[tuple[str, str], Any] | pd.DataFrame = TWO,
     by: str | Sequence[str] | None = "prompt",
     score: str | None = None,
+    threshold: float | None = None,
     **more: Any,
 ) -> Comparison:
     """A comparison of a small table."""
     made = outputs if isinstance(outputs, pd.DataFrame) else table(outputs, **more)
-    return Comparison.of(Source.of(made), by, score)
+    return Comparison.of(Source.of(made), by, score, threshold)
 
 
 def view(comparison: Comparison, **more: Any) -> View:

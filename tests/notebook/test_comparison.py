@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from results.making import FAILURE, experiment, results
 
 import promptlab as pl
 from promptlab.notebook.comparison import MISSING, Comparison
+from promptlab.notebook.criterion import Criterion
 from promptlab.notebook.source import Source
 
 from .tables import TWO, comparison, table
@@ -202,25 +205,67 @@ def test_any_of_several_expected_values_is_right() -> None:
     assert np.isnan(given.right[3])
 
 
-def test_a_score_says_what_is_right() -> None:
+def test_a_score_decides_what_is_right_where_it_is_asked_to() -> None:
     made = table(TWO, judge=[0.2, 0.5, None, 1.0], expected=EXPECTED)
 
-    right = comparison(made).right
+    right = comparison(made, score="judge").right
 
     assert right is not None
     assert right[[0, 1, 3]].tolist() == [0, 1, 1]
     assert np.isnan(right[2])
 
 
-def test_the_first_score_that_can_tell_is_taken_and_another_can_be_named() -> None:
-    made = table(TWO, words=[10, 20, 30, 40], ok=[True] * 4, fine=[False] * 4)
+def test_no_score_decides_unless_it_is_called_right_or_named() -> None:
+    made = table(TWO, ok=[True] * 4, fine=[0.1] * 4)
 
-    assert comparison(made).score == "ok"
-    assert comparison(made, score="fine").score == "fine"
-    with pytest.raises(pl.SpecError, match="'words' is not true or false"):
-        comparison(made, score="words")
-    with pytest.raises(pl.SpecError, match="no column 'fin'; did you mean 'fine'"):
-        comparison(made, score="fin")
+    assert comparison(made).criterion is None
+    assert comparison(made).right is None
+    assert comparison(made.assign(right=[0.5, 0.4, 1, 0])).criterion == Criterion(
+        "right", 0.5
+    )
+    assert comparison(made.assign(right=[True, None, False, True])).criterion == (
+        Criterion("right", None)
+    )
+    assert comparison(made, score="fine").criterion == Criterion("fine", 0.5)
+
+
+def test_a_threshold_of_ones_own_decides() -> None:
+    made = table(TWO, stars=[1, 3, 4, 5])
+
+    right = comparison(made, score="stars", threshold=4).right
+
+    assert right is not None
+    assert right.tolist() == [0, 0, 1, 1]
+
+
+def test_a_failed_trial_without_a_score_is_not_right_and_is_counted() -> None:
+    made = table(TWO, right=[True, None, True, None])
+    made.loc[3, "output"] = None
+
+    right = comparison(made).right
+
+    assert right is not None
+    assert right[[0, 2, 3]].tolist() == [1, 1, 0]
+    assert np.isnan(right[1])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"score": "stars"}, "values from 1 to 5; say which count as right, .*=3"),
+        ({"score": "fin"}, "no column 'fin'; did you mean 'fine'"),
+        ({"score": "word"}, "expected numbers, or true and false, got str in"),
+        ({"score": "ok", "threshold": 1}, "'ok' is true or false; leave it out"),
+        ({"threshold": 0.5}, "threshold needs score="),
+    ],
+)
+def test_a_score_that_cannot_decide_is_an_error(
+    options: dict[str, Any], message: str
+) -> None:
+    made = table(TWO, stars=[1, 3, 4, 5], ok=[True] * 4, fine=[0.1] * 4, word=["a"] * 4)
+
+    with pytest.raises(pl.SpecError, match=message):
+        comparison(made, **options)
 
 
 def test_without_expected_and_scores_nothing_tells_what_is_right() -> None:
@@ -259,7 +304,7 @@ def test_columns_of_any_name_and_values_of_any_kind_are_compared() -> None:
 
     assert given.source.inputs == ("7",)
     assert given.of_rows("7").texts.to_pylist()[0] == "[1,2]"
-    assert given.score is None
+    assert given.criterion is None
 
 
 def test_two_columns_of_one_name_are_an_error() -> None:

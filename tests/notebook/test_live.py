@@ -14,6 +14,8 @@ from promptlab.notebook.comparison import Comparison
 from promptlab.notebook.live import Live
 from promptlab.notebook.marks import Marks
 from promptlab.notebook.source import Source
+from promptlab.notebook.static import static_html
+from promptlab.notebook.view import View
 
 from .tables import TWO, comparison, live, table
 
@@ -48,13 +50,31 @@ def test_opening_tells_what_there_is_and_the_first_rows() -> None:
     opening = answer["opening"]
     assert (opening["rows"], opening["trials"], opening["name"]) == (2, 4, "letters")
     assert (opening["by"], opening["columns"]) == (["prompt"], ["plain", "steps"])
-    assert opening["view"] == VIEW
+    assert opening["view"] == View(columns=(0, 1), baseline=0).to_plain()
     assert opening["kinds"] == ["differs", "wrong", "pinned", "marked"]
     assert [h["labels"] for h in answer["headings"]] == [
         [["prompt", "plain"]],
         [["prompt", "steps"]],
     ]
     assert (answer["start"], answer["total"], cases(answer)) == (0, 2, ["c1", "c2"])
+
+
+def test_a_view_that_is_reopened_says_which_filter_it_applies() -> None:
+    given = hundred()
+    left = {
+        **VIEW,
+        "text": "c7",
+        "field": "row:case",
+        "only": ["differs"],
+        "sort": "row:case",
+        "descending": True,
+    }
+    page(given, **left)
+
+    answer = given.answer({"kind": "open", "count": 5})
+
+    assert answer["total"] == 11
+    assert answer["opening"]["view"] == left
 
 
 def test_an_answer_brings_its_question_back() -> None:
@@ -107,7 +127,7 @@ def test_scores_stand_beside_the_output_numbers_and_words() -> None:
     row = page(live(comparison(made)))["rows"][0]
 
     first, second = row["outputs"]
-    assert (first["verdict"], second["verdict"]) == ("wrong", "right")
+    assert (first["verdict"], second["verdict"]) == (None, None)
     assert [said for said, _ in second["facts"]] == ["judge: 1"]
     judge, tone, why = (said for said, _ in first["facts"])
     assert (judge, tone) == ("judge: 0.25", "tone: warm")
@@ -180,7 +200,9 @@ def test_a_column_tells_failed_truncated_and_means() -> None:
         latency_s=[0.2, 1.0, 0.4, 1.0],
         cost_usd=[0.001, 0.5, 0.002, None],
         error=[None, None, None, "500: broken"],
+        right=[True, False, True, None],
         judge=[1.0, 0.25, 0.5, None],
+        refused=[False, False, True, True],
     )
     made.loc[3, "output"] = None
 
@@ -188,9 +210,62 @@ def test_a_column_tells_failed_truncated_and_means() -> None:
 
     told = [[fact["text"] for fact in h["facts"]] for h in answer["headings"]]
     assert told == [
-        ["2 trials", "50% cut off", "100% right", "6.5 tok", "300 ms", "$0.0015"],
-        ["2 trials", "1 failed", "0% right", "6 tok", "1.0 s", "$0.50"],
+        [
+            *("2 trials", "50% cut off", "100% right", "6.5 tok", "300 ms", "$0.0015"),
+            *("judge 0.75", "refused 50%"),
+        ],
+        [
+            *("2 trials", "1 failed", "0% right", "6 tok", "1.0 s", "$0.50"),
+            *("judge 0.25", "refused 50%"),
+        ],
     ]
+
+
+def test_a_score_with_a_threshold_is_written_out_wherever_it_decides() -> None:
+    made = table(TWO, score=[0.64, 0.2, 0.5, None], right=[False] * 4)
+
+    given = live(comparison(made, score="score"))
+    opening = given.answer({"kind": "open", "count": 5})
+    summary = given.answer({"kind": "summary", "view": VIEW})
+
+    first, second = opening["rows"][0]["outputs"]
+    words = opening["opening"]["verdicts"]
+    assert words[first["verdict"]] == "✓ score ≥ 0.5"
+    assert words[second["verdict"]] == "✗ score < 0.5"
+    assert ["right: no", "right"] in first["facts"]
+    assert opening["opening"]["wrong"][0] == "Score < 0.5"
+    assert [h["facts"][1]["text"] for h in summary["headings"]] == [
+        "100% score ≥ 0.5",
+        "0% score ≥ 0.5",
+    ]
+    assert "✓ score ≥ 0.5" in static_html(given)
+
+
+def test_a_column_of_numbers_or_booleans_passes_no_verdict() -> None:
+    made = table(
+        TWO, expected={"c1": "yes, it is"}, toxicity=[0.02] * 4, refused=[False] * 4
+    )
+
+    answer = live(comparison(made)).answer({"kind": "open", "count": 5})
+
+    first, second = answer["rows"][0]["outputs"]
+    assert (first["verdict"], second["verdict"]) == ("expected", "unexpected")
+    said = [text for text, _ in first["facts"]]
+    assert said == ["toxicity: 0.02", "refused: no"]
+
+
+def test_a_score_of_true_and_false_is_named_in_its_verdict() -> None:
+    made = table(TWO, refused=[True, False, False, False])
+
+    answer = live(comparison(made, score="refused")).answer(
+        {"kind": "open", "count": 5}
+    )
+
+    assert answer["opening"]["verdicts"] == {
+        "right": "✓ refused: yes",
+        "wrong": "✗ refused: no",
+    }
+    assert answer["opening"]["wrong"][0] == "Not refused"
 
 
 def test_long_outputs_are_sent_in_part_and_read_on() -> None:

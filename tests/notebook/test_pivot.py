@@ -54,6 +54,7 @@ def test_it_tells_what_can_be_told_apart_and_measured() -> None:
     assert made.measures == (
         "share brief",
         "fit",
+        "share as expected",
         "output_tokens",
         "latency_s",
         "share failed",

@@ -1,0 +1,123 @@
+"""The criterion: what decides whether an output counts as right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from promptlab.errors import SpecError, did_you_mean
+from promptlab.notebook.facts import label
+
+RIGHT = "right"
+"""The one column that is a verdict by its name."""
+
+HALF = 0.5
+"""The threshold of scores between 0 and 1, where none is given."""
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A column of scores, and the least value that counts as right."""
+
+    column: str
+    threshold: float | None
+    """None where the column holds true and false."""
+
+    @classmethod
+    def of(
+        cls,
+        table: pd.DataFrame,
+        scores: Iterable[str],
+        score: str | None,
+        threshold: float | None,
+    ) -> Criterion | None:
+        """The criterion that is asked for; without one, the column `right` if there is
+        such a score; else None: what is expected decides.
+
+        Raises:
+            SpecError: there is no such column, it holds no numbers, or a threshold is
+                missing, or given for what has none.
+        """
+        known = tuple(scores)
+        if score is None and RIGHT in known and _has_default(table[RIGHT]):
+            score = RIGHT
+        if score is None:
+            if threshold is not None:
+                raise SpecError("threshold needs score=, the column that it is for")
+            return None
+        if score not in table:
+            names = ", ".join(known) or "none"
+            raise SpecError(
+                f"score: the table has no column {score!r}"
+                + (did_you_mean(score, known) or f"; its scores: {names}")
+            )
+        return cls(score, _checked(table[score], score, threshold))
+
+    @property
+    def met(self) -> str:
+        """The criterion in words."""
+        return self.column if self.threshold is None else self._compared("≥")
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """What is said of an output that meets it, and of one that does not."""
+        if self.threshold is not None:
+            return {"right": f"✓ {self.met}", "wrong": f"✗ {self.unmet}"}
+        if self.column == RIGHT:
+            return {"right": "✓ right", "wrong": "✗ wrong"}
+        return {"right": f"✓ {self.column}: yes", "wrong": f"✗ {self.column}: no"}
+
+    @property
+    def unmet(self) -> str:
+        """The opposite, in words."""
+        if self.threshold is not None:
+            return self._compared("<")
+        return "wrong" if self.column == RIGHT else f"not {self.column}"
+
+    def applied(self, scores: np.ndarray) -> np.ndarray:
+        """1 where a score meets it, 0 where it does not, NaN where it is missing."""
+        least = HALF if self.threshold is None else self.threshold
+        return np.where(np.isnan(scores), np.nan, scores >= least)
+
+    def _compared(self, sign: str) -> str:
+        return f"{self.column} {sign} {label(self.threshold)}"
+
+
+def _checked(
+    values: pd.Series[Any], name: str, threshold: float | None
+) -> float | None:
+    """The threshold of a column of scores."""
+    values = _typed(values)
+    if not pd.api.types.is_numeric_dtype(values):
+        raise SpecError(
+            f"score: expected numbers, or true and false, got {values.dtype} "
+            f"in column {name!r}"
+        )
+    if pd.api.types.is_bool_dtype(values):
+        if threshold is not None:
+            raise SpecError(f"threshold: {name!r} is true or false; leave it out")
+        return None
+    if threshold is None and not _has_default(values):
+        raise SpecError(
+            f"score: {name!r} has values from {label(float(values.min()))} to "
+            f"{label(float(values.max()))}; say which count as right, "
+            "for example threshold=3"
+        )
+    return HALF if threshold is None else float(threshold)
+
+
+def _has_default(values: pd.Series[Any]) -> bool:
+    """Whether a column is of booleans, or of numbers from 0 to 1."""
+    there = _typed(values).dropna()
+    if not pd.api.types.is_numeric_dtype(there):
+        return False
+    return bool(len(there)) and there.min() >= 0 and there.max() <= 1
+
+
+def _typed(values: pd.Series[Any]) -> pd.Series[Any]:
+    """A column by what it holds: one of true, false and missing comes as objects."""
+    return values.convert_dtypes() if values.dtype == object else values
