@@ -5,15 +5,20 @@ Their cells themselves are tests, in `notebooks/`.
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
+import pytest
+from tutorials import run
 
 import promptlab as pl
 
 ROOT = Path(pl.__file__).parents[1]
+PAGES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 IGNORED = {"tags": ["nbval-ignore-output"]}
 
 
@@ -68,3 +73,22 @@ def test_times_and_names_that_vary_are_no_difference(tmp_path: Path) -> None:
     )
 
     assert seen == ".F...F"
+
+
+def test_tutorials_run_in_any_order_and_twice_in_one_project(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "datasets", tmp_path / "datasets")
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+
+    for page in (*reversed(PAGES), *PAGES):
+        run(Path(shutil.copy(page, folder)), tmp_path / ".promptlab")
+
+    again = nbformat.read(folder / PAGES[0].name, as_version=4)
+    assert "0 calls made" in str(again.cells)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_tutorials_show_what_is_so_and_do_not_assert_it(page: Path) -> None:
+    cells = nbformat.read(page, as_version=4).cells
+
+    assert not [c.source for c in cells if re.search(r"^\s*assert\b", c.source, re.M)]

@@ -21,12 +21,17 @@ def main(paths: list[Path]) -> None:
     """Runs notebooks one after the other; the first error ends it."""
     for path in paths:
         print(path.name)
-        run(path)
+        with tempfile.TemporaryDirectory() as home:
+            run(path, Path(home))
 
 
-def run(path: Path) -> None:
-    """Runs a notebook in its folder and writes it anew, without widget state, which
-    would hold what is shown a second time."""
+def run(path: Path, home: Path) -> None:
+    """Runs a notebook in its folder, with the project of `home`, and writes its outputs
+    to its file, without widget state, which would hold what is shown a second time.
+
+    Raises:
+        CellExecutionError: a cell raises.
+    """
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
@@ -34,9 +39,8 @@ def run(path: Path) -> None:
         record_timing=False,
         store_widget_state=False,
     )
-    with tempfile.TemporaryDirectory() as home:
-        own = {"PROMPTLAB_HOME": home, "TIKTOKEN_CACHE_DIR": f"{home}/none"}
-        client.execute(env=_environment() | own)
+    own = {"PROMPTLAB_HOME": str(home), "TIKTOKEN_CACHE_DIR": str(home / "none")}
+    client.execute(env=_environment() | own)
     nbformat.write(notebook, path)
 
 

@@ -8,14 +8,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 import promptlab
 from browser.driver import NotebookPage, OpenNotebook, contrasts, expect, faint
 from browser.labserver import LabServer
 
 if TYPE_CHECKING:
-    import pytest
+    pass
 from playwright.sync_api import Locator, Page
 
 MAKE = """
@@ -226,9 +224,9 @@ def test_after_a_reload_the_filter_that_applies_is_shown(
 
     expect(seen.status).to_have_text("1 of 3 rows")
     expect(seen.root.get_by_role("searchbox")).to_have_value("lid")
-    expect(seen.root.get_by_role("button", name=re.compile("^Differ"))).to_have_attribute(
-        "aria-pressed", "true"
-    )
+    expect(
+        seen.root.get_by_role("button", name=re.compile("^Differ"))
+    ).to_have_attribute("aria-pressed", "true")
     seen.root.get_by_role("searchbox").press("Escape")
     expect(seen.status).to_have_text("2 of 3 rows")
 

@@ -143,6 +143,48 @@ def test_rows_with_a_missing_trial_are_not_complete_and_do_not_differ_for_it() -
     assert rows(given, only=frozenset(["differs"])) == [0]
 
 
+PARTIAL = table(
+    {("c1", "a"): "x", ("c2", "a"): "x", ("c2", "b"): None},
+    expected={"c1": "x", "c2": "x"},
+    finish_reason=["stop", "stop", "length"],
+    error=[None, None, "500: broken"],
+    latency_s=[1.0, 1.0, 9.0],
+)
+"""Of case c1 no trial of `b`; the last trial of the table has every property."""
+
+
+@pytest.mark.parametrize("kind", ["failed", "truncated"])
+def test_a_missing_trial_does_not_take_the_properties_of_the_last(kind: str) -> None:
+    given = comparison(PARTIAL)
+
+    assert rows(given, only=frozenset([kind])) == [1]
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [("trial:latency_s", "> 5"), ("trial@1:latency_s", "> 5"), ("trial:error", "500")],
+)
+def test_a_missing_trial_is_not_found_by_the_values_of_the_last(
+    field: str, text: str
+) -> None:
+    assert rows(comparison(PARTIAL), field=field, text=text) == [1]
+
+
+def test_a_failed_trial_is_failed_and_not_wrong() -> None:
+    given = comparison(PARTIAL)
+
+    assert rows(given, only=frozenset(["wrong"])) == []
+    assert rows(given, only=frozenset(["failed"])) == [1]
+
+
+def test_a_row_with_an_error_and_an_output_is_failed() -> None:
+    made = table(TWO, error=[None, "cut short", None, None])
+    given = comparison(made)
+
+    assert given.failed.tolist() == [False, True, False, False]
+    assert rows(given, only=frozenset(["failed"])) == [0]
+
+
 def test_only_the_columns_that_are_shown_count() -> None:
     outputs = {("c", "a"): "x", ("c", "b"): "x", ("c", "d"): "y"}
     given = comparison(outputs)
