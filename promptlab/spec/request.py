@@ -96,9 +96,16 @@ class Request:
 def most_output(parameters: Mapping[str, Any]) -> float:
     """The most tokens that the answer to a call with these parameters may have, all its
     choices together; infinite where nothing bounds it."""
-    caps = (parameters.get(name) for name in ("max_tokens", "max_completion_tokens"))
-    cap = max((float(cap) for cap in caps if cap), default=math.inf)
-    return cap * int(parameters.get("n") or 1)
+    names = ("max_tokens", "max_completion_tokens")
+    caps = [parameters[name] for name in names if parameters.get(name) is not None]
+    n = parameters.get("n")
+    return max(map(_count, caps), default=math.inf) * (1 if n is None else _count(n))
+
+
+def _count(value: Any) -> float:
+    """A positive number as it is; whatever else a server may make of is no bound."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and value > 0 else math.inf
 
 
 def canonical_json(base_url: str, body: dict[str, Any], repeat: int) -> bytes:
