@@ -70,7 +70,7 @@ def load_experiment(path: str | Path) -> Experiment:
         ConfigError: the file is wrong.
         DatasetError: its dataset is.
     """
-    return load_config(Path(path)).experiment
+    return load_config(user_path(path)).experiment
 
 
 def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
@@ -117,9 +117,9 @@ def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
     options = model.run.model_dump(exclude_none=True)
     for name in ("cache", "env_file"):
         if name in options:
-            options[name] = folder / options[name]
+            options[name] = folder / user_path(options[name])
     if isinstance(options.get("prices"), str):
-        options["prices"] = folder / options["prices"]
+        options["prices"] = folder / user_path(options["prices"])
     with source.blamed("run", "prices"):
         prices_in_force(options.get("prices", {}))
     outputs = [model.output] if isinstance(model.output, str) else model.output
@@ -127,18 +127,19 @@ def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
         path=path,
         experiment=experiment,
         options=options,
-        output=tuple(folder / output for output in outputs),
-        files=(path, *(folder / name for name in _named(model))),
+        output=tuple(folder / user_path(output) for output in outputs),
+        files=(path, *(folder / user_path(name) for name in _named(model))),
         description=model.description,
     )
 
 
-def read_prompt(path: Path) -> Prompt:
+def read_prompt(path: str | Path) -> Prompt:
     """The prompt in a file: YAML or JSON hold a list of messages, others a text.
 
     Raises:
         ConfigError: it cannot be read, or is no prompt.
     """
+    path = user_path(path)
     if path.suffix.lower() in (".yaml", ".yml", ".json"):
         source = _Source.read(path)
         with source.blamed():
@@ -150,7 +151,7 @@ def read_prompt(path: Path) -> Prompt:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def read_dataset(path: Path, *, encoding: str | None = None) -> Dataset:
+def read_dataset(path: str | Path, *, encoding: str | None = None) -> Dataset:
     """The cases in a file; its ending says how they are written.
 
     CSV and TSV hold texts only; Excel, JSONL, JSON, YAML and Parquet keep their types.
@@ -160,8 +161,9 @@ def read_dataset(path: Path, *, encoding: str | None = None) -> Dataset:
         DatasetError: an unknown ending, a file that cannot be read, a row that is not
             a case; the message names the line.
     """
+    path = user_path(path)
     try:
-        rows = _rows(user_path(path), encoding or "utf-8-sig")
+        rows = _rows(path, encoding or "utf-8-sig")
     except ConfigError as error:
         raise DatasetError(str(error)) from error
     return Dataset(rows, name=path.name)
@@ -610,9 +612,10 @@ def _named(model: ConfigModel) -> Iterator[str]:
 
 def _dataset(given: Any, folder: Path) -> Dataset:
     if isinstance(given, str):
-        return read_dataset(folder / given)
+        return read_dataset(folder / user_path(given))
     if isinstance(given, DatasetModel):
-        return read_dataset(folder / given.file, encoding=given.encoding)
+        file = folder / user_path(given.file)
+        return read_dataset(file, encoding=given.encoding)
     return Dataset(given)
 
 
@@ -655,7 +658,7 @@ def _value(name: str, value: Any, folder: Path) -> Any:
     if not _names_file(value):
         return value
     try:
-        return _read_value(name, folder / str(value["file"]))
+        return _read_value(name, folder / user_path(str(value["file"])))
     except SpecError as error:
         error.at = (name,)
         raise

@@ -20,8 +20,8 @@ BELOW: dict[str, set[str]] = {
     "errors": set(),
     "secret": {"errors"},
     "spec": {"errors", "secret"},
-    "money": {"errors", "spec"},
-    "results": {"errors", "spec", "money"},
+    "money": {"errors", "spec", "home"},
+    "results": {"errors", "spec", "money", "home"},
     "home": {"errors"},
     "stats": set(),
     "execution": {
@@ -34,7 +34,16 @@ BELOW: dict[str, set[str]] = {
     "files": {"errors", "home", "spec", "money", "results", "rows"},
     "offline": set(),
     "cli": {
-        *("errors", "spec", "money", "results", "execution", "files", "offline"),
+        *(
+            "errors",
+            "home",
+            "spec",
+            "money",
+            "results",
+            "execution",
+            "files",
+            "offline",
+        ),
         "promptlab",
     },
     "__main__": {"cli"},

@@ -27,6 +27,7 @@ from promptlab.cli.printing import (
     nobody_reads,
     say,
     show_warning,
+    write_what_can_be,
 )
 from promptlab.errors import PromptlabError
 
@@ -82,6 +83,7 @@ def main() -> None:
     debug = "--debug" in sys.argv or os.environ.get("PROMPTLAB_DEBUG", "0") != "0"
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     warnings.showwarning = show_warning
+    write_what_can_be()
     try:
         try:
             app(args=arguments, prog_name="promptlab")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from promptlab.cli.options import (
+    Archive,
     BaseUrl,
     Cache,
     ConfigFile,
@@ -158,7 +159,7 @@ def clear(cache: Cache = None, yes: Yes = False) -> None:
 
 
 def export(
-    path: Annotated[Path, typer.Argument(help="A .jsonl or .jsonl.gz file.")],
+    path: Archive,
     experiment: PaidBy = None,
     cache: Cache = None,
 ) -> None:
@@ -172,7 +173,7 @@ def export(
 
 
 def import_(
-    path: Annotated[Path, typer.Argument(help="A .jsonl or .jsonl.gz file.")],
+    path: Archive,
     cache: Cache = None,
 ) -> None:
     """Add the answers of an exported file."""

@@ -47,6 +47,7 @@ from promptlab.cli.selection import (
     selected,
 )
 from promptlab.errors import ExportError, did_you_mean
+from promptlab.home import user_path
 
 if TYPE_CHECKING:
     from promptlab.execution.records import RunRecord
@@ -207,9 +208,9 @@ def validate(
 
 
 def init(
-    path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path(
-        "experiment.yaml"
-    ),
+    path: Annotated[
+        Path, typer.Argument(parser=user_path, help="Where to write it.")
+    ] = Path("experiment.yaml"),
     force: Annotated[
         bool,
         typer.Option("--force", help="Replace a file that is there."),

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from promptlab.errors import a_number
+from promptlab.home import user_path
 
 
 def number_from(low: int) -> Callable[[str], float]:
@@ -42,7 +43,15 @@ def whole_from(low: int) -> Callable[[str], int]:
     return read
 
 
-ConfigFile = Annotated[Path, typer.Argument(help="The experiment: a YAML file.")]
+Archive = Annotated[
+    Path, typer.Argument(parser=user_path, help="A .jsonl or .jsonl.gz file.")
+]
+ConfigFile = Annotated[
+    Path,
+    typer.Argument(
+        parser=user_path, help="The experiment: a YAML file; - is standard input."
+    ),
+]
 Limit = Annotated[
     str | None,
     typer.Option(
@@ -94,6 +103,7 @@ EnvFile = Annotated[
     typer.Option(
         "--env-file",
         metavar="FILE",
+        parser=user_path,
         envvar="PROMPTLAB_ENV_FILE",
         help="Read environment variables from this file instead of .env.",
     ),
@@ -103,6 +113,7 @@ Cache = Annotated[
     typer.Option(
         "--cache",
         metavar="FOLDER",
+        parser=user_path,
         envvar="PROMPTLAB_CACHE",
         help="The folder of the cache, instead of the config's or the project's.",
     ),
@@ -143,6 +154,7 @@ Output = Annotated[
         "-o",
         "--output",
         metavar="FILE",
+        parser=user_path,
         envvar="PROMPTLAB_OUTPUT",
         help="Write the table: .csv .xlsx .jsonl .parquet; may be given again.",
     ),

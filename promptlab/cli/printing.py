@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import re
 import shutil
@@ -327,10 +329,57 @@ def _numeric(cell: str) -> bool:
 
 
 def print_json(plain: Any) -> None:
-    """One JSON value, indented."""
+    """One JSON value, indented; in ASCII where standard output is not UTF-8."""
+    import json
+
     import orjson
 
-    _put(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode())
+    text = orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode()
+    if not (getattr(sys.stdout, "encoding", None) or "utf").lower().startswith("utf"):
+        text = json.dumps(json.loads(text), indent=2)
+    _put(text)
+
+
+PLAINER = str.maketrans(
+    {
+        **dict.fromkeys("─━═–—‐−", "-"),
+        **dict.fromkeys("│┃║", "|"),
+        **dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼╸╺", "+"),
+        "×": "x",
+        "…": "...",
+        "·": "*",
+        "→": "->",
+        "≤": "<=",
+        "≥": ">=",
+        "✓": "v",
+        "±": "+-",
+        "µ": "u",
+        **dict.fromkeys("‘’", "'"),
+        **dict.fromkeys("“”„", '"'),
+    }
+)
+"""What stands in ASCII for the signs that we write."""
+
+
+def write_what_can_be() -> None:
+    """Lets both streams write something else for what their code page does not have,
+    as that of a pipe on Windows, instead of ending in an error."""
+    codecs.register_error("promptlab.plainer", _plainer)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="promptlab.plainer")
+
+
+def _plainer(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    given = error.object[error.start : error.end]
+    return "".join(_in_ascii(letter) for letter in given), error.end
+
+
+def _in_ascii(letter: str) -> str:
+    plainer = letter.translate(PLAINER)
+    return plainer if plainer.isascii() else "?"
 
 
 def size(count: float) -> str:

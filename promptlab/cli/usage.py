@@ -11,6 +11,7 @@ import typer
 
 from promptlab.cli.options import Json, Yes, number_from
 from promptlab.cli.printing import is_unknown, print_json, print_table, tell
+from promptlab.home import user_path
 from promptlab.money.amounts import dollars, thousands
 from promptlab.spec.address import OPENAI_URL
 
@@ -202,7 +203,9 @@ def prune(
 
 
 def export(
-    file: Annotated[Path, typer.Argument(help=".csv, .xlsx, .jsonl or .parquet")],
+    file: Annotated[
+        Path, typer.Argument(parser=user_path, help=".csv, .xlsx, .jsonl or .parquet")
+    ],
     since: Since = None,
 ) -> None:
     """Write the ledger, a row for each call, to a file."""

@@ -35,7 +35,7 @@ from diskcache.core import MODE_RAW, UNKNOWN
 
 from promptlab.errors import CacheError, CallError, PromptlabWarning
 from promptlab.execution.failures import broke_off, failure_in
-from promptlab.home import home, ignore_in_git, private_folder
+from promptlab.home import home, ignore_in_git, private_folder, user_path
 from promptlab.results.record import Failure, Response
 from promptlab.results.response import ReplySummary
 from promptlab.spec.request import Request
@@ -165,7 +165,7 @@ class ResponseCache:
     """
 
     def __init__(self, directory: str | Path | None = None) -> None:
-        self.directory = Path(directory or home() / "cache").expanduser().absolute()
+        self.directory = user_path(directory or home() / "cache").absolute()
         self._store = self._opened()
         self._warned = threading.Event()
 

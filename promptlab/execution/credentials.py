@@ -17,6 +17,7 @@ from promptlab.errors import CredentialsError, SpecError
 from promptlab.execution import asking, keyrings
 from promptlab.execution.redaction import authenticates
 from promptlab.execution.routes import route
+from promptlab.home import user_path
 from promptlab.secret import Hidden, Secret
 from promptlab.spec.address import OFFLINE_SCHEME, canonical_url, is_local, is_loopback
 
@@ -90,7 +91,7 @@ def environment(env_file: str | Path | None = None) -> Variables:
     """
     from dotenv import dotenv_values
 
-    path = Path(env_file or ".env")
+    path = user_path(env_file or ".env")
     if env_file is None and not path.is_file():
         return Variables(os.environ, {})
     try:

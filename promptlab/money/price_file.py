@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from promptlab.errors import ConfigError, SpecError, brief
+from promptlab.home import check_regular, user_path
 from promptlab.money.own_prices import OwnPrice, own_price
 from promptlab.money.prices import Prices
 
@@ -33,7 +34,7 @@ def prices_in_force(given: PricesOption | None = None) -> Prices:
         ConfigError: the file cannot be read, or is not a table of prices.
     """
     if isinstance(given, (str, os.PathLike)):
-        return read_prices(Path(given))
+        return read_prices(user_path(given))
     if given is None and (file := Path(PRICES_FILE)).is_file():
         return read_prices(file)
     return Prices.of(given)
@@ -79,6 +80,7 @@ def _line(text: str, start: int, end: int, place: Sequence[str]) -> str:
 
 def _text(path: Path) -> str:
     try:
+        check_regular(path)
         return path.read_text("utf-8-sig")
     except OSError as error:
         reason = error.strerror or error

@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from promptlab.errors import ExportError
+from promptlab.home import check_regular, user_path
 from promptlab.results.table import TOKENS, column
 
 Kind = TypeVar("Kind")
@@ -93,9 +94,10 @@ def read_results(path: str | Path) -> pd.DataFrame:
     Raises:
         ExportError: an unknown ending, or a file that is no exported table.
     """
-    path = Path(path)
+    path = user_path(path)
     reader = _by_ending(path, READERS)
     try:
+        check_regular(path)
         return reader(path)
     except ExportError:
         raise

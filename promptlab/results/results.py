@@ -14,6 +14,7 @@ import orjson
 import pandas as pd
 
 from promptlab.errors import SpecError, did_you_mean
+from promptlab.home import user_path
 from promptlab.money.amounts import counted, dollars, thousands
 from promptlab.money.own_prices import to_be_given
 from promptlab.money.price import Price
@@ -222,7 +223,7 @@ class Results:
         Raises:
             ExportError: an unknown ending, or a file that cannot be written.
         """
-        return write(self._table, Path(path))
+        return write(self._table, user_path(path))
 
     def __len__(self) -> int:
         return len(self._table)

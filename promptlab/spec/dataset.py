@@ -64,7 +64,7 @@ class Dataset(Sequence[Case]):
         """The cases in a CSV, JSONL, JSON, YAML or Parquet file."""
         from promptlab.files import read_dataset
 
-        return read_dataset(Path(path), encoding=encoding)
+        return read_dataset(path, encoding=encoding)
 
     @overload
     def __getitem__(self, index: int) -> Case: ...

@@ -89,7 +89,7 @@ class Prompt:
         """The prompt in a file: text, or YAML or JSON with a list of messages."""
         from promptlab.files import read_prompt
 
-        return read_prompt(Path(path))
+        return read_prompt(path)
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
