@@ -102,6 +102,7 @@ def explain(
     """Say why a trial hits or misses the cache."""
     from promptlab.execution.cache import open_cache
     from promptlab.execution.settings import Settings
+    from promptlab.execution.wire_names import known_names
 
     loaded = load_config(config, var)
     experiment = selected(loaded.experiment, repeats, limit, only)
@@ -111,7 +112,8 @@ def explain(
     options = options_of(loaded, base_url=base_url, env_file=env_file, cache=cache)
     settings = Settings.of(options)
     tell(chosen)
-    tell(open_cache(settings.cache).explain(chosen.first_request(settings.route)))
+    request = chosen.first_request(settings.route, known_names())
+    tell(open_cache(settings.cache).explain(request))
 
 
 def prune(

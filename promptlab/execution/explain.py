@@ -12,6 +12,7 @@ import orjson
 
 from promptlab.execution.cache import Entry, ResponseCache
 from promptlab.execution.routes import route
+from promptlab.execution.wire_names import known_names
 from promptlab.spec.experiment import Trial
 from promptlab.spec.request import Request
 
@@ -100,7 +101,7 @@ def explain(
 
 
 def _opening(trial: Trial, base_url: str | None) -> Request:
-    return trial.first_request(lambda model: route(model, base_url))
+    return trial.first_request(lambda model: route(model, base_url), known_names())
 
 
 def _flat(plain: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ import orjson
 from promptlab.errors import CacheError, PromptlabWarning, UnknownRun, did_you_mean
 from promptlab.execution.cache import ResponseCache
 from promptlab.execution.survey import Standing, survey
+from promptlab.execution.wire_names import known_names
 from promptlab.home import home, ignore_in_git, private_folder
 from promptlab.money.own_prices import OwnPrice, own_price
 from promptlab.money.prices import Prices
@@ -79,6 +80,8 @@ class RunRecord:
     status: str = "running"
     """How it ended; `running` while it has not, and for ever if it was killed."""
     reason: str = ""
+    wire_names: list[tuple[str, str, str]] = field(default_factory=list)
+    """By base URL and model, what the server wanted `max_tokens` to be called."""
     totals: dict[str, Any] = field(default_factory=dict)
     answered: str | None = None
     """The trials that were answered, as ranges: `0-3,7`. None in a record that does not
@@ -189,7 +192,10 @@ class RunRecord:
         Of a run that was killed they are what is in the cache now: it could not say.
         """
         experiment = self.load_experiment()
-        requests = Requests(experiment, self.routes.__getitem__)
+        names = {(base_url, model): name for base_url, model, name in self.wire_names}
+        if self.status == "running":  # it could not say
+            names = dict(known_names())
+        requests = Requests(experiment, self.routes.__getitem__, names)
         answers = Answers(len(experiment))
         failures = {i: f for where, f in self.failures for i in numbers(where)}
         asked = frozenset(numbers(self.asked))

@@ -37,6 +37,7 @@ from promptlab.execution.redaction import redacted
 from promptlab.execution.retries import Verdict, judge
 from promptlab.execution.settings import Settings
 from promptlab.execution.survey import Finding, Standing, survey
+from promptlab.execution.wire_names import keep_name
 from promptlab.money.budget import Limits
 from promptlab.results.answers import Answers
 from promptlab.results.costs import cache_savings
@@ -45,7 +46,9 @@ from promptlab.results.response import ReplySummary
 from promptlab.results.results import Results, Status
 from promptlab.results.table import build_table
 from promptlab.secret import sealed
+from promptlab.spec.capabilities import other_name
 from promptlab.spec.experiment import Experiment, Question, Trial
+from promptlab.spec.request import Request
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,6 +175,8 @@ class Run:
         self._account: Account | None = None
         self._caller: Caller | None = None
         self._refused: dict[Lane | Question, Failure] = {}
+        self._renamed: set[tuple[str, str]] = set()
+        """The base URLs and models whose name of `max_tokens` was learnt."""
         self._ending = asyncio.Event()
         self._hurry = asyncio.Event()
         self._status: Status = "complete"
@@ -307,6 +312,9 @@ class Run:
             warnings.warn(str(error), PromptlabWarning, stacklevel=2)
         if record:
             anew = (i for i, done in enumerate(answered) if done and not cached[i])
+            record.wire_names = [
+                (*served, name) for served, name in self._requests.names.items()
+            ]
             record.finish(results, anew)
         return results
 
@@ -499,12 +507,19 @@ class Run:
         paid: list[bool] = []
         key = ""
         try:
-            while request := self._requests.request(
-                index, [head.output for head in heads]
-            ):
+            while request := self._next(index, heads):
                 if heads:  # others may have begun with the same words
                     caller.share(key, heads[-1])
-                head, was_there = await caller.reply(request, lane, stay=bool(heads))
+                try:
+                    head, was_there = await caller.reply(
+                        request, lane, stay=bool(heads)
+                    )
+                except CallError as error:
+                    self._rename(request, error.failure)
+                    again = self._next(index, heads)
+                    if again is None or again.key == request.key:
+                        raise
+                    continue
                 lane.queue.let_go(index, succeeded=True)
                 heads.append(head)
                 paid.append(not was_there)
@@ -517,6 +532,20 @@ class Run:
         self._answers.put(index, heads, key, paid)
         for follower in self._followers.get(index, ()):
             self._answers.put(follower, heads, key)
+
+    def _next(self, index: int, heads: Sequence[ReplySummary]) -> Request | None:
+        """The call of a trial after these replies; None when it is over."""
+        return self._requests.request(index, [head.output for head in heads])
+
+    def _rename(self, request: Request, failure: Failure) -> None:
+        """Calls `max_tokens` by its other name from now on, where a server refuses the
+        one that it was sent under and names the other; once for a model."""
+        served = request.base_url, request.model
+        refused = failure.status in (400, 422) and served not in self._renamed
+        if refused and (name := other_name(request.body, failure.message)):
+            self._renamed.add(served)
+            self._requests.rename(*served, name)
+            keep_name(*served, name)
 
     def _fail(
         self,

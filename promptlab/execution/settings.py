@@ -25,6 +25,7 @@ from promptlab.execution.credentials import (
 )
 from promptlab.execution.progress import Progress
 from promptlab.execution.routes import route
+from promptlab.execution.wire_names import known_names
 from promptlab.money.budget import Limits, check_amount
 from promptlab.money.price_file import PricesOption, prices_in_force
 from promptlab.money.prices import Prices
@@ -172,7 +173,7 @@ class Settings:
 
     def requests(self, experiment: Experiment) -> Requests:
         """The experiment's requests under these settings."""
-        return Requests(experiment, self.route)
+        return Requests(experiment, self.route, known_names())
 
     def keys(self, requests: Requests) -> dict[str, Key]:
         """The key of each server that may be called, or why there is none. It may take

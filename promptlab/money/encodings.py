@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from promptlab.money.tokens import ESTIMATE, Remembered, TokenCounter
+from promptlab.spec.capabilities import own_name
 
 FORMAT_ERROR = 0.05
 """How far off an exact count may be, as a share: models differ in what the format of a
@@ -59,9 +60,7 @@ def encoding_of(model: str) -> str | None:
         from tiktoken.model import encoding_name_for_model
     except ImportError:
         return None
-    model = model.removeprefix("openai/")
-    if model.startswith("ft:"):  # ft:gpt-4.1-mini-2025-04-14:organisation::id
-        model = model.split(":")[1]
+    model = own_name(model)
     if model.startswith("gpt-6"):
         return "o200k_base"
     try:

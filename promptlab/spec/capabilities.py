@@ -50,6 +50,10 @@ FAMILIES = (
     Family(r"gpt-5\.[124](-mini|-nano)?", True, "none"),
     Family(r"gpt-5\.5|gpt-5\.6-\w+|gpt-6-(sol|luna)|gpt-6\.1-terra", True),
     Family(r"gpt-6-astra|gpt-6\.1-sol|gpt-6\.2-(astra|sol)", True, None, True),
+    Family(
+        r"(o\d|gpt-[5-9])[\w.-]*-(pro|codex(-mini|-max)?|deep-research)",
+        *(True, None, True),
+    ),
 )
 
 
@@ -78,14 +82,32 @@ def gate(model: str, parameters: Mapping[str, Any], rules: Rules) -> Gated:
     return Gated({n: v for n, v in given.items() if n not in dropped}, dropped)
 
 
-def wire_name(name: str, base_url: str, rules: Rules) -> str:
-    """The name of a parameter on the wire: OpenAI and Azure call `max_tokens`
-    `max_completion_tokens`; every other compatible server still calls it so."""
+OLD_NAME, NEW_NAME = "max_tokens", "max_completion_tokens"
+"""What bounds an answer, as compatible servers call it, and as OpenAI does now."""
+
+
+def wire_name(name: str, base_url: str, rules: Rules, model: str = "") -> str:
+    """The name of a parameter on the wire. OpenAI and Azure call `max_tokens`
+    `max_completion_tokens`, as do OpenAI's reasoning models behind other servers; all
+    else still calls it so."""
     if isinstance(rule := rules.get(name), str):
         return rule
-    if name == "max_tokens" and _is_openai(base_url):
-        return "max_completion_tokens"
-    return name
+    if name != OLD_NAME:
+        return name
+    family = _family(model)
+    reasons = family is not None and family.reasons
+    if _is_openai(base_url) or reasons or (_is_azure(base_url) and family is None):
+        return NEW_NAME
+    return OLD_NAME
+
+
+def other_name(sent: Mapping[str, Any], refusal: str) -> str | None:
+    """What `max_tokens` would be called instead, where a refusal of these parameters
+    names both; None where it does not."""
+    for name, other in ((OLD_NAME, NEW_NAME), (NEW_NAME, OLD_NAME)):
+        if name in sent and all(re.search(rf"\b{n}\b", refusal) for n in (name, other)):
+            return other
+    return None
 
 
 NOT_WIRE_NAMES = ("", "messages", "model", "n", "stream", "stream_options")
@@ -125,6 +147,19 @@ def check_capabilities(
                 )
 
 
+def own_name(model: str) -> str:
+    """What a model is called by those who made it: without the prefix of who serves it,
+    and without what was made of it.
+
+    >>> own_name("openrouter/openai/gpt-5-mini:online")
+    'gpt-5-mini'
+    >>> own_name("ft:gpt-4.1-mini-2025-04-14:organisation::id")
+    'gpt-4.1-mini-2025-04-14'
+    """
+    name = model.rpartition("/")[2]
+    return name.removeprefix("ft:").partition(":")[0]
+
+
 def _reason(name: str, rule: bool | str | None, refused: Mapping[str, str]) -> str:
     if rule is False:
         return "capabilities say that it is not taken"
@@ -147,15 +182,19 @@ def _refused(model: str, given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _family(model: str) -> Family | None:
-    name = model.removeprefix("openai/")
-    if name.startswith("ft:"):  # ft:gpt-4.1-mini-2025-04-14:org:suffix:id
-        name = name.split(":")[1]
-    name = re.sub(r"-(\d{4}-\d{2}-\d{2}|\d{4})$", "", name)
+    name = re.sub(r"-(\d{4}-\d{2}-\d{2}|\d{4})$", "", own_name(model))
     return next((f for f in FAMILIES if re.fullmatch(f.pattern, name)), None)
 
 
 def _is_openai(base_url: str) -> bool:
     host = urlsplit(base_url).hostname or ""
-    return host == "api.openai.com" or host.endswith(
-        (".openai.com", ".openai.azure.com")
+    return host.endswith((".openai.com", ".openai.azure.com"))
+
+
+def _is_azure(base_url: str) -> bool:
+    """Whether it is one of Azure's other hosts. They serve models of other makers too,
+    and deployments by any name."""
+    host = urlsplit(base_url).hostname or ""
+    return host.endswith(
+        (".services.ai.azure.com", ".cognitiveservices.azure.com", ".azure-api.net")
     )

@@ -14,6 +14,7 @@ import orjson
 from promptlab.errors import DatasetError, PromptlabWarning, SpecError
 from promptlab.secret import sealed
 from promptlab.spec.capabilities import (
+    OLD_NAME,
     Capabilities,
     Rules,
     check_capabilities,
@@ -81,9 +82,12 @@ class Trial:
         """The rendered messages, one group for each call."""
         return self.question.prompt.turns(self.case.inputs)
 
-    def first_request(self, route: Callable[[str], str]) -> Request:
-        """Its first call, when each model is sent where `route` says."""
-        base_url, base = wire_base(self.question, route)
+    def first_request(
+        self, route: Callable[[str], str], names: WireNames | None = None
+    ) -> Request:
+        """Its first call, when each model is sent where `route` says, to servers that
+        want these names."""
+        base_url, base = wire_base(self.question, route, names or {})
         body = {**base, "messages": list(self.turns[0])}
         return Request(base_url, body, self.repeat)
 
@@ -418,9 +422,17 @@ class Opening(NamedTuple):
 class Requests:
     """The requests of an experiment's trials, each model sent where `route` says."""
 
-    def __init__(self, experiment: Experiment, route: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        experiment: Experiment,
+        route: Callable[[str], str],
+        names: WireNames | None = None,
+    ) -> None:
         self._experiment = experiment
-        self._bases = [wire_base(question, route) for question in experiment.questions]
+        self._route = route
+        self.names = dict(names or {})
+        """What servers want `max_tokens` to be called, as far as they said."""
+        self._bases = self._rendered_bases()
         self._most_output = [most_output(q.parameters) for q in experiment.questions]
         prompts = {id(q.prompt): q.prompt for q in experiment.questions}
         self._prompts = list(prompts.values())
@@ -437,6 +449,15 @@ class Requests:
     def destinations(self) -> list[tuple[str, str]]:
         """Every base URL and model of the experiment, once each."""
         return list(dict.fromkeys((url, body["model"]) for url, body in self._bases))
+
+    def rename(self, base_url: str, model: str, name: str) -> None:
+        """From now on calls `max_tokens` so where a model is asked at a server."""
+        self.names[base_url, model] = name
+        self._bases = self._rendered_bases()
+
+    def _rendered_bases(self) -> list[tuple[str, dict[str, Any]]]:
+        questions = self._experiment.questions
+        return [wire_base(q, self._route, self.names) for q in questions]
 
     def request(self, index: int, replies: Sequence[str] = ()) -> Request | None:
         """A trial's call after `replies`; None when the conversation is over."""
@@ -490,14 +511,20 @@ def chain(key: str, turns: Sequence[Turn]) -> str:
     return hashlib.sha256(key.encode() + orjson.dumps(turns)).hexdigest()
 
 
+WireNames = Mapping[tuple[str, str], str]
+"""By base URL and model, what the server wants `max_tokens` to be called."""
+
+
 def wire_base(
-    question: Question, route: Callable[[str], str]
+    question: Question, route: Callable[[str], str], names: WireNames
 ) -> tuple[str, dict[str, Any]]:
     """Where a question is sent, and what of its body is the same for all cases."""
     base_url = question.base_url or route(question.model)
     body: dict[str, Any] = {"model": question.model}
     for name, value in question.parameters.items():
-        wire = wire_name(name, base_url, question.rules)
+        wire = wire_name(name, base_url, question.rules, question.model)
+        if name == OLD_NAME and not isinstance(question.rules.get(name), str):
+            wire = names.get((base_url, question.model), wire)
         if wire in body:
             raise SpecError(
                 f"{name} is sent to {question.model} as {wire!r}, which is given too"

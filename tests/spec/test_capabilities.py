@@ -216,6 +216,55 @@ def test_max_tokens_has_the_name_that_the_server_knows(
 
 
 @pytest.mark.parametrize(
+    "host",
+    [
+        "r.openai.azure.com",
+        "r.services.ai.azure.com",
+        "r.cognitiveservices.azure.com",
+        "r.azure-api.net",
+    ],
+)
+def test_azure_calls_max_tokens_as_openai_does_at_each_of_its_hosts(host: str) -> None:
+    deployed = experiment("my-deployment", max_tokens=[8])
+
+    assert sent(deployed, f"https://{host}/openai/v1") == {"max_completion_tokens": 8}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "gpt-5-mini",
+        "azure/gpt-5-mini",
+        "openrouter/openai/gpt-5-mini",
+        "openai/gpt-5-mini:online",
+        "gpt-5-pro",
+        "gpt-5.2-pro-2025-12-11",
+        "azure/gpt-5.1-codex-max",
+        "o3-deep-research",
+        "o4-mini-deep-research-2025-06-26",
+    ],
+)
+def test_reasoning_models_of_openai_are_known_behind_other_servers(model: str) -> None:
+    with pytest.warns(pl.PromptlabWarning, match="temperature is not sent"):
+        gated = experiment(model, max_tokens=[8], temperature=[1])
+
+    assert sent(gated, OTHER) == {"max_completion_tokens": 8}
+
+
+@pytest.mark.parametrize(
+    ("base_url", "model"),
+    [
+        (OTHER, "openai/gpt-4o"),
+        (OTHER, "groq/openai/gpt-oss-120b"),
+        (OTHER, "some/one-pro"),
+        ("https://r.services.ai.azure.com/openai/v1", "gpt-4o"),
+    ],
+)
+def test_all_others_go_on_calling_it_max_tokens(base_url: str, model: str) -> None:
+    assert sent(experiment(model, max_tokens=[8]), base_url) == {"max_tokens": 8}
+
+
+@pytest.mark.parametrize(
     ("own", "said"),
     [
         ({"gpt-5": {"seed": True}}, "no model 'gpt-5' in the grid, which has 'm'"),
