@@ -23,6 +23,7 @@ from promptlab.money.amounts import dollars, thousands
 from promptlab.money.budget import Amount, Budget, Limits, in_words, most_usd
 from promptlab.money.price import Price
 from promptlab.money.prices import Prices
+from promptlab.money.reported import SOURCE
 from promptlab.money.usage import Terms, when
 from promptlab.results.record import Failure, Response
 from promptlab.spec.request import Request
@@ -313,7 +314,10 @@ class Call:
         """Counts and enters it, with what it took."""
         usage = response.usage
         price = self._account.priced(self._request, response)
-        cost_usd = None if price is None else price.call_usd(usage)
+        cost_usd, source = response.reported_cost_usd, SOURCE
+        if cost_usd is None:
+            cost_usd = None if price is None else price.call_usd(usage)
+            source = "" if price is None else price.source
         self._account.count(response, cost_usd)
         self._account.told(self._request, response.headers)
         saved_usd = None if price is None else price.prompt_cache_saved_usd(usage)
@@ -328,18 +332,18 @@ class Call:
             usage.reasoning_tokens,
             cost_usd,
             saved_usd,
-            None if price is None else price.source,
+            source or None,
             response.latency_s,
             None,
             200,
             response.request_id,
         )
-        took = self._most  # for a server that does not say
+        usd, tokens = self._most  # for a server that does not say
         if usage.input_tokens is not None and usage.output_tokens is not None:
-            usd = self._most.usd if cost_usd is None else cost_usd
-            took = Amount(usd, usage.input_tokens + usage.output_tokens)
-            if any(took.beyond(self._most)):
-                self._account.note_beyond(self._request, took)
+            tokens = usage.input_tokens + usage.output_tokens
+        took = Amount(usd if cost_usd is None else cost_usd, tokens)
+        if self._account.guards and any(took.beyond(self._most)):
+            self._account.note_beyond(self._request, took)
         self._end(line, took)
 
     def failed(self, failure: Failure) -> None:

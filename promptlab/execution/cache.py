@@ -450,7 +450,8 @@ def checked_response(response: Response) -> Response:
             said = f"fields of wrong types: {response!r:.300}"
         else:
             if (failure := _failure_in(head, response.body)) is None:
-                return replace(response, usage=response.usage.nested())
+                cost_usd = head.reported_cost_usd  # None for NaN, too
+                return replace(response, usage=head.usage, reported_cost_usd=cost_usd)
             raise CallError(failure)
     raise CallError(Failure(kind="invalid_reply", message=f"the client gave {said}"))
 

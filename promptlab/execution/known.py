@@ -133,7 +133,7 @@ class Known:
 
     def _usd(self, question: int, head: ReplySummary) -> float:
         """What an answered call cost; NaN where that is not known."""
-        if self._free and self._free[question]:
+        if self._free and self._free[question] and head.reported_cost_usd is None:
             return 0.0
         return self._pricing.call_usd(question, head)
 

@@ -26,6 +26,7 @@ from promptlab.execution.redaction import (
     SURROGATE,
     without_keys,
 )
+from promptlab.money.reported import reported_usd
 from promptlab.money.usage import read_usage
 from promptlab.results.record import Failure, Response
 
@@ -80,6 +81,7 @@ def read_reply(
         output=output,
         finish_reason=finish_reason,
         usage=usage,
+        reported_cost_usd=reported_usd(document.get("usage"), headers),
         latency_s=latency_s,
         model=as_name(document.get("model")),
         service_tier=as_name(document.get("service_tier")),

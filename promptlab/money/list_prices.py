@@ -27,6 +27,9 @@ LAST = 47
 
 BATCH = "batch"
 
+OPENROUTER = "openrouter"
+"""Whose models have free variants."""
+
 USUAL = (None, "auto", "default", "on_demand", "standard")
 """Names, at one provider or another, of the tier that the plain price is of."""
 
@@ -44,6 +47,9 @@ def list_price(terms: Terms) -> Price | None:
     if is_local(terms.base_url):
         return None
     provider = _provider(terms.base_url)
+    if provider == OPENROUTER and terms.model.endswith(":free"):
+        source = "OpenRouter, free variants"
+        return Price(input=0, output=0, cached_input=0, cache_write=0, source=source)
     for model in filter(None, (terms.model, terms.snapshot)):
         if (found := _found(model, provider)) is not None:
             half_hour = terms.half_hour if _varies_by_the_hour(found[1]) else LAST

@@ -73,10 +73,12 @@ class Price:
         """What the provider's own prompt cache took off the price of one call, less
         what writing to it cost; None where its tokens are not known."""
         read, written = usage.cached_input_tokens, usage.cache_write_tokens or 0
-        if usage.input_tokens is None or read is None:
+        if read is None:
             return None
         if not read and not written:
             return 0.0
+        if usage.input_tokens is None:
+            return None
         here = self.at(usage.input_tokens)
         return PER_MILLION * (
             read * (here.input - here.cached_input)

@@ -22,7 +22,7 @@ OUTPUT = ("completion_tokens", "output_tokens")
 TOTAL = ("total_tokens",)
 READ = (
     *("cached_tokens", "cache_read_input_tokens", "cache_read_tokens"),
-    "prompt_cache_hit_tokens",
+    *("prompt_cache_hit_tokens", "cached_prompt_text_tokens"),
 )
 WRITTEN = ("cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens")
 REASONING = ("reasoning_tokens", "thinking_tokens")

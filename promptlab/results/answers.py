@@ -75,6 +75,8 @@ class Answers:
         self.output_tokens = _filled("q", UNKNOWN, trials)
         self.reasoning_tokens = _filled("q", UNKNOWN, trials)
         self.cache_write_tokens = _filled("q", UNKNOWN, trials)
+        self.reported_cost_usd = _filled("d", float("nan"), trials)
+        """What the replies themselves say that they cost."""
         self.latency_s = _filled("d", float("nan"), trials)
         self.received_s = _filled("d", 0.0, trials)
         """When the last call of each was answered, in seconds since 1970."""
@@ -121,6 +123,8 @@ class Answers:
         self.output_tokens[index] = _known(head.output_tokens)
         self.reasoning_tokens[index] = _known(head.reasoning_tokens)
         self.cache_write_tokens[index] = _known(head.cache_write_tokens)
+        if head.reported_cost_usd is not None:
+            self.reported_cost_usd[index] = head.reported_cost_usd
         self.latency_s[index] = head.latency_s
         self.received_s[index] = head.received_s
         self.served_by[index] = server
@@ -163,6 +167,11 @@ class Answers:
 
 def _known(tokens: int | None) -> int:
     return UNKNOWN if tokens is None else tokens
+
+
+def known_tokens(count: int) -> int | None:
+    """A count in a column of tokens; None where the server did not give it."""
+    return None if count == UNKNOWN else count
 
 
 def _filled(kind: str, value: float, length: int) -> array[Any]:

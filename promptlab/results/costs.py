@@ -12,7 +12,8 @@ import numpy as np
 from promptlab.money.list_prices import USUAL
 from promptlab.money.price import Price
 from promptlab.money.prices import Prices
-from promptlab.money.usage import HALF_HOUR_S, Terms, Usage, when
+from promptlab.money.reported import SOURCE
+from promptlab.money.usage import HALF_HOUR_S, Terms, when
 from promptlab.results.answers import UNKNOWN, Answers, Calls
 from promptlab.results.response import ReplySummary
 from promptlab.spec.address import is_local
@@ -34,12 +35,21 @@ class UsedPrice:
     tier: str | None
     """The tier that served, as the replies say."""
     price: Price | None
-    """None where no table knows."""
+    """None where no table knows, and where the replies say what they cost."""
+    reported: bool = False
+    """Whether the replies say what they cost."""
+
+    @property
+    def source(self) -> str | None:
+        """Whose word the cost is; None where it is not known."""
+        if self.reported:
+            return SOURCE
+        return None if self.price is None else self.price.source
 
     @property
     def missing(self) -> bool:
         """Whether there should be a price: the answers are from elsewhere."""
-        return self.price is None and not is_local(self.base_url)
+        return self.source is None and not is_local(self.base_url)
 
     @property
     def named(self) -> str:
@@ -82,6 +92,8 @@ class Pricing:
 
     def call_usd(self, question: int, reply: ReplySummary) -> float:
         """What a call that the question made cost; NaN where that is unknown."""
+        if reply.reported_cost_usd is not None:
+            return reply.reported_cost_usd
         return self.prices.cost_usd(self.call_terms(question, reply), reply.usage)
 
 
@@ -118,7 +130,13 @@ def reckon(pricing: Pricing, answers: Answers, rows: np.ndarray) -> Reckoning:
     )
     for place, question, calls in _several_calls(pricing, answers, rows):
         each = [
-            _call(head.usage, used.price(pricing.call_terms(question, head))[1])
+            _call(
+                head,
+                used.price(
+                    pricing.call_terms(question, head),
+                    reported=head.reported_cost_usd is not None,
+                )[1],
+            )
             for head in calls.heads
         ]
         cost[place] = sum(usd for usd, *_ in each) if answered[place] else np.nan
@@ -141,16 +159,20 @@ class _Used:
     def __init__(self, prices: Prices) -> None:
         self.places: dict[UsedPrice, int] = {}
         self._prices = prices
-        self._found: dict[Terms, tuple[int, Price | None]] = {}
+        self._found: dict[tuple[Terms, bool], tuple[int, Price | None]] = {}
 
-    def price(self, terms: Terms) -> tuple[int, Price | None]:
-        """The price of calls under these terms, and its place."""
-        if (found := self._found.get(terms)) is None:
+    def price(self, terms: Terms, *, reported: bool) -> tuple[int, Price | None]:
+        """The place of what calls under these terms are reckoned with, and the price of
+        their tokens by the tables, also where the replies say what they cost."""
+        if (found := self._found.get((terms, reported))) is None:
             price = self._prices.price(terms)
-            tier = terms.service_tier
-            used = UsedPrice(terms.base_url, terms.model, terms.snapshot, tier, price)
+            used = UsedPrice(
+                *(terms.base_url, terms.model, terms.snapshot, terms.service_tier),
+                None if reported else price,
+                reported,
+            )
             place = self.places.setdefault(used, len(self.places))
-            found = self._found[terms] = place, price
+            found = self._found[terms, reported] = place, price
         return found
 
 
@@ -169,15 +191,17 @@ def cache_savings(
     return [(int(place), int(counts[place]), float(sums[place])) for place in found]
 
 
-def _call(usage: Usage, price: Price | None) -> tuple[float, float, float]:
+def _call(reply: ReplySummary, price: Price | None) -> tuple[float, float, float]:
     """What one call cost, what the provider's cache saved, and the tokens read from it;
     NaN where that is unknown."""
+    usage, cost = reply.usage, reply.reported_cost_usd
     read = usage.cached_input_tokens
     if price is not None:
         saved = price.prompt_cache_saved_usd(usage)
     else:
         saved = 0.0 if read == 0 and not usage.cache_write_tokens else None
-    cost = None if price is None else price.call_usd(usage)
+    if cost is None and price is not None:
+        cost = price.call_usd(usage)
     unknown = float("nan")
     return (
         unknown if cost is None else cost,
@@ -197,26 +221,29 @@ def _single_calls(
     read = np.frombuffer(answers.cached_input_tokens, dtype=np.int64)[rows]
     written = np.frombuffer(answers.cache_write_tokens, dtype=np.int64)[rows]
     given = np.frombuffer(answers.output_tokens, dtype=np.int64)[rows]
+    said = np.frombuffer(answers.reported_cost_usd)[rows]
+    reported = ~np.isnan(said)
     known = (asked != UNKNOWN) & (given != UNKNOWN)
     saved = np.where((read == 0) & (written <= 0), 0.0, np.nan)
-    told = read != UNKNOWN
+    told = (read != UNKNOWN) & (asked != UNKNOWN)
     read, written = np.maximum(read, 0), np.maximum(written, 0)
-    for places, terms in _groups(pricing, answers, rows):
-        price_of[places], price = used.price(terms)
-        places = places[known[places]]
-        if price is not None:
-            cost[places] = price.cost_usd(
-                *(tokens[places] for tokens in (asked, read, written, given))
-            )
-            places = places[told[places]]
-            nothing = np.zeros_like(read)
-            saved[places] = (
-                price.cost_usd(
-                    *(tokens[places] for tokens in (asked, nothing, nothing, given))
-                )
-                - cost[places]
-            )
-    return cost, saved, price_of
+    for group, terms in _groups(pricing, answers, rows):
+        for is_said in (False, True):
+            places = group[reported[group] == is_said]
+            if not len(places):
+                continue
+            price_of[places], price = used.price(terms, reported=is_said)
+            if price is None:
+                continue
+            at = places[known[places]]
+            tokens = asked[at], read[at], written[at], given[at]
+            cost[at] = price.cost_usd(*tokens)
+            at = places[told[places]]
+            nothing, after = np.zeros_like(at), np.maximum(given[at], 0)
+            without = price.cost_usd(asked[at], nothing, nothing, after)
+            with_it = price.cost_usd(asked[at], read[at], written[at], after)
+            saved[at] = without - with_it
+    return np.where(reported, said, cost), saved, price_of
 
 
 def _groups(

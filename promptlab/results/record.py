@@ -180,7 +180,7 @@ class Record:
     """What this run paid for them; None where that is not known."""
     price: Price | None
     """What the last reply's tokens cost, and whose price that is; None where it is not
-    known."""
+    known, and where the reply says what it cost."""
     cached: bool
     """Whether this run paid for none of it."""
     error: Failure | None
@@ -189,6 +189,9 @@ class Record:
     turns: tuple[Turn, ...]
     """The conversation as far as it came: for each call, the messages that it added
     and the reply."""
+    cost_source: str | None = None
+    """Whose word the last reply's cost is: the source of the price, or `the reply`
+    where that says what it cost; None where it is not known."""
 
     @property
     def messages(self) -> list[ChatMessage]:

@@ -17,12 +17,11 @@ from promptlab.errors import SpecError, did_you_mean
 from promptlab.home import user_path
 from promptlab.money.amounts import counted, dollars, thousands
 from promptlab.money.own_prices import to_be_given
-from promptlab.money.price import Price
 from promptlab.money.price_table import price_frame
 from promptlab.money.usage import Usage
-from promptlab.results.answers import Answers
+from promptlab.results.answers import Answers, known_tokens
 from promptlab.results.card import results_html
-from promptlab.results.costs import Pricing, cache_savings
+from promptlab.results.costs import Pricing, UsedPrice, cache_savings
 from promptlab.results.exports import write
 from promptlab.results.latency import mixed, sped_up
 from promptlab.results.record import Failure, Record
@@ -92,6 +91,7 @@ class Results:
         what all calls cost, those of trials without a row too; else the table's sum."""
         counts = answers.counts()
         self._calls = answers.calls
+        self._cache_write_tokens = answers.cache_write_tokens
         pricing = pricing or Pricing(experiment)
         self._table, reckoning = reckoned_table(pricing, answers)
         self._used, self._price_of = reckoning.used, reckoning.price_of
@@ -206,12 +206,15 @@ class Results:
     def prices(self) -> pd.DataFrame:
         """The prices that the costs were reckoned with: `model`, `snapshot` (as the
         replies name it) and `tier`, then US dollars for a million tokens, `source` and
-        `as_of` as `promptlab.prices` has them; NaN where no price is known."""
+        `as_of` as `promptlab.prices` has them; NaN where no price is known. Where
+        replies say what they cost, their source is `the reply`, without rates."""
         names = {
             name: [getattr(used, name) for used in self._used]
             for name in ("model", "snapshot", "tier")
         }
-        return price_frame(names, [used.price for used in self._used])
+        frame = price_frame(names, [used.price for used in self._used])
+        sources = [used.source for used in self._used]
+        return frame.assign(source=texts(sources))
 
     def to(self, path: str | Path) -> Path:
         """Writes the table to a .csv, .xlsx, .jsonl or .parquet file.
@@ -234,15 +237,21 @@ class Results:
     def __getitem__(self, place: int) -> Record:
         row = self._table.iloc[place]
         trial: Trial = self.experiment.trials[int(row["trial"])]
+        used = self._reckoned_with(place)
+        written = known_tokens(self._cache_write_tokens[trial.index])
         return Record(
             trial=trial,
             output=plain(row["output"]),
             finish_reason=plain(row["finish_reason"]),
-            usage=Usage(*(plain(row[name]) for name in TOKENS)),
+            usage=Usage(
+                **{name: plain(row[name]) for name in TOKENS},
+                cache_write_tokens=written,
+            ),
             latency_s=plain(row["latency_s"]),
             cost_usd=plain(row["cost_usd"]),
             billed_usd=plain(row["billed_usd"]),
-            price=self._price(place),
+            price=None if used is None else used.price,
+            cost_source=None if used is None else used.source,
             cached=bool(row["cached"]),
             error=self.failures.get(trial.index),
             key=plain(row["key"]),
@@ -255,10 +264,10 @@ class Results:
     def _repr_html_(self) -> str:
         return results_html(self)
 
-    def _price(self, place: int) -> Price | None:
-        """What the last answer of a row was reckoned with."""
+    def _reckoned_with(self, place: int) -> UsedPrice | None:
+        """What the last answer of a row was reckoned with; None without an answer."""
         used = int(self._price_of[place])
-        return None if used < 0 else self._used[used].price
+        return None if used < 0 else self._used[used]
 
     def _turns(self, trial: Trial, output: str | None) -> tuple[Turn, ...]:
         """What was said in a trial, call by call, as far as it came."""

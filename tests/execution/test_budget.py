@@ -36,7 +36,7 @@ from .fakes import (
     response,
     wait_until,
 )
-from .servers import Received, Reply, ToldServer, error
+from .servers import Received, Reply, ToldServer, answer, error
 
 PRICES = {"fake": {"input": 1, "output": 100}}
 """US dollars for a million tokens; made up."""
@@ -214,6 +214,44 @@ def test_input_that_exceeds_the_prompt_it_should_be_part_of_is_paid_from_the_bud
 
     assert results.status == "stopped"
     assert results.table["cost_usd"].tolist() == pytest.approx([0.12])
+
+
+def test_what_replies_say_that_they_cost_is_what_a_budget_counts() -> None:
+    server = ToldServer()
+    server.reply = lambda received: used(
+        prompt_tokens=10, completion_tokens=MOST_OUT, cost=0.0005
+    )
+    with server.in_thread():
+        results = grid(40).run(
+            base_url=server.base_url, prices=PRICES, budget_usd=0.0155
+        )
+
+    assert results.status == "stopped"
+    assert results.totals.billed_usd == pytest.approx(results.totals.calls * 0.0005)
+    assert 0.0155 - priced(200, MOST_OUT) <= results.totals.billed_usd <= 0.0155
+    assert pl.usage()["cost_usd"].sum() == pytest.approx(results.totals.billed_usd)
+
+
+def test_a_proxy_on_this_machine_that_says_what_it_charges_is_kept_within_dollars() -> (
+    None
+):
+    server = ToldServer()
+    server.reply = lambda received: answer(**{"x-litellm-response-cost": "0.01"})
+    with server.in_thread(), pytest.warns(pl.PromptlabWarning, match="counts nothing"):
+        results = grid(40).run(
+            base_url=server.base_url, budget_usd=0.055, max_concurrency=1
+        )
+
+    assert (results.status, results.totals.calls) == ("stopped", 5)
+    assert results.table["cost_usd"].tolist() == pytest.approx([0.01] * 5)
+
+
+def test_a_client_that_says_nonsense_of_its_cost_says_nothing() -> None:
+    answered = replace(said_with(10, 5), reported_cost_usd=float("nan"))
+
+    results = grid(1).run(client=FakeClient(lambda r: answered), prices=PRICES)
+
+    assert results.table["cost_usd"].tolist() == pytest.approx([priced(10, 5)])
 
 
 class Obeying:

@@ -37,7 +37,7 @@ class Wanting:
 
 def client_of(*refuses: str) -> FakeClient:
     client = FakeClient(Wanting(*refuses))
-    client.base_url = "https://gateway.test/v1"
+    client.base_url = "http://localhost:8001/v1"
     return client
 
 
@@ -83,7 +83,7 @@ def test_later_runs_and_plans_know_what_a_server_said() -> None:
 def test_what_another_server_or_model_said_concerns_no_other() -> None:
     experiment().run(client=client_of("max_tokens"))
     elsewhere = FakeClient()
-    elsewhere.base_url = "https://elsewhere.test/v1"
+    elsewhere.base_url = "http://localhost:8002/v1"
 
     experiment().run(client=elsewhere)
 
@@ -113,7 +113,7 @@ def test_a_name_that_the_user_gave_is_not_replaced() -> None:
 
 def test_a_damaged_file_of_names_is_learnt_anew(clean_home: Any) -> None:
     experiment().run(client=client_of("max_tokens"))
-    (clean_home / "wire_names.json").write_bytes(b'[["https://gateway.test/v1", 1')
+    (clean_home / "wire_names.json").write_bytes(b'[["http://localhost:8001/v1", 1')
     client = client_of("max_tokens")
 
     results = experiment().run(client=client, max_concurrency=1)

@@ -256,6 +256,15 @@ def test_without_token_counts_the_cost_is_unknown(usage: pl.Usage) -> None:
     assert math.isnan(pl.Prices().cost_usd(terms(), usage))
 
 
+def test_free_variants_of_openrouter_cost_nothing_and_have_a_price() -> None:
+    free = terms("nobody/new:free", base_url="https://openrouter.ai/api/v1")
+    usage = pl.Usage(input_tokens=2006, output_tokens=300)
+
+    assert pl.Prices().cost_usd(free, usage) == 0
+    elsewhere = replace(free, base_url="https://gateway.test/v1")
+    assert math.isnan(pl.Prices().cost_usd(elsewhere, usage))
+
+
 def test_behind_a_gateway_the_model_has_its_own_makers_price() -> None:
     gateway = terms("gpt-6-sol", base_url="https://gateway.example/v1")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import astuple
 from datetime import date
 from typing import Any
 
@@ -14,6 +15,7 @@ import promptlab as pl
 from promptlab.money.own_prices import own_price
 from promptlab.results.answers import Answers
 from promptlab.results.costs import Pricing
+from promptlab.results.response import ReplySummary
 
 from .making import FAILURE, experiment, head
 
@@ -103,6 +105,127 @@ def test_rows_are_priced_together_as_they_are_one_by_one() -> None:
 
     each = [(given * 1 + got * 10) / 1e6 for given, got in tokens.tolist()]
     assert cost.tolist() == pytest.approx(each)
+
+
+LONG = pl.Prices.of(
+    {
+        "m": {
+            "input": 2,
+            "output": 10,
+            "cached_input": 0.2,
+            "cache_write": 2.5,
+            "long_from": 500,
+            "long": {"input": 4, "output": 15, "cached_input": 0.4, "cache_write": 5},
+        }
+    }
+)
+
+
+def test_what_is_priced_together_costs_what_each_call_costs_alone() -> None:
+    asked = experiment([{"t": "a"}], repeats=500)
+    rng = np.random.default_rng(1)
+    answers = Answers(len(asked))
+    usages = []
+    for index in range(len(asked)):
+        counts = rng.integers(0, 300, 4).tolist()
+        told = [n if rng.random() < 0.9 else None for n in counts]
+        read, written, more, given = told
+        whole = None if more is None else more + (read or 0) + (written or 0)
+        usages.append(pl.Usage(whole, read, given, None, written))
+        answers.put(index, [head("a", tokens=astuple(usages[-1]))], "k", [True])
+
+    made = pl.Results(asked, answers, pricing=Pricing(asked, LONG))
+
+    price = LONG.own[0].price
+    alone = [price.call_usd(usage) for usage in usages]
+    assert [record.usage for record in made] == usages
+    assert [record.cost_usd for record in made] == pytest.approx(alone)
+    assert alone.count(None) > 50
+    known = [u for u in usages if None not in (u.input_tokens, u.cached_input_tokens)]
+    saved = [price.prompt_cache_saved_usd(usage) for usage in known]
+    complete = pl.Results(
+        experiment([{"t": "a"}], repeats=len(known)),
+        _answers([astuple(usage) for usage in known]),
+        pricing=Pricing(experiment([{"t": "a"}], repeats=len(known)), LONG),
+    )
+    assert complete.totals.prompt_cache_saved_usd == pytest.approx(sum(saved))
+
+
+def _answers(tokens: list[tuple[int | None, ...]]) -> Answers:
+    """Paid answers that took so much."""
+    answers = Answers(len(tokens))
+    for index, counts in enumerate(tokens):
+        answers.put(index, [head("a", tokens=counts)], "k", [True])
+    return answers
+
+
+def test_a_record_has_all_that_its_price_goes_by() -> None:
+    asked = experiment([{"t": "a"}])
+    tokens = (1_000, 200, 30, 10, 300)
+
+    (record,) = pl.Results(asked, _answers([tokens]), pricing=Pricing(asked, LONG))
+
+    assert record.usage == pl.Usage(*tokens)
+    assert record.price is not None
+    assert record.price.call_usd(record.usage) == record.cost_usd
+
+
+def test_an_answer_whose_output_is_not_counted_has_no_cost() -> None:
+    asked = experiment([{"t": "a"}])
+
+    (record,) = results(asked, _answers([(10, 0, None, None, None)]))
+
+    assert record.cost_usd is None
+
+
+def reporting(text: str, usd: float | None, **more: Any) -> ReplySummary:
+    """A reply that says what it cost."""
+    return head(text, **more)._replace(reported_cost_usd=usd)
+
+
+def test_what_replies_say_that_they_cost_is_the_cost() -> None:
+    asked = experiment([{"t": str(n)} for n in range(3)], model=["m", "unlisted"])
+    answers = Answers(6)
+    costs = [0.5, 0.25, None, 0.125, 0, None]
+    for index, usd in enumerate(costs):
+        answers.put(index, [reporting("a", usd)], "k", paid=[True])
+
+    made = results(asked, answers)
+
+    told = [0.5, 0.25, CALL, 0.125, 0, None]
+    assert [r.cost_usd for r in made] == pytest.approx(told)
+    assert [r.cost_source for r in made] == [
+        *("the reply", "the reply", "own prices"),
+        *("the reply", "the reply", None),
+    ]
+    assert [r.price is None for r in made] == [True, True, False, True, True, True]
+    assert made.unpriced == ("unlisted",)
+    by_source = made.prices.set_index(["model", "source"])["input"]
+    assert by_source[("m", "own prices")] == 1
+    assert math.isnan(by_source[("m", "the reply")])
+
+
+def test_nothing_is_said_to_be_unpriced_whose_replies_say_what_they_cost() -> None:
+    asked = experiment([{"t": "a"}], model=["unlisted"])
+    answers = Answers(1)
+    answers.put(0, [reporting("a", 0.5)], "k", paid=[True])
+
+    made = results(asked, answers)
+
+    assert (made.unpriced, made.price_note) == ((), "")
+    assert made.totals.billed_usd == 0.5
+
+
+def test_a_conversation_costs_what_each_of_its_replies_says_or_its_price() -> None:
+    asked = experiment([{"t": "a"}])
+    answers = Answers(1)
+    replies = [reporting("one", 0.5), head("two"), reporting("three", 0.25)]
+    answers.put(0, replies, "k", [False, True, True])
+
+    (record,) = results(asked, answers)
+
+    assert record.cost_usd == pytest.approx(0.75 + CALL)
+    assert record.billed_usd == pytest.approx(0.25 + CALL)
 
 
 OPENAI = "https://api.openai.com/v1"
