@@ -234,9 +234,6 @@ class RunModel(_Strict):
     headers: dict[StrictStr, StrictStr | dict[StrictStr, StrictStr]] | None = Field(
         None, description="Further headers of every request, or those of each base URL."
     )
-    allow_insecure: StrictBool | None = Field(
-        None, description="Whether http:// may be used to other machines."
-    )
     max_concurrency: StrictInt | None = Field(
         None, ge=1, description="The most calls in flight at once; 32 if not given."
     )
@@ -306,6 +303,8 @@ class ConfigModel(_Strict):
 MOVED = {
     "api_key": "a key does not belong in a file; set OPENAI_API_KEY, or name another "
     "variable in run.api_key_env",
+    "allow_insecure": "a file cannot allow that; if you trust the server, pass "
+    "--allow-insecure, or allow_insecure=True in Python",
     "evaluateOptions": "promptlab has 'run' and 'repeats'",
     "models": "it is 'model', under 'grid'",
     "outputPath": "it is 'output'",
@@ -317,6 +316,9 @@ MOVED = {
 MOVED |= dict.fromkeys(KNOWN, "it goes under 'grid'")
 MOVED |= dict.fromkeys(RunModel.model_fields, "it goes under 'run'")
 """Keys that people bring from elsewhere, and where they belong."""
+
+NEVER = ("api_key", "allow_insecure")
+"""Those that no file may have, wherever they stand."""
 
 
 @dataclass(frozen=True)
@@ -504,7 +506,7 @@ def _explained(error: ValidationError, source: _Source) -> ConfigError:
         known = _keys(place[:-1])
         hint = f"; {MOVED[key]}" if len(place) == 1 and key in MOVED else ""
         hint = hint or did_you_mean(key, known) or f"; there are {', '.join(known)}"
-        if key == "api_key":
+        if key in NEVER:
             hint = f"; {MOVED[key]}"
         return ConfigError(f"{where}: unknown key {name!r}{hint}")
     if found["type"] == "missing":

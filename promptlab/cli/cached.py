@@ -23,7 +23,7 @@ from promptlab.cli.options import (
     whole_from,
 )
 from promptlab.cli.printing import complain, day, print_json, print_table, size, tell
-from promptlab.cli.selection import load_config, options_of, selected
+from promptlab.cli.selection import load_config, merged, selected
 
 if TYPE_CHECKING:
     from promptlab.execution.cache import ResponseCache
@@ -109,7 +109,7 @@ def explain(
     if trial >= len(experiment):
         complain(f"there is no trial {trial}; the last is {len(experiment) - 1}")
     chosen = experiment.trials[trial]
-    options = options_of(loaded, base_url=base_url, env_file=env_file, cache=cache)
+    options = merged(loaded, base_url=base_url, env_file=env_file, cache=cache)
     settings = Settings.of(options)
     tell(chosen)
     request = chosen.first_request(settings.route, known_names())

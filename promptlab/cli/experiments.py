@@ -14,6 +14,8 @@ import orjson
 import typer
 
 from promptlab.cli.options import (
+    AllowInsecure,
+    ApiKeyEnv,
     BaseUrl,
     Cache,
     ConfigFile,
@@ -135,6 +137,8 @@ def run(
     ] = False,
     env_file: EnvFile = None,
     base_url: BaseUrl = None,
+    api_key_env: ApiKeyEnv = None,
+    allow_insecure: AllowInsecure = False,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -162,6 +166,8 @@ def run(
         rpm=rpm,
         tpm=tpm,
         base_url=base_url,
+        api_key_env=api_key_env,
+        allow_insecure=allow_insecure or None,
         env_file=env_file,
         cache=cache,
         use_cache=False if no_cache else None,
@@ -195,6 +201,7 @@ def validate(
     only: Only = None,
     var: Var = None,
     base_url: BaseUrl = None,
+    api_key_env: ApiKeyEnv = None,
     env_file: EnvFile = None,
     cache: Cache = None,
     json: Json = False,
@@ -203,7 +210,13 @@ def validate(
     loaded = load_config(config, var)
     experiment = selected(loaded.experiment, repeats, limit, only)
     check_targets(loaded.output, loaded.files)
-    options = options_of(loaded, base_url=base_url, env_file=env_file, cache=cache)
+    options = options_of(
+        loaded,
+        base_url=base_url,
+        api_key_env=api_key_env,
+        env_file=env_file,
+        cache=cache,
+    )
     _tell_plan(experiment, options, json=json)
 
 
@@ -322,6 +335,9 @@ def _run(
         say(f"{experiment.name}: {experiment.size}")
     progress = False if quiet else WithoutReason(display_for(True))
     handle = start(experiment, wanted=wanted, progress=progress, **options)
+    if not quiet:
+        for line in handle.keys:
+            say(f"key: {line}")
     signal.signal(signal.SIGTERM, lambda *_: handle.cancel())
     while True:
         try:

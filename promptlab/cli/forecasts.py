@@ -9,6 +9,8 @@ import typer
 
 from promptlab.cli.experiments import FAILED, INTERRUPTED
 from promptlab.cli.options import (
+    AllowInsecure,
+    ApiKeyEnv,
     BaseUrl,
     Cache,
     ConfigFile,
@@ -59,6 +61,8 @@ def forecast(
     cache: Cache = None,
     env_file: EnvFile = None,
     base_url: BaseUrl = None,
+    api_key_env: ApiKeyEnv = None,
+    allow_insecure: AllowInsecure = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
@@ -67,7 +71,14 @@ def forecast(
 
     loaded = load_config(config, var)
     experiment = selected(loaded.experiment, repeats, limit, only)
-    options = options_of(loaded, base_url=base_url, env_file=env_file, cache=cache)
+    options = options_of(
+        loaded,
+        base_url=base_url,
+        api_key_env=api_key_env,
+        allow_insecure=allow_insecure or None,
+        env_file=env_file,
+        cache=cache,
+    )
     _confirm(choose(experiment, pilot, seed=seed, **options), yes)
     told = experiment.forecast(
         pilot, level=level, seed=seed, progress=not json, **options

@@ -98,6 +98,24 @@ BaseUrl = Annotated[
         help="Where requests are sent.",
     ),
 ]
+ApiKeyEnv = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--api-key-env",
+        metavar="NAME",
+        envvar="PROMPTLAB_API_KEY_ENV",
+        help="The environment variable that holds the key, or URL=NAME, that of one "
+        "server; may be given again.",
+    ),
+]
+AllowInsecure = Annotated[
+    bool,
+    typer.Option(
+        "--allow-insecure",
+        envvar="PROMPTLAB_ALLOW_INSECURE",
+        help="Send keys and prompts over http:// to other machines, unencrypted.",
+    ),
+]
 EnvFile = Annotated[
     Path | None,
     typer.Option(

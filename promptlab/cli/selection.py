@@ -87,9 +87,41 @@ def _cases(limit: str) -> slice:
     return slice(start - 1, end)
 
 
-def options_of(config: Config, **given: Any) -> dict[str, Any]:
-    """The options of the file, and over them those given on the command line."""
+def options_of(
+    config: Config, *, api_key_env: Sequence[str] | None = None, **given: Any
+) -> dict[str, Any]:
+    """The options of the file, and over them those given on the command line.
+
+    Raises:
+        CredentialsError: the file would send a service's key to another.
+    """
+    from promptlab.execution.credentials import check_foreign
+    from promptlab.execution.settings import Settings
+
+    options = merged(config, **given)
+    if api_key_env:
+        return options | {"api_key_env": _variables(api_key_env)}
+    settings = Settings.of(options)
+    models = [level.value for level in config.experiment.grid.levels("model")]
+    urls = dict.fromkeys(map(settings.route, models))
+    check_foreign(settings.api_key_env, urls, settings.variables)
+    return options
+
+
+def merged(config: Config, **given: Any) -> dict[str, Any]:
+    """The options of the file, and over them those that are given; for what makes no
+    call."""
     return {**config.options, **{n: v for n, v in given.items() if v is not None}}
+
+
+def _variables(given: Sequence[str]) -> str | dict[str, str]:
+    """The variable of `--api-key-env`, or that of each server."""
+    if len(given) == 1 and "=" not in given[0]:
+        return given[0]
+    pairs = [text.rpartition("=")[::2] for text in given]
+    if not all(url and name for url, name in pairs):
+        raise typer.BadParameter("--api-key-env takes NAME, or URL=NAME of each server")
+    return dict(pairs)
 
 
 def check_targets(targets: Sequence[Path], inputs: Sequence[Path] = ()) -> None:

@@ -7,7 +7,7 @@ the keyring's entry for the base URL, the `.env` file, and what was typed in.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -41,7 +41,7 @@ Headers = Mapping[str, str | Mapping[str, str]]
 UNUSED = "unused"
 """What is sent as the key to a server that needs none."""
 
-TYPED = "typed in, for this session"
+TYPED, NOT_NEEDED = "typed in, for this session", "no key is needed"
 
 
 class Variables(Mapping[str, str]):
@@ -179,7 +179,7 @@ class Credentials:
         which someone might have to unlock for it.
         """
         if base_url.startswith(OFFLINE_SCHEME):
-            yield Secret(UNUSED), "no key is needed"
+            yield Secret(UNUSED), NOT_NEEDED
         yield _entry(self.api_key, base_url, self._is_meant(base_url)), "api_key="
         named = _entry(self.api_key_env, base_url, self._is_meant(base_url))
         name = named or KEY_NAME
@@ -199,7 +199,7 @@ class Credentials:
             yield file.secret(name), f"{name} in the .env file"
         yield asking.typed(base_url), TYPED
         if is_loopback(base_url):
-            yield Secret(UNUSED), "no key is needed"
+            yield Secret(UNUSED), NOT_NEEDED
         yield None, self._advice(base_url, name, where, trouble)
 
     def _advice(self, base_url: str, name: str, where: str, trouble: str) -> str:
@@ -280,6 +280,85 @@ def _entry(given: T | Mapping[str, T] | None, base_url: str, meant: bool) -> T |
     return given if meant else None
 
 
+OWNERS: Mapping[tuple[str, ...], tuple[str, ...]] = {
+    ("ANTHROPIC", "CLAUDE"): ("anthropic.com", "claude.com"),
+    ("AWS", "AMAZON", "BEDROCK"): ("amazonaws.com", "api.aws"),
+    ("AZURE", "AZUREAI"): ("azure.com", "azure-api.net", "microsoft.com"),
+    ("CEREBRAS",): ("cerebras.ai",),
+    ("CLOUDFLARE",): ("cloudflare.com",),
+    ("COHERE",): ("cohere.com", "cohere.ai"),
+    ("DATABRICKS",): ("databricks.com", "azuredatabricks.net"),
+    ("DEEPSEEK",): ("deepseek.com",),
+    ("DIGITALOCEAN",): ("digitalocean.com", "do-ai.run"),
+    ("DOCKER", "DOCKERHUB"): ("docker.com", "docker.io"),
+    ("FIREWORKS",): ("fireworks.ai",),
+    ("GITHUB", "GH"): ("github.com", "github.ai", "githubcopilot.com", "azure.com"),
+    ("GITLAB", "CI_JOB"): ("gitlab.com",),
+    ("GOOGLE", "GEMINI", "GCP", "GCLOUD", "VERTEX"): ("googleapis.com", "google.com"),
+    ("GROQ",): ("groq.com",),
+    ("HF", "HUGGINGFACE", "HUGGINGFACEHUB", "HUGGING_FACE"): (
+        *("huggingface.co", "huggingface.cloud", "hf.co", "hf.space"),
+    ),
+    ("MISTRAL",): ("mistral.ai",),
+    ("NPM", "NODE_AUTH"): ("npmjs.org",),
+    ("NVIDIA", "NGC"): ("nvidia.com",),
+    ("OPENAI",): ("openai.com", "openai.azure.com"),
+    ("OPENROUTER",): ("openrouter.ai",),
+    ("PERPLEXITY", "PPLX"): ("perplexity.ai",),
+    ("PG", "PGPASSWORD", "POSTGRES", "MYSQL", "REDIS", "DATABASE"): (),
+    ("PYPI", "TWINE", "UV_PUBLISH"): ("pypi.org",),
+    ("REPLICATE",): ("replicate.com",),
+    ("SLACK",): ("slack.com",),
+    ("STRIPE",): ("stripe.com",),
+    ("TOGETHER", "TOGETHERAI"): ("together.ai", "together.xyz"),
+    ("VERCEL",): ("vercel.com", "vercel.sh"),
+    ("WANDB",): ("wandb.ai",),
+    ("XAI",): ("x.ai",),
+}
+"""How the names of variables begin that plainly hold the key of one service, and the
+hosts that are its own."""
+
+
+def check_foreign(
+    named: str | Mapping[str, str] | None,
+    base_urls: Iterable[str],
+    variables: Variables,
+) -> None:
+    """Refuses to let a file alone say that the key of one service goes to another.
+
+    Servers on this machine may get any, and OpenAI's key goes to $OPENAI_BASE_URL too,
+    where that is set in the environment.
+
+    Raises:
+        CredentialsError: the variable `named` for one of the base URLs is such a key.
+    """
+    environment, _ = variables.parts()
+    for base_url in base_urls:
+        name = _entry(named, base_url, meant=True)
+        if name is None or is_local(base_url):
+            continue
+        if name.upper().startswith("OPENAI_") and environment.send_to(base_url):
+            continue
+        host = urlsplit(base_url).hostname or ""
+        owners = _owners(name)
+        if owners is None or any(f".{host}".endswith(f".{own}") for own in owners):
+            continue
+        raise CredentialsError(
+            f"{name} is not sent to {host} because a file says so: by its name it is "
+            f"a key for {owners[0] if owners else 'something else'}; if it is meant, "
+            f"say so yourself: --api-key-env {name}, or api_key_env= in Python"
+        )
+
+
+def _owners(variable: str) -> tuple[str, ...] | None:
+    """The hosts that a variable is plainly for; None where its name does not say."""
+    name = f"{variable.upper()}_"
+    for beginnings, hosts in OWNERS.items():
+        if any(name.startswith(f"{beginning}_") for beginning in beginnings):
+            return hosts
+    return None
+
+
 def check_transport(base_url: str, *, allow_insecure: bool) -> None:
     """Refuses to send keys and prompts in clear text over a network.
 
@@ -290,7 +369,8 @@ def check_transport(base_url: str, *, allow_insecure: bool) -> None:
         return
     raise CredentialsError(
         f"{base_url} is not encrypted: key and prompts would be readable on the way; "
-        "use https, or pass allow_insecure=True for a server you trust"
+        "use https, or pass allow_insecure=True (--allow-insecure) for a server you "
+        "trust"
     )
 
 

@@ -48,6 +48,12 @@ class Handle:
         return self._run.progress()
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """Which key goes to which server, such as `OPENAI_API_KEY in the environment
+        goes to api.openai.com`."""
+        return self._run.keys
+
+    @property
     def table(self) -> pd.DataFrame:
         """The table so far: the trials that have an outcome."""
         return self._run.table()

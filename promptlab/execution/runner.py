@@ -11,6 +11,7 @@ from collections.abc import Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from promptlab.errors import (
     CacheError,
@@ -24,7 +25,7 @@ from promptlab.execution.bounds import check_run
 from promptlab.execution.cache import ResponseCache, open_cache
 from promptlab.execution.caller import AskedElsewhere, Caller, RunEnded
 from promptlab.execution.client import Client
-from promptlab.execution.credentials import Key, asked
+from promptlab.execution.credentials import NOT_NEEDED, Key, asked
 from promptlab.execution.handle import Handle, check_may_wait
 from promptlab.execution.lanes import Gate, Lane
 from promptlab.execution.ledger import Hits, Ledger, opened_ledger
@@ -195,6 +196,15 @@ class Run:
         if lacking and can_ask():
             for base_url in self._called(lacking):
                 self._keys[base_url] = asked(self._keys[base_url])
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Which key goes to which server, a line each; none for those without one."""
+        return tuple(
+            f"{key.said} goes to {urlsplit(base_url).netloc}"
+            for base_url, key in self._keys.items()
+            if key.secret is not None and key.said != NOT_NEEDED
+        )
 
     async def execute(self) -> Results:
         """Runs to the end; gives the results of what was answered or failed."""

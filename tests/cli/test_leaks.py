@@ -17,6 +17,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ToldServer]:
     """A proxy for OpenAI's server, which repeats the key in all its answers."""
     with ToldServer().in_thread() as server:
         server.reply = gossip
+        monkeypatch.setenv("PROMPTLAB_ALLOW_INSECURE", "1")
         monkeypatch.setenv("http_proxy", server.base_url.removesuffix("/v1"))
         monkeypatch.delenv("no_proxy", raising=False)
         yield server
@@ -24,7 +25,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ToldServer]:
 
 @pytest.fixture
 def path(config: Callable[..., Path]) -> Path:
-    run = {"base_url": OPENAI, "allow_insecure": True, "prices": PRICES}
+    run = {"base_url": OPENAI, "prices": PRICES}
     return config(
         dataset=[{"city": f"city {number}"} for number in range(11)],
         grid={"model": ["gpt-6-luna"], "prompt": ["Where is {{city}}"]},
