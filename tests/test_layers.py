@@ -72,7 +72,7 @@ HOMES = {
     "genai_prices": {"money.list_prices"},
     "httpx2": {"execution.client"},
     "ipywidgets": {"notebook"},
-    "jinja2": {"spec.prompt"},
+    "jinja2": {"spec.fields", "spec.sandbox", "spec.template"},
     "keyring": {"execution.keyrings"},
     "numpy": {
         *("money.price", "results.costs", "results.results", "results.table"),
@@ -94,7 +94,7 @@ HOMES = {
     "pyarrow": {
         *("results.answers", "results.exports", "results.table", "rows", "notebook"),
     },
-    "pydantic": {"files"},
+    "pydantic": {"files", "spec.schemas"},
     "rich": {"cli.printing", "execution.progress"},
     "ruamel": {"files"},
     "scipy": {"stats.intervals"},

@@ -357,10 +357,11 @@ class Run:
     async def _survey(self) -> None:
         """Takes what is cached into the answers, and queues the rest."""
         reads = None if self._settings.refresh else self._cache
-        for group in survey(self._requests, reads):
+        groups = survey(self._requests, reads)
+        # Off the loop: others run, and this run may be ended, however long it takes.
+        while group := await asyncio.to_thread(next, groups, None):
             for finding in group:
                 self._take(finding)
-            await asyncio.sleep(0)  # others run, and this run may be ended
             if self._ending.is_set():
                 return
         self._order.settle()
@@ -517,7 +518,7 @@ class Run:
         paid: list[bool] = []
         key = ""
         try:
-            while request := self._next(index, heads):
+            while request := await self._next(index, heads):
                 if heads:  # others may have begun with the same words
                     caller.share(key, heads[-1])
                 try:
@@ -526,7 +527,7 @@ class Run:
                     )
                 except CallError as error:
                     self._rename(request, error.failure)
-                    again = self._next(index, heads)
+                    again = await self._next(index, heads)
                     if again is None or again.key == request.key:
                         raise
                     continue
@@ -543,9 +544,12 @@ class Run:
         for follower in self._followers.get(index, ()):
             self._answers.put(follower, heads, key)
 
-    def _next(self, index: int, heads: Sequence[ReplySummary]) -> Request | None:
+    async def _next(self, index: int, heads: Sequence[ReplySummary]) -> Request | None:
         """The call of a trial after these replies; None when it is over."""
-        return self._requests.request(index, [head.output for head in heads])
+        replies = [head.output for head in heads]
+        if self._requests.is_quick(index):
+            return self._requests.request(index, replies)
+        return await asyncio.to_thread(self._requests.request, index, replies)
 
     def _rename(self, request: Request, failure: Failure) -> None:
         """Calls `max_tokens` by its other name from now on, where a server refuses the

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import time
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import NamedTuple
@@ -14,6 +14,9 @@ from promptlab.spec.prompt import Turn
 
 AT_ONCE = 2_000
 """Trials looked up together; a run can be stopped between two such groups."""
+
+SLICE_S = 0.5
+"""Seconds after which such a group is closed, if its prompts take that long."""
 
 
 class Standing(IntEnum):
@@ -54,7 +57,7 @@ def survey(requests: Requests, cache: ResponseCache | None) -> Iterator[list[Fin
     Every prompt is rendered, so a template that fails on some case is found here.
     """
     seen: dict[str, int] = {}
-    for group in _batched(requests.openings(), AT_ONCE):
+    for group in _batched(requests.openings()):
         found = (
             cache.heads([opening.key for opening in group]) if cache is not None else {}
         )
@@ -124,6 +127,14 @@ def _is_first(opening: Opening, turn: int, seen: dict[str, int]) -> bool:
     )
 
 
-def _batched(openings: Iterator[Opening], size: int) -> Iterator[list[Opening]]:
-    while group := list(itertools.islice(openings, size)):
+def _batched(openings: Iterator[Opening]) -> Iterator[list[Opening]]:
+    """Groups of so many, or of those that could be rendered in so long."""
+    group: list[Opening] = []
+    end = time.monotonic() + SLICE_S
+    for opening in openings:
+        group.append(opening)
+        if len(group) == AT_ONCE or time.monotonic() > end:
+            yield group
+            group, end = [], time.monotonic() + SLICE_S
+    if group:
         yield group

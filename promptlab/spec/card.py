@@ -89,7 +89,7 @@ def _example(experiment: Experiment) -> str:
     try:
         turns = trial.turns
     except SpecError as error:
-        return notes([f"the prompt of the first trial {escaped(str(error), 400)}"])
+        return notes([f"the first trial cannot be made: {escaped(str(error), 400)}"])
     sent = {"model": question.model, **question.parameters}
     rows = [
         (

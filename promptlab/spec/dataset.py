@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 import orjson
 
 from promptlab.errors import DatasetError, did_you_mean
+from promptlab.spec.braces import normal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,7 +216,13 @@ def _case(row: Mapping[str, Any], number: int, name: str, *, numbered: bool) -> 
     for column in row:
         if not isinstance(column, str) or not column:
             raise DatasetError(f"{where}: a column's name is a text, not {column!r}")
-    values = {column: _plain(value, where, column) for column, value in row.items()}
+    values = {
+        normal(column): _plain(value, where, column) for column, value in row.items()
+    }
+    if len(values) < len(row):
+        names = [normal(column) for column in row]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DatasetError(f"{where}: two columns are called {twice!r}")
     identity = values.pop("id", None)
     if numbered and identity is not None:
         raise DatasetError(f"{where} has an id, but the rows before it have none")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import orjson
 
 from promptlab.errors import DatasetError, PromptlabWarning, SpecError
 from promptlab.secret import sealed
+from promptlab.spec.braces import hole, shown
 from promptlab.spec.capabilities import (
     OLD_NAME,
     Capabilities,
@@ -80,7 +82,7 @@ class Trial:
     @cached_property
     def turns(self) -> tuple[Turn, ...]:
         """The rendered messages, one group for each call."""
-        return self.question.prompt.turns(self.case.inputs)
+        return _rendered(self.question, self.case)
 
     def first_request(
         self, route: Callable[[str], str], names: WireNames | None = None
@@ -197,7 +199,12 @@ class Experiment:
     @cached_property
     def warnings(self) -> tuple[str, ...]:
         """What is odd about it, one line each."""
-        return (*self._odd_parameters(), *self._dropped(), *self._unused())
+        return (
+            *self._odd_parameters(),
+            *self._dropped(),
+            *self._odd_prompts(),
+            *self._unused(),
+        )
 
     def only(self, /, **wanted: Any) -> Experiment:
         """The same with just these values of some parameters."""
@@ -339,22 +346,65 @@ class Experiment:
 
     def _check_prompt(self, question: Question) -> None:
         label = question.variant.labels["prompt"]
-        fields = question.prompt.fields
+        prompt, fields = question.prompt, self.dataset.fields
+        required_of = cache(prompt.required)
         for case in self.dataset:
-            missing = [f for f in fields if case.inputs.get(f) is None]
+            required = required_of(tuple(case.inputs))
+            missing = [f for f in required if case.inputs.get(f) is None]
             if missing:
-                have = ", ".join(self.dataset.fields) or "none"
+                have = ", ".join(map(shown, fields)) or "none"
                 empty = all(field in case.inputs for field in missing)
                 lacks = "has no value for" if empty else "does not have"
                 raise SpecError(
-                    f"prompt {label!r} needs {missing}, which case {case.id!r} of "
-                    f"{self.dataset.name!r} {lacks}; its fields are {have}",
+                    f"prompt {label!r} needs {[*map(shown, missing)]}, which case "
+                    f"{case.id!r} of {self.dataset.name!r} {lacks}; its fields are "
+                    f"{have}{_meant(missing, fields)}",
+                    at=("prompt", str(label)),
+                )
+        used = prompt.fields_among(fields)
+        for name, line in prompt.lone_names.items():
+            if name in fields and name not in used:
+                raise SpecError(
+                    f"prompt {label!r}, template, line {line}: {{{name}}} is sent as "
+                    f"it is; for the field, write {hole(name)}; for these braces, "
+                    f"{{% raw %}}{{{name}}}{{% endraw %}}",
                     at=("prompt", str(label)),
                 )
 
     def _odd_parameters(self) -> Iterator[str]:
         for name in unknown_parameters(self.grid):
             yield f"parameter {name!r} is not one we know; it is sent as it is"
+
+    def _odd_prompts(self) -> Iterator[str]:
+        fields = self.dataset.fields
+        prompts = {id(q.prompt): q for q in reversed(self.questions)}
+        for question in reversed(prompts.values()):
+            prompt, about = (
+                question.prompt,
+                f"prompt {question.variant.labels['prompt']!r}",
+            )
+            for note in prompt.notes(fields):
+                yield f"{about}: {note}"
+            used = prompt.fields_among(fields)
+            for name in used:
+                if name not in fields:  # it guards it, or it would have been refused
+                    yield (
+                        f"{about} may use {shown(name)!r}, which no case of "
+                        f"{self.dataset.name} has{_meant([name], fields)}"
+                    )
+            for name in prompt.lone_names:
+                if name in fields and name in used:
+                    yield f"{about}: {{{name}}} is sent as it is, unlike {hole(name)}"
+            for name in prompt.printed(fields):
+                lists = (
+                    c.id for c in self.dataset if isinstance(c.inputs.get(name), list)
+                )
+                if (case := next(lists, None)) is not None:
+                    yield (
+                        f"{about} sends the list {name!r} of case {case!r} as JSON; to "
+                        "ask once for each of its values, as promptfoo would, give "
+                        f"each a case of its own; else write | join(', ') or | tojson"
+                    )
 
     def _dropped(self) -> Iterator[str]:
         told: dict[tuple[str, str], tuple[str, int]] = {}
@@ -372,7 +422,9 @@ class Experiment:
 
     def _unused(self) -> Iterator[str]:
         used = {
-            field for question in self.questions for field in question.prompt.fields
+            field
+            for question in self.questions
+            for field in question.prompt.fields_among(self.dataset.fields)
         }
         unused = [field for field in self.dataset.fields if field not in used]
         if unused:
@@ -434,8 +486,8 @@ class Requests:
         """What servers want `max_tokens` to be called, as far as they said."""
         self._bases = self._rendered_bases()
         self._most_output = [most_output(q.parameters) for q in experiment.questions]
-        prompts = {id(q.prompt): q.prompt for q in experiment.questions}
-        self._prompts = list(prompts.values())
+        prompts = {id(q.prompt): q for q in reversed(experiment.questions)}
+        self._asking = list(prompts.values())  # a question for each prompt
         places = {prompt: place for place, prompt in enumerate(prompts)}
         self._prompt_of = [places[id(q.prompt)] for q in experiment.questions]
         # Neighbouring trials share their case and prompts: most are rendered once.
@@ -459,6 +511,10 @@ class Requests:
         questions = self._experiment.questions
         return [wire_base(q, self._route, self.names) for q in questions]
 
+    def is_quick(self, index: int) -> bool:
+        """Whether a trial's prompt takes no longer to render than it is long."""
+        return self._asking[self._prompt_of[self._place(index)[1]]].prompt.is_quick
+
     def request(self, index: int, replies: Sequence[str] = ()) -> Request | None:
         """A trial's call after `replies`; None when the conversation is over."""
         case, question, repeat = self._place(index)
@@ -481,7 +537,7 @@ class Requests:
         questions = list(zip(self._prompt_of, self._bases, strict=True))
         index = 0
         for case in range(len(self._experiment.dataset)):
-            rendered = [self._rendered(p, case) for p in range(len(self._prompts))]
+            rendered = [self._rendered(p, case) for p in range(len(self._asking))]
             for prompt, (base_url, base) in questions:
                 turns = rendered[prompt]
                 body = {**base, "messages": turns[0]}
@@ -497,13 +553,18 @@ class Requests:
         return *divmod(rest, len(self._bases)), repeat
 
     def _rendered(self, prompt: int, case: int) -> tuple[Turn, ...]:
-        chosen = self._experiment.dataset[case]
-        try:
-            return self._prompts[prompt].turns(chosen.inputs)
-        except SpecError as error:
-            raise SpecError(
-                f"case {chosen.id!r}: a prompt {error}", at=("prompt",)
-            ) from error
+        return _rendered(self._asking[prompt], self._experiment.dataset[case])
+
+
+def _rendered(question: Question, case: Case) -> tuple[Turn, ...]:
+    """The messages of a case; an error names the prompt and the case."""
+    try:
+        return question.prompt.turns(case.inputs)
+    except SpecError as error:
+        label = question.variant.labels["prompt"]
+        raise SpecError(
+            f"prompt {label!r}, case {case.id!r}: {error}", at=("prompt", str(label))
+        ) from error
 
 
 def chain(key: str, turns: Sequence[Turn]) -> str:
@@ -559,6 +620,14 @@ def _question(
         gated.dropped,
         rules,
     )
+
+
+def _meant(missing: Iterable[str], fields: Sequence[str]) -> str:
+    """The field that one of those that are missing is close to, as it is written."""
+    for name in missing:
+        if close := difflib.get_close_matches(name, fields, n=1, cutoff=0.6):
+            return f"; did you mean {hole(close[0])}?"
+    return ""
 
 
 def _hashable(value: Any) -> Any:

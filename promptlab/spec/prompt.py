@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypedDict
+from typing import Any, Literal, TypedDict
 
-import jinja2
-from jinja2 import meta, nodes
-from jinja2.exceptions import SecurityError
-from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+import orjson
 
 from promptlab.errors import SpecError, brief, did_you_mean
+from promptlab.spec.braces import lone_names
+from promptlab.spec.template import Template
 
 Role = Literal["system", "user", "assistant"]
 ROLES: tuple[Role, ...] = ("system", "user", "assistant")
@@ -39,14 +39,9 @@ class Message:
     content: str
 
     @cached_property
-    def template(self) -> jinja2.Template:
-        """The compiled template; raises `SpecError` where it does not parse."""
-        return _compile(self.content)
-
-    @cached_property
-    def fields(self) -> frozenset[str]:
-        """The names of the holes."""
-        return frozenset(meta.find_undeclared_variables(_parse(self.content)))
+    def template(self) -> Template:
+        """Its template; raises `SpecError` where it does not parse."""
+        return Template(self.content)
 
 
 @dataclass(frozen=True, init=False)
@@ -94,7 +89,41 @@ class Prompt:
     @cached_property
     def fields(self) -> tuple[str, ...]:
         """The names of its holes, in alphabetical order."""
-        return tuple(sorted(frozenset().union(*(m.fields for m in self.messages))))
+        return self.fields_among(())
+
+    def fields_among(self, names: Collection[str]) -> tuple[str, ...]:
+        """Those that it takes from a case with inputs of these names: `{{a.b}}` is the
+        input 'a.b' where there is one."""
+        readings = (m.template.reading(names) for m in self.messages)
+        return tuple(sorted(frozenset().union(*(r.fields.all for r in readings))))
+
+    def required(self, names: Collection[str]) -> tuple[str, ...]:
+        """Those that such a case must have: all that it does not itself guard, by
+        `{% if field %}`, `is defined` or `default`."""
+        readings = (m.template.reading(names) for m in self.messages)
+        return tuple(sorted(frozenset().union(*(r.fields.required for r in readings))))
+
+    def printed(self, names: Collection[str]) -> tuple[str, ...]:
+        """Those that it sends just as they are in such a case: `{{field}}`."""
+        readings = (m.template.reading(names) for m in self.messages)
+        return tuple(sorted(frozenset().union(*(r.fields.printed for r in readings))))
+
+    @cached_property
+    def lone_names(self) -> dict[str, int]:
+        """What it holds in single braces, as in `{name}`, and the line of the first."""
+        found = [lone_names(message.content) for message in reversed(self.messages)]
+        return {name: line for names in found for name, line in names.items()}
+
+    def notes(self, names: Collection[str]) -> tuple[str, ...]:
+        """What is odd about it for such a case, one line each."""
+        templates = [note for m in self.messages for note in m.template.notes(names)]
+        texts = [m.content for m in self.messages if m.role != "assistant"]
+        return (*templates, *(note for text in texts for note in _lookalikes(text)))
+
+    @cached_property
+    def is_quick(self) -> bool:
+        """Whether it has no loops, calls and the like, which may take long."""
+        return all(message.template.is_quick for message in self.messages)
 
     @cached_property
     def has_system(self) -> bool:
@@ -124,7 +153,7 @@ class Prompt:
         turns: list[Turn] = []
         turn: list[ChatMessage] = []
         for message, asked in zip(self.messages, self._asked, strict=True):
-            content = _render(message.template, inputs)
+            content = message.template.render(inputs)
             if asked and not content.strip():
                 continue
             turn.append({"role": message.role, "content": content})
@@ -140,6 +169,33 @@ class Prompt:
         if len(self.messages) == 1:
             return self.messages[0].content
         return [{"role": m.role, "content": m.content} for m in self.messages]
+
+
+PATH = re.compile(r"(file://)?[^\s{}<>]+\.(txt|md|json|ya?ml|j2|jinja2?|prompt)")
+
+
+def _lookalikes(text: str) -> Iterator[str]:
+    """What a text looks like that is sent as it is."""
+    if PATH.fullmatch(text.strip()) or text.strip().startswith("file://"):
+        yield (
+            f"it sends the text {brief(text.strip())}, which looks like the name of a "
+            "file; to send what the file holds, write {file: ...} in YAML, or "
+            "Prompt.from_file(...)"
+        )
+    if text.lstrip().startswith(("[", "{")) and '"role"' in text:
+        with suppress(orjson.JSONDecodeError):
+            plain = orjson.loads(text)
+            if isinstance(plain, dict):
+                plain = plain.get("messages")
+            if isinstance(plain, list) and plain and all(_is_message(m) for m in plain):
+                yield (
+                    "it sends one message whose text looks like a JSON list of "
+                    "messages; to send these, give the list itself, not its text"
+                )
+
+
+def _is_message(item: Any) -> bool:
+    return isinstance(item, dict) and {"role", "content"} <= set(item)
 
 
 def _message(item: Message | Mapping[str, str]) -> Message:
@@ -159,60 +215,3 @@ def _message(item: Message | Mapping[str, str]) -> Message:
     if not isinstance(content, str):
         raise SpecError(f"a message's content is a text, not {brief(content)}")
     return Message(role, content)
-
-
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja2 without what reads other objects, never ends, or differs each time."""
-
-    intercepted_binops = frozenset(["**"])
-
-    def call_binop(
-        self, context: Context, operator: str, left: Any, right: Any
-    ) -> NoReturn:
-        raise SecurityError("a prompt cannot use **")
-
-
-@cache
-def _environment() -> _Sandbox:
-    sandbox = _Sandbox(undefined=jinja2.StrictUndefined, autoescape=False)
-    del sandbox.globals["lipsum"], sandbox.filters["random"]
-    return sandbox
-
-
-@cache
-def _parse(source: str) -> nodes.Template:
-    try:
-        tree = _environment().parse(source)
-    except (jinja2.TemplateSyntaxError, RecursionError, ValueError) as error:
-        line = getattr(error, "lineno", 1)
-        raise SpecError(f"template, line {line}: {_first_line(error)}") from error
-    for node in tree.find_all(
-        (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
-    ):
-        raise SpecError(
-            f"template, line {node.lineno}: a prompt cannot load other templates"
-        )
-    return tree
-
-
-@cache
-def _compile(source: str) -> jinja2.Template:
-    _parse(source)
-    try:
-        template = _environment().from_string(source)
-        template.globals = dict(template.globals)  # its ChainMap is slow to render with
-        return template
-    except (jinja2.TemplateError, SyntaxError, RecursionError, ValueError) as error:
-        line = getattr(error, "lineno", 1)
-        raise SpecError(f"template, line {line}: {_first_line(error)}") from error
-
-
-def _render(template: jinja2.Template, inputs: Mapping[str, Any]) -> str:
-    try:
-        return template.render(inputs)
-    except Exception as error:  # a template may call any method of its values
-        raise SpecError(f"template fails: {_first_line(error)}") from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -82,4 +82,7 @@ def test_a_card_keeps_each_text_from_turning_what_stands_beside_it() -> None:
 def test_a_card_says_so_where_the_first_trial_cannot_be_rendered() -> None:
     made = experiment(prompt={"bad": "{{city.nowhere.at_all}}"})
 
-    assert "the prompt of the first trial template fails" in shown(made).text
+    assert (
+        "the first trial cannot be made: prompt 'bad', case '1': template"
+        in shown(made).text
+    )

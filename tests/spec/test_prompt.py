@@ -191,7 +191,7 @@ def test_what_is_no_prompt_is_refused(given: Any, said: str) -> None:
     "template",
     [
         "{{ ",
-        "{{ a b }}",
+        "{{ a b = c }}",
         "{% for %}",
         "{% if a %}",
         "{{ a | no_such_filter }}",
