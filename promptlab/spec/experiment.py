@@ -246,18 +246,11 @@ class Experiment:
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Experiment:
         """The experiment that `to_plain` wrote."""
-        grid = Grid(
-            **plain["grid"],
-            zip=plain.get("zip", ()),
-            exclude=plain.get("exclude", ()),
-        )
-        for entry in plain.get("only", ()):
-            grid = grid.only(**entry)
         dataset = plain["dataset"]
         made = cls.__new__(cls)  # its warnings were told when it was made
         made._fill(
             plain["name"],
-            grid,
+            Grid.from_plain(plain),
             Dataset(dataset["cases"], name=dataset["name"]),
             plain["repeats"],
             plain.get("capabilities"),

@@ -16,6 +16,7 @@ from promptlab.errors import SpecError, brief, did_you_mean
 from promptlab.spec.address import canonical_url
 from promptlab.spec.prompt import Prompt
 from promptlab.spec.request import canonical
+from promptlab.spec.schemas import response_format
 
 FIRST = ("model", "prompt", "system", "temperature", "max_tokens")
 """The parameters that the table shows first, in this order."""
@@ -55,9 +56,23 @@ KNOWN = (
 )
 """What OpenAI's API and the servers compatible with it take; others are sent too."""
 
-OBJECTS = ("logit_bias", "metadata", "prediction", "response_format")
-"""Parameters whose value is always an object, so that a mapping of labels to texts
-must be a slip."""
+OBJECTS = {
+    "audio": '{"voice": "alloy", "format": "wav"}',
+    "logit_bias": '{"50256": -100}',
+    "metadata": '{"team": "a"}',
+    "prediction": '{"type": "content", "content": "..."}',
+    "prompt_cache_options": '{"mode": "explicit"}',
+    "response_format": '{"type": "json_object"}',
+    "web_search_options": '{"search_context_size": "low"}',
+}
+"""Parameters whose value is always an object, with one such value."""
+
+LISTS = {
+    "functions": '[{"name": "..."}]',
+    "modalities": '["text", "audio"]',
+    "tools": '[{"type": "function", "function": {...}}]',
+}
+"""Parameters whose value is always a list, with one such value."""
 
 REFUSED = {
     "messages": "the messages are made from 'prompt' and 'system'",
@@ -66,6 +81,9 @@ REFUSED = {
     "n": "use repeats=, which keeps each answer under its own key",
     "api_key": "a key is no part of a grid; set OPENAI_API_KEY or pass api_key= to run",
     "timeout": "pass timeout_s= to run",
+    "extra_body": "give its members themselves, such as top_k=[40]",
+    "extra_headers": "pass headers= to run",
+    "extra_query": "a query belongs to base_url",
 }
 
 
@@ -133,6 +151,18 @@ class Grid:
         exclude: Sequence[Mapping[str, Any]] = (),
         **parameters: Any,
     ) -> None:
+        with _about("zip"):
+            zipped = _mappings("zip", zip)
+        for name, given in itertools.chain(
+            parameters.items(), *(group.items() for group in zipped)
+        ):
+            with _about(name):
+                _check_form(name, given)
+        with _about("stop"):
+            _check_stop(parameters.get("stop"))
+        self._fill(parameters, zipped, exclude)
+
+    def _fill(self, parameters: Mapping[str, Any], zip: Any, exclude: Any) -> None:
         groups = [{name: _levels(name, given)} for name, given in parameters.items()]
         with _about("zip"):
             groups += [_zipped(group) for group in _mappings("zip", zip)]
@@ -201,6 +231,15 @@ class Grid:
             plain["only"] = [dict(entry) for entry in self._only]
         return plain
 
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Grid:
+        """The grid that `to_plain` wrote."""
+        grid = cls.__new__(cls)
+        grid._fill(plain["grid"], plain.get("zip", ()), plain.get("exclude", ()))
+        for entry in plain.get("only", ()):
+            grid = grid.only(**entry)
+        return grid
+
     def __len__(self) -> int:
         return len(self.variants)
 
@@ -255,14 +294,53 @@ def _checked_levels(name: str, given: Any) -> tuple[Level, ...]:
     return levels
 
 
-def _named(name: str, given: Mapping[Any, Any]) -> list[tuple[str | None, Any]]:
-    if name in OBJECTS and not all(
-        isinstance(value, Mapping) or value is None for value in given.values()
-    ):
+def _check_form(name: str, given: Any) -> None:
+    """Refuses one value of a parameter that was given for the list of its values."""
+    if name in LISTS:
+        values = _members(given)
+        if not all(isinstance(value, (list, tuple, type(None))) for value in values):
+            one = [dict(given)] if isinstance(given, Mapping) else given
+            one = [one] if isinstance(one, str) else one
+            raise SpecError(
+                f"{name}: each of its values is itself a list, such as {LISTS[name]}; "
+                f"write [{brief(one)}] for one value, or {{'a name': {brief(one)}}}"
+            )
+    if name in OBJECTS:
+        values = _members(given)
+        if not all(isinstance(value, (Mapping, type, type(None))) for value in values):
+            one = f"[{brief(dict(given))}]" if isinstance(given, Mapping) else ""
+            raise SpecError(
+                f"{name}: each of its values is an object, such as {OBJECTS[name]}; "
+                f"write {one or f'[{OBJECTS[name]}]'}"
+            )
+    if name == "tool_choice" and isinstance(given, Mapping) and "type" in given:
         raise SpecError(
-            f"{name}: a list of objects is meant, or a mapping of names to objects; "
-            f"write [{brief(dict(given))}]"
+            f"tool_choice: this is one value of it; write [{brief(dict(given))}]"
         )
+
+
+def _check_stop(given: Any) -> None:
+    """Refuses several texts, which may be meant for one value or for several."""
+    texts = isinstance(given, (list, tuple)) and all(isinstance(g, str) for g in given)
+    if texts and len(given) > 1:
+        named = {f"stop_{number}": text for number, text in enumerate(given, start=1)}
+        raise SpecError(
+            "stop: a value of it is a text or a list of texts; write "
+            f"[{brief(list(given))}] for one value with all of these, or name the "
+            f"values: {brief(named)}"
+        )
+
+
+def _members(given: Any) -> list[Any]:
+    """What was given as the values of a parameter, if one list or mapping was."""
+    if isinstance(given, Mapping):
+        return list(given.values())
+    if isinstance(given, (list, tuple)):
+        return list(given)
+    return [given] if isinstance(given, str) else []
+
+
+def _named(name: str, given: Mapping[Any, Any]) -> list[tuple[str | None, Any]]:
     for label in given:
         if not isinstance(label, str) or not label:
             raise SpecError(
@@ -280,6 +358,8 @@ def _level(name: str, label: str | None, value: Any, number: int) -> Level:
         raise SpecError(f"{where}: {error}", at=at) from error
     if label is not None:
         return Level(label, read)
+    if isinstance(value, type):
+        return Level(value.__name__, read)
     if name in ("prompt", "system") and value is not None:
         return Level(f"{name}_{number}", read)
     if isinstance(read, (dict, list)):
@@ -290,6 +370,8 @@ def _level(name: str, label: str | None, value: Any, number: int) -> Level:
 def _value(name: str, value: Any) -> Any:
     if name == "prompt":
         return value if isinstance(value, Prompt) else Prompt(value)
+    if name == "response_format" and isinstance(value, type):
+        value = response_format(value)
     value = canonical(value)
     if name in ("model", "base_url") and (not isinstance(value, str) or not value):
         raise SpecError(f"a {name} is a text, not {value!r}")

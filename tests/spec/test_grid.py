@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import BaseModel, Field
 
 import promptlab as pl
 
@@ -184,7 +187,7 @@ def test_a_whole_float_is_the_whole_number() -> None:
         ({"prompt": [5]}, "a prompt is a text or a list of messages, not 5"),
         ({"prompt": {1: "a"}}, "the name of a value is a text, not 1; quote it"),
         ({"base_url": ["example.com"]}, "base_url 'example.com' is not a URL"),
-        ({"metadata": {"a": "b"}}, "metadata: a list of objects is meant"),
+        ({"metadata": {"a": "b"}}, "write [{'a': 'b'}]"),
         ({"temperature": [float("nan")]}, "a request cannot hold nan"),
         ({"top_k": [{1, 2}]}, "a request holds only JSON values, not set"),
         ({"exclude": [{"temprature": 0}]}, "exclude: no parameter 'temprature'"),
@@ -283,3 +286,122 @@ def test_a_value_that_is_a_list_can_be_excluded() -> None:
     )
 
     assert [variant["stop"] for variant in grid] == [["c"]]
+
+
+# Parameters whose value is itself a list or an object.
+
+TOOL = {"type": "function", "function": {"name": "w", "parameters": {}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("tools", [TOOL], "tools: each of its values is itself a list"),
+        ("tools", [TOOL, TOOL], "tools: each of its values is itself a list"),
+        ("tools", TOOL, "write [[{'type': 'function'"),
+        ("tools", {"w": TOOL}, "tools: each of its values is itself a list"),
+        ("modalities", ["text", "audio"], "write [['text', 'audio']] for one value"),
+        ("modalities", "text", "write [['text']] for one value"),
+        ("stop", ["a", "b"], "write [['a', 'b']] for one value with all of these"),
+        ("response_format", ["json_object"], 'write [{"type": "json_object"}]'),
+        ("response_format", "json_object", 'such as {"type": "json_object"}'),
+        ("response_format", {"type": "text"}, "write [{'type': 'text'}]"),
+        ("logit_bias", {"50256": -100}, "write [{'50256': -100}]"),
+        ("tool_choice", {"type": "function", "function": {}}, "write [{'type': "),
+        ("extra_body", [{"top_k": 4}], "give its members themselves, such as top_k="),
+        ("extra_headers", [{"a": "b"}], "pass headers= to run"),
+    ],
+)
+def test_one_value_is_not_taken_for_the_list_of_values(
+    name: str, given: Any, said: str
+) -> None:
+    with pytest.raises(pl.SpecError) as caught:
+        grid(**{name: given})
+
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "values"),
+    [
+        ("tools", [[TOOL]], [[TOOL]]),
+        ("tools", [None, [TOOL, TOOL]], [None, [TOOL, TOOL]]),
+        ("tools", {"none": None, "w": [TOOL]}, [None, [TOOL]]),
+        ("modalities", [["text"], ["text", "audio"]], [["text"], ["text", "audio"]]),
+        ("stop", ["a"], ["a"]),
+        ("stop", [None, "a", ["a", "b"]], [None, "a", ["a", "b"]]),
+        ("stop", {"line": "a", "end": "b"}, ["a", "b"]),
+        ("response_format", [{"type": "json_object"}], [{"type": "json_object"}]),
+        ("tool_choice", ["auto", {"type": "function"}], ["auto", {"type": "function"}]),
+    ],
+)
+def test_lists_and_objects_are_values(name: str, given: Any, values: Any) -> None:
+    assert [level.value for level in grid(**{name: given}).levels(name)] == values
+
+
+def test_a_grid_of_an_earlier_run_is_read_as_it_was() -> None:
+    plain = {"grid": {"model": ["m"], "prompt": {"p": "{{t}}"}, "stop": ["a", "b"]}}
+
+    assert [level.value for level in pl.Grid.from_plain(plain).levels("stop")] == [
+        "a",
+        "b",
+    ]
+
+
+def test_texts_to_stop_at_may_vary_together_with_others() -> None:
+    zipped = grid(zip=[{"stop": ["a", "b"], "temperature": [0, 1]}])
+
+    assert points(zipped, "stop", "temperature") == [("a", 0), ("b", 1)]
+
+
+class Address(BaseModel):
+    """Where someone lives."""
+
+    city: str = "Graz"
+
+
+class Person(BaseModel):
+    name: str
+    age: int | None = None
+    home: Address = Field(description="the first")
+
+
+@dataclass
+class Point:
+    x: int
+    y: float = 0.0
+
+
+def test_a_class_is_a_strict_schema() -> None:
+    (level,) = grid(response_format=[Person]).levels("response_format")
+
+    assert level.label == "Person"
+    assert level.value["type"] == "json_schema"
+    made = level.value["json_schema"]
+    assert (made["name"], made["strict"]) == ("Person", True)
+    assert made["schema"]["required"] == ["name", "age", "home"]
+    assert made["schema"]["additionalProperties"] is False
+    assert made["schema"]["properties"]["home"] == {
+        "additionalProperties": False,
+        "description": "the first",
+        "properties": {"city": {"title": "City", "type": "string"}},
+        "required": ["city"],
+        "title": "Address",
+        "type": "object",
+    }
+    assert '"default"' not in json.dumps(made)
+
+
+def test_a_dataclass_is_one_too_and_comes_back_from_its_plain_form() -> None:
+    made = grid(response_format={"none": None, "point": Point})
+
+    levels = made.levels("response_format")
+
+    assert levels[1].value["json_schema"]["schema"]["required"] == ["x", "y"]
+    assert pl.Grid.from_plain(made.to_plain()).levels("response_format") == levels
+
+
+@pytest.mark.parametrize("kind", [int, dict, pl.Grid], ids=["int", "dict", "other"])
+def test_another_class_is_no_schema(kind: type) -> None:
+    with pytest.raises(pl.SpecError, match="response_format: "):
+        grid(response_format=[kind])
