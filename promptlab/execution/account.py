@@ -4,8 +4,11 @@ ledger."""
 from __future__ import annotations
 
 import asyncio
+import errno
+import itertools
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +18,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from promptlab.errors import CacheError
+from promptlab.errors import CacheError, PromptlabWarning
 from promptlab.execution.daybook import HAVE_LOCKS, Daybook
 from promptlab.execution.ledger import Entered, Ledger, Line, Standing
 from promptlab.execution.limiter import number_told
@@ -37,6 +40,9 @@ TOLD = tuple(
 
 
 T = TypeVar("T")
+
+NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
+"""What a file system without locks says."""
 
 POST_EVERY_S = 1.0
 """How often what the daybook has is entered in the ledger."""
@@ -72,6 +78,7 @@ class Account:
         self._price = cache(lambda *terms: prices.price(Terms(*terms)))
         self._possible = cache(lambda *terms: prices.possible(Terms(*terms)))
         self._ledger = ledger
+        self._limits = limits
         self._budget = Budget(limits)
         self._of_project = bool(project)
         self.whose = run, experiment
@@ -79,12 +86,18 @@ class Account:
         self._waiting: deque[Entered] = deque()
         self._writing = threading.Lock()
         self._daybook = self._opened_daybook()
-        self._unposted: deque[tuple[Any, ...]] = deque()
-        self._posted = 0
+        self._lines = 0
+        """How many the daybook had when the last of `_unposted` was written."""
+        self._unposted: deque[Entered] = deque()
         self._post_at = time.monotonic() + POST_EVERY_S
         self._beyond: dict[tuple[str, str], Amount] = {}
         """By base URL and model, the most that a call took beyond its bound."""
         self._told: dict[tuple[str, str], Mapping[str, str]] = {}
+        self._numbers = itertools.count()
+        self._sent: set[Call] = set()
+        self._version = ledger.version
+        self._changed = False
+        """Whether others have changed the ledger since the budgets were read."""
         self._in_flight = 0
         self._settled = asyncio.Event()
 
@@ -93,8 +106,8 @@ class Account:
         return Call(self, request, attempt)
 
     def write(self) -> None:
-        """Puts on disk what waits for it, and now and then enters in the ledger what
-        the daybook has.
+        """Puts on disk what waits for it, and enters in the ledger what the daybook
+        has: now and then, or at once where the project has a budget.
 
         Raises:
             CacheError: it cannot be written; it goes on waiting.
@@ -107,9 +120,30 @@ class Account:
             except CacheError:
                 self._waiting.extendleft(reversed(entries))
                 raise
-            if time.monotonic() >= self._post_at:
+            if self._of_project:
+                self._post()
+            elif time.monotonic() >= self._post_at:
                 with suppress(CacheError):  # the daybook has it
                     self._post()
+            with suppress(CacheError):  # what has to be read says so
+                self._changed |= self._version != (version := self._ledger.version)
+                self._version = version
+
+    def heed_budgets(self) -> None:
+        """Keeps to the project's budgets as they are now, if others have changed
+        something: those that were set while the run goes on count for it too.
+
+        Raises:
+            CacheError: the ledger cannot be read.
+        """
+        if not self._changed:
+            return
+        self._changed = False
+        self._of_project = bool(self._ledger.budgets())
+        self.guards = self._limits.any or self._of_project
+        if self._of_project:
+            for call in self._sent:
+                call.hold(self._ledger)
 
     def close(self) -> None:
         """Enters all in the ledger, and the limits that servers told.
@@ -135,24 +169,32 @@ class Account:
             self._ledger.enter_limits(seen, time.time())
 
     def _opened_daybook(self) -> Daybook | None:
-        """None where each line goes into the ledger at once: a project's budget counts
-        what is there."""
-        if not HAVE_LOCKS or not self._ledger.on_disk or self._of_project:
+        """None where there can be none; then each line goes into the ledger at once."""
+        if not HAVE_LOCKS or not self._ledger.on_disk:
             return None
+        folder = self._ledger.path.parent
         try:
-            return Daybook(self._ledger.path.parent)
+            return Daybook(folder)
         except OSError as error:
+            if error.errno in NO_LOCKS:
+                warnings.warn(
+                    f"{folder} is on a file system without file locks: of a run that "
+                    "is killed, what was under way is not noted. Let one process at a "
+                    "time use it, or set PROMPTLAB_HOME to another folder",
+                    PromptlabWarning,
+                    stacklevel=2,
+                )
+                return None
             raise CacheError(
-                f"no file can be made in {self._ledger.path.parent}: {error.strerror}"
+                f"no file can be made in {folder}: {error.strerror}"
             ) from error
 
     def _keep(self, entries: Sequence[Entered]) -> None:
         """Puts lines into the daybook; where that is not possible, into the ledger."""
         if self._daybook is not None:
-            rows = [entry.row for entry in entries]
             with suppress(OSError):
-                self._daybook.append(rows)
-                self._unposted.extend(rows)
+                self._lines = self._daybook.append([entry.noted for entry in entries])
+                self._unposted.extend(entries)
                 return
         self._ledger.enter(entries)
 
@@ -161,14 +203,12 @@ class Account:
         self._post_at = time.monotonic() + POST_EVERY_S
         if self._daybook is None or not self._unposted:
             return
-        rows = _taken(self._unposted)
-        lines = self._posted + len(rows)
+        entries = _taken(self._unposted)
         try:
-            self._ledger.post(self._daybook.path.name, rows, lines)
+            self._ledger.post(self._daybook.path.name, entries, self._lines)
         except CacheError:
-            self._unposted.extendleft(reversed(rows))
+            self._unposted.extendleft(reversed(entries))
             raise
-        self._posted = lines
 
     # Of single calls.
 
@@ -187,6 +227,13 @@ class Account:
         self._in_flight += 1
         return reserved
 
+    def adopted(self, request: Request) -> Amount:
+        """What is reserved for a call that was sent before there was a budget."""
+        most = self.most(request)
+        self._budget.reserve(most)
+        self._in_flight += 1
+        return most.counted
+
     def settle(self, most: Amount, took: Amount) -> None:
         """Replaces what was reserved for a call by what it took."""
         self._budget.settle(most, took)
@@ -200,9 +247,19 @@ class Account:
             with suppress(CacheError):  # then it counts as if it had been sent
                 self._ledger.release(number)
 
-    def enter(self, line: Line, took: Amount, number: int | None) -> None:
-        """Has a line wait for the next `write`, and notes what it settles."""
-        self._waiting.append(Entered(line, took, number))
+    def send(self, call: Call, beginning: Sequence[Any]) -> int:
+        """Notes on disk that a call goes out; its number."""
+        number = next(self._numbers)
+        self._sent.add(call)
+        if self._daybook is not None:
+            with suppress(OSError):  # it is not known, should the process be killed
+                self._daybook.append([{"sent": number, "call": beginning}])
+        return number
+
+    def enter(self, call: Call, entered: Entered) -> None:
+        """Has what became of a call wait for the next `write`."""
+        self._sent.discard(call)
+        self._waiting.append(entered)
 
     def priced(self, request: Request, response: Response) -> Price | None:
         """The price of a call that was answered; None where it is not known."""
@@ -279,15 +336,19 @@ class Call:
         self._request = request
         self._attempt = attempt
         self._most = Amount()
+        self._reservation: int | None = None
         self._number: int | None = None
-        self._sent = self._over = False
+        """Of the call, once it is sent."""
+        self._guarded = self._over = False
 
     async def __aenter__(self) -> Call:
         """Returns when the budgets allow it; raises `BudgetReached`."""
+        self._account.heed_budgets()
         if self._account.guards:
             most = self._account.most(self._request)
-            self._number = await self._account.reserve(most)
+            self._reservation = await self._account.reserve(most)
             self._most = most.counted
+            self._guarded = True
         return self
 
     async def __aexit__(
@@ -298,17 +359,25 @@ class Call:
     ) -> None:
         if self._over:
             return
-        if self._sent:
+        if self._number is not None:
             given_up = kind is None or not issubclass(kind, Exception)
             said = "given up" if given_up or kind is None else kind.__name__
             self._end(Line(*self._beginning(), error=said), self._most)
             self._put_on_disk()
-        elif self._account.guards:
-            self._account.release(self._most, self._number)
+        elif self._guarded:
+            self._account.release(self._most, self._reservation)
 
     def sent(self) -> None:
         """Notes that it goes out now."""
-        self._sent = True
+        self._number = self._account.send(self, self._beginning())
+
+    def hold(self, ledger: Ledger) -> None:
+        """Reserves for it, which is under way, within budgets that were set since."""
+        if not self._guarded:
+            self._most = self._account.adopted(self._request)
+            self._guarded = True
+        if self._reservation is None:
+            self._reservation = ledger.hold(self._most, time.time())
 
     def answered(self, response: Response) -> None:
         """Counts and enters it, with what it took."""
@@ -374,9 +443,10 @@ class Call:
 
     def _end(self, line: Line, took: Amount) -> None:
         self._over = True
-        if self._account.guards:
+        if self._guarded:
             self._account.settle(self._most, took)
-        self._account.enter(line, took, self._number)
+        entered = Entered(line, took, self._reservation, self._number)
+        self._account.enter(self, entered)
 
 
 def _says(standing: Standing, most: Amount) -> str:

@@ -3,7 +3,9 @@
 A line is a call as it went over the wire: one that was answered, with its tokens and
 its cost, or an attempt that failed. It holds neither prompts nor answers nor keys.
 Lines are on disk, in the run's daybook at first, before an answer counts as given, so
-that what a killed process paid is entered too. Processes may share the ledger.
+that what a killed process paid is entered too. That a call goes out is noted before it
+does: what a killed process waited for is entered as such. Processes may share the
+ledger.
 
 It also keeps what a project may spend in a day or a month, what is reserved for calls
 in flight, what the cache saved, and the limits that servers last told.
@@ -22,7 +24,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import orjson
 
@@ -117,6 +119,10 @@ class Hits(NamedTuple):
     """What the answers would have cost; None where that is not known."""
 
 
+KILLED = "killed"
+"""As the error of a line: the process was killed while it waited for the answer."""
+
+
 class Entered(NamedTuple):
     """A line, and what it settles."""
 
@@ -125,6 +131,13 @@ class Entered(NamedTuple):
     """What it counts for in budgets: of a call whose outcome is open, its worst
     case."""
     reservation: int | None = None
+    number: int | None = None
+    """The call's, in its run."""
+
+    @property
+    def noted(self) -> tuple[Any, ...]:
+        """What is noted of it in a daybook."""
+        return *self.row, self.number, self.reservation
 
     @property
     def row(self) -> tuple[Any, ...]:
@@ -193,20 +206,17 @@ class Ledger:
         Raises:
             CacheError: they cannot be written; then none of them is.
         """
-        settled = [(e.reservation,) for e in entries if e.reservation is not None]
         with self._writing() as connection:
-            _insert_rows(connection, [entry.row for entry in entries])
-            if settled:
-                connection.executemany("DELETE FROM reserved WHERE id = ?", settled)
+            _enter(connection, entries)
 
-    def post(self, daybook: str, rows: Sequence[Sequence[Any]], lines: int) -> None:
-        """Enters rows of a daybook, of which `lines` are entered then.
+    def post(self, daybook: str, entries: Sequence[Entered], lines: int) -> None:
+        """As `enter`, what a daybook has, of which `lines` lines are done with then.
 
         Raises:
             CacheError: they cannot be written; then none of them is.
         """
         with self._writing() as connection:
-            _insert_rows(connection, rows)
+            _enter(connection, entries)
             connection.execute(
                 "INSERT OR REPLACE INTO posted VALUES (?, ?)", (daybook, lines)
             )
@@ -221,13 +231,14 @@ class Ledger:
         for path, lines in abandoned(self.path.parent):
             sql = "SELECT lines FROM posted WHERE daybook = ?"
             known = self.rows(sql, (path.name,))
-            rows = [_row(line) for line in lines[known[0][0] if known else 0 :]]
-            self.post(path.name, [row for row in rows if row], len(lines))
+            entries, damaged = _left(lines, known[0][0] if known else 0)
+            self.post(path.name, entries, len(lines))
             path.unlink(missing_ok=True)
             self.forget(path.name)
-            if None in rows:
+            if damaged:
+                were = "line of {} was" if damaged == 1 else "lines of {} were"
                 warnings.warn(
-                    f"{rows.count(None)} lines of {path} were damaged, and are not in "
+                    f"{damaged} {were.format(path)} damaged, and not entered in "
                     "the ledger",
                     PromptlabWarning,
                     stacklevel=4,
@@ -280,11 +291,20 @@ class Ledger:
             for standing in _standings(connection, now):
                 if standing.exceeded(most):
                     return standing
-            row = connection.execute(
-                "INSERT INTO reserved (day, usd, tokens) VALUES (?, ?, ?)",
-                (int(now // DAY_S), *most.counted),
-            )
-            return int(row.lastrowid or 0)
+            return _reserve(connection, most, now)
+
+    def hold(self, most: Amount, now: float) -> int:
+        """Reserves for a call that is under way already, whatever the budgets allow;
+        its number."""
+        with self._writing() as connection:
+            return _reserve(connection, most, now)
+
+    @property
+    def version(self) -> int:
+        """Another number whenever another process, or another `Ledger`, has changed
+        something."""
+        ((number,),) = self.rows("PRAGMA data_version")
+        return int(number)
 
     def release(self, reservation: int) -> None:
         """Gives back what was reserved for a call that was not sent."""
@@ -436,20 +456,72 @@ def _insert(table: str, fields: Sequence[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(fields)}) VALUES ({marks})"
 
 
-def _row(line: bytes) -> list[Any] | None:
-    """The row in a line of a daybook; None if it is damaged."""
-    try:
-        row = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    whole = isinstance(row, list) and len(row) == len(Line._fields) + len(
-        Amount._fields
-    )
-    return row if whole else None
+def _left(lines: Sequence[bytes], posted: int) -> tuple[list[Entered], int]:
+    """What a killed process's daybook has beyond the lines that were posted, and how
+    many of these are damaged. Of a call that was sent, and of which nothing more is
+    said, it is not known what it took: what was reserved for it stays so."""
+    entries, damaged = [], 0
+    waiting: dict[int, Entered] = {}
+    for place, line in enumerate(lines):
+        try:
+            match orjson.loads(line):
+                case {"sent": int(number), "call": [*beginning]}:
+                    waiting[number] = _sent(beginning)
+                case [*members]:
+                    entered = _outcome(members)
+                    waiting.pop(-1 if entered.number is None else entered.number, None)
+                    if place >= posted:
+                        entries.append(entered)
+                case _:
+                    raise ValueError("neither an object of ours nor an array")
+        except (ValueError, TypeError):
+            damaged += place >= posted
+    return entries + list(waiting.values()), damaged
 
 
-def _insert_rows(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
-    """Enters lines, each with the dollars and tokens that it counts for."""
+def _sent(beginning: Sequence[Any]) -> Entered:
+    """A call of which nothing is known but that it was sent."""
+    entered = Entered(Line(*beginning)._replace(error=KILLED), Amount())
+    _check(entered.row)
+    return entered
+
+
+def _outcome(members: Sequence[Any]) -> Entered:
+    """A call that is over, as it was noted; `ValueError` if it is damaged."""
+    row, rest = members[: len(KINDS)], members[len(KINDS) :]
+    _check(row)
+    if len(rest) > 2 or any(type(one) not in (int, type(None)) for one in rest):
+        raise ValueError("numbers of wrong types")
+    number, reservation = [*rest, None, None][:2]
+    line, took = row[: len(Line._fields)], row[len(Line._fields) :]
+    return Entered(Line(*line), Amount(*took), reservation, number)
+
+
+def _check(row: Sequence[Any]) -> None:
+    """Raises `ValueError` if SQLite cannot take a row, or no sums be made of it."""
+    for value, kinds in zip(row, KINDS, strict=True):
+        is_number = type(value) in (int, float)
+        if type(value) not in kinds or (is_number and not abs(value) < 2**53):
+            raise ValueError("values of wrong types")
+    if not 0 <= row[0] < 2**40 or min(row[-2:]) < 0:
+        raise ValueError("numbers out of range")
+
+
+def _kinds(hint: Any) -> tuple[type, ...]:
+    kinds = get_args(hint) or (hint,)
+    return (*kinds, int) if float in kinds else kinds
+
+
+KINDS = [
+    _kinds(hint) for parts in (Line, Amount) for hint in get_type_hints(parts).values()
+]
+"""What each member of a row may be."""
+
+
+def _enter(connection: sqlite3.Connection, entries: Sequence[Entered]) -> None:
+    """Enters lines, with what they count for, and settles what was reserved."""
+    rows = [entry.row for entry in entries]
+    settled = [(e.reservation,) for e in entries if e.reservation is not None]
     spent: dict[int, list[float]] = {}
     for row in rows:
         sums = spent.setdefault(int(row[0] // DAY_S), [0.0, 0.0])
@@ -457,6 +529,16 @@ def _insert_rows(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) 
         sums[1] += row[-1]
     connection.executemany(INSERT_CALL, rows)
     connection.executemany(ADD_SPENT, [(day, *sums) for day, sums in spent.items()])
+    if settled:
+        connection.executemany("DELETE FROM reserved WHERE id = ?", settled)
+
+
+def _reserve(connection: sqlite3.Connection, most: Amount, now: float) -> int:
+    row = connection.execute(
+        "INSERT INTO reserved (day, usd, tokens) VALUES (?, ?, ?)",
+        (int(now // DAY_S), *most.counted),
+    )
+    return int(row.lastrowid or 0)
 
 
 INSERT_CALL = _insert("calls", (*Line._fields, "took_usd", "took_tokens"))

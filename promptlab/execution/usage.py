@@ -93,9 +93,10 @@ def usage(
     The columns after those: `requests` sent, each attempt of a call that was retried
     among them (the `totals.calls` of a run count a call once); of these the `errors`,
     the `rate_limited` (429), and the `unsettled`, which failed without a refusal (a
-    timeout, a lost connection, an answer that cannot be read) and may have been charged
-    all the same; tokens, NA where a server did not say; `cost_usd` of the answered
-    calls at list or own prices, NaN if the price of any is unknown, and how many are
+    timeout, a lost connection, an answer that cannot be read, a process that was killed
+    while it waited) and may have been charged all the same; tokens, NA where a server
+    did not say; `cost_usd` of the answered calls at list or own prices, NaN if the
+    price of any is unknown, and how many are
     `unpriced`; `prompt_cache_saved_usd`, by the provider's prompt cache; `cached`
     trials that were answered without a call of their own, from the response cache or
     with an equal trial of their run, and `saved_usd`, what those had cost;
@@ -157,7 +158,8 @@ def set_budget(
 ) -> None:
     """Sets what all runs of this project together may spend in a `"day"` or a
     `"month"` (UTC), in US dollars or in tokens; without either, the budget of that
-    period is taken away. Runs that begin from now on keep to it.
+    period is taken away. Runs that are under way keep to it too, from their next answer
+    on, in other processes as well.
 
     Raises:
         SpecError: there is no such period, or an amount is not a finite number from 0,

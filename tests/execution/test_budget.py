@@ -495,6 +495,44 @@ def test_a_project_budget_holds_over_runs(clean_home: Path) -> None:
     assert row["left_usd"] == pytest.approx(6.5 * each - client.calls * each)
 
 
+def test_a_budget_that_is_set_while_a_run_goes_on_holds_for_it() -> None:
+    client = FakeClient(
+        lambda request: said_with(10, MOST_OUT), held=lambda request: True
+    )
+    each = priced(10, MOST_OUT)
+
+    handle = grid(60).start(
+        client=client, prices=PRICES, max_concurrency=8, progress=False
+    )
+    client.wait_for_calls(8)
+    pl.set_budget("day", usd=20 * each)
+    client.release_all()
+    results = handle.result(PATIENCE_S)
+
+    (row,) = pl.budgets().to_dict("records")
+    assert results.status == "stopped"
+    assert "the project's budget" in results.reason
+    assert 15 <= client.calls <= 20
+    assert row["spent_usd"] == pytest.approx(client.calls * each)
+    assert row["reserved_usd"] == 0
+
+
+def test_a_budget_that_is_taken_away_while_a_run_goes_on_stops_it_no_longer() -> None:
+    client = FakeClient(
+        lambda request: said_with(10, MOST_OUT), held=lambda request: True
+    )
+    pl.set_budget("day", usd=20 * priced(10, MOST_OUT))
+
+    handle = grid(60).start(
+        client=client, prices=PRICES, max_concurrency=8, progress=False
+    )
+    client.wait_for_calls(1)
+    pl.set_budget("day")
+    client.release_all()
+
+    assert handle.result(PATIENCE_S).status == "complete"
+
+
 def test_a_spent_project_budget_does_not_stop_what_costs_nothing() -> None:
     client = FakeClient(lambda request: said_with(10, MOST_OUT))
     free = {"fake": {"input": 0, "output": 0}}

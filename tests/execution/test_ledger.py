@@ -182,8 +182,13 @@ def test_after_a_kill_every_answer_in_the_cache_is_in_the_ledger(
         os.kill(process.pid, signal.SIGKILL)
         process.communicate(timeout=PATIENCE_S)
 
-        assert len(cache) <= len(export_lines()) <= server.answered
-        assert len(export_lines()) > 0
+        lines = export_lines()
+
+    answered, killed = lines[lines["error"].isna()], lines[lines["error"].notna()]
+    assert 0 < len(cache) <= len(answered) <= server.answered
+    assert set(killed["error"]) == {"killed"}
+    assert server.calls <= len(answered) + len(killed) <= server.calls + 16
+    assert pl.usage(by=None)["unsettled"].tolist() == [len(killed)]
 
 
 def test_two_processes_lose_no_line() -> None:
@@ -244,7 +249,7 @@ def test_under_a_project_budget_a_full_disk_stops_the_run_and_loses_no_answer(
     assert again.totals.answered == results.totals.answered == client.calls
 
 
-def write_daybook(folder: Path, *rows: tuple[object, ...], cut: bytes = b"") -> str:
+def write_daybook(folder: Path, *rows: object, cut: bytes = b"") -> str:
     path = folder / "usage-0123.daybook"
     path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows) + cut)
     return path.name
@@ -265,9 +270,9 @@ def test_the_daybook_of_a_killed_process_is_entered_but_for_a_cut_off_line(
 
 
 def test_what_was_entered_of_a_daybook_is_not_entered_again(ledger: Ledger) -> None:
-    rows = [entered(1.0).row, entered(2.0).row, entered(4.0).row]
-    name = write_daybook(ledger.path.parent, *rows)
-    ledger.post(name, rows[:2], 2)
+    entries = [entered(1.0), entered(2.0), entered(4.0)]
+    name = write_daybook(ledger.path.parent, *(entry.noted for entry in entries))
+    ledger.post(name, entries[:2], 2)
 
     for _ in range(2):
         Ledger(ledger.path).close()
@@ -284,7 +289,8 @@ def test_what_may_be_charged_without_an_answer_is_on_disk_at_once(
 
     def lines() -> int:
         books = clean_home.glob("*.daybook")
-        return sum(len(book.read_bytes().splitlines()) for book in books)
+        noted = [line for book in books for line in book.read_bytes().splitlines()]
+        return sum(line.startswith(b"[") for line in noted)
 
     handle = capitals(1).start(client=client, max_attempts=1, progress=False)
     wait_until(lambda: lines() == 1)
@@ -414,6 +420,58 @@ def test_a_call_in_flight_at_midnight_is_not_spent_twice(ledger: Ledger) -> None
     assert not isinstance(refused, int)
     assert not isinstance(after, int)
     assert after.spent.usd == 1.0
+
+
+WRONG = [
+    ["x", *entered(1.0).row[1:]],
+    [-1.0, *entered(1.0).row[1:]],
+    [1e300, *entered(1.0).row[1:]],
+    [*entered(1.0).row[:-1], "many"],
+    [*entered(1.0).row[:-1], -5],
+    [*entered(1.0).row[:-1], 2**63],
+    [*entered(1.0).noted[:-1], "a reservation"],
+    [*entered(1.0).noted, 1],
+    {"sent": 1, "call": ["x"]},
+    {"sent": 1, "call": [NOW, "r", "e", "u", "m", "first"]},
+    {"sent": "1", "call": []},
+    7,
+    None,
+]
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda line: orjson.dumps(line).decode())
+def test_a_line_of_wrong_types_is_told_and_costs_no_other(
+    ledger: Ledger, wrong: object
+) -> None:
+    whole = entered(1.5).noted
+    write_daybook(ledger.path.parent, whole, wrong, whole)
+
+    with pytest.warns(pl.PromptlabWarning, match=r"1 line of .* was damaged"):
+        Ledger(ledger.path).close()
+
+    assert ledger.rows("SELECT COUNT(*), SUM(took_usd) FROM calls") == [(2, 3.0)]
+    assert not list(ledger.path.parent.glob("usage-*.daybook"))
+
+
+def test_a_call_without_an_outcome_stays_reserved_and_is_shown_as_unsettled(
+    ledger: Ledger,
+) -> None:
+    first, second = (ledger.hold(Amount(usd, 0), NOW) for usd in (1, 2))
+    over = Entered(line(), Amount(0.5, 0), first, 0)
+    sent = [{"sent": n, "call": [NOW, "r", "e", "u", "m", 1]} for n in (0, 1)]
+    ledger.set_budget("day", Limits(usd=5))
+    write_daybook(ledger.path.parent, *sent, over.noted)
+
+    Ledger(ledger.path).close()
+
+    (standing,) = ledger.standings(NOW)
+    assert ledger.rows("SELECT error, model FROM calls ORDER BY took_usd") == [
+        ("killed", "m"),
+        (None, over.line.model),
+    ]
+    assert (standing.spent.usd, standing.reserved.usd) == (0.5, 2)
+    assert ledger.rows("SELECT id FROM reserved") == [(second,)]
 
 
 @pytest.mark.filterwarnings("default")
