@@ -1,9 +1,10 @@
 """Exports: the table as a file, and a file as the table again.
 
 JSONL and Parquet are for programs and keep everything. CSV and Excel are for people: a
-list or an object is written as JSON, and a text that a spreadsheet would run as a
-formula gets an apostrophe. They keep the difference between a text and a number too: in
-CSV texts stand in quotes and numbers do not, in Excel cells have a type.
+list or an object is written as JSON, and what a spreadsheet would run as a formula gets
+an apostrophe; CSV begins with the byte order mark by which Excel knows UTF-8. They keep
+the difference between a text and a number too: in CSV texts stand in quotes and numbers
+do not, in Excel cells have a type.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import math
 import os
 import re
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +25,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from promptlab.errors import ExportError
+from promptlab.errors import ExportError, PromptlabWarning
 from promptlab.home import check_regular, user_path
 from promptlab.results.table import TOKENS, column
 
@@ -41,6 +43,15 @@ EXCEL_DIGITS = 15
 
 FORMULA = re.compile(r"^[\s\0]*[=+\-@\t\r＝＋－＠]")
 """What a spreadsheet runs as a formula: OWASP, "CSV Injection"."""
+
+INSIDE = r"(?='|[^\S\t\r\n]*(?:[=@＝＠]|[+\-＋－](?! [^|!(;\t\r\n]*+(?:[;\t\r\n]|\Z))))"
+"""Where one would begin inside a text that a spreadsheet takes apart. A sign and a
+blank before words are a list's: without `|`, `!` and `(` nothing is called."""
+
+BEGINS = re.compile(rf"[;\t\r\n]{INSIDE}")
+MARKED = re.compile(rf"([;\t\r\n])'{INSIDE}")
+"""After what else than a comma a spreadsheet may take a CSV file apart, as where the
+comma is the sign of decimals: `;`, tabs, line ends; without and with an apostrophe."""
 
 PACKED = b"promptlab.packed"
 """In a Parquet file's metadata: the columns whose values are written as JSON."""
@@ -73,6 +84,8 @@ def write(table: pd.DataFrame, path: Path) -> Path:
         raise ExportError(
             f"{path} cannot be written: {error.strerror or error}"
         ) from error
+    except (UnicodeError, orjson.JSONEncodeError, pa.ArrowException) as error:
+        raise ExportError(f"{path} cannot hold a value: {error}") from error
     finally:
         with suppress(OSError):
             draft.unlink()
@@ -151,7 +164,7 @@ def _by_ending(path: Path, known: dict[str, Kind]) -> Kind:
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
         file.write(_csv_row(str(name) for name in table))
         for part in _parts(table):
             columns = [_plain(part[name]) for name in part]
@@ -165,7 +178,8 @@ def _csv_row(values: Iterable[Any]) -> str:
 def _csv_cell(value: Any) -> str:
     value = _flat(value)
     if isinstance(value, str):
-        text = neutralised(value.replace("\0", "\ufffd"))
+        text = value.replace("\0", "\ufffd")
+        text = neutralised(BEGINS.sub(r"\g<0>'", text))
         return '"' + text.replace('"', '""') + '"'
     return "" if value is None else str(value)
 
@@ -187,7 +201,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
     ours = text.startswith('"')  # others use quotes only where they must
     return _typed(
         {
-            restored(name): _csv_values(cells, ours=ours)
+            _csv_text(name): _csv_values(cells, ours=ours)
             for name, cells in zip(head, columns, strict=True)
         }
     )
@@ -213,8 +227,13 @@ def _csv_values(cells: Sequence[str], *, ours: bool) -> list[Any]:
     if None in values.values():
         values = {}
     for cell in set(cells) - values.keys():
-        values[cell] = restored(_unquoted(cell)) if cell else None
+        values[cell] = _csv_text(_unquoted(cell)) if cell else None
     return [values[cell] for cell in cells]
+
+
+def _csv_text(text: str) -> str:
+    """The text that `_csv_cell` was given."""
+    return MARKED.sub(r"\1", restored(text))
 
 
 def _unquoted(cell: str) -> str:
@@ -247,11 +266,16 @@ def _write_xlsx(table: pd.DataFrame, path: Path) -> None:
     sheet = book.create_sheet("results")
     sheet.freeze_panes = "A2"
 
+    cut = 0
+
     def cell(value: Any) -> Any:
+        nonlocal cut
         value = _for_excel(value)
         if not isinstance(value, str):
             return value
-        made = WriteOnlyCell(sheet, value)
+        kept = _cut(value)
+        cut += kept != value
+        made = WriteOnlyCell(sheet, NOT_IN_XML.sub(_in_number, kept))
         made.data_type = "s"  # a text, whatever it begins with
         return made
 
@@ -261,6 +285,14 @@ def _write_xlsx(table: pd.DataFrame, path: Path) -> None:
         for row in zip(*columns, strict=True):
             sheet.append(row)
     book.save(path)
+    if cut:
+        warnings.warn(
+            f"{'1 text was' if cut == 1 else f'{cut:,} texts were'} cut: a cell in "
+            f"Excel holds {EXCEL_CELL:,} characters; .csv, .jsonl and .parquet keep "
+            "all of them",
+            PromptlabWarning,
+            stacklevel=2,
+        )
 
 
 def _for_excel(value: Any) -> Any:
@@ -268,12 +300,18 @@ def _for_excel(value: Any) -> Any:
     value = _flat(value)
     if isinstance(value, int) and abs(value) >= 10**EXCEL_DIGITS:
         return str(value)
-    if not isinstance(value, str):
-        return value
-    text = neutralised(value)
-    if 2 * len(text) > EXCEL_CELL:
-        text = text.encode("utf-16-le")[: 2 * EXCEL_CELL].decode("utf-16-le", "ignore")
-    return NOT_IN_XML.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
+    return neutralised(value) if isinstance(value, str) else value
+
+
+def _cut(text: str) -> str:
+    """As much of a text as a cell holds."""
+    if 2 * len(text) <= EXCEL_CELL:
+        return text
+    return text.encode("utf-16-le")[: 2 * EXCEL_CELL].decode("utf-16-le", "ignore")
+
+
+def _in_number(found: re.Match[str]) -> str:
+    return f"_x{ord(found[0]):04X}_"
 
 
 def _read_xlsx(path: Path) -> pd.DataFrame:
@@ -301,7 +339,7 @@ def excel_rows(path: Path) -> list[list[Any]]:
 
 
 def _of_excel(value: Any) -> Any:
-    """What `_for_excel` was given."""
+    """What a cell was made of."""
     if not isinstance(value, str):
         return value
     return restored(IN_NUMBERS.sub(lambda found: chr(int(found[1], 16)), value))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import openpyxl
+import orjson
 import pandas as pd
 import pytest
 from hypothesis import example, given
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 import promptlab as pl
 from promptlab.errors import ExportError
+from promptlab.results.exports import write
 
 from .making import FAILURE, experiment, results
 
@@ -38,11 +40,25 @@ FORMULAS = [
     "=cmd|' /C calc'!A0",
 ]
 
+INSIDE = [
+    "x;=1",
+    "x\n=1",
+    "x\r\n@A1",
+    "x\t +1;-1",
+    "x\n- 1+cmd|' /C calc'!A0",
+    "x;'=1;''",
+    "'\n'=1",
+    "x;\n=1",
+    "x\n＝1",
+]
+"""Formulas where another separator than the comma takes a text apart."""
+
 texts = st.text(
     st.characters(exclude_categories=["Cs"]), max_size=20
 ) | st.sampled_from(
     [
         *FORMULAS,
+        *INSIDE,
         "'",
         "'=1",
         "''=1",
@@ -226,7 +242,7 @@ def test_csv_that_another_program_wrote_anew_keeps_texts_that_are_no_numbers(
     ]
     made = results(experiment(rows), ["=1", "12"], cached=[1])
     path = made.to(tmp_path / "table.csv")
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         cells = list(csv.reader(file))
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         csv.writer(file).writerows(cells)
@@ -240,7 +256,7 @@ def test_csv_that_another_program_wrote_anew_keeps_texts_that_are_no_numbers(
 def test_csv_that_a_spreadsheet_spelt_its_own_way_is_read(tmp_path: Path) -> None:
     made = results(experiment(), ["a", FAILURE], cached=[0])
     path = made.to(tmp_path / "table.csv")
-    text = path.read_text("utf-8").replace('"', "").replace("True", "TRUE")
+    text = path.read_text("utf-8-sig").replace('"', "").replace("True", "TRUE")
     path.write_text(text.replace(",10,", ",10.0,").replace("False", "FALSE"))
 
     read = pl.read_results(path)
@@ -266,10 +282,72 @@ def test_no_text_of_a_csv_runs_as_a_formula(tmp_path: Path) -> None:
 
     path = made.to(tmp_path / "table.csv")
 
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         cells = [cell for row in csv.reader(file) for cell in row if cell]
     assert any(cell.startswith("'=") for cell in cells)
     assert not [cell for cell in cells if runs_as_formula(cell)]
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("text", INSIDE)
+def test_no_part_of_a_text_runs_as_a_formula_where_others_separate_cells(
+    tmp_path: Path, text: str, separator: str
+) -> None:
+    made = results(experiment([{"t": "a"}]), [text])
+
+    path = made.to(tmp_path / "table.csv")
+
+    lines = path.read_text("utf-8-sig").splitlines()
+    cells = [cell for row in csv.reader(lines, delimiter=separator) for cell in row]
+    assert not [cell for cell in cells if runs_as_formula(cell)]
+    assert pl.read_results(path)["output"].tolist() == [text]
+
+
+def test_lists_that_people_write_stay_as_they_are(tmp_path: Path) -> None:
+    text = "Three steps:\n- look; - think\n+ act\n  - again"
+    made = results(experiment([{"t": "a"}]), [text])
+
+    assert text in made.to(tmp_path / "table.csv").read_text("utf-8-sig")
+
+
+def test_excel_is_shown_that_a_csv_is_utf_8(tmp_path: Path) -> None:
+    made = results(experiment([{"t": "Grüße"}]), ["für 5 €"])
+
+    path = made.to(tmp_path / "table.csv")
+
+    assert path.read_bytes().startswith(b'\xef\xbb\xbf"trial"')
+    assert pd.read_csv(path)["output"].tolist() == ["für 5 €"]
+    assert pl.read_results(path)["trial"].tolist() == [0]
+
+
+ODD = "a\0b\x07\x0b\x1a\x85\u2028\ufeff\ufffe\uffff\U0001f30d"
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_odd_characters_come_back_and_nul_is_replaced_in_csv(
+    tmp_path: Path, ending: str
+) -> None:
+    table = pd.DataFrame({"output": [ODD], f"in {ODD}": [ODD], "list": [[ODD]]})
+
+    path = write(table, tmp_path / f"table{ending}")
+
+    kept = ODD.replace("\0", "\ufffd") if ending == ".csv" else ODD
+    read = pl.read_results(path)
+    assert read["output"].tolist() == [kept]
+    assert read[f"in {kept}"].tolist() == [kept]
+    packed = read["list"][0]
+    assert (orjson.loads(packed) if isinstance(packed, str) else packed) == [ODD]
+    assert ending != ".csv" or b"\0" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_half_a_character_is_told(tmp_path: Path, ending: str) -> None:
+    table = pd.DataFrame({"note": pd.Series(["a\ud800"], dtype=object)})
+
+    with pytest.raises(ExportError, match=rf"table{ending} cannot hold a value"):
+        write(table, tmp_path / f"table{ending}")
+
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.filterwarnings("ignore::promptlab.PromptlabWarning")
@@ -290,10 +368,20 @@ def test_no_cell_of_a_workbook_is_a_formula(tmp_path: Path) -> None:
 def test_excel_cuts_a_text_where_a_cell_ends(tmp_path: Path, letter: str) -> None:
     made = results(experiment([{"t": "a"}]), ["a" + letter * 40_000])
 
-    read = pl.read_results(made.to(tmp_path / "table.xlsx"))
+    with pytest.warns(pl.PromptlabWarning, match="^1 text was cut: a cell in Excel"):
+        path = made.to(tmp_path / "table.xlsx")
+    read = pl.read_results(path)
 
     units = len(letter.encode("utf-16-le")) // 2
     assert read["output"].tolist() == ["a" + letter * (32_766 // units)]
+
+
+def test_excel_says_how_many_texts_it_cut(tmp_path: Path) -> None:
+    whole, cut = "x" * 32_767, "=" + "x" * 32_766
+    made = results(experiment([{"t": t} for t in "abc"]), [whole, cut, cut])
+
+    with pytest.warns(pl.PromptlabWarning, match="^2 texts were cut: .* 32,767 char"):
+        made.to(tmp_path / "table.xlsx")
 
 
 @pytest.mark.filterwarnings("ignore::promptlab.PromptlabWarning")
