@@ -15,7 +15,7 @@ SECRET = re.compile(r"\b(?:sk|gsk|xai|pplx|hf)[-_][A-Za-z0-9_*.\-]{8,}|Bearer\s+
 SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a pair, which is no character."""
 
-USER_INFO = re.compile(r"(?<=://)[^/\s@'\"]+@")
+USER_INFO = re.compile(r"(?<=://)[^\s'\"]+@")
 """The name and password in a URL, a proxy's for one."""
 
 SHORTEST_SECRET = 8

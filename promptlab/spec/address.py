@@ -10,7 +10,8 @@ from promptlab.errors import SpecError
 
 OPENAI_URL = "https://api.openai.com/v1"
 
-USER_INFO = re.compile(r"(?<=//).*@")
+AT = re.compile("@|%40|\uff20|\ufe6b")
+"""What may stand after a password, as it is, escaped, or as a look-alike."""
 
 OFFLINE_SCHEME = "offline://"
 """What the address of the offline model begins with, as it stands in a key."""
@@ -47,7 +48,8 @@ def _problem(base_url: object) -> str:
         parts = urlsplit(base_url.strip())
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        return f"base_url {shown}is not a URL: {error}"
+        why = f": {error}" if shown else ""  # it repeats parts
+        return f"base_url {shown}is not a URL{why}"
     if parts.username or parts.password:
         return (
             "base_url holds a user name or password; give the key as an environment "
@@ -67,9 +69,11 @@ LONGEST = 20
 
 
 def _shown(base_url: str) -> str:
-    """A URL as a message shows it, without what may be a key in it: user, password,
-    query and fragment; nothing of what may be a key itself."""
-    text = re.split(r"[?#]", USER_INFO.sub("", str(base_url)), maxsplit=1)[0]
+    """A URL as a message shows it, without its query and fragment; nothing of what may
+    be a key, or hold a password."""
+    if AT.search(base_url):
+        return ""
+    text = re.split(r"[?#]", base_url, maxsplit=1)[0]
     named = all(len(part) <= LONGEST for part in re.split("[./:]", text))
     return f"{text!r} " if "://" in text or (named and "sk-" not in text) else ""
 

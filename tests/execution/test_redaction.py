@@ -83,3 +83,14 @@ def test_an_escaped_key_reaches_neither_table_nor_cache(way: str) -> None:
 
 def test_a_placeholder_for_a_key_blanks_no_word() -> None:
     assert redacted("model ollama/x not found", "ollama") == "model ollama/x not found"
+
+
+@pytest.mark.parametrize(
+    "password", ["hunter2", "hun/ter2", "hun@ter2", "hun:ter2", "hunter2?", "hun#ter2"]
+)
+def test_a_password_in_a_url_is_not_repeated_whatever_it_is_made_of(
+    password: str,
+) -> None:
+    said = redacted(f"no way through http://user:{password}@proxy.test:8080, and so on")
+
+    assert said == "no way through http://[key]@proxy.test:8080, and so on"

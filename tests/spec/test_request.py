@@ -201,6 +201,14 @@ def test_0_and_minus_0_and_0_point_0_are_one() -> None:
     assert len({key(temperature=zero) for zero in (0, 0.0, -0.0)}) == 1
 
 
+def test_a_float_is_the_whole_number_that_it_equals_below_2_to_the_53rd() -> None:
+    def key_of(number: float) -> str:
+        return pl.Request(URL, {"limit": number}).key
+
+    assert key_of(2**53 - 1) == key_of(float(2**53 - 1))
+    assert key_of(2**53) != key_of(float(2**53))  # as 2**53 + 1 would be
+
+
 @pytest.mark.parametrize(
     "same",
     [
@@ -370,10 +378,32 @@ def test_what_is_no_base_url_is_refused(base_url: str) -> None:
         "ftp://user:hunter2@example.com",
         "offline://user:hunter2@2",
         "https://user:hunter2@example.com/v1?x=1",
+        "https://user:hun\nter2@example.com",
     ],
 )
 def test_a_password_in_a_base_url_is_refused_and_not_repeated(base_url: str) -> None:
     with pytest.raises(pl.SpecError, match="user name or password") as caught:
+        pl.Request(base_url, {})
+
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http:/user:hunter2@example.com/v1",
+        "user:hunter2@example.com/v1",
+        "https:user:hunter2@example.com",
+        "https:\\\\user:hunter2@example.com",
+        "http//user:hunter2@example.com/v1",
+        "https://user:hunter2%40example.com/v1",
+        "https://user:hunter2\uff20example.com/v1",
+        "https://user:hunter2@example.com:99999999",
+        "https://user:hunter2@[::1/v1",
+    ],
+)
+def test_a_password_in_what_is_no_base_url_is_not_repeated(base_url: str) -> None:
+    with pytest.raises(pl.SpecError, match=r"^base_url is not a URL") as caught:
         pl.Request(base_url, {})
 
     assert "hunter2" not in str(caught.value)
