@@ -11,6 +11,7 @@ import sys
 import textwrap
 from dataclasses import replace
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 import orjson
@@ -401,6 +402,42 @@ def test_the_budget_of_a_project_keeps_what_may_have_been_charged() -> None:
     assert (row["unsettled"], row["cost_usd"]) == (1, 0)
     assert standing["spent_usd"] > priced(0, MOST_OUT)
     assert standing["reserved_usd"] == 0
+
+
+def test_a_server_that_was_never_reached_takes_nothing_from_a_day() -> None:
+    pl.set_budget("day", usd=1, tokens=100_000)
+    with socket() as taken:  # bound, but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        results = grid(2).run(
+            base_url=f"http://127.0.0.1:{taken.getsockname()[1]}/v1",
+            prices=PRICES,
+            max_attempts=1,
+        )
+
+    (standing,) = pl.budgets().to_dict("records")
+    assert results.totals.failed == 2
+    assert (standing["spent_usd"], standing["spent_tokens"]) == (0, 0)
+    assert (standing["reserved_usd"], standing["reserved_tokens"]) == (0, 0)
+
+
+def test_what_a_day_has_spent_is_what_its_calls_took_and_nothing_stays_reserved() -> (
+    None
+):
+    dice, took = random.Random(3), []
+    pl.set_budget("day", usd=1, tokens=1_000_000)
+
+    def answer_(request: pl.Request) -> Outcome:
+        if dice.random() < 0.2:
+            return BUSY
+        took.append((dice.randint(1, 50), dice.randint(1, MOST_OUT)))
+        return said_with(*took[-1])
+
+    grid(30).run(client=FakeClient(answer_), prices=PRICES)
+
+    (standing,) = pl.budgets().to_dict("records")
+    assert standing["spent_usd"] == pytest.approx(sum(priced(*n) for n in took))
+    assert standing["spent_tokens"] == sum(map(sum, took))
+    assert (standing["reserved_usd"], standing["reserved_tokens"]) == (0, 0)
 
 
 def test_a_refused_call_takes_nothing() -> None:

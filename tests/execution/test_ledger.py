@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -403,6 +404,21 @@ def test_pruning_takes_old_lines_away(ledger: Ledger) -> None:
     assert gone == 1
     assert ledger.rows("SELECT at FROM calls") == [(NOW,)]
     assert ledger.rows("SELECT COUNT(*) FROM hits") == [(0,)]
+
+
+def test_pruning_all_lines_leaves_what_this_month_s_budgets_count(
+    ledger: Ledger,
+) -> None:
+    now = time.time()
+    ledger.enter([entered(3.0, at=now), entered(2.0, at=now - 70 * DAY_S)])
+    for period in ("day", "month"):
+        ledger.set_budget(period, Limits(usd=10))
+
+    gone = ledger.prune(now + 1)
+
+    assert gone == 2
+    assert [standing.spent.usd for standing in ledger.standings(now)] == [3.0, 3.0]
+    assert ledger.rows("SELECT COUNT(*) FROM spent") == [(1,)]
 
 
 MIDNIGHT = (NOW // DAY_S + 1) * DAY_S

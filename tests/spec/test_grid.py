@@ -192,6 +192,10 @@ def test_a_whole_float_is_the_whole_number() -> None:
         ({"top_k": [{1, 2}]}, "a request holds only JSON values, not set"),
         ({"exclude": [{"temprature": 0}]}, "exclude: no parameter 'temprature'"),
         ({"exclude": [{"model": "x"}]}, "exclude: model has no value 'x'; it has 'm'"),
+        (
+            {"exclude": [{"model": ["m", "x"]}]},
+            "exclude: model has no value ['m', 'x']",
+        ),
         ({"exclude": "m"}, "exclude: a list of mappings is meant, not 'm'"),
         ({"exclude": ["m"]}, "exclude: an entry is a mapping of parameters, not 'm'"),
         ({"exclude": [{}]}, "exclude: an entry is a mapping of parameters, not {}"),
@@ -231,8 +235,10 @@ def test_a_grid_needs_a_model_and_a_prompt(missing: str) -> None:
     [
         ({"temprature": 1}, "no parameter 'temprature' in the grid; did you mean"),
         ({"temperature": 2}, "only: temperature has no value 2; it has 0, 1"),
+        ({"temperature": [0, 2]}, "only: temperature has no value [0, 2]; it has 0, 1"),
+        ({"temperature": []}, "only: temperature has no value []; it has 0, 1"),
     ],
-    ids=["parameter", "value"],
+    ids=["parameter", "value", "one of several values", "no value"],
 )
 def test_only_refuses_what_the_grid_does_not_have(
     wanted: dict[str, Any], said: str
