@@ -8,7 +8,8 @@ found and what would do. YAML is 1.2: `no` and `off` are texts, and no tag is ob
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -89,6 +90,7 @@ def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
     except ValidationError as error:
         raise _explained(error, source) from error
     folder = path.parent
+    _check_variables(source, model)
     with source.blamed("dataset"):
         dataset = _dataset(model.dataset, folder)
     with source.blamed("grid"):
@@ -117,9 +119,9 @@ def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
     options = model.run.model_dump(exclude_none=True)
     for name in ("cache", "env_file"):
         if name in options:
-            options[name] = folder / user_path(options[name])
+            options[name] = _path(folder, options[name])
     if isinstance(options.get("prices"), str):
-        options["prices"] = folder / user_path(options["prices"])
+        options["prices"] = _path(folder, options["prices"])
     with source.blamed("run", "prices"):
         prices_in_force(options.get("prices", {}))
     outputs = [model.output] if isinstance(model.output, str) else model.output
@@ -127,8 +129,8 @@ def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
         path=path,
         experiment=experiment,
         options=options,
-        output=tuple(folder / user_path(output) for output in outputs),
-        files=(path, *(folder / user_path(name) for name in _named(model))),
+        output=tuple(_path(folder, output) for output in outputs),
+        files=(path, *(_path(folder, name) for name in _named(model))),
         description=model.description,
     )
 
@@ -189,6 +191,7 @@ def config_schema() -> dict[str, Any]:
     schema = ConfigModel.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "promptlab experiment"
+    schema["patternProperties"] = {"^x-": {"description": "What anchors name."}}
     return schema
 
 
@@ -544,6 +547,9 @@ ALL_THROUGH: dict[tuple[Any, ...], str] = {
 YAML_HINTS = {
     "'\\t'": "; indent with spaces, not tabs",
     "but got '{'": "; a text that holds braces stands in quotes",
+    "mapping values are not allowed": "; a text that holds a colon stands in quotes",
+    "unknown escape character": "; put a text with backslashes in single quotes, or "
+    "write / in paths",
 }
 """What to do about what the YAML parser says."""
 
@@ -589,11 +595,66 @@ def _model(place: tuple[Any, ...]) -> type[BaseModel]:
 
 def _said(plain: Any) -> Any:
     """A config without the optional keys that nothing follows, as when the lines under
-    `run:` are comments."""
+    `run:` are comments, and without `x-` keys, which hold what anchors name."""
     if not isinstance(plain, dict):
         return plain
     optional = [key for key in _keys(()) if key not in MISSING]
-    return {k: v for k, v in plain.items() if v is not None or k not in optional}
+    return {
+        key: value
+        for key, value in plain.items()
+        if not key.startswith("x-") and (value is not None or key not in optional)
+    }
+
+
+VARIABLE = re.compile(r"\$\{[A-Za-z_]\w*\}")
+
+NO_VARIABLE = {
+    ("run", "api_key_env"): "it is the name of a variable itself, without ${}",
+    ("run", "headers"): "write the value, or pass headers= to run in Python",
+}
+
+
+def _check_variables(source: _Source, model: ConfigModel) -> None:
+    """Refuses `${VARIABLE}` wherever it would be sent, or taken, as it stands.
+
+    Prompts and system messages are texts of their own, which may hold it.
+    """
+    groups: list[tuple[tuple[Any, ...], Mapping[str, Any]]] = [(("grid",), model.grid)]
+    groups += [(("zip", number), group) for number, group in enumerate(model.zip)]
+    given: dict[tuple[Any, ...], Any] = {
+        (*place, name): values
+        for place, group in groups
+        for name, values in group.items()
+        if name not in ("prompt", "system")
+    }
+    given[("run",)] = model.run.model_dump(exclude_none=True)
+    given |= {(name,): source.plain.get(name) for name in ("dataset", "output")}
+    for place, values in given.items():
+        deep = place[0] in ("run", "output")
+        for at, text in _texts(values, place, deep=deep):
+            if found := VARIABLE.search(text):
+                hint = NO_VARIABLE.get(at[:2], "write the value itself")
+                raise ConfigError(
+                    f"{source.path}{source.line(at)}: {'.'.join(map(str, at))}: "
+                    f"{found[0]} is not replaced by a variable of the environment; "
+                    f"{hint}"
+                )
+
+
+def _texts(
+    value: Any, place: tuple[Any, ...], *, deep: bool, level: int = 0
+) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """The texts in a value, with their places; those further in only where `deep`."""
+    if isinstance(value, str):
+        yield place, value
+    elif deep or level == 0:
+        items: Iterable[tuple[Any, Any]] = ()
+        if isinstance(value, dict):
+            items = value.items()
+        elif isinstance(value, list):
+            items = enumerate(value)
+        for key, item in items:
+            yield from _texts(item, (*place, key), deep=deep, level=level + 1)
 
 
 def _named(model: ConfigModel) -> Iterator[str]:
@@ -602,10 +663,13 @@ def _named(model: ConfigModel) -> Iterator[str]:
         yield model.dataset.file
     elif isinstance(model.dataset, str):
         yield model.dataset
+    else:
+        inputs = (value for case in model.dataset for value in case.values())
+        yield from (i for i in inputs if isinstance(i, str) and _names_file(i))
     for group in (model.grid, *model.zip):
         for given in group.values():
             values = given.values() if isinstance(given, dict) else given
-            yield from (str(value["file"]) for value in values if _names_file(value))
+            yield from (_file_of(value) for value in values if _names_file(value))
     if model.run.env_file is not None:
         yield model.run.env_file
     if isinstance(model.run.prices, str):
@@ -614,11 +678,19 @@ def _named(model: ConfigModel) -> Iterator[str]:
 
 def _dataset(given: Any, folder: Path) -> Dataset:
     if isinstance(given, str):
-        return read_dataset(folder / user_path(given))
+        return read_dataset(_path(folder, given))
     if isinstance(given, DatasetModel):
-        file = folder / user_path(given.file)
-        return read_dataset(file, encoding=given.encoding)
-    return Dataset(given)
+        return read_dataset(_path(folder, given.file), encoding=given.encoding)
+    return Dataset(
+        {name: _input(value, folder) for name, value in case.items()} for case in given
+    )
+
+
+def _input(value: Any, folder: Path) -> Any:
+    """An input that stands in the config; the text of the file that it names."""
+    if not (isinstance(value, str) and _names_file(value)):
+        return value
+    return read_text(_path(folder, value), "utf-8-sig", LARGEST_CONFIG)
 
 
 def _with_inputs(dataset: Dataset, grid: Grid, inputs: Mapping[str, Any]) -> Dataset:
@@ -648,19 +720,34 @@ def _values(name: str, given: Any, folder: Path) -> Any:
     return [_value(name, value, folder) for value in given]
 
 
+FILE = "file://"
+"""What may stand before the name of a file, as in promptfoo's configs."""
+
+
 def _names_file(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.startswith(FILE) and "\n" not in value
     return isinstance(value, dict) and set(value) == {"file"}
 
 
+def _file_of(value: Any) -> str:
+    return value if isinstance(value, str) else str(value["file"])
+
+
+def _path(folder: Path, name: str) -> Path:
+    """A file that a config names: relative to the config's folder."""
+    return folder / user_path(name.removeprefix(FILE))
+
+
 def _label(name: str, value: Any, number: int) -> str:
-    return Path(str(value["file"])).stem if _names_file(value) else f"{name}_{number}"
+    return Path(_file_of(value)).stem if _names_file(value) else f"{name}_{number}"
 
 
 def _value(name: str, value: Any, folder: Path) -> Any:
     if not _names_file(value):
         return value
     try:
-        return _read_value(name, folder / user_path(str(value["file"])))
+        return _read_value(name, _path(folder, _file_of(value)))
     except SpecError as error:
         error.at = (name,)
         raise

@@ -531,6 +531,94 @@ def test_prompts_in_a_list_of_files_are_called_after_them(
     assert [level.label for level in levels] == ["plain", "prompt_2"]
 
 
+def test_a_name_after_file_is_a_file_as_in_promptfoo(
+    write: Write, load: Load, tmp_path: Path
+) -> None:
+    write("prompts/plain.md", "Hi {{t}}: {{long}}")
+    write("cases.csv", "t\na\n")
+    write("long.txt", "a long text")
+    text = BASE.replace('{plain: "{{t}}"}', "[file://prompts/plain.md]")
+
+    inline = load(text.replace("{t: a}", "{t: a, long: file://long.txt}"))
+    listed = load(
+        BASE.replace("\n  - {t: a}", " file://cases.csv")
+        + f"  system: [null, file://{tmp_path / 'long.txt'}]\n"
+    )
+
+    (first, *_) = inline.experiment.trials
+    assert first.question.labels["prompt"] == "plain"
+    assert first.turns[0][0]["content"] == "Hi a: a long text"
+    assert [file.name for file in inline.files] == [
+        *("experiment.yaml", "long.txt", "plain.md"),
+    ]
+    assert listed.experiment.dataset.name == "cases.csv"
+    assert listed.experiment.grid.levels("system")[1].value == "a long text"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("model: [m]", 'model: ["${M}"]', "grid.model.0: ${M} is not replaced by a"),
+        ("[0, 1]", '[0, 1]\n  base_url: ["http://${H}/v1"]', "grid.base_url.0: ${H}"),
+        ("[0, 1]", '[0, 1]\n  user: {a: "${U}"}', "grid.user.a: ${U} is not"),
+        ("[0, 1]", '[0, 1]\nrun: {base_url: "${B}"}', "run.base_url: ${B} is not"),
+        (
+            "[0, 1]",
+            '[0, 1]\nrun: {headers: {X-Org: "a ${ORG}"}}',
+            "run.headers.X-Org: ${ORG} is not replaced by a variable of the "
+            "environment; write the value, or pass headers= to run in Python",
+        ),
+        (
+            "[0, 1]",
+            '[0, 1]\nrun: {api_key_env: "${KEY}"}',
+            "it is the name of a variable itself, without ${}",
+        ),
+        ("\n  - {t: a}", ' "${DATA}/a.csv"', "dataset: ${DATA} is not replaced"),
+        ("[0, 1]", '[0, 1]\noutput: ["${O}.csv"]', "output.0: ${O} is not replaced"),
+    ],
+)
+def test_a_variable_is_never_taken_as_it_stands(
+    load: Load, old: str, new: str, said: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"experiment\.yaml, line \d+: ") as caught:
+        load(BASE.replace(old, new))
+
+    assert said in str(caught.value)
+
+
+def test_a_prompt_may_hold_what_looks_like_a_variable(load: Load) -> None:
+    config = load(BASE.replace("{{t}}", "echo ${HOME} {{t}}"))
+
+    assert config.experiment.trials[0].turns[0][0]["content"] == "echo ${HOME} a"
+
+
+def test_keys_for_anchors_may_stand_beside_the_others(load: Load) -> None:
+    config = load("x-shared: &s {seed: [1, 2]}\n" + BASE + "  <<: *s\n")
+
+    assert len(config.experiment.grid) == 4
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('{plain: "{{t}}"}', "\n    p: Say: this", "a colon stands in quotes"),
+        ("name: letters", 'name: "C:\\data"', "in single quotes, or write / in paths"),
+        (
+            '"{{t}}"',
+            "[{role: developer, content: a}, {role: user, content: '{{t}}'}]",
+            "not 'developer'; write 'system'",
+        ),
+    ],
+)
+def test_common_slips_are_told_what_to_write(
+    load: Load, old: str, new: str, said: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(BASE.replace(old, new))
+
+    assert said in str(caught.value)
+
+
 def test_any_value_may_stand_in_a_file(write: Write, load: Load) -> None:
     write("tools.json", '[{"type": "function"}]')
 

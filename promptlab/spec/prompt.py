@@ -210,7 +210,11 @@ def _message(item: Message | Mapping[str, str]) -> Message:
     if role not in ROLES:
         raise SpecError(
             f"a message's role is one of {', '.join(ROLES)}, not {role!r}"
-            + did_you_mean(str(role), ROLES)
+            + (
+                "; write 'system', which servers take for it"
+                if role == "developer"
+                else did_you_mean(str(role), ROLES)
+            )
         )
     if not isinstance(content, str):
         raise SpecError(f"a message's content is a text, not {brief(content)}")
