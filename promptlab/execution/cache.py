@@ -34,6 +34,7 @@ import orjson
 from diskcache.core import MODE_RAW, UNKNOWN
 
 from promptlab.errors import CacheError, CallError, PromptlabWarning
+from promptlab.execution.databases import can_only_be_read, identity, opened_to_read
 from promptlab.execution.failures import broke_off, failure_in
 from promptlab.home import home, ignore_in_git, private_folder, user_path
 from promptlab.results.record import Failure, Response
@@ -115,6 +116,26 @@ class _Store(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
             raise
 
 
+class _ReadOnlyStore:
+    """A store on a disk that cannot be written."""
+
+    def __init__(self, database: Path) -> None:
+        self.disk = JsonTextDisk(str(database.parent))
+        self._connection = opened_to_read(database)
+        self._reading = threading.Lock()
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._reading:
+            return self._connection.execute(sql, values).fetchall()
+
+    def write(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+        with self._reading:
+            return self._connection.executemany(sql, rows).rowcount
+
+    def close(self) -> None:
+        """Keeps the connection: it is shared by all threads."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One stored answer: what is kept under a key."""
@@ -166,7 +187,9 @@ class ResponseCache:
 
     def __init__(self, directory: str | Path | None = None) -> None:
         self.directory = user_path(directory or home() / "cache").absolute()
+        self._database = self.directory / diskcache.core.DBNAME
         self._store = self._opened()
+        self._identity = identity(self._database)
         self._warned = threading.Event()
 
     def get(self, key: str) -> Entry | None:
@@ -291,6 +314,15 @@ class ResponseCache:
         """The space that the cache takes on disk."""
         return sum(file.stat().st_size for file in self.directory.glob("cache.db*"))
 
+    def check_writable(self) -> None:
+        """Raises `CacheError` if answers can be read and none be stored."""
+        if isinstance(self._store, _ReadOnlyStore):
+            raise CacheError(
+                f"the cache in {self.directory} can only be read, so that no answer "
+                "would be kept: offline=True gives what it has, use_cache=False keeps "
+                "nothing, cache= names another folder"
+            )
+
     def close(self) -> None:
         """Closes this thread's connection to the database."""
         self._store.close()
@@ -306,13 +338,15 @@ class ResponseCache:
     def __repr__(self) -> str:
         return f"ResponseCache({len(self):,} answers)"
 
-    def _opened(self) -> _Store:
+    def _opened(self) -> _Store | _ReadOnlyStore:
         private_folder(self.directory.parent)
         private_folder(self.directory)
         try:
+            if can_only_be_read(self._database):
+                return _ReadOnlyStore(self._database)
             if self.directory.parent == home():
                 ignore_in_git(self.directory.parent)
-            _lay_out(self.directory / diskcache.core.DBNAME)
+            _lay_out(self._database)
             store = _Store(str(self.directory), disk=JsonTextDisk, **SETTINGS)
         except Exception as error:  # a damaged database fails in many ways
             raise CacheError(
@@ -335,11 +369,22 @@ class ResponseCache:
             for e in entries
         ]
         try:
-            return self._store.write(sql, rows)
+            written = self._store.write(sql, rows)
         except (sqlite3.Error, OSError) as error:
+            self._check_there()
             raise CacheError(
                 f"answers cannot be stored in {self.directory}: {error}"
             ) from error
+        self._check_there()
+        return written
+
+    def _check_there(self) -> None:
+        """Raises `CacheError` if what is written is no longer in the folder."""
+        if identity(self._database) != self._identity:
+            raise CacheError(
+                f"answers cannot be stored in {self.directory}: the folder was removed "
+                "or moved while it was in use"
+            )
 
     def _selected(self, keys: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
         for part in _parts(keys):

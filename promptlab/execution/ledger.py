@@ -29,6 +29,7 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 import orjson
 
 from promptlab.errors import CacheError, PromptlabWarning
+from promptlab.execution.databases import can_only_be_read, identity, opened_to_read
 from promptlab.execution.daybook import HAVE_LOCKS, abandoned
 from promptlab.home import home, ignore_in_git, private_folder
 from promptlab.money.budget import Amount, Limits
@@ -185,8 +186,10 @@ class Ledger:
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or home() / FILE
         self._lock = threading.Lock()
+        self._read_only = self.on_disk and can_only_be_read(self.path)
         self._connection = self._opened()
-        if self.on_disk and HAVE_LOCKS:
+        self._identity = identity(self.path)
+        if self.on_disk and HAVE_LOCKS and not self._read_only:
             try:
                 self._post_abandoned()
             except CacheError as error:  # they stay, for the next who opens it
@@ -196,6 +199,14 @@ class Ledger:
     def on_disk(self) -> bool:
         """Whether it outlives the process."""
         return self.path != IN_MEMORY
+
+    def check_writable(self) -> None:
+        """Raises `CacheError` if it can be read and no call be entered."""
+        if self._read_only:
+            raise CacheError(
+                f"the ledger {self.path} can only be read, so that no call could be "
+                "entered: set PROMPTLAB_HOME to a folder that can be written"
+            )
 
     # Lines.
 
@@ -341,6 +352,10 @@ class Ledger:
 
     def _opened(self) -> sqlite3.Connection:
         try:
+            if self._read_only:
+                connection = opened_to_read(self.path)
+                _lay_out(connection)
+                return connection
             if self.on_disk:
                 _make(self.path)
             connection = sqlite3.connect(
@@ -378,6 +393,10 @@ class Ledger:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+        if identity(self.path) != self._identity:
+            raise CacheError(
+                f"the ledger {self.path} was removed or moved while it was in use"
+            )
 
     def __repr__(self) -> str:
         return f"Ledger({str(self.path)!r})"

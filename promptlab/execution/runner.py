@@ -300,6 +300,9 @@ class Run:
         client = None
         budgets = ledger.budgets()
         if self._queues:
+            ledger.check_writable()
+            if self._cache is not None:
+                self._cache.check_writable()
             waiting = (trial for queue in self._queues.values() for trial in queue)
             check_run(self._experiment, self._settings, budgets.values(), waiting)
             client = self._settings.opened_client(self._requests, self._keys)

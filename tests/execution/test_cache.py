@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -665,6 +666,164 @@ def test_a_cache_that_becomes_read_only_stops_the_run_and_does_not_hang() -> Non
     ended, reason = child.stdout.splitlines()
     assert ended == "stopped|4|8"
     assert "readonly database; export these results to keep them" in reason
+
+
+def removed(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def moved(folder: Path) -> None:
+    folder.rename(folder.with_name("elsewhere"))
+
+
+def made_again(folder: Path) -> None:
+    shutil.rmtree(folder)
+    pl.ResponseCache(folder).close()
+
+
+@pytest.mark.parametrize("becomes", [removed, moved, made_again])
+def test_a_cache_that_goes_away_during_a_run_stops_it_with_one_clear_line(
+    tmp_path: Path, becomes: Callable[[Path], None]
+) -> None:
+    folder = tmp_path / "home" / "cache"
+
+    def answer(request: pl.Request) -> str:
+        if client.calls == 6:
+            becomes(folder)
+        return "yes"
+
+    client = FakeClient(answer)
+    results = capitals(50).run(client=client, cache=folder, max_concurrency=1)
+
+    assert results.status == "stopped"
+    assert results.reason == (
+        f"answers cannot be stored in {folder}: the folder was removed or moved while "
+        "it was in use; export these results to keep them"
+    )
+    assert client.calls == results.totals.answered == 6
+
+
+@pytest.mark.filterwarnings("ignore:this run leaves no record")
+@pytest.mark.filterwarnings("ignore:the ledger")
+def test_a_project_that_is_moved_during_a_run_stops_it(clean_home: Path) -> None:
+    def answer(request: pl.Request) -> str:
+        if client.calls == 6:
+            clean_home.rename(clean_home.with_name("elsewhere"))
+        return "yes"
+
+    client = FakeClient(answer)
+    results = capitals(50).run(client=client, max_concurrency=1)
+
+    assert results.status == "stopped"
+    assert "removed or moved while it was in use; export" in results.reason
+    assert client.calls == results.totals.answered == 6
+
+
+WRITE = """
+    import os, sys
+    from execution.conftest import capitals
+    from execution.fakes import FakeClient
+
+    capitals(2).run(client=FakeClient())
+    if sys.argv[1] == "killed":
+        os._exit(0)
+"""
+READ = """
+    import os, warnings
+    import promptlab as pl
+    from promptlab.errors import CacheError
+    from execution.conftest import capitals
+    from execution.fakes import FakeClient
+
+    warnings.simplefilter("ignore")
+    home = os.environ["PROMPTLAB_HOME"]
+    if os.getuid() == 0:  # whom no permission stops; others may read no modules
+        os.environ["PROMPTLAB_HOME"] = f"{home}-of-root"
+        capitals(2).run(client=FakeClient()).table
+        pl.usage()
+        os.setuid(65534)
+        os.environ["PROMPTLAB_HOME"] = home
+    client = FakeClient()
+    results = capitals(2).run(client=client, offline=True)
+    print(results.status, results.totals.cached)
+    print(capitals(2).run(client=client).totals.cached)
+    print(pl.usage(by=None)["requests"].tolist(), len(pl.budgets()))
+    try:
+        capitals(3).run(client=client)
+    except CacheError as error:
+        print(error)
+    print(client.calls)
+"""
+
+
+@pytest.mark.parametrize("ended", ["well", "killed"])
+def test_on_a_disk_that_can_only_be_read_what_is_there_is_read(ended: str) -> None:
+    tests = Path(__file__).parents[1]
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        environ = {
+            **os.environ,
+            "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}",
+            "PROMPTLAB_HOME": str(home),
+        }
+
+        def child(script: str) -> list[str]:
+            done = subprocess.run(
+                [sys.executable, "-c", textwrap.dedent(script), ended],
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE_S,
+                cwd=tests,
+                env=environ,
+            )
+            assert done.stderr == ""
+            return done.stdout.splitlines()
+
+        child(WRITE)
+        for path in (Path(folder), *Path(folder).rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        run, again, usage, refused, calls = child(READ)
+
+    assert (run, again) == ("complete 4", "4")
+    assert usage == "[4] 0"
+    assert "can only be read" in refused
+    assert calls == "0"
+
+
+NO_LOCKS = """
+    import errno, fcntl, warnings
+    import promptlab as pl
+    from execution.conftest import capitals
+    from execution.fakes import FakeClient
+
+    def flock(*arguments):  # as a file system without locks
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    fcntl.flock = flock
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        results = capitals(2).run(client=FakeClient())
+    print(results.status, results.totals.calls, pl.usage(by=None)["requests"].tolist())
+    print(*(warning.message for warning in said))
+"""
+
+
+def test_without_file_locks_a_run_goes_on_with_a_warning() -> None:
+    tests = Path(__file__).parents[1]
+    child = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(NO_LOCKS)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        cwd=tests,
+        env={**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"},
+    )
+
+    assert child.stderr == ""
+    ended, said = child.stdout.splitlines()
+    assert ended == "complete 4 [4]"
+    assert "without file locks" in said
+    assert said.count("file locks") == 1
 
 
 def test_an_answer_once_kept_stays_unless_it_is_replaced(
