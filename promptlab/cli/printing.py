@@ -246,7 +246,9 @@ HEADS = {
     "sped_up": "sped up",
     "mean_cost_usd": "cost",
 }
-SHOWN_IF_ANY = ("failed", "truncated", "cached", "sped_up")
+SHOWN_IF_ANY = (
+    *("failed", "truncated", "withheld", "refused", "empty", "cached", "sped_up"),
+)
 """Counts that are left out of a summary where all of them are 0."""
 
 

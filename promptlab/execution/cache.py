@@ -36,6 +36,7 @@ from diskcache.core import MODE_RAW, UNKNOWN
 from promptlab.errors import CacheError, CallError, PromptlabWarning
 from promptlab.execution.databases import can_only_be_read, identity, opened_to_read
 from promptlab.execution.failures import broke_off, failure_in
+from promptlab.execution.messages import read_message
 from promptlab.home import home, ignore_in_git, private_folder, user_path
 from promptlab.results.record import Failure, Response
 from promptlab.results.response import ReplySummary
@@ -50,6 +51,12 @@ KEYS_AT_ONCE = 5_000
 
 FEWEST_MEMBERS = 12
 """Of a head: what was added to it later is missing in older entries."""
+
+SAYS_MORE = (
+    *(b'"tool_calls"', b'"function_call"', b'"refusal"', b'"reasoning', b'"thinking'),
+    *(b'"audio"', b'"images"', b'"type"'),
+)
+"""One of these is in the body of an answer that says more than its text."""
 
 SETTINGS = {
     "eviction_policy": "none",
@@ -157,8 +164,8 @@ class Entry:
     @classmethod
     def from_value(cls, key: str, value: bytes, experiment: str = "") -> Entry:
         """The entry in a stored value; `ValueError` if it is damaged."""
-        head, request_json, body = value.split(b"\n", 2)
-        return cls(key, _head(head), request_json, body, experiment)
+        _, request_json, body = value.split(b"\n", 2)
+        return cls(key, _head_in(value), request_json, body, experiment)
 
     @cached_property
     def value(self) -> bytes:
@@ -197,6 +204,14 @@ class ResponseCache:
         with self._reading():
             rows = self._store.rows(f"{SELECT} AND key = ?", (key,))
         return next(self._entries(rows), None)
+
+    def entries_of(self, keys: Sequence[str]) -> dict[str, Entry]:
+        """The entries, by key, of those of the answers that are there."""
+        return {
+            entry.key: entry
+            for rows in self._selected(keys)
+            for entry in self._entries(rows)
+        }
 
     def head(self, key: str) -> ReplySummary | None:
         """The head of one answer; None if there is none."""
@@ -400,9 +415,9 @@ class ResponseCache:
                 self._refuse(key, f"mode {mode}")
                 continue
             try:
-                end = value.index(b"\n")
-                head = _head(value[:end])
-                if _failure_in(head, value, value.find(b"\n", end + 1)) is None:
+                head = _head_in(value)
+                body = value.find(b"\n", value.index(b"\n") + 1)
+                if _failure_in(head, value, body) is None:
                     heads[key] = head
             except (ValueError, TypeError) as error:
                 self._refuse(key, error)
@@ -490,7 +505,7 @@ def checked_response(response: Response) -> Response:
         said = f"headers that are a {type(response.headers).__name__}, not a mapping"
     else:
         try:
-            head = _head(orjson.dumps(tuple(response.summary)))
+            head = _head(orjson.loads(orjson.dumps(tuple(response.summary))))
         except (ValueError, TypeError, AttributeError):
             said = f"fields of wrong types: {response!r:.300}"
         else:
@@ -501,9 +516,28 @@ def checked_response(response: Response) -> Response:
     raise CallError(Failure(kind="invalid_reply", message=f"the client gave {said}"))
 
 
-def _head(line: bytes) -> ReplySummary:
-    """An entry's first line; `ValueError` if it is none that we wrote."""
-    members = orjson.loads(line)
+def _head_in(value: bytes) -> ReplySummary:
+    """The head of a stored value; `ValueError` if it is none that we wrote."""
+    members = orjson.loads(value[: value.index(b"\n")])
+    head = _head(members)
+    return head if len(members) == len(head) else _completed(head, value)
+
+
+def _completed(head: ReplySummary, value: bytes) -> ReplySummary:
+    """An older entry's head, with what its answer says beside the text."""
+    _, _, body = value.split(b"\n", 2)
+    if not any(name in body for name in SAYS_MORE):
+        return head
+    try:
+        said = read_message(orjson.loads(body)["choices"][0]["message"])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return head  # of a client with a form of its own
+    output = head.output if head.output.strip() else said.output
+    return head._replace(**{**said._asdict(), "output": output})
+
+
+def _head(members: Any) -> ReplySummary:
+    """The head with these members; `ValueError` if they are not those of one."""
     if type(members) is not list or not _is_head(tuple(map(type, members))):
         raise ValueError("its first line is not one of ours")
     head = ReplySummary(*members)
@@ -544,7 +578,7 @@ def _is_head(kinds: tuple[type, ...]) -> bool:
     text, count = (str, none), (int, none)
     known = [
         *((str,), text, *[count] * 5, number, number, text, text, (int,)),
-        *((*number, none), text, text, text),
+        *((*number, none), text, text, text, text),
     ]
     return FEWEST_MEMBERS <= len(kinds) <= len(known) and all(
         kind in allowed for kind, allowed in zip(kinds, known, strict=False)

@@ -304,7 +304,7 @@ def _tokens(request: Request) -> int:
     may be answered, or the prompt by its characters, whichever is more (OpenAI, "Rate
     limits"); servers that charge both are found out by their headers."""
     body = request.body
-    characters = sum(len(message["content"]) for message in body["messages"])
+    characters = sum(len(message["content"] or "") for message in body["messages"])
     cap = int(request.most_output) if math.isfinite(request.most_output) else 0
     return max(characters // CHARACTERS_PER_TOKEN, cap)
 

@@ -225,6 +225,7 @@ class RunRecord:
             billed_usd=self.totals.get("billed_usd"),
             elapsed_s=self.totals.get("elapsed_s", 0.0),
             run=self.name,
+            lookup=None if cache is None else cache.entries_of,
         )
 
     def _folder(self) -> Path:

@@ -19,6 +19,7 @@ from promptlab.execution.failures import (
     refusal,
     request_id,
 )
+from promptlab.execution.messages import Said, read_message
 from promptlab.execution.redaction import (
     REDACTED,
     SHORTEST_IN_ANSWERS,
@@ -29,9 +30,7 @@ from promptlab.execution.redaction import (
 from promptlab.money.reported import reported_usd
 from promptlab.money.usage import read_usage
 from promptlab.results.record import Failure, Response
-
-ENDED_EARLY = ("length", "max_tokens", "MAX_TOKENS", "model_length", "content_filter")
-"""Reasons to finish before there is any text."""
+from promptlab.results.response import is_truncated, is_withheld
 
 
 class Reply(NamedTuple):
@@ -75,10 +74,10 @@ def read_reply(
     if (failure := failure_in(document, headers)) is not None:
         raise CallError(failure)
     choice = _choice(document, headers)
-    output, finish_reason = _output(choice, headers)
+    said, finish_reason = _answer(choice, headers)
     usage = read_usage(document.get("usage"))
     response = Response(
-        output=output,
+        **said._asdict(),
         finish_reason=finish_reason,
         usage=usage,
         reported_cost_usd=reported_usd(document.get("usage"), headers),
@@ -155,44 +154,24 @@ def _choice(document: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str
 
 def _is_cut(choice: Any) -> bool:
     """Whether a choice without a message is an answer that ended before its text."""
+    reason = choice.get("finish_reason") if isinstance(choice, dict) else None
     return (
-        isinstance(choice, dict)
-        and choice.get("finish_reason") in ENDED_EARLY
+        isinstance(reason, str)
+        and (is_truncated(reason) or is_withheld(reason))
         and not ({"text", "delta"} & choice.keys() or choice.get("message"))
     )
 
 
-def _output(
+def _answer(
     choice: Mapping[str, Any], headers: Mapping[str, str]
-) -> tuple[str, str | None]:
-    message, reason = choice["message"], choice.get("finish_reason")
-    content = message.get("content")
-    if isinstance(content, list):  # some servers send the text in parts
-        content = "".join(
-            part["text"]
-            for part in content
-            if isinstance(part, dict) and isinstance(part.get("text"), str)
-        )
-    if content is not None and not isinstance(content, str):
-        raise _invalid(
-            f"the reply's content is a {type(content).__name__}, not a text", headers
-        )
+) -> tuple[Said, str | None]:
+    reason = choice.get("finish_reason")
     if reason is not None and not isinstance(reason, str):
         raise _invalid("the reply's finish_reason is not a text", headers)
-    if content:
-        return content, reason
-    if isinstance(refusal := message.get("refusal"), str):
-        return refusal, reason
-    if calls := message.get("tool_calls"):
-        return _written(calls, headers), reason
-    return "", reason
-
-
-def _written(calls: Any, headers: Mapping[str, str]) -> str:
     try:
-        return orjson.dumps(calls).decode()
-    except orjson.JSONEncodeError as error:  # it reads deeper than it writes
-        raise _invalid(f"the reply's tool calls: {error}", headers) from error
+        return read_message(choice["message"]), reason
+    except ValueError as error:
+        raise _invalid(f"the reply's {error}", headers) from error
 
 
 def _invalid(message: str, headers: Mapping[str, str]) -> CallError:

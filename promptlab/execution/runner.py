@@ -257,6 +257,7 @@ class Run:
             billed_usd=self._account.billed_usd if self._account else 0.0,
             elapsed_s=self._elapsed_s or time.monotonic() - self._started,
             run=run,
+            lookup=self._cache.entries_of if self._cache is not None else None,
         )
 
     def progress(self) -> Progress:
@@ -381,7 +382,8 @@ class Run:
                 self._wanted = (self._wanted or set()) | {finding.first}
                 self._queue_of(finding.first).put(finding.first)
         elif self._settings.offline:
-            self._answers.fail(index, NOT_CACHED, finding.heads)
+            failure = _dead_end(finding.heads) or NOT_CACHED
+            self._answers.fail(index, failure, finding.heads)
         elif self._wants(index) and self._settings.leader_first:
             self._order.put(index, finding.turns)
         elif self._wants(index):
@@ -548,11 +550,19 @@ class Run:
             self._answers.put(follower, heads, key)
 
     async def _next(self, index: int, heads: Sequence[ReplySummary]) -> Request | None:
-        """The call of a trial after these replies; None when it is over."""
-        replies = [head.output for head in heads]
+        """The call of a trial after these replies; None when it is over.
+
+        Raises:
+            CallError: it is not over, and cannot go on from the last of them.
+        """
+        replies = [head.message for head in heads]
         if self._requests.is_quick(index):
-            return self._requests.request(index, replies)
-        return await asyncio.to_thread(self._requests.request, index, replies)
+            request = self._requests.request(index, replies)
+        else:
+            request = await asyncio.to_thread(self._requests.request, index, replies)
+        if request and (failure := _dead_end(heads)):
+            raise CallError(failure)
+        return request
 
     def _rename(self, request: Request, failure: Failure) -> None:
         """Calls `max_tokens` by its other name from now on, where a server refuses the
@@ -662,6 +672,14 @@ def _failure(error: Exception) -> Failure:
         return error.failure
     said = redacted(" ".join(str(error).split()))
     return Failure(kind=type(error).__name__, message=said or "no message")
+
+
+def _dead_end(heads: Sequence[ReplySummary]) -> Failure | None:
+    """Why a conversation that has more to ask cannot go on."""
+    if not heads or not (why := heads[-1].dead_end):
+        return None
+    turn = f"turn {len(heads)} of the conversation"
+    return Failure(kind="dead_end", message=f"{turn}: {why}", attempts=0)
 
 
 def _remedy(failure: Failure) -> str:

@@ -90,7 +90,7 @@ def _finding(
         first = seen.setdefault(opening.identity, opening.trial)
         if first != opening.trial:
             return Finding(opening.trial, Standing.DUPLICATE, key, first=first)
-    turns = range(len(opening.turns))
+    turns = range(len(heads) if _is_over(heads, opening) else len(opening.turns))
     owns = [turn for turn in turns if _is_first(opening, turn, seen)]
     return Finding(opening.trial, standing, key, heads, turns=opening.turns, owns=owns)
 
@@ -105,12 +105,17 @@ def _heads(
     heads, key = [], opening.key
     while head is not None and cache is not None:
         heads.append(head)
-        request = requests.request(opening.trial, [head.output for head in heads])
-        if request is None:
+        request = requests.request(opening.trial, [head.message for head in heads])
+        if request is None or head.dead_end:
             break
         key = request.key
         head = cache.head(key)
     return heads, key
+
+
+def _is_over(heads: Sequence[ReplySummary], opening: Opening) -> bool:
+    """Whether a conversation has ended before its last call: none of these is made."""
+    return 0 < len(heads) < len(opening.turns) and bool(heads[-1].dead_end)
 
 
 def _is_first(opening: Opening, turn: int, seen: dict[str, int]) -> bool:

@@ -1066,8 +1066,7 @@ class ComparisonView {
     const node = el("div", { class: "plc-facts" });
     const fact = (name, text, title) => node.append(el("span", { class: `plc-fact plc-${name}`, title }, text));
     if (output.verdict) fact(output.verdict, this.told.verdicts[output.verdict]);
-    if (output.reason === "length") fact("truncated", "cut off", "max_tokens ended this output");
-    else if (output.reason && output.reason !== "stop") fact("reason", output.reason, "finish_reason");
+    for (const [name, text, title] of output.notes) fact(name, text, title);
     for (const [text, title] of output.facts) fact("mean", text, title);
     node.append(el("span", { class: "plc-fact plc-alike" }));
     return node;

@@ -25,6 +25,7 @@ from promptlab.notebook.criterion import Criterion
 from promptlab.notebook.facts import label, plain_text, valid
 from promptlab.notebook.marks import RowKey
 from promptlab.notebook.source import Source
+from promptlab.results import flags
 
 MOST_COLUMNS = 200
 """More values than this are no columns to compare, but a slip."""
@@ -171,10 +172,7 @@ class Comparison:
     @cached_property
     def truncated(self) -> np.ndarray:
         """Which outputs were cut short by max_tokens."""
-        if "finish_reason" not in self.table:
-            return np.zeros(len(self.table), dtype=bool)
-        cut: np.ndarray = self.table["finish_reason"].eq("length").to_numpy(dtype=bool)
-        return cut
+        return flags.truncated(self.table).to_numpy(dtype=bool)
 
     @cached_property
     def expected(self) -> Coded | None:

@@ -35,6 +35,8 @@ from promptlab.notebook.view import (
     row_names,
     verbal_scores,
 )
+from promptlab.results.flags import reply_column
+from promptlab.results.response import called, is_truncated, is_withheld
 
 EXCERPT = 4_000
 """Characters of an output that go out with its row; the rest is asked for."""
@@ -163,11 +165,7 @@ def _outputs(
     verdicts = _verdicts(comparison, there)
     same = _same_as_baseline(comparison, view, rows, places)
     facts = _facts(comparison, part)
-    reasons = (
-        _values(part["finish_reason"])
-        if "finish_reason" in part
-        else [None] * len(part)
-    )
+    notes = _notes(part)
     made = iter(
         {
             "trial": int(place),
@@ -175,7 +173,7 @@ def _outputs(
             "there": min(lengths[i], excerpt),
             "length": lengths[i],
             "error": errors[i],
-            "reason": reasons[i],
+            "notes": notes[i],
             "verdict": verdicts[i],
             "same": same[i],
             "facts": facts[i],
@@ -207,6 +205,40 @@ def _same_as_baseline(
     other = comparison.outputs.take(pa.array(base, mask=base < 0))
     same: list[bool | None] = pc.equal(own, other).to_pylist()
     return same
+
+
+def _notes(part: pd.DataFrame) -> list[list[list[str]]]:
+    """For each trial, what its output alone does not tell: of what kind that is, in
+    short, in words."""
+    columns = (
+        reply_column(part.columns, name)
+        for name in ("finish_reason", "refusal", "tool_calls")
+    )
+    reasons, refusals, calls = (
+        [None] * len(part)
+        if column is None
+        else [None if value is None else str(value) for value in _values(part[column])]
+        for column in columns
+    )
+    return [
+        list(_noted(*of_one)) for of_one in zip(reasons, refusals, calls, strict=True)
+    ]
+
+
+def _noted(
+    reason: str | None, refusal: str | None, tool_calls: str | None
+) -> Iterator[list[str]]:
+    if refusal is not None:
+        yield ["refused", "refused", _short(plain_text(refusal))]
+    if tool_calls is not None:
+        names = ", ".join(called(tool_calls)) or "a tool"
+        yield ["calls", _short(f"calls {names}"), _short(tool_calls)]
+    if is_truncated(reason):
+        yield ["truncated", "cut off", "max_tokens ended this output"]
+    elif is_withheld(reason):
+        yield ["withheld", "withheld", f"a content filter ended this output: {reason}"]
+    elif reason and reason != "stop" and tool_calls is None:
+        yield ["reason", reason, "finish_reason"]
 
 
 def _facts(comparison: Comparison, part: pd.DataFrame) -> list[list[list[str]]]:

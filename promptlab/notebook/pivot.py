@@ -15,6 +15,7 @@ from promptlab.money.amounts import dollars
 from promptlab.notebook.comparison import Comparison, plain
 from promptlab.notebook.facts import label, number, plain_text, seconds, share
 from promptlab.notebook.source import Source
+from promptlab.results import flags
 
 MOST_ROWS = 100
 MOST_COLUMNS = 20
@@ -225,9 +226,7 @@ class Pivots:
                 failed |= table["error"].notna()
             return failed.to_numpy(dtype=float)
         if name == "share truncated":
-            if "finish_reason" not in table:
-                return np.zeros(len(table))
-            return table["finish_reason"].eq("length").to_numpy(dtype=float)
+            return flags.truncated(table).to_numpy(dtype=float)
         column = name.removeprefix("share ") if name not in table else name
         values: np.ndarray = table[column].to_numpy(dtype=float, na_value=np.nan)
         return values

@@ -12,8 +12,9 @@ import orjson
 import pandas as pd
 
 from promptlab.errors import SpecError, did_you_mean
+from promptlab.results.flags import reply_column
 from promptlab.results.results import Results
-from promptlab.spec.dataset import RESULT_COLUMNS
+from promptlab.spec.dataset import REPLY_COLUMNS, RESULT_COLUMNS
 
 if TYPE_CHECKING:
     from promptlab.results.record import Record
@@ -114,7 +115,8 @@ class Source:
     @cached_property
     def scores(self) -> tuple[str, ...]:
         """The columns that were added after a run."""
-        known = {*MADE, *self.parameters, *self.inputs}
+        beside = {reply_column(self._names, name) for name in REPLY_COLUMNS}
+        known = {*MADE, *beside, *self.parameters, *self.inputs}
         return tuple(name for name in self._names if name not in known)
 
     def values(self, parameter: str) -> list[Any]:

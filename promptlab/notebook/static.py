@@ -172,8 +172,7 @@ def _output(
     if rest > 0:
         text += f" <i style='{QUIET}'>(and {count(rest, 'character')} more)</i>"
     facts = [_escaped(said, LABEL) for said, _ in output["facts"]]
-    if output["reason"] == "length":
-        facts.insert(0, "cut off")
+    facts = [*(_escaped(said, LABEL) for _, said, _ in output["notes"]), *facts]
     if output["verdict"]:
         facts.insert(0, _escaped(words[output["verdict"]], LABEL))
     return f"{text}<br><span style='{QUIET}'>{' · '.join(facts)}</span>"

@@ -15,6 +15,7 @@ from promptlab.errors import SpecError
 from promptlab.money.amounts import dollars
 from promptlab.notebook.facts import seconds
 from promptlab.results.record import Record
+from promptlab.results.response import is_truncated
 from promptlab.results.results import Results
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.markup import CELL, QUIET, ROW, escaped
@@ -254,7 +255,7 @@ def _facts(record: Record, unpriced: Sequence[str]) -> str:
         parts.append(dollars(record.cost_usd))
     elif record.trial.question.model in unpriced:
         parts.append("cost not known")
-    parts += ["cut off by max_tokens"] if record.finish_reason == "length" else []
+    parts += ["cut off by max_tokens"] if is_truncated(record.finish_reason) else []
     parts += ["from the cache"] if record.cached else []
     so_far = "so far: " if len(record.turns) > 1 and parts else ""
     return so_far + " · ".join(parts)

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from promptlab.results.record import Failure
 from promptlab.results.response import ReplySummary, combined
+from promptlab.spec.dataset import REPLY_COLUMNS
 
 UNKNOWN = -1
 """Stands for a count of tokens that the server did not give."""
@@ -67,6 +68,9 @@ class Answers:
     def __init__(self, trials: int) -> None:
         self.output = Texts(trials)
         self.key = Texts(trials)
+        self.beside: dict[str, Texts] = {}
+        """What replies say beside their output, by the name of its column; only those
+        that any reply has."""
         self.finish_reason = bytearray(trials)
         """The place in `finish_reasons` of each."""
         self.finish_reasons: dict[str | None, int] = {None: 0}
@@ -115,6 +119,9 @@ class Answers:
             code = self._new_reason(head.finish_reason)
         served = head.model, head.service_tier
         server = self.servers.setdefault(served, len(self.servers))
+        for name in REPLY_COLUMNS:
+            if (text := getattr(head, name)) is not None:
+                self._column_beside(name)[index] = text
         self.output[index] = head.output
         self.key[index] = key
         self.finish_reason[index] = code
@@ -144,14 +151,17 @@ class Answers:
         self.failures[index] = failure
 
     def counts(self) -> Counter[str]:
-        """How many are `answered`, `cached`, `failed`, `truncated`."""
-        length = self.finish_reasons.get("length")
+        """How many are `answered`, `cached`, `failed`."""
         return Counter(
             answered=self.answered.count(1),
             cached=self.cached.count(1),
             failed=len(self.failures),
-            truncated=0 if length is None else self.finish_reason.count(length),
         )
+
+    def _column_beside(self, name: str) -> Texts:
+        if name not in self.beside:
+            self.beside[name] = Texts(len(self))
+        return self.beside[name]
 
     def _note_calls(
         self, index: int, heads: Sequence[ReplySummary], paid: Sequence[bool]

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from promptlab.money.amounts import dollars
+from promptlab.results.flags import FLAGS, reply_column
 from promptlab.results.latency import seconds
 from promptlab.results.table import plain
+from promptlab.spec.dataset import REPLY_COLUMNS
 from promptlab.spec.markup import card, escaped, folded, quiet, table
 
 if TYPE_CHECKING:
@@ -54,12 +56,15 @@ def _summary(results: Results) -> str:
         "trials": "trials",
         "failed": "failed",
         "truncated": "cut off",
+        "withheld": "withheld",
+        "refused": "refused",
+        "empty": "empty",
         "mean_output_tokens": "tokens out",
         "mean_latency_s": "latency",
         "sped_up": "sped up",
         "mean_cost_usd": "cost",
     }
-    for name in ("failed", "truncated", "sped_up", "mean_cost_usd"):
+    for name in ("failed", *FLAGS, "sped_up", "mean_cost_usd"):
         if not found[name].fillna(0).any():
             del columns[name]
     rest = len(found) - GROUPS
@@ -131,7 +136,8 @@ def _telling_columns(results: Results) -> list[str]:
     columns += ["expected"] if dataset.has_expected else []
     columns += ["repeat"] if results.experiment.repeats > 1 else []
     table = results.table
-    columns += ["output"]
+    beside = (reply_column(table.columns, name) for name in REPLY_COLUMNS)
+    columns += ["output", *(name for name in beside if name is not None)]
     columns += ["finish_reason"] if table["finish_reason"].ne("stop").any() else []
     columns += ["output_tokens", "latency_s"]
     columns += ["cached"] if table["cached"].nunique() > 1 else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ import orjson
 
 from promptlab.money.price import Price
 from promptlab.money.usage import Usage
+from promptlab.results.documents import first_choice
 from promptlab.results.response import ReplySummary
 from promptlab.spec.experiment import Trial
 from promptlab.spec.prompt import ChatMessage, Turn
@@ -24,7 +25,9 @@ class Response:
     """The answer to one call."""
 
     output: str
-    """The text: content, else the refusal, else the tool calls as JSON, else ""."""
+    """The text. Where there is none, what stands in its place: the refusal, the
+    transcript of audio, the tool calls as JSON, or what it is, as `[2 images]`; else
+    ""."""
     finish_reason: str | None
     """`stop`, `length` (cut by max_tokens), `content_filter`, `tool_calls`."""
     usage: Usage
@@ -48,6 +51,8 @@ class Response:
     """Why the model does not answer, in its words; None where it does."""
     reasoning: str | None = None
     """What the model thought first, where the server tells it."""
+    media: str | None = None
+    """What it holds that is not text, as `2 images`; None where that is nothing."""
     body: bytes = field(default=b"", repr=False)
     """The answer as received: the JSON text, byte for byte."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
@@ -80,6 +85,7 @@ class Response:
             self.tool_calls,
             self.refusal,
             self.reasoning,
+            self.media,
         )
 
     @classmethod
@@ -97,7 +103,8 @@ class Failure:
     kind: str
     """`connection`, `timeout`, `status`, `invalid_reply`, `not_cached`, `wait`,
     `broken_off` (the model had begun), `unreachable` (no connection came about),
-    `refused` (as the same was refused before) or the name of an exception."""
+    `refused` (as the same was refused before), `dead_end` (a conversation has more to
+    ask and cannot go on from its last reply) or the name of an exception."""
     message: str
     status: int | None = None
     """The HTTP status, or that which the code in a reply's body stands for."""
@@ -192,6 +199,33 @@ class Record:
     cost_source: str | None = None
     """Whose word the last reply's cost is: the source of the price, or `the reply`
     where that says what it cost; None where it is not known."""
+    tool_calls: str | None = None
+    """The tools that the last reply calls, as JSON."""
+    refusal: str | None = None
+    """Why the model does not answer, in its words."""
+    reasoning: str | None = None
+    """What the model thought first, where the server tells it."""
+    read: Callable[[], dict[str, Any] | None] | None = field(
+        default=None, repr=False, compare=False
+    )
+    """Reads the last reply as it was received; None where nothing keeps it."""
+
+    @cached_property
+    def response(self) -> dict[str, Any] | None:
+        """The last reply as the server sent it, whole: `id`, `choices`, `usage`,
+        `system_fingerprint` and whatever else it has.
+
+        It is read from the cache. None where the trial failed, where the run kept no
+        answers (`use_cache=False`), and where the answer was removed or replaced since.
+        """
+        return None if self.read is None else self.read()
+
+    @property
+    def message(self) -> dict[str, Any] | None:
+        """The assistant's message in `response`, whole: annotations, audio, images and
+        reasoning with it. None where there is none."""
+        message = first_choice(self.response or {}).get("message")
+        return message if isinstance(message, dict) else None
 
     @property
     def messages(self) -> list[ChatMessage]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import orjson
+
 from promptlab.money.usage import Usage
 
 
@@ -38,6 +40,8 @@ class ReplySummary(NamedTuple):
     """In the model's words; None where it did not refuse."""
     reasoning: str | None = None
     """What the model thought first, where the server tells it."""
+    media: str | None = None
+    """What it holds that is not text, as `2 images`; None where that is nothing."""
 
     @property
     def usage(self) -> Usage:
@@ -49,6 +53,62 @@ class ReplySummary(NamedTuple):
             self.reasoning_tokens,
             self.cache_write_tokens,
         )
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The assistant's message, as the next call of a conversation repeats it."""
+        if self.refusal is None:
+            return {"role": "assistant", "content": self.output}
+        content = None if self.output == self.refusal else self.output
+        return {"role": "assistant", "content": content, "refusal": self.refusal}
+
+    @property
+    def dead_end(self) -> str:
+        """Why a conversation cannot go on from it; "" where it can."""
+        if self.tool_calls is not None:
+            names = ", ".join(called(self.tool_calls)) or "a tool"
+            return f"the model called {names}, and nothing answers the call"
+        if not self.output.strip():
+            reason = self.finish_reason or "no finish_reason"
+            return f"the model's answer was empty ({reason})"
+        if self.output == f"[{self.media}]":
+            return f"the model answered with no text ({self.media})"
+        return ""
+
+
+TRUNCATED = frozenset(("length", "max_tokens", "model_length"))
+WITHHELD = frozenset(
+    (
+        *("content_filter", "content_filtered", "guardrail_intervened", "safety"),
+        *("recitation", "blocklist", "prohibited_content", "spii", "image_safety"),
+    )
+)
+"""Finish reasons, as servers name them, in lower case."""
+
+
+def is_truncated(finish_reason: str | None) -> bool:
+    """Whether an answer that ended so was cut short by the limit on its tokens."""
+    return (finish_reason or "").lower() in TRUNCATED
+
+
+def is_withheld(finish_reason: str | None) -> bool:
+    """Whether a content filter withheld an answer that ended so, in part or whole."""
+    return (finish_reason or "").lower() in WITHHELD
+
+
+def called(tool_calls: str) -> list[str]:
+    """The names of the tools that are called, from the calls as JSON; none where it is
+    not that."""
+    try:
+        calls = orjson.loads(tool_calls)
+    except orjson.JSONDecodeError:
+        return []
+    functions = [
+        call.get("function", call)
+        for call in (calls if isinstance(calls, list) else [calls])
+        if isinstance(call, dict)
+    ]
+    return [str(f["name"]) for f in functions if isinstance(f, dict) and f.get("name")]
 
 
 ADDED_UP = (

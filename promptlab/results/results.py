@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from promptlab.errors import SpecError, did_you_mean
+from promptlab.errors import PromptlabWarning, SpecError, did_you_mean
 from promptlab.home import user_path
 from promptlab.money.amounts import counted, dollars, thousands
 from promptlab.money.own_prices import to_be_given
@@ -22,12 +23,15 @@ from promptlab.money.usage import Usage
 from promptlab.results.answers import Answers, known_tokens
 from promptlab.results.card import results_html
 from promptlab.results.costs import Pricing, UsedPrice, cache_savings
+from promptlab.results.documents import Lookup, Wanted, documents, tokens
 from promptlab.results.exports import write
+from promptlab.results.flags import FLAGS, reply_column
 from promptlab.results.latency import mixed, sped_up
 from promptlab.results.record import Failure, Record
 from promptlab.results.table import TOKENS, plain, reckoned_table, texts
+from promptlab.spec.dataset import REPLY_COLUMNS
 from promptlab.spec.experiment import Experiment, Trial
-from promptlab.spec.prompt import Turn
+from promptlab.spec.prompt import ReplyMessage, Turn
 
 Status = Literal["complete", "interrupted", "stopped", "running"]
 
@@ -44,6 +48,12 @@ class Totals:
     failed: int
     truncated: int
     """Those of the answered that max_tokens cut short (finish_reason `length`)."""
+    withheld: int
+    """Those that a content filter withheld, in part or whole."""
+    refused: int
+    """Those that are, or come with, a refusal that the model marked as one."""
+    empty: int
+    """Those without text, or anything in its place."""
     calls: int
     """Calls that were made and answered; of one that was retried, the attempts that
     failed are not among them. `pl.usage` counts each attempt, as `requests`."""
@@ -86,12 +96,16 @@ class Results:
         billed_usd: float | None = None,
         elapsed_s: float = 0.0,
         run: str | None = None,
+        lookup: Lookup | None = None,
     ) -> None:
         """Takes the answers over: their columns become the table's. `billed_usd` is
-        what all calls cost, those of trials without a row too; else the table's sum."""
+        what all calls cost, those of trials without a row too; else the table's sum.
+        `lookup` gives the answers as they were received."""
         counts = answers.counts()
         self._calls = answers.calls
         self._cache_write_tokens = answers.cache_write_tokens
+        self._received_s = answers.received_s
+        self._lookup = lookup
         pricing = pricing or Pricing(experiment)
         self._table, reckoning = reckoned_table(pricing, answers)
         self._used, self._price_of = reckoning.used, reckoning.price_of
@@ -114,7 +128,7 @@ class Results:
             answered=counts["answered"],
             cached=counts["cached"],
             failed=counts["failed"],
-            truncated=counts["truncated"],
+            **{name: int(flag(self._table).sum()) for name, flag in FLAGS.items()},
             calls=calls,
             cost_usd=float(self._table.loc[answered, "cost_usd"].sum(skipna=False)),
             billed_usd=(
@@ -153,8 +167,11 @@ class Results:
         """Counts and means, for each value of `by`, or of all that varies.
 
         Failed trials are counted in `trials` and `failed`; token counts, latency and
-        cost are means over the answered ones. `sped_up` counts the answers that read
-        half of their prompt or more from the provider's own cache: they are faster.
+        cost are means over the answered ones. `truncated` counts answers that
+        max_tokens cut short, `withheld` those that a content filter withheld, `refused`
+        those that the model marked as a refusal, `empty` those without text. `sped_up`
+        counts the answers that read half of their prompt or more from the provider's
+        own cache: they are faster.
 
         Raises:
             SpecError: the table has no such column.
@@ -164,7 +181,7 @@ class Results:
         outcomes = table[["trial", "cached", *numbers]].assign(
             answered=table["output"].notna(),
             failed=table["error"].notna(),
-            truncated=table["finish_reason"].eq("length"),
+            **{name: flag(table) for name, flag in FLAGS.items()},
             sped_up=sped_up(table["input_tokens"], table["cached_input_tokens"]),
         )
         groups = [_groupable(table[name]) for name in self._groups(by)]
@@ -175,7 +192,7 @@ class Results:
             trials=("trial", "size"),
             answered=("answered", "sum"),
             failed=("failed", "sum"),
-            truncated=("truncated", "sum"),
+            **{name: (name, "sum") for name in FLAGS},
             cached=("cached", "sum"),
             **{f"mean_{name}": (name, "mean") for name in (TOKENS[0], TOKENS[2])},
             mean_latency_s=("latency_s", "mean"),
@@ -187,7 +204,8 @@ class Results:
     def messages(self) -> pd.DataFrame:
         """The conversations in full: one row for each message, `trial`, `case`,
         `repeat` and the parameters of its trial, then `turn` (0 for the first call),
-        `role` and `content`."""
+        `role` and `content`; where any reply has them, `tool_calls` as JSON and
+        `refusal` too."""
         parameters = list(self.experiment.grid.parameters)
         rows = self._table[["trial", *parameters, "case", "repeat"]]
         said = [
@@ -200,7 +218,50 @@ class Results:
         table["turn"] = np.asarray([turn for _, turn, _ in said], dtype=np.int64)
         table["role"] = texts([message["role"] for *_, message in said])
         table["content"] = texts([message["content"] for *_, message in said])
+        for name in ("tool_calls", "refusal"):
+            found = [_written(message.get(name)) for *_, message in said]
+            if any(found):
+                table[name] = texts(found)
         return table
+
+    @property
+    def logprobs(self) -> pd.DataFrame:
+        """How likely each token of the answers was, where `logprobs` was asked for: one
+        row for each token, `trial`, `position` (from 0), `token`, `logprob` (natural
+        logarithm) and `top`, the likeliest tokens at its place by their logprobs.
+
+        It is of the last reply of each trial, and read from the cache: answers that are
+        not kept there are left out, with a warning.
+        """
+        found = [
+            (trial, position, *token)
+            for trial, document in self._kept()
+            for position, token in enumerate(tokens(document))
+        ]
+        columns = list(zip(*found, strict=True)) or [()] * 5
+        return pd.DataFrame(
+            {
+                "trial": np.asarray(columns[0], dtype=np.int64),
+                "position": np.asarray(columns[1], dtype=np.int64),
+                "token": texts(columns[2]),
+                "logprob": np.asarray(columns[3], dtype=np.float64),
+                "top": pd.Series(columns[4], dtype=object),
+            }
+        )
+
+    def _kept(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Every reply that is kept; a warning where some are not."""
+        kept = 0
+        for found in self._documents(slice(None)):
+            kept += 1
+            yield found
+        if missing := self.totals.answered - kept:
+            what = counted(missing, "answer")
+            warnings.warn(
+                f"{what} cannot be read: not in the cache, or replaced there since",
+                PromptlabWarning,
+                stacklevel=4,
+            )
 
     @property
     def prices(self) -> pd.DataFrame:
@@ -255,7 +316,9 @@ class Results:
             cached=bool(row["cached"]),
             error=self.failures.get(trial.index),
             key=plain(row["key"]),
-            turns=self._turns(trial, plain(row["output"])),
+            turns=self._turns(trial, row),
+            **{name: _beside(row, name) for name in REPLY_COLUMNS},
+            read=partial(self._document, place),
         )
 
     def __repr__(self) -> str:
@@ -269,14 +332,39 @@ class Results:
         used = int(self._price_of[place])
         return None if used < 0 else self._used[used]
 
-    def _turns(self, trial: Trial, output: str | None) -> tuple[Turn, ...]:
+    def _document(self, place: int) -> dict[str, Any] | None:
+        """The last reply of a row as it was received; None where it is not kept."""
+        return next(
+            (document for _, document in self._documents(slice(place, place + 1))), None
+        )
+
+    def _documents(self, places: slice) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The replies of rows as they were received, as far as they are kept, each with
+        the index of its trial."""
+        rows = self._table.iloc[places]
+        rows = rows[rows["output"].notna()]
+        wanted = (
+            Wanted(trial, key, self._received_s[trial])
+            for trial, key in zip(
+                rows["trial"].tolist(), rows["key"].tolist(), strict=True
+            )
+        )
+        return documents(wanted, self._lookup) if self._lookup else iter(())
+
+    def _turns(self, trial: Trial, row: pd.Series[Any]) -> tuple[Turn, ...]:
         """What was said in a trial, call by call, as far as it came."""
         calls = self._calls.get(trial.index)
-        replies: Sequence[str] = () if output is None else (output,)
+        output = plain(row["output"])
         if calls:
-            replies = [head.output for head in calls.heads]
-        answers: list[Turn] = [({"role": "assistant", "content": r},) for r in replies]
-        asked = trial.turns[: len(replies) + 1]
+            said = [
+                (head.output, head.tool_calls, head.refusal) for head in calls.heads
+            ]
+        elif output is not None:
+            said = [(output, _beside(row, "tool_calls"), _beside(row, "refusal"))]
+        else:
+            said = []
+        answers: list[Turn] = [(_reply(*reply),) for reply in said]
+        asked = trial.turns[: len(answers) + 1]
         return tuple(
             messages + answer
             for messages, answer in itertools.zip_longest(asked, answers, fillvalue=())
@@ -295,8 +383,9 @@ class Results:
 
     @cached_property
     def outcome(self) -> str:
-        """The totals in one line: answered, cached, failed, truncated, and the calls
-        made, each once however often it was retried."""
+        """The totals in one line: answered, cached, failed, the calls made, each once
+        however often it was retried, and how many answers were truncated, withheld,
+        refused or empty."""
         totals = self.totals
         share = f" ({totals.cached / totals.answered:.0%})" if totals.cached else ""
         parts = [
@@ -316,6 +405,12 @@ class Results:
             )
         if totals.truncated:
             parts.append(f"{totals.truncated:,} truncated by max_tokens")
+        if totals.withheld:
+            parts.append(f"{totals.withheld:,} withheld by a content filter")
+        if totals.refused:
+            parts.append(f"{totals.refused:,} refused by the model")
+        if totals.empty:
+            parts.append(f"{totals.empty:,} empty")
         if totals.missing:
             parts.append(f"{totals.missing:,} left")
         if self.status != "complete":
@@ -353,6 +448,28 @@ class Results:
                     + (did_you_mean(group, known) or f"; it has {', '.join(known)}")
                 )
         return groups
+
+
+def _beside(row: pd.Series[Any], name: str) -> str | None:
+    """What the reply of a row says beside its output."""
+    column = reply_column(row.index, name)
+    return None if column is None else plain(row[column])
+
+
+def _reply(output: str, tool_calls: str | None, refusal: str | None) -> ReplyMessage:
+    """An assistant's message, as the conversation shows it."""
+    message: ReplyMessage = {"role": "assistant", "content": output}
+    if tool_calls is not None:
+        message["tool_calls"] = orjson.loads(tool_calls)
+    if refusal is not None:
+        message["refusal"] = refusal
+    return message
+
+
+def _written(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return orjson.dumps(value).decode()
 
 
 def _groupable(values: pd.Series[Any]) -> pd.Series[Any]:

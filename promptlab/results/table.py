@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from promptlab.results.answers import UNKNOWN, Answers, Texts
 from promptlab.results.costs import Pricing, Reckoning, reckon
+from promptlab.spec.dataset import REPLY_COLUMNS
 from promptlab.spec.experiment import Experiment
 
 TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
@@ -39,6 +40,10 @@ def reckoned_table(
     rows = np.flatnonzero(done)
     columns = trial_columns(experiment, rows)
     columns["output"] = _packed(answers.output, rows)
+    for name in REPLY_COLUMNS:
+        if name in answers.beside:
+            free = f"reply_{name}" if name in columns else name
+            columns[free] = _packed(answers.beside[name], rows)
     columns["finish_reason"] = _coded_reasons(answers, rows)
     for name in TOKENS:
         counts = np.frombuffer(getattr(answers, name), dtype=np.int64)[rows]
@@ -79,6 +84,10 @@ def column(name: str, values: Sequence[Any]) -> Any:
     if name in ("trial", "repeat"):
         return np.asarray(values, dtype=np.int64)
     if name in ("output", "error", "key"):
+        return texts(values)
+    if name.removeprefix("reply_") in REPLY_COLUMNS and all(
+        isinstance(v, (str, type(None))) for v in values
+    ):
         return texts(values)
     if name == "finish_reason":
         return _reasons(values)

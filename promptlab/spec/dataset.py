@@ -145,6 +145,10 @@ RESULT_COLUMNS = (
 """The columns that a run or a plan adds to the table; no input or parameter may take
 their names, nor `model`, `prompt` and `system`, which every table has."""
 
+REPLY_COLUMNS = ("tool_calls", "refusal", "reasoning")
+"""The columns after `output`, each there where any reply says so. Where an input or a
+parameter has one of these names, `reply_` is put before it."""
+
 
 def _rows(rows: Any, name: str) -> Iterable[Mapping[str, Any] | Case]:
     """The rows in whatever holds some: a list, a DataFrame of pandas or polars, a table

@@ -26,7 +26,7 @@ from promptlab.spec.capabilities import (
 from promptlab.spec.card import experiment_html
 from promptlab.spec.dataset import RESULT_COLUMNS, Case, Dataset
 from promptlab.spec.grid import KNOWN, Grid, Variant, unknown_parameters
-from promptlab.spec.prompt import ChatMessage, Prompt, Turn
+from promptlab.spec.prompt import Prompt, Turn
 from promptlab.spec.request import Request, most_output, request_key
 
 if TYPE_CHECKING:
@@ -102,11 +102,14 @@ class Trial:
         )
 
 
-def conversation(turns: Sequence[Turn], replies: Sequence[str]) -> list[ChatMessage]:
-    """The messages of the call after `replies`: every turn so far and its reply."""
-    messages = list(turns[0])
+def conversation(
+    turns: Sequence[Turn], replies: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """The messages of the call after `replies`, the assistant's: every turn so far and
+    its reply."""
+    messages: list[Mapping[str, Any]] = list(turns[0])
     for turn, reply in zip(turns[1:], replies, strict=False):
-        messages.append({"role": "assistant", "content": reply})
+        messages.append(reply)
         messages.extend(turn)
     return messages
 
@@ -508,8 +511,11 @@ class Requests:
         """Whether a trial's prompt takes no longer to render than it is long."""
         return self._asking[self._prompt_of[self._place(index)[1]]].prompt.is_quick
 
-    def request(self, index: int, replies: Sequence[str] = ()) -> Request | None:
-        """A trial's call after `replies`; None when the conversation is over."""
+    def request(
+        self, index: int, replies: Sequence[Mapping[str, Any]] = ()
+    ) -> Request | None:
+        """A trial's call after `replies`, the assistant's messages; None when the
+        conversation is over."""
         case, question, repeat = self._place(index)
         turns = self._turns(self._prompt_of[question], case)
         if len(replies) >= len(turns):

@@ -27,6 +27,13 @@ class ChatMessage(TypedDict):
     content: str
 
 
+class ReplyMessage(ChatMessage, total=False):
+    """An assistant's message, with what it says beside its text."""
+
+    tool_calls: list[Any]
+    refusal: str
+
+
 Turn = tuple[ChatMessage, ...]
 """The messages that one call adds; the last is the user's, and it is answered."""
 

@@ -108,7 +108,7 @@ def test_a_row_has_its_case_inputs_expected_and_outputs() -> None:
     assert (first["text"], first["there"], first["length"]) == ("yes, it is", 10, 10)
     assert (first["verdict"], second["verdict"]) == ("expected", "unexpected")
     assert (first["same"], second["same"]) == (True, False)
-    assert second["reason"] == "length"
+    assert second["notes"][0][:2] == ["truncated", "cut off"]
     assert first["facts"] == [
         ["5 tok", "10 tokens read, 5 written"],
         ["250 ms", "latency_s"],

@@ -16,7 +16,7 @@ def test_outcomes_are_counted() -> None:
     answers.put(3, [head("cut", "length")], "l")
     answers.fail(1, FAILURE)
 
-    assert answers.counts() == {"answered": 2, "cached": 1, "failed": 1, "truncated": 1}
+    assert answers.counts() == {"answered": 2, "cached": 1, "failed": 1}
     assert len(answers) == 5
 
 

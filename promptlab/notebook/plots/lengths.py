@@ -15,6 +15,7 @@ from promptlab.notebook.plots.lettering import exact, percent
 from promptlab.notebook.plots.rows import Column, counts, leave_blank, rows
 from promptlab.notebook.plots.sheet import Sheet
 from promptlab.notebook.plots.strips import ROW, draw_strip, thinned
+from promptlab.results import flags
 from promptlab.results.results import Results
 
 UNCOUNTED = "In characters: the server counted no tokens"
@@ -84,9 +85,7 @@ def _lengths(group: Group, unit: str) -> Mapping[str, Any]:
 
 def _truncated(group: Group) -> pd.Series[bool]:
     """Which of the answered trials max_tokens cut short."""
-    if "finish_reason" not in group.answered:
-        return pd.Series(False, index=group.answered.index)
-    return group.answered["finish_reason"].astype(object).eq("length")
+    return flags.truncated(group.answered)
 
 
 def _told(group: Group) -> int:

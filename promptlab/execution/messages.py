@@ -1,0 +1,142 @@
+"""Messages: what an assistant's message says, whatever kind of answer it is.
+
+Servers differ in where they put things. Text stands in `content`, whole or in parts;
+tool calls in `tool_calls`, or in the older `function_call`; reasoning in
+`reasoning_content`, `reasoning`, `reasoning_details` or parts of the content.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+REASONING = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
+"""Where a message has what the model thought first; the first that has some counts."""
+
+THOUGHTS = ("thinking", "reasoning", "redacted_thinking")
+"""The types of parts of a content that are no answer."""
+
+MEDIA = ("image", "audio", "video", "file")
+"""What an answer may hold beside text; types of parts have these words in them."""
+
+IN_PARTS = ("text", "thinking", "summary", "content")
+"""What parts of reasoning have their text in."""
+
+DEEPEST = 5
+"""How deep parts of reasoning are looked into."""
+
+LONGEST_KIND = 40
+"""Characters of a type of part that we do not know."""
+
+
+class Said(NamedTuple):
+    """What a message says."""
+
+    output: str
+    """The text; where there is none, the refusal, the transcript of the audio, the
+    tool calls as JSON, or what it is instead, as `[2 images]`; "" for nothing."""
+    tool_calls: str | None = None
+    """As JSON."""
+    refusal: str | None = None
+    reasoning: str | None = None
+    media: str | None = None
+    """What it holds beside text, as `2 images`."""
+
+
+def read_message(message: Mapping[str, Any]) -> Said:
+    """What an assistant's message says.
+
+    Raises:
+        ValueError: its content is neither text nor parts, or nests too deep.
+    """
+    content = message.get("content")
+    if content is not None and not isinstance(content, (str, list)):
+        raise ValueError(f"content is a {type(content).__name__}, not text")
+    parts = [part for part in _list(content) if isinstance(part, Mapping)]
+    text = content if isinstance(content, str) else _text_in(parts, "text")
+    calls = _tool_calls(message, parts)
+    refusal = _text(message.get("refusal")) or _text_in(parts, "refusal")
+    media = _media(message, parts)
+    audio = message.get("audio")
+    instead = (
+        refusal
+        or (_text(audio.get("transcript")) if isinstance(audio, Mapping) else "")
+        or calls
+        or (f"[{media}]" if media else "")
+    )
+    return Said(
+        output=text if text.strip() or not instead else instead,
+        tool_calls=calls or None,
+        refusal=refusal or None,
+        reasoning=_reasoning(message, parts) or None,
+        media=media or None,
+    )
+
+
+def _tool_calls(message: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> str:
+    """The calls as a JSON list; "" where there are none."""
+    calls = message.get("tool_calls")
+    if not calls and (function := message.get("function_call")):
+        calls = [{"type": "function", "function": function}]
+    calls = calls or [part for part in parts if part.get("type") == "tool_use"]
+    try:
+        return orjson.dumps(calls).decode() if calls else ""
+    except orjson.JSONEncodeError as error:  # it reads deeper than it writes
+        raise ValueError(f"tool calls: {error}") from error
+
+
+def _reasoning(message: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> str:
+    for name in REASONING:
+        if text := _text(message.get(name)):
+            return text
+    return "".join(_text(part) for part in parts if part.get("type") in THOUGHTS)
+
+
+def _media(message: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> str:
+    """What it holds beside text: `image`, `2 images and audio`."""
+    kinds = Counter(_kinds(message, parts))
+    return " and ".join(
+        kind if number == 1 else f"{number} {kind}s" for kind, number in kinds.items()
+    )
+
+
+def _kinds(
+    message: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    if message.get("audio"):
+        yield "audio"
+    for _ in _list(message.get("images")):
+        yield "image"
+    for part in parts:
+        kind = str(part.get("type", "part"))[:LONGEST_KIND]
+        known = ("text", "output_text", "refusal", "tool_use", *THOUGHTS)
+        if kind not in known and not isinstance(part.get("text"), str):
+            yield next((medium for medium in MEDIA if medium in kind), kind)
+
+
+def _text_in(parts: Sequence[Mapping[str, Any]], name: str) -> str:
+    """The members of that name, one after the other."""
+    return "".join(
+        part[name]
+        for part in parts
+        if isinstance(part.get(name), str) and part.get("type") not in THOUGHTS
+    )
+
+
+def _text(value: Any, depth: int = 0) -> str:
+    """The text in a value: itself, or what its members or items hold."""
+    if isinstance(value, str):
+        return value
+    if depth > DEEPEST:
+        return ""
+    if isinstance(value, Mapping):
+        found = (_text(value.get(name), depth + 1) for name in IN_PARTS)
+        return next(filter(None, found), "")
+    return "".join(_text(item, depth + 1) for item in _list(value))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
