@@ -10,8 +10,10 @@ from promptlab.execution.survey import Finding
 from promptlab.money.calibration import Observations
 from promptlab.money.encodings import counter_for
 from promptlab.money.estimate import ZERO, Estimate, Range
+from promptlab.money.price import Price
 from promptlab.money.prices import is_free
 from promptlab.money.tokens import PER_REPLY, TokenCounter
+from promptlab.money.usage import Terms
 from promptlab.results.response import ReplySummary
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.prompt import Turn
@@ -37,6 +39,8 @@ class Outlay:
         ]
         pricing = settings.pricing(experiment)
         self._terms = [pricing.terms_now(place) for place in range(len(questions))]
+        self._reporting: set[tuple[str, str]] = set()
+        """The base URLs and models whose replies say what they cost."""
         self._prices = [pricing.prices.price(of) for of in self._terms]
 
     def add(self, finding: Finding) -> None:
@@ -49,8 +53,12 @@ class Outlay:
             self._estimates[place].add(said[: turn + 1], replies[:turn])
 
     def learn(self, finding: Finding) -> None:
-        """Compares what the server counted of a cached trial's first call."""
+        """Compares what the server counted of a cached trial's first call, and notes
+        whether it says what calls cost."""
         place = self._place(finding)
+        if finding.heads[0].reported_cost_usd is not None:
+            of = self._terms[place]
+            self._reporting.add((of.base_url, of.model))
         observed = self._observed[place]
         if observed.wants_next() and (tokens := finding.heads[0].input_tokens):
             (said,) = _said(finding.turns[:1], observed.counter)
@@ -103,13 +111,14 @@ class Outlay:
         billed = [
             cost
             for cost, price, of in zip(costs, self._prices, self._terms, strict=True)
-            if not is_free(price, of)
+            if not self._is_free(price, of)
         ]
         return _sum(billed or costs)
 
     @property
     def unpriced(self) -> tuple[str, ...]:
-        """The models elsewhere that are called, and whose price is not known."""
+        """The models that are called and cost something, and whose price is not
+        known."""
         return self._priceless(free=False)
 
     @property
@@ -124,9 +133,15 @@ class Outlay:
             for of, price, estimate in zip(
                 self._terms, self._prices, self._estimates, strict=True
             )
-            if estimate.calls and price is None and is_free(price, of) is free
+            if estimate.calls and price is None and self._is_free(price, of) is free
         ]
         return tuple(dict.fromkeys(found))
+
+    def _is_free(self, price: Price | None, of: Terms) -> bool:
+        """Whether calls are taken to cost nothing: they go to this machine, have no
+        price, and their replies do not say otherwise."""
+        reporting = (of.base_url, of.model) in self._reporting
+        return is_free(price, of) and not reporting
 
     @property
     def counting(self) -> dict[str, str]:

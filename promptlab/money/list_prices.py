@@ -30,6 +30,14 @@ BATCH = "batch"
 OPENROUTER = "openrouter"
 """Whose models have free variants."""
 
+FREE = Price(
+    input=0.0,
+    output=0.0,
+    cached_input=0.0,
+    cache_write=0.0,
+    source="OpenRouter, free variants",
+)
+
 USUAL = (None, "auto", "default", "on_demand", "standard")
 """Names, at one provider or another, of the tier that the plain price is of."""
 
@@ -47,9 +55,8 @@ def list_price(terms: Terms) -> Price | None:
     if is_local(terms.base_url):
         return None
     provider = _provider(terms.base_url)
-    if provider == OPENROUTER and terms.model.endswith(":free"):
-        source = "OpenRouter, free variants"
-        return Price(input=0, output=0, cached_input=0, cache_write=0, source=source)
+    if _is_free_variant(terms.model, provider):
+        return FREE
     for model in filter(None, (terms.model, terms.snapshot)):
         if (found := _found(model, provider)) is not None:
             half_hour = terms.half_hour if _varies_by_the_hour(found[1]) else LAST
@@ -62,6 +69,8 @@ def provider_price(
     model: str, provider: str, tier: str | None, day: int
 ) -> Price | None:
     """What a model costs at a provider at the end of a day, counted as in `Terms`."""
+    if _is_free_variant(model, provider):
+        return FREE
     return _price(model, provider, None if tier in USUAL else tier, day, LAST)
 
 
@@ -77,6 +86,11 @@ def seller(model: str, provider: str | None) -> str | None:
     provider that models of such a name are known by."""
     found = _found(model, provider)
     return None if found is None else found[0].id
+
+
+def _is_free_variant(model: str, provider: str | None) -> bool:
+    """Whether it is a variant of a model that OpenRouter charges nothing for."""
+    return provider == OPENROUTER and model.endswith(":free")
 
 
 def _snapshot() -> DataSnapshot:

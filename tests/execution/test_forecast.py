@@ -291,6 +291,19 @@ def test_a_budget_holds_for_the_pilot(talker: FakeClient, forty: pl.Experiment) 
     assert "budget_usd of $0.0050 is reached" in told.notes[0]
 
 
+def test_a_server_on_this_machine_that_says_what_it_charges_is_not_free() -> None:
+    answered = replace(response("fine"), reported_cost_usd=0.01)
+    client = FakeClient(lambda request: answered)
+    experiment = capitals(10, temperature=[0], max_tokens=[9])
+
+    forecast = experiment.forecast(2, client=client)
+
+    assert forecast.cost_usd == pytest.approx(8 * 0.01)
+    assert "no known price" not in forecast.cost
+    assert forecast.plan.free == ()
+    assert forecast.plan.unpriced == ("fake",)
+
+
 def test_a_forecast_that_buys_nothing_says_why(talker: FakeClient) -> None:
     pl.set_budget("day", usd=0)
     bounded = capitals(20, temperature=[0], max_tokens=[200])

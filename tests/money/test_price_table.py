@@ -26,6 +26,14 @@ def row(table: pd.DataFrame, model: str) -> pd.Series:
     return found
 
 
+def test_free_variants_of_openrouter_are_listed_at_nothing() -> None:
+    (row,) = pl.prices("deepseek/deepseek-r1:free", provider="openrouter").to_dict(
+        "records"
+    )
+
+    assert (row["input"], row["output"]) == (0, 0)
+
+
 def test_a_pattern_finds_list_prices() -> None:
     table = pl.prices("gpt-6*")
 
