@@ -15,13 +15,6 @@ collect_ignore = ["conftest.py"]  # of doctests: tests/ has one of the same name
 HOMES = pytest.StashKey[Path]()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps the cells of a notebook together, as one kernel runs them."""
-    for item in items:
-        if item.path.suffix == ".ipynb":
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
     """The first cell of a notebook starts its kernel, which takes the environment."""

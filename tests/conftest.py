@@ -23,13 +23,6 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps tests together that share a server that is slow to start."""
-    for item in items:
-        if item.get_closest_marker("server"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 ENCODINGS = Path(os.environ.get("TIKTOKEN_CACHE_DIR") or "none")
 """Where the files of tiktoken's encodings are, if they are."""
 
