@@ -80,7 +80,7 @@ def _out_of_quota(failure: Failure) -> bool:
         return False
     if A_DAY.search(code):
         return True
-    if failure.retry_after_s is not None or A_MINUTE.search(code):
+    if failure.retry_after_s or A_MINUTE.search(code):
         return False
     return bool(named or OUT_OF_QUOTA.search(failure.message))
 

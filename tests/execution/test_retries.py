@@ -31,6 +31,7 @@ QUOTA = "insufficient_quota"
         (refusal(429, "a_code_of_tomorrow", type=QUOTA), Verdict.STOP),
         (refusal(429, message="You exceeded your current quota, …"), Verdict.STOP),
         (refusal(429, QUOTA, retry_after_s=9.0), Verdict.REPEAT),  # Azure, a period
+        (refusal(429, QUOTA, retry_after_s=0.0), Verdict.STOP),  # says no time
         (refusal(403, message="… used all available credits"), Verdict.STOP),  # xAI
         (refusal(400, message="Your credit balance is too low …"), Verdict.STOP),
         (refusal(400, message="say: check your plan and billing"), Verdict.FAIL),
