@@ -1,7 +1,7 @@
 VENV ?= .venv
 PYTHON := $(VENV)/bin/python
-# A test for each core, a second run for those in a browser; none may last for ever.
-TESTS := -m pytest -q -n logical --dist loadgroup --timeout 300
+# A process for each core; a file, and so a notebook, stays in one. None may last for ever.
+TESTS := -m pytest -q -n logical --dist loadfile --timeout 300
 DEMO := datasets/support_tickets/experiment.yaml
 
 .DEFAULT_GOAL := help
@@ -32,6 +32,9 @@ check: setup  ## Format, lint, check types and spelling, then test
 	$(PYTHON) $(TESTS)
 	$(PYTHON) $(TESTS) tests/browser
 
+servers: setup  ## Install servers that are not ours, for the tests in tests/server
+	.ci/servers
+
 bench: setup  ## Measure against a bare client and a hand-written loop, and in JupyterLab
 	$(PYTHON) -m benchmarks
 
@@ -47,4 +50,4 @@ notebooks: setup  ## Run the notebooks again and store their outputs
 lab: setup  ## Open the notebooks in JupyterLab
 	$(VENV)/bin/jupyter lab notebooks
 
-.PHONY: help setup demo test check bench screenshots picture notebooks lab
+.PHONY: help setup demo test check servers bench screenshots picture notebooks lab

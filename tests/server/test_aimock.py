@@ -1,21 +1,18 @@
 """Against aimock, an OpenAI-compatible server that is not ours, from npm.
 
-To have these run: `npm install --no-save @copilotkit/aimock@1.43.0` in the root of the
-repository, or name its `llmock` in $PROMPTLAB_AIMOCK.
+To have these run: `make servers`.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
+import secrets
 import subprocess
 import sys
-import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +21,11 @@ import pytest
 
 import promptlab as pl
 
+from .started import ROOT, Started, installed, started
+
 pytestmark = pytest.mark.server
 
-ROOT = Path(__file__).parents[2]
-LLMOCK = Path(
-    os.environ.get("PROMPTLAB_AIMOCK", ROOT / "node_modules" / ".bin" / "llmock")
-)
+LLMOCK = ROOT / "node_modules" / ".bin" / "llmock"
 
 SCRIPT = [
     {
@@ -59,6 +55,7 @@ SCRIPT = [
         "match": {"model": "no-credit"},
         "response": {
             "status": 429,
+            "retryAfter": 0,  # none at all, which it cannot do
             "error": {
                 "message": "You exceeded your current quota, please check your plan",
                 "type": "insufficient_quota",
@@ -97,12 +94,12 @@ SCRIPT = [
 class Mock:
     """A running aimock."""
 
-    base_url: str
+    server: Started
 
     @property
     def journal(self) -> list[dict[str, Any]]:
         """What it was asked and answered, in order."""
-        address = self.base_url.removesuffix("/v1") + "/__aimock/journal"
+        address = f"{self.server.address}/__aimock/journal"
         with urllib.request.urlopen(address, timeout=10) as reply:
             entries: list[dict[str, Any]] = json.load(reply)
         return entries
@@ -128,38 +125,15 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def serve(script: Path) -> Iterator[Callable[..., Mock]]:
     """Starts aimock with the command-line options given, for the time of a test."""
-    if shutil.which("node") is None:
-        pytest.skip("node is not installed")
-    if not LLMOCK.exists():
-        pytest.skip(f"{LLMOCK} is missing; see the first lines of this file")
+    program = installed(LLMOCK)
+    words = program, "--port", "0", "--fixtures", script
     with ExitStack() as stack:
-        yield lambda *options: stack.enter_context(_serving(script, *options))
 
+        def start(*options: str) -> Mock:
+            log = script.with_name(f"{secrets.token_hex(8)}.log")
+            return Mock(stack.enter_context(started([*words, *options], log)))
 
-@contextmanager
-def _serving(script: Path, *options: str) -> Iterator[Mock]:
-    log = script.with_name(f"{time.monotonic_ns()}.log")
-    with log.open("w") as stream:
-        child = subprocess.Popen(
-            [str(LLMOCK), "--port", "0", "--fixtures", str(script), *options],
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        deadline = time.monotonic() + 30
-        while "listening on " not in (said := log.read_text()):
-            assert child.poll() is None, f"aimock ended: {said}"
-            assert time.monotonic() < deadline, f"aimock does not listen: {said}"
-            time.sleep(0.02)
-        yield Mock(said.split("listening on ")[1].split()[0] + "/v1")
-    finally:
-        child.terminate()
-        try:
-            child.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        yield start
 
 
 def experiment(*texts: str, model: str | list[str] = "any", **more: Any) -> Any:
@@ -178,7 +152,7 @@ def experiment(*texts: str, model: str | list[str] = "any", **more: Any) -> Any:
 
 
 def run(asked: Any, mock: Mock, **options: Any) -> pl.Results:
-    settings = {"base_url": mock.base_url, "progress": False, **options}
+    settings = {"base_url": mock.server.base_url, "progress": False, **options}
     return asked.run(**settings)
 
 
@@ -324,7 +298,7 @@ def test_command_line_runs_against_it(
         "name: mocked\n"
         "dataset: [{text: one}, {text: two}]\n"
         "grid: {model: [any], prompt: ['{{text}}']}\n"
-        f"run: {{base_url: {mock.base_url}}}\n"
+        f"run: {{base_url: {mock.server.base_url}}}\n"
     )
 
     done = subprocess.run(
