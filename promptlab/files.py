@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -153,7 +153,12 @@ def read_prompt(path: str | Path) -> Prompt:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def read_dataset(path: str | Path, *, encoding: str | None = None) -> Dataset:
+def read_dataset(
+    path: str | Path,
+    *,
+    encoding: str | None = None,
+    metadata: Collection[str] = (),
+) -> Dataset:
     """The cases in a file; its ending says how they are written.
 
     CSV and TSV hold texts only; Excel, JSONL, JSON, YAML and Parquet keep their types.
@@ -168,7 +173,7 @@ def read_dataset(path: str | Path, *, encoding: str | None = None) -> Dataset:
         rows = _rows(path, encoding or "utf-8-sig")
     except ConfigError as error:
         raise DatasetError(str(error)) from error
-    return Dataset(rows, name=path.name)
+    return Dataset(rows, name=path.name, metadata=metadata)
 
 
 def _rows(path: Path, encoding: str) -> Rows:
@@ -215,10 +220,18 @@ class _Strict(BaseModel):
 
 
 class DatasetModel(_Strict):
-    """A dataset in a file of another encoding."""
+    """A dataset in a file, and how it is read."""
 
     file: StrictStr
     encoding: StrictStr = "utf-8-sig"
+    rename: dict[StrictStr, StrictStr] = Field(
+        default={}, description="Other names for columns, by those in the file."
+    )
+    metadata: list[StrictStr] = Field(
+        default=[],
+        description="Columns that are carried along into the table, by their new "
+        "names; no prompt sees them.",
+    )
 
 
 Amount = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
@@ -680,7 +693,9 @@ def _dataset(given: Any, folder: Path) -> Dataset:
     if isinstance(given, str):
         return read_dataset(_path(folder, given))
     if isinstance(given, DatasetModel):
-        return read_dataset(_path(folder, given.file), encoding=given.encoding)
+        file = _path(folder, given.file)
+        read = read_dataset(file, encoding=given.encoding).rename(given.rename)
+        return Dataset(read, name=read.name, metadata=given.metadata)
     return Dataset(
         {name: _input(value, folder) for name, value in case.items()} for case in given
     )

@@ -1282,3 +1282,28 @@ def test_the_variable_of_a_key_is_one_or_that_of_each_server(load: Load) -> None
 
     assert one.options["api_key_env"] == "MY_KEY"
     assert each.options["api_key_env"] == {"https://a.test/v1": "A_KEY"}
+
+
+def test_columns_are_renamed_and_carried_along_as_a_config_says(
+    write: Write, load: Load
+) -> None:
+    write("runs.csv", "prompt,output,split\na,b,test\n")
+    text = BASE.replace(
+        "dataset:\n  - {t: a}\n",
+        "dataset:\n  file: runs.csv\n  rename: {prompt: t, output: before}\n"
+        "  metadata: [before, split]\n",
+    )
+
+    (case,) = load(text).experiment.dataset
+
+    assert case == pl.Case("1", {"t": "a"}, None, {"before": "b", "split": "test"})
+
+
+def test_a_column_that_cannot_be_renamed_is_told(write: Write, load: Load) -> None:
+    write("runs.csv", "t,n\na,b\n")
+    text = BASE.replace(
+        "dataset:\n  - {t: a}\n", "dataset: {file: runs.csv, rename: {m: t}}\n"
+    )
+
+    with pytest.raises(DatasetError, match=r"^runs.csv has no column 'm'"):
+        load(text)

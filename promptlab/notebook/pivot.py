@@ -139,9 +139,10 @@ class Pivots:
         """The columns by which trials can be told apart, what varies first."""
         source, table = self.source, self.source.table
         fixed = [n for n in source.parameters if n not in source.varying]
+        about = *source.inputs, "expected", *source.metadata
         few = [
             name
-            for name in (*source.inputs, "expected", "finish_reason", *source.scores)
+            for name in (*about, "finish_reason", *source.scores)
             if name in table and 1 < _distinct(table[name]) <= FEW
         ]
         repeat = ["repeat"] if _distinct_in(table, "repeat") > 1 else []

@@ -110,13 +110,28 @@ class Source:
         """The columns of the dataset's inputs, in order."""
         rest = self._names[self._names.index("case") + 1 :]
         ends = [rest.index(name) for name in MADE if name in rest]
-        return tuple(rest[: min(ends, default=len(rest))])
+        inputs = rest[: min(ends, default=len(rest))]
+        known = self.experiment.dataset.metadata if self.experiment else ()
+        return tuple(name for name in inputs if name not in known)
+
+    @cached_property
+    def metadata(self) -> tuple[str, ...]:
+        """The columns that the dataset carries along: between `expected` and what comes
+        after it, where no experiment says."""
+        if self.experiment is not None:
+            return self.experiment.dataset.metadata
+        if "expected" not in self._names:
+            return ()
+        rest = self._names[self._names.index("expected") + 1 :]
+        ends = [rest.index(name) for name in RESULT_COLUMNS if name in rest]
+        return tuple(rest[: min(ends, default=0)])
 
     @cached_property
     def scores(self) -> tuple[str, ...]:
         """The columns that were added after a run."""
         beside = {reply_column(self._names, name) for name in REPLY_COLUMNS}
-        known = {*MADE, *beside, *self.parameters, *self.inputs}
+        ours = {*self.parameters, *self.inputs, *self.metadata}
+        known = {*MADE, *beside, *ours}
         return tuple(name for name in self._names if name not in known)
 
     def values(self, parameter: str) -> list[Any]:

@@ -115,6 +115,8 @@ def _case_columns(experiment: Experiment, case: np.ndarray) -> dict[str, Any]:
         columns[field] = _taken(field, [c.inputs.get(field) for c in dataset], case)
     if dataset.has_expected:
         columns["expected"] = _taken("expected", [c.expected for c in dataset], case)
+    for name in dataset.metadata:
+        columns[name] = _taken(name, [c.metadata.get(name) for c in dataset], case)
     return columns
 
 

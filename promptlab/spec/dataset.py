@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -32,6 +32,8 @@ class Case:
     """What fills the holes of the prompts: JSON values by field name."""
     expected: Any = None
     """What a good answer is or holds; None where there is no such thing."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """What is carried along into the table and seen by no prompt, such as a source."""
 
 
 class Dataset(Sequence[Case]):
@@ -40,11 +42,12 @@ class Dataset(Sequence[Case]):
     Made from a list of dicts, a DataFrame (pandas, polars), a dataset of Hugging Face,
     or cases. The columns `id` and `expected` are special; every other one is an input.
     Without an `id` column the ids are "1", "2", and so on. A missing value (None, NaN)
-    is None; a whole number beyond 64 bits is a text of its digits.
+    is None; a whole number beyond 64 bits is a text of its digits. The columns named in
+    `metadata` are carried along into the table, and are no inputs.
 
     Raises:
-        DatasetError: no rows, a row that is not a mapping, an id twice or missing,
-            an input under the name of a result column, or a value JSON cannot hold.
+        DatasetError: no rows, a row that is not a mapping, an id twice or missing, a
+            column of `metadata` that is not there, or a value JSON cannot hold.
     """
 
     def __init__(
@@ -52,20 +55,27 @@ class Dataset(Sequence[Case]):
         rows: Iterable[Mapping[str, Any] | Case] | pd.DataFrame,
         *,
         name: str = "dataset",
+        metadata: Collection[str] = (),
     ) -> None:
         self.name = name
-        self._cases = tuple(_cases(_rows(rows, name), name))
+        self._cases = tuple(_cases(_rows(rows, name), name, metadata))
         if not self._cases:
             raise DatasetError(f"{name} has no cases")
         _check_unique(self._cases, name)
-        _check_names(self.fields, name)
+        self._check_there(metadata)
 
     @classmethod
-    def from_file(cls, path: str | Path, *, encoding: str | None = None) -> Dataset:
-        """The cases in a CSV, JSONL, JSON, YAML or Parquet file."""
+    def from_file(
+        cls,
+        path: str | Path,
+        *,
+        encoding: str | None = None,
+        metadata: Collection[str] = (),
+    ) -> Dataset:
+        """The cases in a CSV, Excel, JSONL, JSON, YAML or Parquet file."""
         from promptlab.files import read_dataset
 
-        return read_dataset(path, encoding=encoding)
+        return read_dataset(path, encoding=encoding, metadata=metadata)
 
     @overload
     def __getitem__(self, index: int) -> Case: ...
@@ -99,6 +109,11 @@ class Dataset(Sequence[Case]):
         return tuple(dict.fromkeys(name for case in self for name in case.inputs))
 
     @cached_property
+    def metadata(self) -> tuple[str, ...]:
+        """The names of what is carried along, in the order they first appear."""
+        return tuple(dict.fromkeys(name for case in self for name in case.metadata))
+
+    @cached_property
     def has_expected(self) -> bool:
         """Whether any case says what is expected."""
         return any(case.expected is not None for case in self)
@@ -110,18 +125,56 @@ class Dataset(Sequence[Case]):
 
     def with_inputs(self, /, **inputs: Any) -> Dataset:
         """The same cases, each with these inputs set."""
+        carried = [name for name in self.metadata if name not in inputs]
+        rows = [row | inputs for row in self.to_plain()]
+        return Dataset(rows, name=self.name, metadata=carried)
+
+    def rename(self, names: Mapping[str, str]) -> Dataset:
+        """The same cases with other names of columns: `{"prompt": "question"}`.
+
+        What becomes `id` gives the ids, what becomes `expected` says what is expected.
+
+        Raises:
+            DatasetError: there is no such column, or two would have one name.
+        """
+        self._check_there(names)
+        kept = [n for n in ("id", *self._columns) if n not in names]
+        for new in names.values():
+            if new != "id" and [*kept, *names.values()].count(new) > 1:
+                raise DatasetError(f"{self.name}: two columns would be called {new!r}")
+        left_out = {"id"} if "id" in names.values() else set()
         return Dataset(
-            (replace(case, inputs={**case.inputs, **inputs}) for case in self),
+            [
+                {names.get(n, n): v for n, v in row.items() if n not in left_out}
+                for row in self.to_plain()
+            ],
             name=self.name,
+            metadata=[names.get(n, n) for n in self.metadata],
         )
 
     def to_plain(self) -> list[dict[str, Any]]:
-        """One dict for each case: `id`, the inputs, and `expected` where given."""
+        """One dict for each case: `id`, inputs, `expected` where given, metadata."""
         return [
             {"id": case.id, **case.inputs}
             | ({} if case.expected is None else {"expected": case.expected})
+            | dict(case.metadata)
             for case in self
         ]
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        """The names of all columns but `id`."""
+        expected = ("expected",) if self.has_expected else ()
+        return (*self.fields, *expected, *self.metadata)
+
+    def _check_there(self, columns: Iterable[str]) -> None:
+        for column in columns:
+            if column not in ("id", *self._columns):
+                have = ", ".join(self._columns)
+                raise DatasetError(
+                    f"{self.name} has no column {column!r}"
+                    + (did_you_mean(column, self._columns) or f"; it has {have}")
+                )
 
 
 RESULT_COLUMNS = (
@@ -201,21 +254,36 @@ def _with_gaps(values: list[Any]) -> list[Any]:
     return [None if v != v else int(v) for v in values]
 
 
-def _cases(rows: Iterable[Mapping[str, Any] | Case], name: str) -> Iterator[Case]:
+def _cases(
+    rows: Iterable[Mapping[str, Any] | Case], name: str, metadata: Collection[str]
+) -> Iterator[Case]:
+    for special in {"id", "expected"} & set(metadata):
+        raise DatasetError(f"{name}: {special!r} is no metadata")
     numbered: bool | None = None
     for number, row in enumerate(rows, start=1):
         if isinstance(row, Case):
-            row = {"id": row.id, **row.inputs, "expected": row.expected}
+            about = row.metadata
+            row = {"id": row.id, **row.inputs, "expected": row.expected, **about}
+        else:
+            about = {}
         if not isinstance(row, Mapping):
             raise DatasetError(
                 f"{name}, row {number}: a case is a mapping, not {type(row).__name__}"
             )
         if numbered is None:
             numbered = "id" not in row
-        yield _case(row, number, name, numbered=numbered)
+        carried = {*metadata, *about}
+        yield _case(row, number, name, carried, numbered=numbered)
 
 
-def _case(row: Mapping[str, Any], number: int, name: str, *, numbered: bool) -> Case:
+def _case(
+    row: Mapping[str, Any],
+    number: int,
+    name: str,
+    carried: Collection[str],
+    *,
+    numbered: bool,
+) -> Case:
     where = f"{name}, row {number}"
     for column in row:
         if not isinstance(column, str) or not column:
@@ -233,7 +301,8 @@ def _case(row: Mapping[str, Any], number: int, name: str, *, numbered: bool) -> 
     if not numbered and (identity is None or identity == ""):
         raise DatasetError(f"{where} has no id; give every case one, or none")
     expected = values.pop("expected", None)
-    return Case(str(number if numbered else identity), values, expected)
+    metadata = {n: values.pop(n) for n in list(values) if n in carried}
+    return Case(str(number if numbered else identity), values, expected, metadata)
 
 
 def _plain(value: Any, where: str, column: str, depth: int = 0) -> Any:
@@ -296,15 +365,20 @@ def _check_unique(cases: Sequence[Case], name: str) -> None:
             )
 
 
-def _check_names(fields: Sequence[str], name: str) -> None:
-    for field in fields:
-        if field in RESULT_COLUMNS or field in ("model", "prompt", "system"):
+def check_names(dataset: Dataset) -> None:
+    """Raises `DatasetError` where the table could not have a column of the dataset
+    beside its own, or where one seems to be misspelt."""
+    name = dataset.name
+    for column in (*dataset.fields, *dataset.metadata):
+        if column in RESULT_COLUMNS or column in ("model", "prompt", "system"):
+            new = f"{column}_text"
             raise DatasetError(
-                f"{name}: an input cannot be called {field!r}, the name of a column "
-                f"of the results; rename it, to {field + '_text'!r} for one"
+                f"{name}: a column cannot be called {column!r}, the name of a column "
+                f"of the results; dataset.rename({{{column!r}: {new!r}}}) gives it "
+                f"another, or in a config: {{file: ..., rename: {{{column}: {new}}}}}"
             )
-        if field.strip().lower() in ("id", "expected") and field != "id":
+        if column.strip().lower() in ("id", "expected") and column != "id":
             raise DatasetError(
-                f"{name}: column {field!r}"
-                + did_you_mean(field.lower(), ["id", "expected"])
+                f"{name}: column {column!r}"
+                + did_you_mean(column.lower(), ["id", "expected"])
             )

@@ -24,7 +24,7 @@ from promptlab.spec.capabilities import (
     wire_name,
 )
 from promptlab.spec.card import experiment_html
-from promptlab.spec.dataset import RESULT_COLUMNS, Case, Dataset
+from promptlab.spec.dataset import RESULT_COLUMNS, Case, Dataset, check_names
 from promptlab.spec.grid import KNOWN, Grid, Variant, unknown_parameters
 from promptlab.spec.prompt import Prompt, Turn
 from promptlab.spec.request import Request, most_output, request_key
@@ -242,6 +242,8 @@ class Experiment:
             "repeats": self.repeats,
             "dataset": {"name": self.dataset.name, "cases": self.dataset.to_plain()},
         }
+        if self.dataset.metadata:
+            plain["dataset"]["metadata"] = list(self.dataset.metadata)
         if self.capabilities:
             plain["capabilities"] = {m: dict(r) for m, r in self.capabilities.items()}
         return plain
@@ -254,7 +256,11 @@ class Experiment:
         made._fill(
             plain["name"],
             Grid.from_plain(plain),
-            Dataset(dataset["cases"], name=dataset["name"]),
+            Dataset(
+                dataset["cases"],
+                name=dataset["name"],
+                metadata=dataset.get("metadata", ()),
+            ),
             plain["repeats"],
             plain.get("capabilities"),
         )
@@ -329,8 +335,9 @@ class Experiment:
                 self._check_prompt(question)
 
     def _check_names(self) -> None:
+        check_names(self.dataset)
         for name in self.grid.parameters:
-            if name in self.dataset.fields:
+            if name in (*self.dataset.fields, *self.dataset.metadata):
                 raise DatasetError(
                     f"{self.dataset.name}: {name!r} is a parameter of the grid, so no "
                     "input can have this name; rename the input"
@@ -351,6 +358,8 @@ class Experiment:
                 have = ", ".join(map(shown, fields)) or "none"
                 empty = all(field in case.inputs for field in missing)
                 lacks = "has no value for" if empty else "does not have"
+                if all(field in self.dataset.metadata for field in missing):
+                    lacks = "has as metadata, which no prompt sees"
                 raise SpecError(
                     f"prompt {label!r} needs {[*map(shown, missing)]}, which case "
                     f"{case.id!r} of {self.dataset.name!r} {lacks}; its fields are "

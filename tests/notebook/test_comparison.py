@@ -312,3 +312,13 @@ def test_two_columns_of_one_name_are_an_error() -> None:
 
     with pytest.raises(pl.SpecError, match="two columns 'prompt'"):
         comparison(twice)
+
+
+def test_metadata_is_neither_an_input_nor_a_score() -> None:
+    rows = [{"t": "a", "source": "web", "n": 3, "expected": "b"}]
+    run = results(experiment(pl.Dataset(rows, metadata=["source", "n"])))
+
+    for given in (Source.of(run), Source.of(run.table.assign(right=1.0))):
+        assert given.inputs == ("t",)
+        assert given.metadata == ("source", "n")
+        assert given.scores == (("right",) if "right" in given.table else ())

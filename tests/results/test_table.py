@@ -206,3 +206,20 @@ def test_many_answers_in_any_order_stand_in_their_rows() -> None:
 
     output = pl.Results(asked, answers).table["output"]
     assert output.tolist() == [str(index) for index in range(len(asked))]
+
+
+def test_metadata_stands_after_what_is_expected() -> None:
+    rows = [{"t": "a", "source": "web", "expected": "b"}, {"t": "c"}]
+    dataset = pl.Dataset(rows, metadata=["source"])
+
+    table = results(experiment(dataset)).table
+
+    names = list(table)
+    assert names[names.index("case") :][:5] == [
+        "case",
+        "t",
+        "expected",
+        "source",
+        "repeat",
+    ]
+    assert [None if pd.isna(v) else v for v in table["source"]] == ["web", None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -159,10 +160,6 @@ def test_values_become_json_values(given: Any, kept: Any) -> None:
         ([{"t": b"a"}], "row 1, column 't': a bytes is not a JSON value"),
         ([{"t": "\ud800"}], "row 1, column 't': the text is not valid Unicode"),
         ([{"t": 10**5000}], "row 1, column 't': the number is too large"),
-        ([{"output": "a"}], "'output', the name of a column of the results"),
-        ([{"model": "a"}], "'model', the name of a column of the results"),
-        ([{"Expected": "a"}], "column 'Expected'; did you mean 'expected'?"),
-        ([{"ID": "a"}], "column 'ID'; did you mean 'id'?"),
     ],
 )
 def test_what_is_no_dataset_is_refused(rows: Any, said: str) -> None:
@@ -170,6 +167,103 @@ def test_what_is_no_dataset_is_refused(rows: Any, said: str) -> None:
         pl.Dataset(rows, name="tickets")
 
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ("output", "'output', the name of a column of the results"),
+        ("model", "'model', the name of a column of the results"),
+        ("model", "; dataset.rename({'model': 'model_text'}) gives it another, or in "),
+        ("model", "in a config: {file: ..., rename: {model: model_text}}"),
+        ("Expected", "column 'Expected'; did you mean 'expected'?"),
+        ("ID", "column 'ID'; did you mean 'id'?"),
+    ],
+)
+@pytest.mark.parametrize("metadata", [False, True])
+def test_a_column_that_the_table_has_is_refused_before_anything_is_asked(
+    column: str, said: str, metadata: bool
+) -> None:
+    rows = [{"t": "a", column: "b"}]
+    dataset = pl.Dataset(rows, metadata=[column] if metadata else [])
+
+    with pytest.raises(DatasetError) as caught:
+        pl.Experiment("e", grid={"model": ["m"], "prompt": ["{{t}}"]}, dataset=dataset)
+
+    assert said in str(caught.value)
+
+
+def test_rename_gives_columns_other_names() -> None:
+    rows = [{"ID": "x", "prompt": "a", "Answer": "b", "split": "test"}]
+    dataset = pl.Dataset(rows, name="runs", metadata=["split"])
+
+    names = {"ID": "id", "prompt": "t", "Answer": "expected", "split": "part"}
+    renamed = dataset.rename(names)
+
+    assert list(renamed) == [pl.Case("x", {"t": "a"}, "b", {"part": "test"})]
+    assert renamed.name == "runs"
+    assert dataset.rename({}) == dataset
+    assert pl.Dataset([{"id": "x", "t": "a"}]).rename({"id": "key_no"}).to_plain() == [
+        {"id": "1", "key_no": "x", "t": "a"}
+    ]
+    swapped = pl.Dataset([{"a": 1, "b": 2}]).rename({"a": "b", "b": "a"})
+    assert swapped.to_plain() == [{"id": "1", "b": 1, "a": 2}]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ({"promt": "t"}, "has no column 'promt'; did you mean 'prompt'?"),
+        ({"x": "t"}, "has no column 'x'; it has prompt, text, expected"),
+        ({"prompt": "text"}, "two columns would be called 'text'"),
+        ({"prompt": "t", "text": "t"}, "two columns would be called 't'"),
+        ({"prompt": "expected"}, "two columns would be called 'expected'"),
+    ],
+)
+def test_what_cannot_be_renamed_is_told(names: dict[str, str], said: str) -> None:
+    dataset = pl.Dataset([{"prompt": "a", "text": "b", "expected": "c"}])
+
+    with pytest.raises(DatasetError) as caught:
+        dataset.rename(names)
+
+    assert said in str(caught.value)
+
+
+def test_metadata_is_carried_along_and_is_no_input() -> None:
+    rows = [{"t": "a", "source": "web", "n": 1}, {"t": "b", "source": None, "n": 2}]
+    dataset = pl.Dataset(rows, metadata=["source", "n"])
+
+    assert dataset.fields == ("t",)
+    assert dataset.metadata == ("source", "n")
+    assert dataset[0] == pl.Case("1", {"t": "a"}, None, {"source": "web", "n": 1})
+    assert pl.Dataset(dataset.to_plain(), metadata=dataset.metadata) == dataset
+    assert pl.Dataset(list(dataset)) == dataset
+    assert dataset[1:].metadata == ("source", "n")
+    assert dataset.with_inputs(n=3).metadata == ("source",)
+    assert [case.inputs["n"] for case in dataset.with_inputs(n=3)] == [3, 3]
+
+
+@pytest.mark.parametrize("name", ["id", "expected", "sorce"])
+def test_metadata_that_is_none_is_refused(name: str) -> None:
+    rows = [{"id": "1", "t": "a", "expected": "b", "source": "web"}]
+
+    with pytest.raises(DatasetError, match=f"'{name}'"):
+        pl.Dataset(rows, metadata=[name])
+
+
+def test_a_prompt_does_not_see_metadata_and_nobody_is_warned_of_it() -> None:
+    dataset = pl.Dataset([{"t": "a", "source": "web"}], metadata=["source"])
+    grid = {"model": ["m"], "prompt": ["{{t}}"]}
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = pl.Experiment("e", grid=grid, dataset=dataset)
+    with pytest.raises(pl.SpecError, match="has as metadata, which no prompt sees"):
+        pl.Experiment("e", grid=grid | {"prompt": ["{{source}}"]}, dataset=dataset)
+    with pytest.raises(DatasetError, match="'source' is a parameter of the grid"):
+        pl.Experiment("e", grid=grid | {"source": ["a"]}, dataset=dataset)
+
+    assert pl.Experiment.from_plain(made.to_plain()).dataset == dataset
 
 
 def test_a_value_that_nests_without_end_is_refused() -> None:
