@@ -24,6 +24,7 @@ from promptlab.cli.options import (
 )
 from promptlab.cli.printing import complain, day, print_json, print_table, size, tell
 from promptlab.cli.selection import load_config, merged, selected
+from promptlab.money.amounts import counted
 
 if TYPE_CHECKING:
     from promptlab.execution.cache import ResponseCache
@@ -68,15 +69,21 @@ def stats(cache: Cache = None, json: Json = False) -> None:
     plain = {
         "directory": str(opened.directory),
         "answers": len(opened),
+        "replaced": opened.replaced_count(),
         "bytes_on_disk": opened.size_bytes(),
     }
     if json:
         print_json(plain)
     else:
         tell(
-            f"{plain['answers']:,} answers, {size(opened.size_bytes())} on disk, "
+            f"{counted(len(opened), 'answer')}, {size(opened.size_bytes())} on disk, "
             f"in {opened.directory}"
         )
+        if replaced := plain["replaced"]:
+            tell(
+                f"{replaced:,} more that a refresh replaced, kept for recorded runs; "
+                "prune --replaced removes them"
+            )
 
 
 def explain(
@@ -127,12 +134,19 @@ def prune(
         ),
     ] = None,
     experiment: PaidBy = None,
+    replaced: Annotated[
+        bool,
+        typer.Option("--replaced", help="Only answers that a refresh replaced since."),
+    ] = False,
     cache: Cache = None,
     yes: Yes = False,
 ) -> None:
     """Remove answers by age or by the experiment that paid for them."""
-    if older_than is None and experiment is None:
-        complain("say what to remove: --older-than 30d, --experiment NAME, or both")
+    if older_than is None and experiment is None and not replaced:
+        complain(
+            "say what to remove: --older-than 30d, --experiment NAME, --replaced, or "
+            "several of them"
+        )
     age_s = _age(older_than) if older_than else None
     opened = _existing(cache)
     what = " and ".join(
@@ -141,12 +155,18 @@ def prune(
             [
                 f"older than {older_than}" if older_than else "",
                 f"paid for by {experiment!r}" if experiment else "",
+                "replaced by a refresh" if replaced else "",
             ],
         )
     )
-    _confirm(f"Remove the answers {what}? They would have to be paid for again.", yes)
-    removed = opened.prune(older_than_s=age_s, experiment=experiment)
-    tell(f"removed {removed:,} answers")
+    loss = (
+        "Recorded runs that had them can no longer show them."
+        if replaced
+        else "They would have to be paid for again."
+    )
+    _confirm(f"Remove the answers {what}? {loss}", yes)
+    removed = opened.prune(older_than_s=age_s, experiment=experiment, replaced=replaced)
+    tell(f"removed {counted(removed, 'answer')}")
 
 
 def clear(cache: Cache = None, yes: Yes = False) -> None:
@@ -157,7 +177,7 @@ def clear(cache: Cache = None, yes: Yes = False) -> None:
         "to be paid for again.",
         yes,
     )
-    tell(f"removed {opened.clear():,} answers")
+    tell(f"removed {counted(opened.clear(), 'answer')}")
 
 
 def export(

@@ -368,11 +368,11 @@ def _write(results: Results, targets: Sequence[Path]) -> dict[Path, str]:
 
 def _failed_before(experiment: Experiment) -> frozenset[int]:
     """The trials that failed in the last run of just this experiment."""
-    from promptlab.execution.records import last_run_of, recorded_runs
+    from promptlab.execution.records import last_run_of, run_records
 
     record = last_run_of(experiment)
     if record is None:
-        runs = recorded_runs()
+        runs = run_records()
         akin = next((r for r in runs if r.experiment_name == experiment.name), None)
         complain(f"--retry-errors: {_no_run_of(experiment, akin)}")
     if record.state != "complete":

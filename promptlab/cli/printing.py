@@ -214,7 +214,9 @@ def print_runs(records: Sequence[RunRecord], *, json: bool) -> None:
                     "experiment": r.experiment_name,
                     "status": r.state,
                     "started_s": r.started_s,
+                    "variants": r.variants or None,
                     **r.totals,
+                    "note": r.problem or r.reason,
                 }
                 for r in records
             ]
@@ -224,19 +226,28 @@ def print_runs(records: Sequence[RunRecord], *, json: bool) -> None:
         tell("no run is recorded")
         return
     print_table(
-        ["run", "status", "trials", "answered", "failed", "calls"],
+        ["run", "status", "variants", "trials", "answered", "failed", "calls", "cost"],
         [
             [
                 r.name,
                 r.state,
+                f"{r.variants:,}" if r.variants else "–",
                 *(
                     f"{r.totals[n]:,}" if n in r.totals else "–"
                     for n in ("trials", "answered", "failed", "calls")
                 ),
+                _money(r.totals.get("cost_usd")),
             ]
             for r in records
         ],
     )
+    for record in records:
+        if record.problem:
+            tell(f"{record.name}: {record.problem}")
+
+
+def _money(usd: float | None) -> str:
+    return "–" if usd is None or usd != usd else dollars(usd)
 
 
 HEADS = {

@@ -31,10 +31,10 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a recorded run: its totals, a summary, its failures."""
-    from promptlab.execution.records import find_run, recorded_runs
+    from promptlab.execution.records import find_run, run_records
 
     if list_:
-        print_runs(recorded_runs(), json=json)
+        print_runs(run_records(), json=json)
         return
     record = find_run(name)
     results = record.load_results()

@@ -66,8 +66,15 @@ SETTINGS = {
     "sqlite_cache_size": 4_000,
     "sqlite_mmap_size": 0,  # mapped pages count as memory of the process
 }
+TABLES = ("Cache", "Replaced")
+"""Of answers: those that are served, and those that a `refresh` replaced."""
+
 PAGE_BYTES = 8_192
 """Of the database: at SQLite's 4 KB most answers would have a page to themselves."""
+
+
+Statement = tuple[str, Sequence[Sequence[Any]]]
+"""SQL, and the rows of values that it is run for."""
 
 
 class RefusedEntry(Exception):
@@ -108,15 +115,18 @@ class _Store(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return cast(list[tuple[Any, ...]], self._sql(sql, values).fetchall())
 
-    def write(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
-        """Runs a statement for each row, for all or none; how many rows it changed."""
+    def write(self, *statements: Statement) -> int:
+        """Runs statements, each for some rows of values, all or none of it; how many
+        rows of the database were changed."""
         # Not diskcache's `transact`: it tries for ever where a database is read-only.
         connection = self._con
         connection.execute("BEGIN IMMEDIATE")  # other writers are waited for: 60 s
         try:
-            changed = connection.executemany(sql, rows).rowcount
+            changed = 0
+            for sql, rows in statements:
+                changed += max(0, int(connection.executemany(sql, rows).rowcount))
             connection.execute("COMMIT")
-            return int(changed)
+            return changed
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -242,7 +252,7 @@ class ResponseCache:
         if self._write(ADD, entries) == len(entries):
             return {}
         there = self.heads([entry.key for entry in entries])
-        self.put([entry for entry in entries if entry.key not in there])  # damaged
+        self._write(PUT, [e for e in entries if e.key not in there])  # damaged
         return {
             entry.key: there[entry.key]
             for entry in entries
@@ -250,46 +260,75 @@ class ResponseCache:
         }
 
     def put(self, entries: Sequence[Entry]) -> None:
-        """Stores entries, in place of those that are there; they are on disk when it
-        returns.
+        """Stores entries; they are on disk when it returns. Answers that were there
+        stay as replaced ones, for the recorded runs that had them.
 
         Raises:
             CacheError: they cannot be written; then none of them is.
         """
-        self._write(PUT, entries)
+        self._write(PUT, entries, keep_replaced=True)
+
+    def replaced(self, keys: Sequence[str]) -> Iterator[tuple[str, ReplySummary]]:
+        """The heads of the answers that were replaced under these keys, the latest
+        first."""
+        if not self._has_replaced():
+            return
+        for part in _parts(keys):
+            with self._reading():
+                rows = self._store.rows(
+                    "SELECT key, value FROM Replaced WHERE key IN "
+                    f"({','.join('?' * len(part))}) ORDER BY rowid DESC",
+                    part,
+                )
+            for key, value in rows:
+                yield from self._heads_in([(key, MODE_RAW, None, value, "")]).items()
+
+    def replaced_count(self) -> int:
+        """How many replaced answers are kept."""
+        if not self._has_replaced():
+            return 0
+        with self._reading():
+            ((count,),) = self._store.rows("SELECT COUNT(*) FROM Replaced")
+        return int(count)
 
     def delete(self, keys: Iterable[str]) -> int:
-        """Removes entries; how many there were."""
-        keys = list(keys)
-        before = len(self)
-        try:
-            self._store.write(
-                "DELETE FROM Cache WHERE key = ?", [(key,) for key in keys]
-            )
-            with suppress(sqlite3.OperationalError):  # others are using it
-                self._store.rows("VACUUM")
-        except (sqlite3.Error, diskcache.Timeout, OSError) as error:
-            raise CacheError(f"{self.directory} cannot be changed: {error}") from error
-        return before - len(self)
+        """Removes the answers under these keys, replaced ones too; how many there
+        were."""
+        return self._remove("key = ?", [(key,) for key in keys])
 
     def clear(self) -> int:
-        """Removes every answer; how many there were."""
-        return self.delete(key for key, *_ in self.catalogue())
+        """Removes every answer, replaced ones too; how many there were."""
+        return self._remove("1", [()])
 
     def prune(
-        self, *, older_than_s: float | None = None, experiment: str | None = None
+        self,
+        *,
+        older_than_s: float | None = None,
+        experiment: str | None = None,
+        replaced: bool = False,
     ) -> int:
-        """Removes the answers that are older, or that an experiment paid for, or both
-        where both are given; how many there were."""
-        if older_than_s is None and experiment is None:
-            raise CacheError("prune: say older_than_s= or experiment=; or use clear()")
-        before_s = None if older_than_s is None else time.time() - older_than_s
-        return self.delete(
-            key
-            for key, paid_by, stored_s, _ in self.catalogue()
-            if (before_s is None or stored_s < before_s)
-            and (experiment is None or paid_by == experiment)
-        )
+        """Removes the answers for which all that is given holds: received longer ago
+        than `older_than_s` seconds, paid for by an experiment, replaced by a `refresh`.
+
+        Returns how many there were. Recorded runs that had them say so.
+
+        Raises:
+            CacheError: nothing is given, or the cache cannot be changed.
+        """
+        conditions: list[str] = []
+        values: list[Any] = []
+        if older_than_s is not None:
+            conditions.append("COALESCE(store_time, 0) < ?")
+            values.append(time.time() - older_than_s)
+        if experiment is not None:
+            conditions.append("tag = ?")
+            values.append(experiment)
+        if not conditions and not replaced:
+            raise CacheError(
+                "prune: say older_than_s=, experiment= or replaced=True; or use clear()"
+            )
+        tables = ("Replaced",) if replaced else TABLES
+        return self._remove(" AND ".join(conditions) or "1", [values], tables)
 
     def explain(
         self, asked: Request | Trial, *, base_url: str | None = None
@@ -370,7 +409,34 @@ class ResponseCache:
             ) from error
         return store
 
-    def _write(self, sql: str, entries: Sequence[Entry]) -> int:
+    def _has_replaced(self) -> bool:
+        with self._reading():
+            return bool(
+                self._store.rows("SELECT 1 FROM sqlite_master WHERE name = 'Replaced'")
+            )
+
+    def _remove(
+        self,
+        condition: str,
+        values: Sequence[Sequence[Any]],
+        tables: Sequence[str] = TABLES,
+    ) -> int:
+        """Removes the answers for which a condition holds, for each of some values."""
+        there = [n for n in tables if n == "Cache" or self._has_replaced()]
+        try:
+            removed = self._store.write(
+                *((f"DELETE FROM {name} WHERE {condition}", values) for name in there)
+            )
+            with suppress(sqlite3.OperationalError):  # others are using it
+                self._store.rows("VACUUM")
+        except (sqlite3.Error, diskcache.Timeout, OSError) as error:
+            raise CacheError(f"{self.directory} cannot be changed: {error}") from error
+        return removed
+
+    def _write(
+        self, sql: str, entries: Sequence[Entry], *, keep_replaced: bool = False
+    ) -> int:
+        """Stores entries; how many rows were written."""
         rows = [
             (
                 e.key,
@@ -383,8 +449,12 @@ class ResponseCache:
             )
             for e in entries
         ]
+        statements: list[Statement] = [(sql, rows)]
+        if keep_replaced:
+            there = [(e.key, e.value) for e in entries]
+            statements = [(REPLACED, [()]), (KEEP, there), *statements]
         try:
-            written = self._store.write(sql, rows)
+            written = self._store.write(*statements)
         except (sqlite3.Error, OSError) as error:
             self._check_there()
             raise CacheError(
@@ -465,6 +535,14 @@ INSERT = (
     " VALUES (?, 1, ?, ?, ?, ?, ?, ?) ON CONFLICT (key, raw) DO"
 )
 ADD = f"{INSERT} NOTHING"
+REPLACED = (
+    "CREATE TABLE IF NOT EXISTS Replaced"
+    " (key TEXT NOT NULL, store_time REAL, tag TEXT, value BLOB NOT NULL)"
+)
+KEEP = (
+    "INSERT INTO Replaced SELECT key, store_time, tag, value FROM Cache"
+    " WHERE raw = 1 AND key = ? AND typeof(value) = 'blob' AND value <> ?"
+)
 PUT = (
     f"{INSERT} UPDATE SET store_time = excluded.store_time,"
     " expire_time = NULL, tag = excluded.tag, size = excluded.size,"

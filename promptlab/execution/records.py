@@ -1,15 +1,17 @@
 """Run records: what each run was, kept in `.promptlab/runs`.
 
 A record is a folder with `run.json`: when and with which versions the experiment ran,
-how it ended, its totals, which trials were answered, which of them anew, and which
-failed and why. The definition of the experiment, its cases included, is kept once for
-all runs of it, in `runs/experiments`; the answers are in the cache. Together they give
-the results again. While a run goes on, its process holds a lock on the file `running`
-beside it, which the system lets go however the process ends.
+how it ended, its totals, which trials were answered and which failed and why. Beside it
+`answers.parquet` says which answers those were: see `run_answers`. The definition of
+the experiment, its cases included, is kept once for all runs of it, in
+`runs/experiments`; the answers are in the cache. Together they give the results again,
+whatever has happened since. While a run goes on, its process holds a lock on the file
+`running` beside it, which the system lets go however the process ends.
 """
 
 from __future__ import annotations
 
+import calendar
 import hashlib
 import os
 import platform
@@ -22,22 +24,28 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from promptlab.errors import CacheError, PromptlabWarning, UnknownRun, did_you_mean
 from promptlab.execution.cache import ResponseCache
+from promptlab.execution.run_answers import PastAnswers, RunAnswers
 from promptlab.execution.survey import Standing, survey
 from promptlab.execution.wire_names import known_names
 from promptlab.home import home, ignore_in_git, private_folder
+from promptlab.money.amounts import counted
 from promptlab.money.own_prices import OwnPrice, own_price
 from promptlab.money.prices import Prices
 from promptlab.results.answers import Answers, ranges
 from promptlab.results.costs import Pricing
 from promptlab.results.record import Failure
+from promptlab.results.response import ReplySummary
 from promptlab.results.results import Results
 from promptlab.spec.experiment import Experiment, Requests
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 try:
     import fcntl
@@ -54,13 +62,16 @@ PACKAGES = (
 )
 
 
-PRUNED = Failure(kind="not_cached", message="no longer in the cache")
+FORMAT = 1
+"""The version of the records that this promptlab writes; it reads those up to it."""
+
+PRUNED = Failure(kind="not_cached", message="this run's answer is no longer kept")
 NOT_KEPT = Failure(kind="not_cached", message="not kept: the run did not use the cache")
 
 
-@dataclass
+@dataclass(repr=False)
 class RunRecord:
-    """One recorded run."""
+    """One recorded run; `load_results()` gives what it gave."""
 
     name: str
     """What `promptlab show` takes: time, experiment, and a few random letters."""
@@ -74,6 +85,8 @@ class RunRecord:
     """The folder of the cache that holds the answers; empty if none does."""
     started_s: float
     """In seconds since 1970."""
+    variants: int = 0
+    """How many points of the grid it asked; 0 in a record that does not say."""
     prices: list[dict[str, Any]] = field(default_factory=list)
     """The own prices that were in force."""
     versions: dict[str, str] = field(default_factory=dict)
@@ -90,6 +103,10 @@ class RunRecord:
     """Those of them that were answered by calls of this run."""
     failures: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """Which trials failed, as ranges, and why."""
+    format: int = FORMAT
+    """The version of the record."""
+    problem: str = ""
+    """What is wrong with a record that cannot be read; empty otherwise."""
 
     @classmethod
     def begin(
@@ -110,6 +127,7 @@ class RunRecord:
             routes=dict(routes),
             cache=cache,
             started_s=time.time(),
+            variants=len(experiment.questions),
             prices=[own.to_plain() for own in prices],
             versions=_versions(),
         )
@@ -127,12 +145,15 @@ class RunRecord:
             return None
         return record
 
-    def finish(self, results: Results, asked: Iterable[int]) -> None:
-        """Adds how the run ended."""
+    def finish(
+        self, results: Results, asked: Iterable[int], answers: RunAnswers
+    ) -> None:
+        """Adds how the run ended, and which answers it had."""
         self.status, self.reason = results.status, results.reason
         self.totals = asdict(results.totals)
         try:
             table = results.table
+            answers.write(self._folder())
             self.answered = ranges(table["trial"][table["error"].isna()].tolist())
             self.asked = ranges(asked)
             self.failures = list(_grouped(results.failures))
@@ -149,7 +170,7 @@ class RunRecord:
         """Writes it to its folder."""
         _write(
             self._folder() / "run.json",
-            orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2),
+            orjson.dumps(self._to_plain(), option=orjson.OPT_INDENT_2),
         )
 
     def release(self) -> None:
@@ -159,7 +180,10 @@ class RunRecord:
 
     @property
     def state(self) -> str:
-        """Its status; of one that has none yet, `running` or `ended early`."""
+        """Its status; of one that has none yet, `running` or `ended early`; of one that
+        cannot be read, `unreadable`."""
+        if self.problem:
+            return "unreadable"
         if self.status != "running":
             return self.status
         held = _is_locked(runs_folder() / self.name / "running")
@@ -176,8 +200,11 @@ class RunRecord:
         """The experiment that was run.
 
         Raises:
-            UnknownRun: its definition is no longer there.
+            UnknownRun: its definition is no longer there, or its record cannot be
+                read.
         """
+        if self.problem:
+            raise UnknownRun(f"run {self.name!r}: {self.problem}")
         path = runs_folder() / "experiments" / f"{self.experiment}.json"
         try:
             return Experiment.from_plain(orjson.loads(path.read_bytes()))
@@ -187,9 +214,15 @@ class RunRecord:
             ) from error
 
     def load_results(self) -> Results:
-        """The results again, from the cache; an answer pruned since is a failure.
+        """The results that the run gave, whatever has been asked since.
 
-        Of a run that was killed they are what is in the cache now: it could not say.
+        An answer that is no longer kept, as it was pruned or cleared, is a failure, and
+        a warning says how many there are. Of a run that was killed, which could not say
+        which answers it had, they are what the cache holds now.
+
+        Raises:
+            UnknownRun: its definition is no longer there, or its record cannot be
+                read.
         """
         experiment = self.load_experiment()
         names = {(base_url, model): name for base_url, model, name in self.wire_names}
@@ -203,18 +236,41 @@ class RunRecord:
         own = tuple(own_price(**line) for line in self.prices)
         pricing = Pricing(experiment, Prices(own), self.routes)
         cache = ResponseCache(self.cache) if self.cache else None
-        for group in survey(requests, cache):
+        had = RunAnswers.read(runs_folder() / self.name)
+        kept = PastAnswers(cache, had) if cache is not None and had else cache
+        gone = 0
+        failed_with: dict[int, Sequence[ReplySummary]] = {}
+        for group in survey(requests, kept):
             for finding in group:
                 index = finding.trial
                 if index in failures:
-                    answers.fail(index, Failure.from_plain(failures[index]))
+                    heads = finding.heads
+                    if finding.standing is Standing.DUPLICATE:
+                        heads = failed_with.get(finding.first, ())
+                    failed_with[index] = heads
+                    paid = had.paid_by(index) if had else []
+                    failure = Failure.from_plain(failures[index])
+                    answers.fail(index, failure, heads[: len(paid)], paid)
                 elif answered is not None and index not in answered:
                     continue
                 elif finding.standing is Standing.CACHED:
-                    paid = [index in asked] * len(finding.heads)
+                    paid = (
+                        had.paid_by(index)
+                        if had
+                        else [index in asked] * len(finding.heads)
+                    )
                     answers.put(index, finding.heads, finding.key, paid)
                 elif answered is not None or self.status == "complete":
                     answers.fail(index, PRUNED if cache is not None else NOT_KEPT)
+                    gone += cache is not None
+        if gone:
+            warnings.warn(
+                f"{counted(gone, 'answer')} of run {self.name!r} "
+                f"{'is' if gone == 1 else 'are'} no longer kept in {self.cache}: "
+                "pruned, cleared or removed since; shown as failures",
+                PromptlabWarning,
+                stacklevel=2,
+            )
         return Results(
             experiment,
             answers,
@@ -227,6 +283,14 @@ class RunRecord:
             run=self.name,
             lookup=None if cache is None else cache.entries_of,
         )
+
+    def __repr__(self) -> str:
+        answered, trials = self.totals.get("answered"), self.totals.get("trials")
+        said = f", {answered:,} of {trials:,} answered" if trials is not None else ""
+        return f"RunRecord({self.name!r}: {self.state}{said}; .load_results())"
+
+    def _to_plain(self) -> dict[str, Any]:
+        return {n: value for n, value in asdict(self).items() if n != "problem"}
 
     def _folder(self) -> Path:
         return private_folder(runs_folder() / self.name)
@@ -241,17 +305,53 @@ class RunRecord:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def recorded_runs() -> list[RunRecord]:
-    """Every recorded run, the latest first."""
-    files = runs_folder().glob("*/run.json")
-    records = [record for file in files if (record := _read(file))]
+def recorded_runs() -> pd.DataFrame:
+    """Every recorded run, the latest first: one row for each.
+
+    The columns: `started` (UTC), the name of the `run`, which `find_run` takes, its
+    `experiment` and `status`; how many `variants` and `trials` it had, and how many of
+    those were `answered` and `failed`, NA where the record does not say; `cost_usd` of
+    its answers and `billed_usd`, what the run itself paid, NaN where a price is
+    unknown; `note`, why it was stopped, or why its record cannot be read.
+    """
+    import pandas as pd
+
+    records = run_records()
+    frame = pd.DataFrame(
+        {
+            "started": pd.to_datetime(
+                [record.started_s for record in records], unit="s", utc=True
+            ).round("s"),
+            "run": pd.array([record.name for record in records], dtype="str"),
+            "experiment": pd.array(
+                [record.experiment_name for record in records], dtype="str"
+            ),
+            "status": pd.array([record.state for record in records], dtype="str"),
+            "variants": pd.array(
+                [record.variants or None for record in records], dtype="Int64"
+            ),
+        }
+    )
+    for name in ("trials", "answered", "failed"):
+        values = [record.totals.get(name) for record in records]
+        frame[name] = pd.array(values, dtype="Int64")
+    for name in ("cost_usd", "billed_usd"):
+        values = [record.totals.get(name) for record in records]
+        frame[name] = pd.array(values, dtype="float64")
+    frame["note"] = pd.array([r.problem or r.reason for r in records], dtype="str")
+    return frame
+
+
+def run_records() -> list[RunRecord]:
+    """The record of every run, the latest first."""
+    records = [_read(file) for file in runs_folder().glob("*/run.json")]
     return sorted(records, key=lambda record: record.started_s, reverse=True)
 
 
 def last_run_of(experiment: Experiment) -> RunRecord | None:
     """The latest recorded run of just this experiment; None if there is none."""
     digest = _digest(orjson.dumps(experiment.to_plain()))
-    return next((r for r in recorded_runs() if r.experiment == digest), None)
+    return next((r for r in run_records() if r.experiment == digest), None)
 
 
 def find_run(name: str | None = None) -> RunRecord:
@@ -261,7 +361,7 @@ def find_run(name: str | None = None) -> RunRecord:
     Raises:
         UnknownRun: there is none, or more than one begins so.
     """
-    runs = recorded_runs()
+    runs = run_records()
     if not runs:
         raise UnknownRun(f"no run is recorded in {runs_folder()}")
     if name is None:
@@ -340,11 +440,51 @@ def _is_locked(file: Path) -> bool | None:
     return False
 
 
-def _read(file: Path) -> RunRecord | None:
+def _read(file: Path) -> RunRecord:
+    """The record in a file; one that says what is wrong, where it cannot be read."""
+    plain: dict[str, Any] = {}
     try:
-        return RunRecord(**orjson.loads(file.read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return None
+        plain = dict(orjson.loads(file.read_bytes()))
+        version = int(plain.get("format", FORMAT))
+        if version <= FORMAT:
+            return _checked(RunRecord(**plain))
+        problem = (
+            f"recorded by a newer promptlab (format {version}; this one reads up to "
+            f"{FORMAT}); upgrade to read it"
+        )
+    except TypeError:
+        problem = "its record is damaged: it is not what promptlab writes"
+    except (OSError, ValueError) as error:
+        problem = f"its record is damaged: {error}"
+    return RunRecord(
+        name=file.parent.name,
+        experiment="",
+        experiment_name=str(plain.get("experiment_name", "")),
+        dataset_digest="",
+        routes={},
+        cache="",
+        started_s=_started_s(file.parent.name),
+        problem=problem,
+    )
+
+
+def _checked(record: RunRecord) -> RunRecord:
+    """The record, if what listings show of it is of the right type."""
+    numbers_there = all(
+        value is None or isinstance(value, (int, float))
+        for value in (record.started_s, record.variants, *record.totals.values())
+    )
+    if not numbers_there or not isinstance(record.name, str):
+        raise ValueError("numbers were expected")
+    return record
+
+
+def _started_s(name: str) -> float:
+    """When a run began, by its name; 0 where that is not one of ours."""
+    try:
+        return calendar.timegm(time.strptime(name[:15], "%Y%m%d-%H%M%S"))
+    except ValueError:
+        return 0.0
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -36,6 +36,7 @@ from promptlab.execution.queues import Queue, lose_patience
 from promptlab.execution.records import RunRecord
 from promptlab.execution.redaction import redacted
 from promptlab.execution.retries import Verdict, judge
+from promptlab.execution.run_answers import RunAnswers
 from promptlab.execution.settings import Settings
 from promptlab.execution.survey import Finding, Standing, survey
 from promptlab.execution.wire_names import keep_name
@@ -329,7 +330,7 @@ class Run:
             record.wire_names = [
                 (*served, name) for served, name in self._requests.names.items()
             ]
-            record.finish(results, anew)
+            record.finish(results, anew, RunAnswers.of(self._answers))
         return results
 
     def _begin_record(self) -> RunRecord | None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from promptlab.execution.cache import ResponseCache
 from promptlab.results.response import ReplySummary
 from promptlab.spec.experiment import Opening, Requests, chain
 from promptlab.spec.prompt import Turn
@@ -51,7 +50,17 @@ class Finding(NamedTuple):
         return [turn for turn in self.owns if turn >= len(self.heads)]
 
 
-def survey(requests: Requests, cache: ResponseCache | None) -> Iterator[list[Finding]]:
+class KnownAnswers(Protocol):
+    """Where answers are looked up: a cache, or one as it was for a recorded run."""
+
+    def heads(self, keys: Sequence[str]) -> dict[str, ReplySummary]:
+        """The heads, by key, of those of the answers that are there."""
+
+    def head(self, key: str) -> ReplySummary | None:
+        """The head of one answer; None if there is none."""
+
+
+def survey(requests: Requests, cache: KnownAnswers | None) -> Iterator[list[Finding]]:
     """How every trial stands, in order, group by group.
 
     Every prompt is rendered, so a template that fails on some case is found here.
@@ -80,7 +89,7 @@ def _finding(
     opening: Opening,
     head: ReplySummary | None,
     requests: Requests,
-    cache: ResponseCache | None,
+    cache: KnownAnswers | None,
     seen: dict[str, int],
 ) -> Finding:
     heads, key = _heads(opening, head, requests, cache)
@@ -99,7 +108,7 @@ def _heads(
     opening: Opening,
     head: ReplySummary | None,
     requests: Requests,
-    cache: ResponseCache | None,
+    cache: KnownAnswers | None,
 ) -> tuple[list[ReplySummary], str]:
     """What is cached of a conversation, from its first call on."""
     heads, key = [], opening.key

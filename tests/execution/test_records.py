@@ -10,6 +10,7 @@ import sys
 import textwrap
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -17,6 +18,7 @@ from pandas.testing import assert_frame_equal
 
 import promptlab as pl
 from promptlab.errors import UnknownRun
+from promptlab.execution.archive import export_archive, import_archive
 from promptlab.execution.records import RunRecord, last_run_of
 
 from .conftest import capitals
@@ -28,6 +30,7 @@ from .fakes import (
     Script,
     echo,
     refusal,
+    response,
     said,
 )
 
@@ -146,11 +149,12 @@ def test_an_answer_of_a_stopped_run_that_was_pruned_since_is_a_failure(
     stopped = experiment.run(client=poor, max_concurrency=1, cache=cache)
     cache.clear()
 
-    loaded = pl.find_run(stopped.run).load_results()
+    with pytest.warns(pl.PromptlabWarning, match="1 answer of run .* no longer kept"):
+        loaded = pl.find_run(stopped.run).load_results()
 
     assert loaded.table["trial"].tolist() == stopped.table["trial"].tolist()
     assert loaded.totals.answered == 0
-    assert "no longer in the cache" in set(loaded.errors["message"])
+    assert "this run's answer is no longer kept" in set(loaded.errors["message"])
 
 
 def test_a_run_without_a_cache_says_why_its_answers_are_gone(
@@ -212,9 +216,147 @@ def test_an_answer_that_was_pruned_since_is_a_failure(
     results = experiment.run(client=FakeClient(), cache=cache)
     cache.clear()
 
+    with pytest.warns(pl.PromptlabWarning, match="8 answers of run .* no longer kept"):
+        loaded = pl.find_run(results.run).load_results()
+
+    messages = set(loaded.errors["message"])
+    assert messages == {"this run's answer is no longer kept"}
+
+
+# What is asked later changes nothing.
+
+
+def versions(experiment: pl.Experiment, **options: Any) -> list[pl.Results]:
+    """Three runs of one experiment that give other answers each time."""
+    return [
+        experiment.run(
+            client=FakeClient(lambda asked, n=number: f"answer {n} to {said(asked)}"),
+            refresh=True,
+            **options,
+        )
+        for number in range(3)
+    ]
+
+
+def test_runs_keep_their_answers_when_later_ones_refresh_them(
+    experiment: pl.Experiment,
+) -> None:
+    runs = versions(experiment)
+
+    for results in runs:
+        loaded = pl.find_run(results.run).load_results()
+        assert_frame_equal(results.table, loaded.table)
+        assert loaded.headline == results.headline
+
+
+def test_runs_tell_answers_apart_that_were_received_at_different_moments(
+    experiment: pl.Experiment,
+) -> None:
+    moments = iter(range(1_790_000_000, 1_790_000_100))
+    client = FakeClient(
+        lambda asked: replace(response("the same"), received_s=float(next(moments)))
+    )
+    first = experiment.run(client=client)
+    experiment.run(client=client, refresh=True)
+    cache = pl.ResponseCache()
+
+    cache.prune(replaced=True)
+
+    with pytest.warns(pl.PromptlabWarning, match="8 answers"):
+        loaded = pl.find_run(first.run).load_results()
+    assert loaded.totals.failed == 8
+
+
+def test_conversations_keep_every_reply_when_later_runs_refresh_them() -> None:
+    turns = [{"role": "user", "content": turn} for turn in ("A city?", "Another?")]
+    talk = pl.Experiment(
+        "talk",
+        grid=pl.Grid(model=["fake"], prompt={"talk": pl.Prompt(turns)}),
+        dataset=[{"id": "a"}, {"id": "b"}],
+        repeats=2,
+    )
+    failing = FakeClient(
+        lambda asked: (
+            BAD_REQUEST if said(asked) == "Another?" and asked.repeat else echo(asked)
+        )
+    )
+    broken = talk.run(client=failing)
+    runs = [broken, *versions(talk)]
+
+    for results in runs:
+        loaded = pl.find_run(results.run).load_results()
+        assert_frame_equal(results.table, loaded.table)
+        assert_frame_equal(results.messages, loaded.messages)
+
+
+def test_a_run_that_went_on_from_a_cache_says_again_what_it_paid_itself() -> None:
+    turns = [{"role": "user", "content": turn} for turn in ("A city?", "Another?")]
+    grid = {"model": ["fake"], "prompt": {"talk": pl.Prompt(turns)}}
+    price = {"fake": {"input": 1, "output": 10}}
+    one, two = (
+        pl.Experiment("talk", grid=pl.Grid(**grid), dataset=[{"id": "a"}], repeats=n)
+        for n in (1, 2)
+    )
+    one.run(client=FakeClient(Script(["Bern", BAD_REQUEST])), prices=price)
+
+    results = two.run(client=FakeClient(), prices=price)
     loaded = pl.find_run(results.run).load_results()
 
-    assert set(loaded.errors["message"]) == {"no longer in the cache"}
+    assert results.totals.calls == 3
+    assert_frame_equal(results.table, loaded.table)
+
+
+def test_answers_that_come_back_by_an_import_are_the_runs_again(
+    experiment: pl.Experiment, cache: pl.ResponseCache, tmp_path: Path
+) -> None:
+    results = experiment.run(client=FakeClient(), cache=cache)
+    export_archive(cache, tmp_path / "answers.jsonl")
+    cache.clear()
+    import_archive(cache, tmp_path / "answers.jsonl")
+
+    loaded = pl.find_run(results.run).load_results()
+
+    assert_frame_equal(results.table, loaded.table)
+
+
+def test_answers_of_others_under_the_same_keys_are_not_taken_for_the_runs(
+    experiment: pl.Experiment, cache: pl.ResponseCache
+) -> None:
+    results = experiment.run(client=FakeClient(), cache=cache)
+    cache.clear()
+    experiment.run(client=FakeClient(lambda asked: "another"), cache=cache)
+
+    with pytest.warns(pl.PromptlabWarning, match="8 answers"):
+        loaded = pl.find_run(results.run).load_results()
+
+    assert loaded.totals.answered == 0
+
+
+def test_what_a_refresh_replaced_is_not_served_counted_or_exported(
+    experiment: pl.Experiment, cache: pl.ResponseCache, tmp_path: Path
+) -> None:
+    *_, last = versions(experiment, cache=cache)
+
+    again = experiment.run(client=FakeClient(), cache=cache, record=False)
+
+    assert again.totals.calls == 0
+    assert again.table["output"].tolist() == last.table["output"].tolist()
+    assert len(cache) == 8
+    assert cache.replaced_count() == 16
+    assert export_archive(cache, tmp_path / "answers.jsonl") == 8
+    assert cache.prune(replaced=True) == 16
+    assert len(cache) == 8
+
+
+def test_clearing_and_pruning_remove_replaced_answers_too(
+    experiment: pl.Experiment, cache: pl.ResponseCache
+) -> None:
+    versions(experiment, cache=cache)
+    assert cache.prune(experiment="capitals") == 24
+    versions(experiment, cache=cache)
+
+    assert cache.clear() == 24
+    assert cache.replaced_count() == 0
 
 
 # Which run.
@@ -223,12 +365,33 @@ def test_an_answer_that_was_pruned_since_is_a_failure(
 def test_runs_are_listed_the_latest_first() -> None:
     runs = [capitals(n).run(client=FakeClient()).run for n in (1, 2, 3)]
 
-    listed = [record.name for record in pl.recorded_runs()]
+    listed = pl.recorded_runs()
 
-    assert sorted(listed) == sorted(filter(None, runs))
-    started = [record.started_s for record in pl.recorded_runs()]
-    assert started == sorted(started, reverse=True)
+    assert sorted(listed["run"]) == sorted(filter(None, runs))
+    assert listed["started"].is_monotonic_decreasing
     assert pl.find_run().name == runs[-1]
+
+
+def test_the_table_of_runs_says_what_each_was_and_took(
+    experiment: pl.Experiment,
+) -> None:
+    experiment.run(client=half_broken(), prices={"fake": {"input": 1, "output": 10}})
+
+    (row,) = pl.recorded_runs().to_dict("records")
+
+    assert row["experiment"] == "capitals"
+    assert row["status"] == "complete"
+    assert (row["variants"], row["trials"]) == (2, 8)
+    assert (row["answered"], row["failed"]) == (6, 2)
+    assert row["cost_usd"] == row["billed_usd"] == pytest.approx(6 * 60 / 1e6)
+    assert "capitals" in repr(pl.find_run())
+
+
+def test_without_runs_the_table_has_its_columns_and_no_row() -> None:
+    listed = pl.recorded_runs()
+
+    assert len(listed) == 0
+    assert {"started", "run", "experiment", "status", "cost_usd"} <= set(listed)
 
 
 def test_a_run_is_found_by_its_name_its_beginning_or_its_experiment() -> None:
@@ -325,9 +488,8 @@ def test_a_run_is_running_while_it_goes_on(
 
     assert during == ("running", "running")
     assert pl.find_run().state == "complete"
-    assert [file.name for file in (clean_home / "runs" / record.name).iterdir()] == [
-        "run.json"
-    ]
+    files = {file.name for file in (clean_home / "runs" / record.name).iterdir()}
+    assert files == {"run.json", "answers.parquet"}
 
 
 def test_a_run_that_was_let_go_ended_early(
@@ -368,7 +530,7 @@ def test_a_record_that_cannot_be_written_is_only_a_warning(
     assert results.run is None
 
 
-def test_a_damaged_record_is_passed_over(
+def test_a_damaged_record_is_listed_as_unreadable(
     experiment: pl.Experiment, clean_home: Path
 ) -> None:
     run = experiment.run(client=FakeClient()).run
@@ -376,7 +538,32 @@ def test_a_damaged_record_is_passed_over(
         (clean_home / "runs" / name).mkdir()
         (clean_home / "runs" / name / "run.json").write_bytes(content)
 
-    assert [record.name for record in pl.recorded_runs()] == [run]
+    listed = pl.recorded_runs().set_index("run")
+    assert listed["status"].to_dict() == {
+        run: "complete",
+        **dict.fromkeys("abc", "unreadable"),
+    }
+    assert listed["note"].loc[list("abc")].str.contains("damaged").all()
+    assert pl.find_run().name == run
+    with pytest.raises(UnknownRun, match="run 'c': its record is damaged"):
+        pl.find_run("c").load_results()
+
+
+def test_a_record_of_a_newer_version_is_listed_and_says_so(
+    experiment: pl.Experiment, clean_home: Path
+) -> None:
+    run = experiment.run(client=FakeClient()).run
+    file = clean_home / "runs" / str(run) / "run.json"
+    plain = orjson.loads(file.read_bytes())
+    file.write_bytes(orjson.dumps({**plain, "format": 99, "new": {"of": "it"}}))
+
+    (row,) = pl.recorded_runs().to_dict("records")
+
+    assert (row["run"], row["status"]) == (run, "unreadable")
+    assert row["experiment"] == "capitals"
+    assert "newer promptlab (format 99" in row["note"]
+    with pytest.raises(UnknownRun, match="upgrade to read it"):
+        pl.find_run().load_results()
 
 
 def test_a_lost_definition_is_told(experiment: pl.Experiment, clean_home: Path) -> None:
@@ -413,4 +600,4 @@ def test_a_run_can_do_without_a_record(experiment: pl.Experiment) -> None:
     results = experiment.run(client=FakeClient(), record=False)
 
     assert results.run is None
-    assert pl.recorded_runs() == []
+    assert len(pl.recorded_runs()) == 0
