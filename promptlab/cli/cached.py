@@ -202,8 +202,10 @@ def import_(
     from promptlab.execution.archive import import_archive
     from promptlab.execution.cache import open_cache
 
-    added, known = import_archive(open_cache(cache), path)
-    tell(f"added {added:,} answers; {known:,} were there already")
+    imported = import_archive(open_cache(cache), path)
+    tell(imported.summary)
+    if imported.refused:
+        raise typer.Exit(1)
 
 
 # What the commands are made of.

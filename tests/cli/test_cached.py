@@ -171,8 +171,8 @@ def test_exported_answers_spare_others_their_calls(
     again = promptlab("cache", "import", name)
 
     assert exported.stdout == f"wrote 4 answers to {name}\n"
-    assert first.stdout == "added 4 answers; 0 were there already\n"
-    assert again.stdout == "added 0 answers; 4 were there already\n"
+    assert first.stdout == "added 4 answers; 0 already there\n"
+    assert again.stdout == "added 0 answers; 4 already there\n"
     assert promptlab("run", "experiment.yaml", "--json").json["calls"] == 0
 
 
@@ -191,6 +191,26 @@ def test_answers_are_exported_to_jsonl_only(
         == f"promptlab: {name}: answers are written as .jsonl or .jsonl.gz\n"
     )
     assert (folder / "experiment.yaml").read_bytes() == before
+
+
+@pytest.mark.usefixtures("answered")
+def test_import_keeps_good_lines_and_tells_the_others_by_their_numbers(
+    promptlab: CommandLine, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    promptlab("cache", "export", "answers.jsonl", "--experiment", "triage")
+    lines = (folder / "answers.jsonl").read_text().splitlines()
+    lines[1] = lines[1].replace('"attempts":1', '"attempts":' + "9" * 30)
+    lines.insert(3, "{}")
+    (folder / "answers.jsonl").write_text("\n".join(lines))
+    monkeypatch.setenv("PROMPTLAB_HOME", str(folder / "colleague"))
+
+    done = promptlab("cache", "import", "answers.jsonl")
+
+    assert done.code == 1
+    first, *rest = done.stdout.splitlines()
+    assert first == "added 3 answers; 0 already there; 2 lines refused:"
+    assert [line.partition(":")[0] for line in rest] == ["line 2", "line 4"]
+    assert promptlab("cache", "stats", "--json").json["answers"] == 3
 
 
 def test_import_of_something_else_says_the_line(promptlab: CommandLine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def test_an_archive_replays_offline_on_another_cache(
     replayed = capitals().run(client=client, cache=other, offline=True)
 
     assert written == 8
-    assert counts == (8, 0)
+    assert counts == (8, 0, ())
     assert client.calls == 0
     assert_frame_equal(outcomes(paid), outcomes(replayed))
     assert list(other.entries()) == list(cache.entries())
@@ -84,8 +85,8 @@ def test_what_is_there_already_stays(
 ) -> None:
     capitals(2).run(client=FakeClient(lambda asked: "mine"), cache=other)
 
-    assert import_archive(other, archive) == (4, 4)
-    assert import_archive(other, archive) == (0, 8)
+    assert import_archive(other, archive) == (4, 4, ())
+    assert import_archive(other, archive) == (0, 8, ())
     table = capitals().run(client=FakeClient(), cache=other).table
     assert (table["output"] == "mine").sum() == 4
 
@@ -183,6 +184,15 @@ def test_a_changed_request_is_another_request(
             lambda plain: plain | {"request": plain["request"] | {"repeat": "x"}},
             id="a word for a repeat",
         ),
+        pytest.param(lambda plain: plain | {"received_s": -5}, id="before 1970"),
+        pytest.param(lambda plain: plain | {"received_s": "nan"}, id="no moment"),
+        pytest.param(lambda plain: plain | {"received_s": 1e15}, id="far too late"),
+        pytest.param(lambda plain: plain | {"latency_s": "inf"}, id="for ever"),
+        pytest.param(lambda plain: plain | {"attempts": "9" * 30}, id="too many"),
+        pytest.param(lambda plain: plain | {"reported_cost_usd": -1}, id="a gift"),
+        pytest.param(
+            lambda plain: plain | {"reported_cost_usd": "1"}, id="a price tag"
+        ),
     ],
 )
 def test_a_line_that_is_no_answer_is_refused_by_its_number(
@@ -190,8 +200,11 @@ def test_a_line_that_is_no_answer_is_refused_by_its_number(
 ) -> None:
     changed(archive, 3, change)
 
-    with pytest.raises(CacheError, match=r"answers\.jsonl, line 3 is not a cached"):
-        import_archive(other, archive)
+    added, known, refused = import_archive(other, archive)
+
+    assert (added, known) == (7, 0)
+    assert [line.number for line in refused] == [3]
+    assert len(list(other.entries())) == 7
 
 
 def test_another_schema_is_named(archive: Path, other: pl.ResponseCache) -> None:
@@ -199,8 +212,9 @@ def test_another_schema_is_named(archive: Path, other: pl.ResponseCache) -> None
         archive, 1, lambda plain: plain | {"request": plain["request"] | {"schema": 99}}
     )
 
-    with pytest.raises(CacheError, match="schema 99, ours is 1"):
-        import_archive(other, archive)
+    (line,) = import_archive(other, archive).refused
+
+    assert "schema 99, ours is 1" in line.reason
 
 
 @pytest.mark.parametrize("garbage", [b"garbage", b"", b"\xff\xfe", b'{"half": '])
@@ -210,8 +224,32 @@ def test_a_line_that_is_not_json_is_refused_by_its_number(
     lines = archive.read_bytes().splitlines(keepends=True)
     archive.write_bytes(b"".join([*lines[:4], garbage + b"\n", *lines[4:]]))
 
-    with pytest.raises(CacheError, match="line 5 is not a cached answer"):
-        import_archive(other, archive)
+    added, _, refused = import_archive(other, archive)
+
+    assert added == 8
+    assert [line.number for line in refused] == [5]
+
+
+def test_a_file_without_an_answer_is_an_error_that_names_its_first_line(
+    other: pl.ResponseCache, tmp_path: Path
+) -> None:
+    (tmp_path / "a.jsonl").write_text('{"a": 1}\n{}\n')
+
+    with pytest.raises(CacheError, match=r"a\.jsonl, line 1 is not a cached answer"):
+        import_archive(other, tmp_path / "a.jsonl")
+
+
+def test_what_a_server_said_that_an_answer_cost_comes_along(
+    cache: pl.ResponseCache, other: pl.ResponseCache, tmp_path: Path
+) -> None:
+    client = FakeClient(lambda asked: replace(response("hi"), reported_cost_usd=0.25))
+    paid = capitals().run(client=client, cache=cache)
+    export_archive(cache, tmp_path / "answers.jsonl")
+
+    import_archive(other, tmp_path / "answers.jsonl")
+
+    replayed = capitals().run(client=FakeClient(), cache=other, offline=True)
+    assert replayed.totals.cost_usd == paid.totals.cost_usd == 2.0
 
 
 @pytest.mark.parametrize(
