@@ -77,7 +77,7 @@ HOMES = {
     "numpy": {
         *("money.price", "results.costs", "results.results", "results.table"),
         *("execution.plan", "execution.pilot", "execution.known", "notebook"),
-        "execution.forecast",
+        *("execution.forecast", "execution.run_answers"),
         "stats",
     },
     "matplotlib": {"notebook.colours", "notebook.figures", "notebook.plots"},
@@ -89,10 +89,11 @@ HOMES = {
         "results.results",
         "results.table",
         *("execution.forecast", "execution.plan", "execution.reconcile"),
-        *("execution.usage", "notebook"),
+        *("execution.records", "execution.usage", "notebook"),
     },
     "pyarrow": {
         *("results.answers", "results.exports", "results.table", "rows", "notebook"),
+        "execution.run_answers",
     },
     "pydantic": {"files", "spec.schemas"},
     "rich": {"cli.printing", "execution.progress"},

@@ -145,8 +145,10 @@ class _ReadOnlyStore:
         with self._reading:
             return self._connection.execute(sql, values).fetchall()
 
-    def write(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+    def write(self, *statements: Statement) -> int:
+        """Fails as SQLite does where nothing can be written."""
         with self._reading:
+            sql, rows = statements[0]
             return self._connection.executemany(sql, rows).rowcount
 
     def close(self) -> None:
@@ -215,13 +217,12 @@ class ResponseCache:
             rows = self._store.rows(f"{SELECT} AND key = ?", (key,))
         return next(self._entries(rows), None)
 
-    def entries_of(self, keys: Sequence[str]) -> dict[str, Entry]:
-        """The entries, by key, of those of the answers that are there."""
-        return {
-            entry.key: entry
-            for rows in self._selected(keys)
-            for entry in self._entries(rows)
-        }
+    def entries_of(self, keys: Sequence[str]) -> Iterator[Entry]:
+        """Every entry that is kept under these keys: those that are served, then those
+        that a `refresh` replaced."""
+        for rows in self._selected(keys):
+            yield from self._entries(rows)
+        yield from self._entries(self._replaced_rows(keys))
 
     def head(self, key: str) -> ReplySummary | None:
         """The head of one answer; None if there is none."""
@@ -271,17 +272,8 @@ class ResponseCache:
     def replaced(self, keys: Sequence[str]) -> Iterator[tuple[str, ReplySummary]]:
         """The heads of the answers that were replaced under these keys, the latest
         first."""
-        if not self._has_replaced():
-            return
-        for part in _parts(keys):
-            with self._reading():
-                rows = self._store.rows(
-                    "SELECT key, value FROM Replaced WHERE key IN "
-                    f"({','.join('?' * len(part))}) ORDER BY rowid DESC",
-                    part,
-                )
-            for key, value in rows:
-                yield from self._heads_in([(key, MODE_RAW, None, value, "")]).items()
+        for row in self._replaced_rows(keys):
+            yield from self._heads_in([row]).items()
 
     def replaced_count(self) -> int:
         """How many replaced answers are kept."""
@@ -409,6 +401,15 @@ class ResponseCache:
             ) from error
         return store
 
+    def _replaced_rows(self, keys: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        if not self._has_replaced():
+            return
+        for part in _parts(keys):
+            marks = ",".join("?" * len(part))
+            with self._reading():
+                rows = self._store.rows(SELECT_REPLACED.format(marks), part)
+            yield from rows
+
     def _has_replaced(self) -> bool:
         with self._reading():
             return bool(
@@ -452,7 +453,12 @@ class ResponseCache:
         statements: list[Statement] = [(sql, rows)]
         if keep_replaced:
             there = [(e.key, e.value) for e in entries]
-            statements = [(REPLACED, [()]), (KEEP, there), *statements]
+            statements = [
+                (REPLACED, [()]),
+                (REPLACED_BY_KEY, [()]),
+                (KEEP, there),
+                *statements,
+            ]
         try:
             written = self._store.write(*statements)
         except (sqlite3.Error, OSError) as error:
@@ -535,10 +541,15 @@ INSERT = (
     " VALUES (?, 1, ?, ?, ?, ?, ?, ?) ON CONFLICT (key, raw) DO"
 )
 ADD = f"{INSERT} NOTHING"
+SELECT_REPLACED = (
+    f"SELECT key, {MODE_RAW}, NULL, value, tag FROM Replaced WHERE key IN ({{}})"
+    " ORDER BY rowid DESC"
+)
 REPLACED = (
     "CREATE TABLE IF NOT EXISTS Replaced"
     " (key TEXT NOT NULL, store_time REAL, tag TEXT, value BLOB NOT NULL)"
 )
+REPLACED_BY_KEY = "CREATE INDEX IF NOT EXISTS Replaced_key ON Replaced (key)"
 KEEP = (
     "INSERT INTO Replaced SELECT key, store_time, tag, value FROM Cache"
     " WHERE raw = 1 AND key = ? AND typeof(value) = 'blob' AND value <> ?"

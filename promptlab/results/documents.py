@@ -18,13 +18,15 @@ class Kept(Protocol):
     """An answer as it is kept."""
 
     @property
+    def key(self) -> str: ...
+    @property
     def head(self) -> ReplySummary: ...
     @property
     def body(self) -> bytes: ...
 
 
-Lookup = Callable[[Sequence[str]], Mapping[str, Kept]]
-"""Gives, by key, the answers that are kept."""
+Lookup = Callable[[Sequence[str]], Iterable[Kept]]
+"""Gives every answer that is kept under some keys, replaced ones last."""
 
 
 class Wanted(NamedTuple):
@@ -34,7 +36,9 @@ class Wanted(NamedTuple):
     key: str
     """Of its last call."""
     received_s: float
-    """When that was answered: another answer under the key is not the one."""
+    """When that was answered."""
+    output: str
+    """Its text: another answer under the key is not the one."""
 
 
 def documents(
@@ -44,13 +48,15 @@ def documents(
     out."""
     waiting = iter(wanted)
     while group := list(itertools.islice(waiting, AT_ONCE)):
-        kept = lookup([one.key for one in group])
+        bodies = {
+            (kept.key, kept.head.received_s, kept.head.output): kept.body
+            for kept in lookup([one.key for one in group])
+        }
         for one in group:
-            found = kept.get(one.key)
-            if found is None or found.head.received_s != one.received_s:
-                continue
-            document = orjson.loads(found.body or b"null")
-            yield one.trial, document if isinstance(document, dict) else {}
+            body = bodies.get((one.key, one.received_s, one.output))
+            if body is not None:
+                document = orjson.loads(body or b"null")
+                yield one.trial, document if isinstance(document, dict) else {}
 
 
 def first_choice(document: Mapping[str, Any]) -> Mapping[str, Any]:

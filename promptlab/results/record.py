@@ -216,7 +216,7 @@ class Record:
         `system_fingerprint` and whatever else it has.
 
         It is read from the cache. None where the trial failed, where the run kept no
-        answers (`use_cache=False`), and where the answer was removed or replaced since.
+        answers (`use_cache=False`), and where the answer was removed since.
         """
         return None if self.read is None else self.read()
 

@@ -258,7 +258,7 @@ class Results:
         if missing := self.totals.answered - kept:
             what = counted(missing, "answer")
             warnings.warn(
-                f"{what} cannot be read: not in the cache, or replaced there since",
+                f"{what} cannot be read: not in the cache",
                 PromptlabWarning,
                 stacklevel=4,
             )
@@ -344,9 +344,10 @@ class Results:
         rows = self._table.iloc[places]
         rows = rows[rows["output"].notna()]
         wanted = (
-            Wanted(trial, key, self._received_s[trial])
-            for trial, key in zip(
-                rows["trial"].tolist(), rows["key"].tolist(), strict=True
+            Wanted(trial, key, self._received_s[trial], output)
+            for trial, key, output in zip(
+                *(rows[name].tolist() for name in ("trial", "key", "output")),
+                strict=True,
             )
         )
         return documents(wanted, self._lookup) if self._lookup else iter(())
