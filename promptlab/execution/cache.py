@@ -641,8 +641,9 @@ def _head(members: Any) -> ReplySummary:
     cost_usd = head.reported_cost_usd or 0.0
     if not 0 <= bits < 2**53 or not 0 <= head.received_s < 2**40 or cost_usd < 0:
         raise ValueError("its numbers are out of range")
-    if (usage := head.usage.nested()) != head.usage:
-        asked, given = usage.input_tokens, usage.output_tokens
+    usage = head.usage
+    if (nested := usage.nested()) is not usage:
+        asked, given = nested.input_tokens, nested.output_tokens
         head = head._replace(input_tokens=asked, output_tokens=given)
     return head
 

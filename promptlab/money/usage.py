@@ -7,7 +7,7 @@ what DeepSeek, Moonshot, xAI, Gemini and gateways make of the first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -98,7 +98,7 @@ def read_usage(block: Any) -> Usage:
     the total is more than input and output, the rest is output: reasoning that xAI and
     Gemini count beside it.
     """
-    if not isinstance(block, Mapping):
+    if not isinstance(block, dict):
         return Usage()
     asked, given, total = (_count((block,), of) for of in (INPUT, OUTPUT, TOTAL))
     within = [block, *(block.get(name) for name in OF_INPUT)]
@@ -119,16 +119,18 @@ def _count(places: Sequence[Any], names: Sequence[str]) -> int | None:
     found = [
         count
         for place in places
-        if isinstance(place, Mapping)
+        if isinstance(place, dict)
         for name in names
-        if (count := _whole(place.get(name))) is not None
+        if name in place and (count := _whole(place[name])) is not None
     ]
     return max(found, default=None)
 
 
 def _whole(value: Any) -> int | None:
     """A number of tokens; some servers write 1000.0 or "1000"."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+    if type(value) is int:
+        return value if 0 <= value < LARGEST else None
+    if not isinstance(value, (float, str)):
         return None
     try:
         number = float(value)
