@@ -153,6 +153,27 @@ def read_prompt(path: str | Path) -> Prompt:
         raise ConfigError(f"{path}: {error}") from error
 
 
+def read_prompts(
+    path: str | Path, *, column: str | None = None, name: str | None = None
+) -> dict[str, Prompt]:
+    """The prompts in a file, by their names: those of a column, or the parts of a text
+    between lines of `---`.
+
+    Names stand in the column `name`; without one they are prompt_1, prompt_2, ...
+
+    Raises:
+        ConfigError: it cannot be read, has no such column, or a part is no prompt.
+    """
+    path = user_path(path)
+    prompts = {}
+    for label, text in _parts(path, "prompt", column, name).items():
+        try:
+            prompts[label] = Prompt(text)
+        except SpecError as error:
+            raise ConfigError(f"{path}, {label}: {error}") from error
+    return prompts
+
+
 def read_dataset(
     path: str | Path,
     *,
@@ -680,7 +701,10 @@ def _named(model: ConfigModel) -> Iterator[str]:
         inputs = (value for case in model.dataset for value in case.values())
         yield from (i for i in inputs if isinstance(i, str) and _names_file(i))
     for group in (model.grid, *model.zip):
-        for given in group.values():
+        for name, given in group.items():
+            if isinstance(given, dict) and _names_many(name, given):
+                yield str(given["file"])
+                continue
             values = given.values() if isinstance(given, dict) else given
             yield from (_file_of(value) for value in values if _names_file(value))
     if model.run.env_file is not None:
@@ -725,6 +749,8 @@ def _with_inputs(dataset: Dataset, grid: Grid, inputs: Mapping[str, Any]) -> Dat
 
 def _values(name: str, given: Any, folder: Path) -> Any:
     """The values of a parameter, with what stands in files of its own."""
+    if _names_many(name, given):
+        return _many(name, given, folder)
     if isinstance(given, Mapping):
         return {label: _value(name, value, folder) for label, value in given.items()}
     if name in ("prompt", "system") and any(_names_file(value) for value in given):
@@ -733,6 +759,74 @@ def _values(name: str, given: Any, folder: Path) -> Any:
             for number, value in enumerate(given, start=1)
         }
     return [_value(name, value, folder) for value in given]
+
+
+def _names_many(name: str, given: Any) -> bool:
+    """Whether all values of a parameter stand in one file."""
+    return (
+        name in ("prompt", "system")
+        and isinstance(given, Mapping)
+        and {"file"} <= set(given) <= {"file", "column", "name"}
+    )
+
+
+def _many(name: str, given: Mapping[str, Any], folder: Path) -> Any:
+    path = _path(folder, str(given["file"]))
+    columns = {n: str(given[n]) for n in ("column", "name") if n in given}
+    try:
+        if name == "prompt":
+            return read_prompts(path, **columns)
+        return _parts(path, name, columns.get("column"), columns.get("name"))
+    except SpecError as error:
+        error.at = (name,)
+        raise
+
+
+DIVIDER = re.compile(r"^---[ \t]*$", re.MULTILINE)
+"""The line between two prompts in a file of text."""
+
+
+def _parts(
+    path: Path, kind: str, column: str | None, name: str | None
+) -> dict[str, str]:
+    """The texts in a file, by their names."""
+    if ending_of(path) not in ENDINGS:
+        for given in (column, name):
+            if given is not None:
+                raise ConfigError(f"{path} has no column {given!r}: it is no table")
+        text = read_text(path, "utf-8-sig", LARGEST_CONFIG)
+        parts = [part.strip("\n") for part in DIVIDER.split(text) if part.strip()]
+        if not parts:
+            raise ConfigError(f"{path} is empty")
+        return {f"{kind}_{n}": part for n, part in enumerate(parts, start=1)}
+    rows = [row for row in read_rows(path) if isinstance(row, Mapping)]
+    column = _column(path, rows, column, name)
+    texts: dict[str, str] = {}
+    for number, row in enumerate(rows, start=1):
+        label = f"{kind}_{number}" if name is None else row.get(name)
+        where = f"{path}, row {number}"
+        if not isinstance(row.get(column), str):
+            found = brief(row.get(column))
+            raise ConfigError(f"{where}: {column!r} should be a text, not {found}")
+        if label is None or str(label) in texts:
+            problem = "has no name" if label is None else f"is called {label!r} too"
+            raise ConfigError(f"{where} {problem}; give each its own in {name!r}")
+        texts[str(label)] = row[column]
+    return texts
+
+
+def _column(path: Path, rows: Rows, column: str | None, name: str | None) -> str:
+    """The column that holds the texts: the one that is named, or the only one beside
+    that of names."""
+    have = list(dict.fromkeys(key for row in rows for key in row))
+    for given in filter(None, (column, name)):
+        if given not in have:
+            hint = did_you_mean(given, have) or f"; it has {', '.join(have)}"
+            raise ConfigError(f"{path} has no column {given!r}{hint}")
+    others = [key for key in have if key != name]
+    if column is None and len(others) != 1:
+        raise ConfigError(f"{path} has {', '.join(have)}; name the one with `column`")
+    return column or others[0]
 
 
 FILE = "file://"

@@ -59,6 +59,7 @@ DOORS = {
     ("spec.experiment", "Experiment.plan", "execution"),
     ("spec.experiment", "Experiment.run", "execution"),
     ("spec.experiment", "Experiment.start", "execution"),
+    ("spec.prompt", "Prompt.all_from_file", "files"),
     ("spec.prompt", "Prompt.from_file", "files"),
 }
 """The only imports that point up: they are made when the door is opened."""

@@ -93,6 +93,17 @@ class Prompt:
 
         return read_prompt(path)
 
+    @staticmethod
+    def all_from_file(
+        path: str | Path, *, column: str | None = None, name: str | None = None
+    ) -> dict[str, Prompt]:
+        """The prompts in a file, by name: of a table (CSV, Excel, JSONL, ...) those in
+        `column`, called as the column `name` says; of a text the parts between lines
+        of `---`."""
+        from promptlab.files import read_prompts
+
+        return read_prompts(path, column=column, name=name)
+
     @cached_property
     def fields(self) -> tuple[str, ...]:
         """The names of its holes, in alphabetical order."""
