@@ -268,9 +268,9 @@ class Account:
         return self._price(request.base_url, request.model, model, tier, *at)
 
     def count(self, response: Response, cost_usd: float | None) -> None:
-        """Counts a call that was answered."""
+        """Counts a call that was answered, and those that the client made for it."""
         usage = response.usage
-        self.calls += 1
+        self.calls += response.calls
         self.input_tokens += usage.input_tokens or 0
         self.output_tokens += usage.output_tokens or 0
         self.billed_usd += float("nan") if cost_usd is None else cost_usd

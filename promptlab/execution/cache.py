@@ -592,6 +592,8 @@ def checked_response(response: Response) -> Response:
         said = f"a {type(response).__name__}, not a Response with a body of bytes"
     elif not isinstance(response.headers, Mapping):
         said = f"headers that are a {type(response.headers).__name__}, not a mapping"
+    elif type(response.calls) is not int or response.calls < 1:
+        said = f"calls={response.calls!r}, not an integer >= 1"
     else:
         try:
             head = _head(orjson.loads(orjson.dumps(tuple(response.summary))))

@@ -46,7 +46,14 @@ CONNECT_S = 30.0
 
 
 class Client(Protocol):
-    """What the runner needs of a model: answers to requests, one at a time or many."""
+    """What the runner needs of a model: answers to requests, one at a time or many.
+
+    A client may make several calls for one request, as an agent does. Its response then
+    says in `calls` how many there were, in `usage` what they took together, and in
+    `reported_cost_usd` what they cost, where their prices differ. The ledger enters
+    that in one line, and budgets count it. A budget reserves for one call until a
+    response says more, and from then on for as much more.
+    """
 
     base_url: str
     """Where it sends requests, as far as the grid does not say; part of the key."""

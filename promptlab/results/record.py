@@ -53,6 +53,8 @@ class Response:
     """What the model thought first, where the server tells it."""
     media: str | None = None
     """What it holds that is not text, as `2 images`; None where that is nothing."""
+    calls: int = 1
+    """How many calls the client made for it; `usage` is of all of them together."""
     body: bytes = field(default=b"", repr=False)
     """The answer as received: the JSON text, byte for byte."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)

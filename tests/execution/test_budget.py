@@ -126,6 +126,32 @@ def test_a_budget_in_tokens_is_kept_as_well(seed: int, budget: int) -> None:
     assert model.tokens <= budget
 
 
+def test_a_client_that_makes_several_calls_for_one_says_what_all_of_them_took() -> None:
+    told = replace(said_with(3 * 10, 3 * 20), calls=3)
+
+    results = grid(20).run(
+        client=FakeClient(lambda request: told),
+        prices=PRICES,
+        budget_usd=5.5 * priced(30, 60),
+        max_concurrency=1,
+    )
+
+    totals = results.totals
+    assert (results.status, totals.answered, totals.calls) == ("stopped", 5, 15)
+    assert totals.billed_usd == pytest.approx(5 * priced(30, 60))
+    assert pl.usage()["cost_usd"].sum() == pytest.approx(totals.billed_usd)
+    assert pl.usage()["output_tokens"].sum() == 5 * 60
+
+
+@pytest.mark.parametrize("calls", [0, -1, 1.5, True, None])
+def test_a_client_cannot_have_made_such_a_number_of_calls(calls: Any) -> None:
+    results = grid(1).run(
+        client=FakeClient(lambda request: replace(response("x"), calls=calls))
+    )
+
+    assert results.table["error"].str.contains("not an integer >= 1").all()
+
+
 class Counting:
     """What a server charged for the calls it answered, all at the longest."""
 
