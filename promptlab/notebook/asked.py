@@ -9,6 +9,7 @@ from promptlab.errors import SpecError
 from promptlab.money.amounts import dollars
 from promptlab.notebook.comparison import Comparison, plain
 from promptlab.notebook.facts import label, plain_text, seconds
+from promptlab.results.flags import reply_column
 from promptlab.results.record import Record
 
 EXCERPT = 20_000
@@ -130,6 +131,10 @@ def _outcome(comparison: Comparison, row: Any) -> Iterator[list[str]]:
     for name, said in (("finish_reason", "finish reason"), *TOKENS):
         if name in table and (value := plain(row[name])) is not None:
             yield [said, value if isinstance(value, str) else f"{value:,}"]
+    for name in ("refusal", "tool_calls", "reasoning"):
+        beside = reply_column(table.columns, name)
+        if beside is not None and (value := plain(row[beside])) is not None:
+            yield [name.replace("_", " "), str(value)[:EXCERPT]]
     for name, said, write in (
         ("latency_s", "latency", seconds),
         ("cost_usd", "cost", dollars),

@@ -1028,7 +1028,7 @@ class ComparisonView {
   fill(node, output) {
     node.classList.toggle("plc-rendered", this.markdown);
     node.classList.remove("plc-other");
-    if (output.text === "") node.replaceChildren(el("i", { class: "plc-missing" }, "empty"));
+    if (output.text !== null && !output.text.trim()) node.replaceChildren(el("i", { class: "plc-missing" }, "empty"));
     else if (this.markdown) node.replaceChildren(rendered(output.text));
     else node.replaceChildren(output.text);
   }

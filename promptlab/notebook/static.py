@@ -167,7 +167,9 @@ def _output(
         return f"<span style='{QUIET}'>no trial</span>"
     if output["text"] is None:
         return f"<b>failed</b>: {_escaped(output['error'] or 'no output', OUTPUT)}"
-    text = _escaped(output["text"], length) or f"<i style='{QUIET}'>empty</i>"
+    text = f"<i style='{QUIET}'>empty</i>"
+    if output["text"].strip():
+        text = _escaped(output["text"], length)
     rest = output["length"] - length
     if rest > 0:
         text += f" <i style='{QUIET}'>(and {count(rest, 'character')} more)</i>"

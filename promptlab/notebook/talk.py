@@ -263,8 +263,10 @@ def _facts(record: Record, unpriced: Sequence[str]) -> str:
 
 def _reply(answer: Heard, turn: int) -> str:
     if turn < len(answer.replies):
-        said = escaped(answer.replies[turn], LONGEST)
-        return said or f"<i style='{QUIET}'>empty</i>"
+        said = answer.replies[turn]
+        return (
+            escaped(said, LONGEST) if said.strip() else f"<i style='{QUIET}'>empty</i>"
+        )
     if turn > len(answer.replies):
         return ""
     if answer.waiting:

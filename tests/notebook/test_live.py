@@ -450,6 +450,15 @@ def test_what_was_asked_is_told_message_by_message() -> None:
     assert ["tokens read", "10"] in asked["outcome"]
 
 
+def test_what_stands_beside_an_output_is_told_of_its_trial() -> None:
+    given = table(TWO, tool_calls=["[]", None, None, None], reasoning=["Hm."] * 4)
+
+    asked = live(comparison(given)).answer({"kind": "asked", "trial": 0})["asked"]
+
+    assert ["tool calls", "[]"] in asked["outcome"]
+    assert ["reasoning", "Hm."] in asked["outcome"]
+
+
 def test_what_was_not_sent_is_told_with_the_reason() -> None:
     with pytest.warns(pl.PromptlabWarning, match="temperature is not sent"):
         refusing = pl.Experiment(

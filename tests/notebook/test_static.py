@@ -124,6 +124,28 @@ def test_failed_missing_empty_and_cut_outputs_are_told() -> None:
         assert told in text
 
 
+def test_calls_refusals_and_withheld_answers_are_told_beside_the_output() -> None:
+    calls = '[{"type": "function", "function": {"name": "<weather>"}}]'
+    given = table(
+        {("c1", "plain"): "Look.", ("c1", "steps"): "No.", ("c2", "plain"): " \n"},
+        tool_calls=[calls, None, None],
+        refusal=[None, "No.", None],
+        finish_reason=["tool_calls", "stop", "content_filter"],
+    )
+
+    seen = Seen(static_html(live(comparison(given))))
+
+    assert "calls <weather>" in seen.text
+    for told in ("refused", "withheld", "empty"):
+        assert told in seen.text
+
+
+def test_columns_of_other_tables_that_are_no_calls_are_borne() -> None:
+    given = table(TWO, tool_calls=["none", 5, None, '"f"'], finish_reason=[1, 2, 3, 4])
+
+    assert "calls a tool" in Seen(static_html(live(comparison(given)))).text
+
+
 def test_pinned_rows_and_marks_are_there() -> None:
     given = live(comparison())
     change = {"pinned": True, "kind": "star", "note": "here"}
