@@ -736,7 +736,8 @@ def _with_inputs(dataset: Dataset, grid: Grid, inputs: Mapping[str, Any]) -> Dat
     systems = grid.levels("system") if "system" in grid.parameters else ()
     prompts = [level.value for level in grid.levels("prompt")]
     prompts += [Prompt("-").with_system(level.value) for level in systems]
-    used = sorted({field for prompt in prompts for field in prompt.fields})
+    names = [*dataset.fields, *inputs]
+    used = sorted({f for prompt in prompts for f in prompt.fields_among(names)})
     for name in inputs:
         if name not in used and name not in dataset.fields:
             hint = did_you_mean(name, [*used, *dataset.fields])

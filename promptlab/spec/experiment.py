@@ -146,6 +146,7 @@ class Experiment:
         capabilities: Capabilities | None = None,
     ) -> None:
         self._fill(name, _grid(grid), _dataset(dataset), repeats, capabilities)
+        self._check_braces()
         for warning in self.warnings:
             warnings.warn(f"{name}: {warning}", PromptlabWarning, stacklevel=2)
 
@@ -215,7 +216,9 @@ class Experiment:
 
     def with_grid(self, grid: Grid | Mapping[str, Any]) -> Experiment:
         """The same with another grid."""
-        return self._with(grid=_grid(grid))
+        made = self._with(grid=_grid(grid))
+        made._check_braces()
+        return made
 
     def limit(self, cases: slice | int) -> Experiment:
         """The same with the first `cases` cases, or a slice of them."""
@@ -328,11 +331,8 @@ class Experiment:
         names = (*self.grid.parameters, *KNOWN)
         check_capabilities(self.capabilities or {}, models, names)
         self._check_names()
-        seen: set[int] = set()
-        for question in self.questions:
-            if id(question.prompt) not in seen:
-                seen.add(id(question.prompt))
-                self._check_prompt(question)
+        for question in self._prompts:
+            self._check_prompt(question)
 
     def _check_names(self) -> None:
         check_names(self.dataset)
@@ -366,15 +366,28 @@ class Experiment:
                     f"{have}{_meant(missing, fields)}",
                     at=("prompt", str(label)),
                 )
-        used = prompt.fields_among(fields)
-        for name, line in prompt.lone_names.items():
-            if name in fields and name not in used:
-                raise SpecError(
-                    f"prompt {label!r}, template, line {line}: {{{name}}} is sent as "
-                    f"it is; for the field, write {hole(name)}; for these braces, "
-                    f"{{% raw %}}{{{name}}}{{% endraw %}}",
-                    at=("prompt", str(label)),
-                )
+
+    def _check_braces(self) -> None:
+        """Refuses a field in single braces, as Python's f-strings have them, where a
+        prompt uses it in no other way."""
+        fields = self.dataset.fields
+        for question in self._prompts:
+            prompt, label = question.prompt, question.variant.labels["prompt"]
+            used = prompt.fields_among(fields)
+            for name, line in prompt.lone_names.items():
+                if name in fields and name not in used:
+                    raise SpecError(
+                        f"prompt {label!r}, template, line {line}: {{{name}}} is sent "
+                        f"as it is; for the field, write {hole(name)}; for these "
+                        f"braces, {{% raw %}}{{{name}}}{{% endraw %}}",
+                        at=("prompt", str(label)),
+                    )
+
+    @property
+    def _prompts(self) -> list[Question]:
+        """A question for each prompt that is sent."""
+        prompts = {id(q.prompt): q for q in reversed(self.questions)}
+        return list(reversed(prompts.values()))
 
     def _odd_parameters(self) -> Iterator[str]:
         for name in unknown_parameters(self.grid):
@@ -382,8 +395,7 @@ class Experiment:
 
     def _odd_prompts(self) -> Iterator[str]:
         fields = self.dataset.fields
-        prompts = {id(q.prompt): q for q in reversed(self.questions)}
-        for question in reversed(prompts.values()):
+        for question in self._prompts:
             prompt, about = (
                 question.prompt,
                 f"prompt {question.variant.labels['prompt']!r}",

@@ -300,10 +300,11 @@ def _check_form(name: str, given: Any) -> None:
         values = _members(given)
         if not all(isinstance(value, (list, tuple, type(None))) for value in values):
             one = [dict(given)] if isinstance(given, Mapping) else given
-            one = [one] if isinstance(one, str) else one
+            one = repr([one] if isinstance(one, str) else list(one))
+            one = one if len(one) <= 40 else "[...]"
             raise SpecError(
                 f"{name}: each of its values is itself a list, such as {LISTS[name]}; "
-                f"write [{brief(one)}] for one value, or {{'a name': {brief(one)}}}"
+                f"write [{one}] for one value, or {{'a name': {one}}}"
             )
     if name in OBJECTS:
         values = _members(given)

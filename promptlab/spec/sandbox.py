@@ -55,8 +55,8 @@ METHOD, STEP, TEXT = "a method", "a step", "a text"
 """Filters under names that no template can write; `promptlab.spec.template` puts
 them in."""
 
-METER = "a meter"
-"""Where a context keeps its meter; no template can write this name either."""
+METER = "a meter\n"
+"""Where a context keeps its meter; no hole can hold this name either."""
 
 
 class MemberError(UndefinedError):
@@ -225,7 +225,7 @@ class Meter:
 
     def count(self, made: int = 0) -> None:
         """Takes note of characters that are made to be sent."""
-        self._made += made
+        self._made += max(made, 0)
         self.fits(self._made)
         if time.thread_time() > self._end_s:
             raise SecurityError(f"it computes for more than {LONGEST_S:g} s")
@@ -247,7 +247,6 @@ class MeteredSandbox(Sandbox):
         super().__init__()
         self.finalize = _counted
         for name in set(self.filters) - {METHOD, STEP}:
-            self.filters[f"{name}, unmetered"] = self.filters[name]
             self.filters[name] = _metered(name)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -290,8 +289,8 @@ def _metered(name: str) -> Callable[..., Any]:
         if isinstance(value, Iterator) and name == "join":
             value = list(value)
         meter.fits(_growth(name, value, args, kwargs))
-        made = context.environment.call_filter(
-            f"{name}, unmetered", value, args, kwargs, context, context.eval_ctx
+        made = sandbox(metered=False).call_filter(
+            name, value, args, kwargs, context, context.eval_ctx
         )
         meter.fits(size(made))
         return made

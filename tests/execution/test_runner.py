@@ -241,6 +241,29 @@ def test_a_run_asks_itself_what_another_run_failed_to_get(
     assert answered.result(PATIENCE_S).totals.answered == 1
 
 
+def test_prompts_that_take_long_to_render_hold_up_no_other_run() -> None:
+    loops = "{% for i in range(50000) %}{% endfor %}{{city}}"
+    client = FakeClient()
+
+    rendering = capitals(5_000, prompt=[loops]).start(client=client)
+    other = capitals(1).start(client=client).result(PATIENCE_S)
+
+    assert other.totals.answered == 2
+    assert not rendering.done
+    rendering.cancel()
+    assert rendering.result(PATIENCE_S).totals.answered == 0
+
+
+def test_a_prompt_that_loops_is_asked_like_any_other() -> None:
+    loops = "{% for letter in city[:4] %}{{letter}}.{% endfor %}"
+    client = FakeClient()
+
+    results = capitals(2, prompt=[loops]).run(client=client, progress=False)
+
+    assert results.totals.answered == 4
+    assert {said(request) for request in client.requests} == {"c.i.t.y."}
+
+
 # What is read, and what is not.
 
 

@@ -304,7 +304,7 @@ TOOL = {"type": "function", "function": {"name": "w", "parameters": {}}}
     [
         ("tools", [TOOL], "tools: each of its values is itself a list"),
         ("tools", [TOOL, TOOL], "tools: each of its values is itself a list"),
-        ("tools", TOOL, "write [[{'type': 'function'"),
+        ("tools", TOOL, "write [[...]] for one value, or {'a name': [...]}"),
         ("tools", {"w": TOOL}, "tools: each of its values is itself a list"),
         ("modalities", ["text", "audio"], "write [['text', 'audio']] for one value"),
         ("modalities", "text", "write [['text']] for one value"),

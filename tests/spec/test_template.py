@@ -323,6 +323,10 @@ HUGE = [
     "{% set ns.a = ns.a + ns.a %}{% endfor %}",
     "{% set a %}{% for i in range(9999) %}{{ 'a' * 10000 }}{% endfor %}{% endset %}",
     "{% for i in range(99999) %}" + "a" * 1000 + "{% endfor %}",
+    "{{ ['a'] | map('center', 300000000) | list }}",
+    "{{ ['a'] | map('center, unmetered', 300000000) | list }}",
+    "{% set a %}{% for i in range(9999) %}{{ [-99999999] | map('a step') | list }}"
+    "{{ 'a' * 10000 }}{% endfor %}{% endset %}",
     "{% set ns = namespace(n=3) %}{% for i in range(99) %}"
     "{% set ns.n = ns.n * ns.n %}{% endfor %}",
 ]
@@ -438,6 +442,28 @@ def test_a_failure_says_the_line_of_a_template() -> None:
 def test_a_text_that_is_json_messages_is_told(text: str) -> None:
     with pytest.warns(pl.PromptlabWarning, match="looks like a JSON list of messages"):
         experiment(text, [{"t": "x"}])
+
+
+def test_a_field_in_single_braces_is_refused_in_another_grid_too() -> None:
+    made = experiment("{{t}}", [{"t": "x"}])
+
+    with pytest.raises(pl.SpecError, match=r"write \{\{t\}\}; for"):
+        made.with_grid({"model": ["m"], "prompt": ["Classify {t}"]})
+
+
+def test_a_run_of_old_with_a_field_in_single_braces_is_read() -> None:
+    plain = experiment("Classify {{t}}", [{"t": "x"}]).to_plain()
+    plain["grid"]["prompt"]["p"] = "Classify {t}"
+
+    read = pl.Experiment.from_plain(plain)
+
+    assert read.trials[0].turns[0][0]["content"] == "Classify {t}"
+
+
+def test_a_column_may_have_the_name_of_what_is_kept_beside_the_columns() -> None:
+    loop = "{% for i in [1] %}{{a meter}}{% endfor %}"
+
+    assert sent(loop, **{"a meter": "hi"}) == "hi"
 
 
 @pytest.mark.parametrize("text", ["file://prompts/a.txt", "prompts/b.md"])
