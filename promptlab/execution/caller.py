@@ -235,7 +235,7 @@ class Caller:
             used = response.usage
             tokens = (used.input_tokens or 0) + (used.output_tokens or 0)
             lane.limiter.charge(place, tokens, now)
-            lane.answered = True
+            lane.answered = lane.pool.answered = True
             call.answered(response)
             if attempt > 1:
                 response = replace(response, attempts=attempt)

@@ -52,9 +52,12 @@ class Pool:
         self.lanes: deque[Lane] = deque()
         """Those whose run goes on; the first is the next to send a call."""
         self.in_flight = 0
+        self.answered = False
+        """Whether any call has been answered, of any run."""
         self.used_at = _now()
         """When a lane last joined or left."""
         self._alarm: asyncio.TimerHandle | None = None
+        self._left = asyncio.Event()
 
     @property
     def has_room(self) -> bool:
@@ -79,6 +82,18 @@ class Pool:
         if self.lanes:
             self._set_bounds()
         self.admit()
+
+    async def has_answered(self) -> bool:
+        """Whether any call has been answered, or one of those in flight will be."""
+        while not self.answered and self.in_flight:
+            self._left.clear()
+            await self._left.wait()
+        return self.answered
+
+    def let_go(self) -> None:
+        """Takes note that a call is in flight no longer."""
+        self.in_flight -= 1
+        self._left.set()
 
     def admit(self) -> None:
         """Lets calls start, a call of each lane in turn, until there is no room or the
@@ -170,7 +185,7 @@ class Lane:
         """Gives the place of a call to the next."""
         self.in_flight -= 1
         self.gate.in_flight -= 1
-        self.pool.in_flight -= 1
+        self.pool.let_go()
         self.gate.admit()
 
     async def rest(self, wait_s: float) -> None:

@@ -34,7 +34,12 @@ A_MINUTE = re.compile(r"per(?:second|minute)", re.IGNORECASE)
 A_DAY = re.compile(r"perday", re.IGNORECASE)
 """What Google's quotas are named by."""
 
-TOO_LONG = re.compile(r"context|too (long|large|many tokens)", re.IGNORECASE)
+OF_ONE = re.compile(
+    r"context|too (?:long|large|many tokens)"
+    r"|flagged|moderation|guardrail|content[ _-]?(?:filter|policy)",
+    re.IGNORECASE,
+)
+"""What a 403 says that is about one call: it is too long, or its text is refused."""
 
 
 class Verdict(Enum):
@@ -47,8 +52,9 @@ class Verdict(Enum):
     STOP = "every further call would be refused"
 
 
-def judge(failure: Failure) -> Verdict:
-    """What to do after a failure: by its status first, then by code and message."""
+def judge(failure: Failure, *, answered: bool = False) -> Verdict:
+    """What to do after a failure: by its status first, then by code and message. A 403
+    is about that call alone where others are `answered`, or where it says so."""
     status = failure.status
     if status is None or status < 300:
         return Verdict.REPEAT if failure.kind in REPEATABLE else Verdict.FAIL
@@ -57,7 +63,8 @@ def judge(failure: Failure) -> Verdict:
     if status in (401, 402):
         return Verdict.STOP
     if status == 403:
-        return Verdict.FAIL if TOO_LONG.search(failure.message) else Verdict.STOP
+        said = f"{failure.code} {failure.type} {failure.message}"
+        return Verdict.FAIL if answered or OF_ONE.search(said) else Verdict.STOP
     if status == 404:
         return Verdict.FAIL_MODEL
     if failure.code in ("unsupported_parameter", "unsupported_value"):

@@ -506,7 +506,7 @@ class Run:
         try:
             await self._converse(trial, lane, caller)
         except CallError as error:
-            self._draw_conclusions(trial, lane, error.failure)
+            await self._draw_conclusions(trial, lane, error.failure)
         except CredentialsError as error:
             self.end("stopped", str(error))
         except (RunEnded, AskedElsewhere):
@@ -587,9 +587,13 @@ class Run:
         for follower in self._followers.get(trial.index, ()):
             self._answers.fail(follower, failure, heads)
 
-    def _draw_conclusions(self, trial: Trial, lane: Lane, failure: Failure) -> None:
+    async def _draw_conclusions(
+        self, trial: Trial, lane: Lane, failure: Failure
+    ) -> None:
         """Spares the calls that would be refused the same way."""
         verdict = judge(failure)
+        if verdict is Verdict.STOP and failure.status == 403:  # is it the key, or this?
+            verdict = judge(failure, answered=await lane.pool.has_answered())
         if failure.kind == "unreachable" and not lane.answered:
             verdict = Verdict.FAIL_MODEL
         too_long = (failure.retry_after_s or 0) > self._settings.max_wait_s

@@ -41,6 +41,8 @@ QUOTA = "insufficient_quota"
         (refusal(402), Verdict.STOP),  # Together: spend limit
         (refusal(403, "unsupported_country_region_territory"), Verdict.STOP),
         (refusal(403, message="the context is too long"), Verdict.FAIL),  # Together
+        (refusal(403, message='flagged for "violence"'), Verdict.FAIL),  # OpenRouter
+        (refusal(403, "content_filter"), Verdict.FAIL),
         (refusal(404, "model_not_found"), Verdict.FAIL_MODEL),
         (refusal(400, "unsupported_parameter"), Verdict.FAIL_VARIANT),
         (refusal(400, "unsupported_value"), Verdict.FAIL_VARIANT),

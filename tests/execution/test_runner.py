@@ -530,6 +530,56 @@ def test_what_no_call_can_survive_stops_the_run_at_once_with_one_line(
     assert results.headline.endswith(f"stopped: {reason}")
 
 
+FORBIDDEN = refusal(403, message="Sorry, you have been blocked")
+
+
+def test_a_forbidden_prompt_among_others_fails_alone_at_each_run() -> None:
+    experiment = capitals(12, temperature=[0])
+    client = failing(FORBIDDEN, 2)
+
+    runs = [experiment.run(client=client, max_concurrency=1) for _ in range(3)]
+
+    for results in runs:
+        assert results.status == "complete"
+        assert (results.totals.answered, results.totals.failed) == (11, 1)
+    assert client.calls == 12 + 1 + 1
+
+
+def test_a_prompt_that_is_forbidden_before_others_are_answered_fails_alone() -> None:
+    client = failing(FORBIDDEN, 3)
+    client.held = lambda request: said(request) != about(3)
+
+    handle = capitals(12, temperature=[0]).start(client=client, max_concurrency=4)
+    client.wait_for_calls(4)
+    client.release_all()
+    results = handle.result(PATIENCE_S)
+
+    assert results.status == "complete"
+    assert (results.totals.answered, results.totals.failed) == (11, 1)
+
+
+def test_a_key_that_is_forbidden_everything_stops_once_none_is_in_flight() -> None:
+    client = FakeClient(lambda request: FORBIDDEN)
+    client.held = lambda request: said(request) != about(3)
+
+    handle = capitals(100, temperature=[0]).start(client=client, max_concurrency=4)
+    client.wait_for_calls(4)
+    client.release_all()
+    results = handle.result(PATIENCE_S)
+
+    assert results.status == "stopped"
+    assert client.calls == results.totals.failed == 4
+
+
+def test_what_is_out_of_credit_says_403_and_stops_though_others_were_answered() -> None:
+    spent = refusal(403, message="Your team has used all available credits")
+
+    results = capitals(50).run(client=failing(spent, 9), max_concurrency=1)
+
+    assert results.status == "stopped"
+    assert results.totals.answered > 0
+
+
 def test_what_was_answered_before_a_stop_is_kept_and_the_rest_asked_later() -> None:
     experiment = capitals(50)
     poor = FakeClient(Script([*["an answer"] * 10, *[OUT_OF_QUOTA] * 90]))
