@@ -114,15 +114,16 @@ def sealed(options: dict[str, Any]) -> dict[str, Any]:
     if "base_url" in options:
         options["base_url"] = sealed_url(options["base_url"])
     if isinstance(given := options.get("api_key"), Mapping):
-        options["api_key"] = {url: _secret(key) for url, key in given.items()}
+        options["api_key"] = {url: secret_of(key) for url, key in given.items()}
     elif given is not None:
-        options["api_key"] = _secret(given)
+        options["api_key"] = secret_of(given)
     if isinstance(headers := options.get("headers"), Mapping):
         options["headers"] = _hidden(headers)
     return options
 
 
-def _secret(key: Any) -> Secret:
+def secret_of(key: Secret | ApiKey) -> Secret:
+    """A key, or a function that gives it, out of sight."""
     return key if isinstance(key, Secret) else Secret(key)
 
 

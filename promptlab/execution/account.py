@@ -416,18 +416,17 @@ class Call:
         self._end(line, took)
 
     def failed(self, failure: Failure) -> None:
-        """Enters it as failed. It took nothing if the server refused it, or was never
-        reached."""
-        refused = (failure.status or 0) >= 300 or failure.kind == "unreachable"
+        """Enters it as failed. It counts at its worst case if it may be charged."""
+        unsettled = failure.may_be_charged
         self._account.told(self._request, failure.headers)
         line = Line(
             *self._beginning(),
             error=failure.label,
-            status=failure.status,
+            status=None if failure.kind == "broken_off" else failure.status,
             request_id=failure.request_id,
         )
-        self._end(line, Amount() if refused else self._most)
-        if not refused:
+        self._end(line, self._most if unsettled else Amount())
+        if unsettled:
             self._put_on_disk()
 
     def _beginning(self) -> tuple[float, str | None, str, str, str, int]:

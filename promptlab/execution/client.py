@@ -11,22 +11,22 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import orjson
 
-from promptlab.errors import CallError, PromptlabError
+from promptlab.errors import CallError, PromptlabError, SpecError
 from promptlab.execution.asking import forget
 from promptlab.execution.credentials import UNUSED
 from promptlab.execution.redaction import redacted, secrets_in
 from promptlab.execution.replies import Reply, read_reply
 from promptlab.results.record import Failure, Response
-from promptlab.secret import Hidden, Secret
-from promptlab.spec.address import OFFLINE_SCHEME, is_loopback
+from promptlab.secret import ApiKey, Hidden, Secret, secret_of
+from promptlab.spec.address import OFFLINE_SCHEME, canonical_url, is_loopback
 from promptlab.spec.request import Request
 
 if TYPE_CHECKING:
@@ -100,26 +100,31 @@ class _Endpoint:
 class OpenAIClient:
     """Calls OpenAI-compatible servers, the offline model among them.
 
-    `secrets` has the API key of each base URL that it may send to, `headers` the
-    further headers of each. Use it within one event loop, and close it there.
+    `keys` has the API key of each base URL that it may send to, or a function that
+    gives it; `headers` the further headers of each. Use it within one event loop.
+
+    As a context manager it closes its connections at the end, in whichever loop they
+    were opened: `with pl.OpenAIClient({url: key}) as client: experiment.run(...)`.
     """
 
     def __init__(
         self,
-        secrets: Mapping[str, Secret],
+        keys: Mapping[str, Secret | ApiKey],
         *,
         headers: Mapping[str, Mapping[str, str]] | None = None,
         timeout_s: float = 600.0,
     ) -> None:
-        self.base_url = next(iter(secrets))
-        self._secrets = dict(secrets)
+        keys = secrets = {url: secret_of(key) for url, key in keys.items()}
+        self._secrets = {canonical_url(url): secret for url, secret in secrets.items()}
+        self.base_url = next(iter(self._secrets))
         self._headers = {
-            base_url: {name: Hidden(value) for name, value in own.items()}
+            canonical_url(base_url): {n: Hidden(value) for n, value in own.items()}
             for base_url, own in (headers or {}).items()
         }
         self._timeout_s = timeout_s
         self._endpoints: dict[str, _Endpoint] = {}
         self._server: OfflineServer | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._opening = asyncio.Lock()
 
     async def complete(self, request: Request) -> Response:
@@ -161,7 +166,23 @@ class OpenAIClient:
         return self._secrets[base_url].digest(salt), digest
 
     async def close(self) -> None:
-        """Closes the connections, and the offline model if it was started."""
+        """Closes the connections, and the offline model if it was started; from any
+        event loop."""
+        await _closed(self._loop, self._close())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _close_now(self._loop, self._close())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _close(self) -> None:
         for endpoint in self._endpoints.values():
             await endpoint.session.close()
         self._endpoints.clear()
@@ -171,6 +192,7 @@ class OpenAIClient:
 
     async def _opened(self, base_url: str) -> _Endpoint:
         async with self._opening:
+            self._loop = asyncio.get_running_loop()
             if base_url not in self._endpoints:
                 self._endpoints[base_url] = await self._endpoint(base_url)
         return self._endpoints[base_url]
@@ -213,10 +235,21 @@ class SDKClient:
     """Calls through a client of the openai SDK that you have set up.
 
     The SDK's own retries are switched off for these calls: the runner repeats, and
-    counts. The SDK client stays yours to close.
+    counts. The SDK client stays yours to close; used as a context manager, this closes
+    it, in the event loop where it was used.
+
+    Raises:
+        SpecError: it is no asynchronous client.
     """
 
     def __init__(self, sdk: openai.AsyncOpenAI) -> None:
+        import openai
+
+        if not isinstance(sdk, openai.AsyncOpenAI):
+            given = type(sdk).__name__
+            name = f"Async{given}" if isinstance(sdk, openai.OpenAI) else "AsyncOpenAI"
+            raise SpecError(f"SDKClient takes an openai.{name}, not the {given} given")
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.base_url = str(sdk.base_url)
         self._sdk = sdk.with_options(max_retries=0)
 
@@ -225,6 +258,7 @@ class SDKClient:
         import httpx2
         import openai
 
+        self._loop = asyncio.get_running_loop()
         started = time.perf_counter()
         try:
             reply = (await self._post(request.body)).without(self._secrets)
@@ -275,8 +309,47 @@ class SDKClient:
     async def close(self) -> None:
         """Nothing to let go of: the SDK client is yours."""
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _close_now(self._loop, self._sdk.close())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await _closed(self._loop, self._sdk.close())
+
     def __repr__(self) -> str:
         return f"SDKClient({self.base_url!r})"
+
+
+async def _closed(
+    loop: asyncio.AbstractEventLoop | None, closing: Coroutine[Any, Any, None]
+) -> None:
+    """Closes connections in the loop where they were opened, if that still runs."""
+    if loop is None or loop is asyncio.get_running_loop() or not loop.is_running():
+        await closing
+    else:
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(closing, loop))
+
+
+def _close_now(
+    loop: asyncio.AbstractEventLoop | None, closing: Coroutine[Any, Any, None]
+) -> None:
+    """As `_closed`, for code outside of event loops, or in another one."""
+    try:
+        here = asyncio.get_running_loop()
+    except RuntimeError:
+        here = None
+    if loop is None or not loop.is_running():
+        closing.close()
+    elif loop is here:
+        closing.close()
+        raise PromptlabError("in an event loop, use `async with`, not `with`")
+    else:
+        asyncio.run_coroutine_threadsafe(closing, loop).result()
 
 
 async def _whole(reply: aiohttp.ClientResponse) -> bytes:

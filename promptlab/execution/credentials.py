@@ -175,8 +175,8 @@ class Credentials:
     def _sources(self, base_url: str) -> Iterator[tuple[Secret | None, str]]:
         """What each source has, in order; last, what there is to say if none has any.
 
-        A server on this machine needs no key, and is not looked up in the keyring,
-        which someone might have to unlock for it.
+        A server on this machine needs no key unless a variable is named for it, and is
+        not looked up in the keyring, which someone might have to unlock for it.
         """
         if base_url.startswith(OFFLINE_SCHEME):
             yield Secret(UNUSED), NOT_NEEDED
@@ -198,7 +198,7 @@ class Credentials:
             where = where or f"in the .env file, where {URL_NAME} is"
             yield file.secret(name), f"{name} in the .env file"
         yield asking.typed(base_url), TYPED
-        if is_loopback(base_url):
+        if is_loopback(base_url) and not named:
             yield Secret(UNUSED), NOT_NEEDED
         yield None, self._advice(base_url, name, where, trouble)
 

@@ -14,6 +14,7 @@ from promptlab.errors import SpecError, brief, did_you_mean
 from promptlab.execution.ledger import FILE, PERIODS, Ledger, Line, project_standings
 from promptlab.home import home
 from promptlab.money.budget import Limits, check_amount
+from promptlab.results.record import GATEWAY_TIMEOUTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,12 +60,13 @@ SUMS = {
 }
 """The numbers of a group; tokens and money are unknown where any of them is."""
 
-LINES = """
+LINES = f"""
     SELECT at, run, experiment, base_url, model, snapshot, service_tier, error, status,
         1 AS requests, input_tokens, cached_input_tokens, output_tokens,
         reasoning_tokens, cost_usd, prompt_cache_saved_usd, latency_s,
         error IS NULL AS answered, error IS NULL AND cost_usd IS NULL AS unpriced,
-        error IS NOT NULL AND error != 'unreachable' AND COALESCE(status, 0) < 300
+        error IS NOT NULL AND error != 'unreachable'
+            AND (COALESCE(status, 0) < 300 OR status IN {GATEWAY_TIMEOUTS})
             AS unsettled,
         0 AS trials, NULL AS saved_usd, 0 AS unvalued
     FROM calls WHERE at >= :since AND at < :until
@@ -93,10 +95,10 @@ def usage(
     The columns after those: `requests` sent, each attempt of a call that was retried
     among them (the `totals.calls` of a run count a call once); of these the `errors`,
     the `rate_limited` (429), and the `unsettled`, which failed without a refusal (a
-    timeout, a lost connection, an answer that cannot be read, a process that was killed
-    while it waited) and may have been charged all the same; tokens, NA where a server
-    did not say; `cost_usd` of the answered calls at list or own prices, NaN if the
-    price of any is unknown, and how many are
+    timeout, a gateway's too, a lost connection, an answer that broke off or cannot be
+    read, a process that was killed while it waited) and may have been charged all the
+    same; tokens, NA where a server did not say; `cost_usd` of the answered calls at
+    list or own prices, NaN if the price of any is unknown, and how many are
     `unpriced`; `prompt_cache_saved_usd`, by the provider's prompt cache; `cached`
     trials that were answered without a call of their own, from the response cache or
     with an equal trial of their run, and `saved_usd`, what those had cost;

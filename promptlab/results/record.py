@@ -16,6 +16,9 @@ from promptlab.results.response import ReplySummary
 from promptlab.spec.experiment import Trial
 from promptlab.spec.prompt import ChatMessage, Turn
 
+GATEWAY_TIMEOUTS = (408, 504, 524)
+"""The statuses of a gateway that waited no longer: the model behind it may go on."""
+
 LONGEST_TEXT = 2_000
 """Characters of each text of a failure that are kept."""
 
@@ -133,6 +136,14 @@ class Failure:
         message = " ".join(self.message.split())
         times = f" ({self.attempts} attempts)" if self.attempts > 1 else ""
         return f"{self.label}: {_short(message)}{times}"
+
+    @property
+    def may_be_charged(self) -> bool:
+        """Whether the provider may charge for the call all the same: it was neither
+        refused nor unsent."""
+        if self.kind == "broken_off" or self.status in GATEWAY_TIMEOUTS:
+            return True
+        return (self.status or 0) < 300 and self.kind != "unreachable"
 
     @property
     def label(self) -> str:

@@ -812,3 +812,32 @@ def test_where_the_ledger_cannot_be_asked_nothing_stays_reserved(
         return failed
 
     assert asyncio.run(spent_in_vain()) == 4
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        error(504, message="Gateway Timeout"),
+        error(524, message="A timeout occurred"),
+        Reply(body=b'{"choices":[{"finish_reason":"error","message":{}}]}'),
+    ],
+    ids=["504", "524", "broken off"],
+)
+def test_what_a_gateway_gave_up_counts_at_its_worst_case(reply: Reply) -> None:
+    server = ToldServer()
+    server.reply = lambda received: reply
+    with server.in_thread():
+        results = grid(20).run(
+            base_url=server.base_url,
+            prices=PRICES,
+            budget_usd=0.02,
+            max_attempts=1,
+            max_concurrency=1,
+        )
+
+    (row,) = pl.usage(by=None).to_dict("records")
+    most = len(orjson.dumps(server.received[0].body)), server.received[0].body
+    assert results.status == "stopped"
+    assert row["unsettled"] == len(server.received)
+    spent = len(server.received) * priced(most[0], most[1]["max_tokens"])
+    assert 0.005 < spent <= 0.02

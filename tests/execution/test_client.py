@@ -544,6 +544,66 @@ def test_a_client_of_the_sdk_may_be_passed_in_and_stays_open(
     assert not sdk.is_closed()
 
 
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (lambda: openai.OpenAI(api_key=KEY), "AsyncOpenAI, not the OpenAI given"),
+        (
+            lambda: openai.AzureOpenAI(
+                api_key=KEY, azure_endpoint="https://a.test", api_version="1"
+            ),
+            "AsyncAzureOpenAI, not the AzureOpenAI given",
+        ),
+        (lambda: KEY, "AsyncOpenAI, not the str given"),
+    ],
+    ids=["OpenAI", "AzureOpenAI", "a key"],
+)
+def test_a_client_of_the_sdk_that_blocks_is_refused_before_the_first_call(
+    given: Callable[[], Any], named: str
+) -> None:
+    with pytest.raises(pl.SpecError, match=named) as caught:
+        pl.SDKClient(given())
+
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [KEY, lambda: KEY], ids=["a text", "a function"])
+def test_a_client_takes_keys_as_they_are_and_closes_its_connections(
+    server: ToldServer, key: Any
+) -> None:
+    with pl.OpenAIClient({f"{server.base_url}/": key}) as client:
+        results = capitals(2, temperature=[0]).run(client=client)
+
+    assert results.totals.answered == 2
+    assert server.received[0].headers["authorization"] == f"Bearer {KEY}"
+    assert KEY not in repr(client)
+
+
+def test_a_client_closes_in_the_loop_of_its_user_too(server: ToldServer) -> None:
+    async def ask_twice() -> list[str]:
+        outputs = []
+        async with pl.OpenAIClient({server.base_url: KEY}) as client:
+            for _ in range(2):
+                request = pl.Request(client.base_url, REQUEST)
+                outputs.append((await client.complete(request)).output)
+                await client.close()  # it opens them again
+        return outputs
+
+    assert asyncio.run(ask_twice()) == ["In Europe."] * 2
+
+
+def test_a_client_of_the_sdk_may_be_handed_over_to_be_closed(
+    server: ToldServer,
+) -> None:
+    sdk = sdk_client(server)
+
+    with pl.SDKClient(sdk) as client:
+        results = capitals(1).run(client=client)
+
+    assert results.totals.answered == 2
+    assert sdk.is_closed()
+
+
 def test_both_ways_share_their_answers(server: ToldServer) -> None:
     run(server, api_key=KEY)
 
@@ -651,6 +711,15 @@ def test_a_key_that_cannot_be_sent_is_told_without_it(server: ToldServer) -> Non
 
     assert "holds characters that no key has" in results.table["error"][0]
     assert "0123456789" not in repr(list(results))
+
+
+def test_a_variable_that_is_named_must_be_set_for_this_machine_too(
+    server: ToldServer,
+) -> None:
+    with pytest.raises(CredentialsError, match="set MY_KEY in the environment"):
+        run(server, api_key_env="MY_KEY")
+
+    assert server.received == []
 
 
 def test_a_missing_key_names_the_variable_that_was_looked_at() -> None:

@@ -94,6 +94,11 @@ def test_the_cost_is_unknown_where_the_price_of_any_call_is(ledger: Ledger) -> N
         (pl.Failure(kind="unreachable", message="no connection"), 0),
         (refusal(400), 0),
         (refusal(500), 0),
+        (refusal(504), 1),
+        (refusal(524), 1),
+        (refusal(408), 1),
+        (pl.Failure(kind="broken_off", status=502, message="gone"), 1),
+        (pl.Failure(kind="broken_off", message="gone"), 1),
     ],
 )
 def test_failed_calls_that_may_have_been_charged_are_counted(
