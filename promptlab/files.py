@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from pydantic import (
 from promptlab.errors import (
     ConfigError,
     DatasetError,
+    PromptlabWarning,
     SpecError,
     a_number,
     brief,
@@ -43,6 +45,9 @@ from promptlab.spec.prompt import Prompt
 
 LARGEST_CONFIG = 20_000_000
 """Bytes of a config or prompt file; datasets may be of any size."""
+
+SLOW_YAML = 1_000_000
+"""Characters of YAML from which on reading takes so long that it is said."""
 
 DEEPEST = 50
 MOST_VALUES = 2_000_000
@@ -373,6 +378,13 @@ class _Source:
         from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
         text = read_text(path, encoding, LARGEST_CONFIG)
+        if len(text) > SLOW_YAML:
+            warnings.warn(
+                f"{path}: {len(text) / 1e6:.1f} MB of YAML may take a minute to read; "
+                "cases in a JSONL file are read in a second",
+                PromptlabWarning,
+                stacklevel=2,
+            )
         try:
             yaml = YAML(typ="rt", pure=True)
             yaml.composer.warn_double_anchors = False  # YAML allows them

@@ -365,6 +365,15 @@ def test_an_encoding_that_is_none_is_told(write: Write, encoding: str) -> None:
         pl.Dataset.from_file(write("c.csv", "a\n1\n"), encoding=encoding)
 
 
+def test_large_yaml_is_told_to_be_slow_before_it_is_read(write: Write) -> None:
+    path = write("cases.yaml", f"- t: {'a' * 1_000_000}\n")
+
+    with pytest.warns(pl.PromptlabWarning, match=r"1\.0 MB of YAML .* in a JSONL file"):
+        dataset = pl.Dataset.from_file(path)
+
+    assert len(dataset[0].inputs["t"]) == 1_000_000
+
+
 # Prompts.
 
 
