@@ -178,7 +178,7 @@ class Run:
         self._caller: Caller | None = None
         self._refused: dict[Lane | Question, Failure] = {}
         self._renamed: set[tuple[str, str]] = set()
-        """The base URLs and models whose name of `max_tokens` was learnt."""
+        """The base URLs and models whose name of `max_tokens` was learned."""
         self._ending = asyncio.Event()
         self._hurry = asyncio.Event()
         self._status: Status = "complete"

@@ -35,7 +35,7 @@ def known_names() -> WireNames:
 
 def keep_name(base_url: str, model: str, name: str) -> None:
     """Keeps what a server said, for later runs; where nothing can be written, it is
-    learnt anew."""
+    learned again."""
     names = {**known_names(), (base_url, model): name}
     lines = [[*served, name] for served, name in names.items()]
     with suppress(OSError, CacheError):

@@ -177,6 +177,29 @@ def test_a_budget_is_kept_and_used_up_in_whichever_dialect_a_server_counts(
     assert sorted(shown) == sorted(tokens)
 
 
+@pytest.mark.parametrize(("unit", "amount"), [("usd", 0.4), ("tokens", 25_000)])
+def test_the_budget_of_a_project_is_kept_and_used_up_as_well(
+    unit: str, amount: float
+) -> None:
+    server = Honest()
+    pl.set_budget("day", **{unit: amount})
+
+    results = asked(600).run(
+        client=FakeClient(server), prices={"fake": RATES}, record=False
+    )
+
+    (standing,) = pl.budgets().to_dict("records")
+    took, most = (
+        (math.fsum(call.usd for call in server.calls), server.most_usd)
+        if unit == "usd"
+        else (sum(c.asked + c.given for c in server.calls), server.most_tokens)
+    )
+    assert results.status == "stopped"
+    assert amount - most <= took <= amount * (1 + 1e-9)
+    assert standing[f"spent_{unit}"] == pytest.approx(took)
+    assert standing[f"reserved_{unit}"] == 0
+
+
 NAMES = [
     *("prompt_tokens", "input_tokens", "completion_tokens", "output_tokens"),
     *("total_tokens", "cached_tokens", "cache_read_input_tokens", "cost"),

@@ -111,7 +111,7 @@ def test_a_name_that_the_user_gave_is_not_replaced() -> None:
     assert (results.totals.failed, client.calls) == (1, 1)
 
 
-def test_a_damaged_file_of_names_is_learnt_anew(clean_home: Any) -> None:
+def test_a_damaged_file_of_names_is_learned_again(clean_home: Any) -> None:
     experiment().run(client=client_of("max_tokens"))
     (clean_home / "wire_names.json").write_bytes(b'[["http://localhost:8001/v1", 1')
     client = client_of("max_tokens")
