@@ -80,6 +80,15 @@ def test_later_runs_and_plans_know_what_a_server_said() -> None:
     assert find_run(first.run).load_results().totals.answered == 4
 
 
+def test_explain_asks_under_the_name_that_the_server_wants() -> None:
+    client = client_of("max_tokens")
+    experiment().run(client=client)
+
+    said = pl.ResponseCache().explain(experiment().trials[0], base_url=client.base_url)
+
+    assert said.hit
+
+
 def test_what_another_server_or_model_said_concerns_no_other() -> None:
     experiment().run(client=client_of("max_tokens"))
     elsewhere = FakeClient()
