@@ -5,6 +5,7 @@ What else shows outputs is in `notebook/test_leaks.py` and `cli/test_leaks.py`.
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import copy
 import logging
@@ -21,10 +22,12 @@ import pytest
 
 import promptlab as pl
 from promptlab.execution.loop import background_loop
+from promptlab.execution.progress import Progress
 from promptlab.execution.settings import Settings
 from promptlab.secret import Secret
 
 from .conftest import capitals
+from .fakes import wait_until
 from .planted import (
     KEY,
     OPENAI,
@@ -309,7 +312,12 @@ def run(**options: Any) -> Any:
 
 def start(**options: Any) -> Any:
     given = {"allow_insecure": True, "prices": PRICES, "base_url": OPENAI, **options}
-    return capitals(1, temperature=[0]).start(**given).result(timeout_s=0)
+    handle = capitals(1, temperature=[0]).start(**given)
+    try:
+        return handle.result(timeout_s=0)
+    finally:  # it would go on, and ask the server of the next test
+        handle.cancel()
+        wait_until(lambda: handle.done)
 
 
 def arun(**options: Any) -> Any:
@@ -344,17 +352,23 @@ RAISING: dict[str, Callable[[], Any]] = {
     "login with the key as a base URL": lambda: pl.login(base_url=key(), show=True),
     "login with the key in bytes": lambda: pl.login(key().encode()),
     "logout with the key": lambda: pl.logout(key()),
-    "an interrupt": lambda: run(api_key=key(), progress=_interrupt),
+    "an interrupt": lambda: run(api_key=key(), progress=interrupt_twice()),
 }
 
 
 RAISED = (pl.PromptlabError, AttributeError, TimeoutError, KeyboardInterrupt)
 
 
-def _interrupt(_: object) -> None:
-    import _thread
+def interrupt_twice() -> Callable[[Progress], None]:
+    """Presses Ctrl-C while a call is under way, and again while the run ends."""
+    states = ["running", "finishing"]
 
-    _thread.interrupt_main()
+    def press(progress: Progress) -> None:
+        if progress.in_flight and states[:1] == [progress.state]:
+            states.pop(0)
+            _thread.interrupt_main()
+
+    return press
 
 
 @pytest.mark.parametrize("raising", RAISING.values(), ids=RAISING)

@@ -25,6 +25,7 @@ BEGIN = """
     from promptlab.secret import Secret
 
     logging.basicConfig(level=logging.DEBUG)
+    logging.getLogger("matplotlib").setLevel(logging.INFO)  # else a megabyte on fonts
     url = "http://api.openai.com/v1"
     options = {
         "base_url": url, "allow_insecure": True, "max_attempts": 1,
