@@ -168,16 +168,17 @@ def _odd_holes(source: str, names: Names) -> Iterator[str]:
     """The holes that hold a name which Jinja2 would not read as one: where the cases
     have it, and wherever it could be nothing else."""
     holes = dict.fromkeys(part.inner for part in parts(source) if part.kind == "hole")
-    for hole in holes:
-        if _is_plain(hole):
-            continue
-        if hole in names or hole in WORDS or (is_name(hole) and not _parses(hole)):
+    odd = [hole for hole in holes if not _is_plain(hole)]
+    fine = not odd or _parses(source)
+    for hole in odd:
+        no_expression = not fine and is_name(hole) and not _parses("{{" + hole + "}}")
+        if hole in names or hole in WORDS or no_expression:
             yield hole
 
 
-def _parses(hole: str) -> bool:
+def _parses(source: str) -> bool:
     try:
-        sandbox(metered=False).parse("{{" + hole + "}}")
+        sandbox(metered=False).parse(source)
     except (jinja2.TemplateSyntaxError, RecursionError, ValueError):
         return False
     return True
@@ -385,7 +386,7 @@ def _at_braces(source: str, line: int) -> str:
         elif part.kind in ("hole", "tag") and (
             part.line <= line <= part.line + part.source.count("\n")
         ):
-            if part.kind == "hole" and _parses(part.inner):
+            if part.kind == "hole" and _parses(part.source):
                 continue
             return f"template, line {part.line}: {_wrong(part, source)}"
     return (

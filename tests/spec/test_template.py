@@ -210,6 +210,10 @@ def test_an_expression_stays_one_where_no_column_has_its_name() -> None:
     assert sent("{{a-b}} {{c.d}}", a=3, b=1, c={"d": "x"}) == "2 x"
 
 
+def test_quoted_braces_end_no_hole() -> None:
+    assert sent("{{ 'a}}' }} {{ \"}}\" }} {{ '{{' ~ t }}", t="x") == "a}} }} {{x"
+
+
 @pytest.mark.parametrize("name", ["none", "true", "self", "loop", "None", "False"])
 def test_a_word_of_the_template_language_is_no_value(name: str) -> None:
     assert f"needs ['{name}']" in refusal(hole(name) + "{{t}}", t="x")
