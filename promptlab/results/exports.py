@@ -279,12 +279,16 @@ def _write_xlsx(table: pd.DataFrame, path: Path) -> None:
         made.data_type = "s"  # a text, whatever it begins with
         return made
 
-    sheet.append([cell(str(column)) for column in table])
-    for part in _parts(table):
-        columns = [[cell(value) for value in _plain(part[name])] for name in part]
-        for row in zip(*columns, strict=True):
-            sheet.append(row)
-    book.save(path)
+    try:
+        sheet.append([cell(str(column)) for column in table])
+        for part in _parts(table):
+            columns = [[cell(value) for value in _plain(part[name])] for name in part]
+            for row in zip(*columns, strict=True):
+                sheet.append(row)
+        book.save(path)
+    except OSError:
+        _give_up(sheet)
+        raise
     if cut:
         warnings.warn(
             f"{'1 text was' if cut == 1 else f'{cut:,} texts were'} cut: a cell in "
@@ -293,6 +297,20 @@ def _write_xlsx(table: pd.DataFrame, path: Path) -> None:
             PromptlabWarning,
             stacklevel=2,
         )
+
+
+def _give_up(sheet: Any) -> None:
+    """Ends what writes a sheet that cannot be written. Left to itself it tries again
+    whenever memory is tidied up, and prints that it failed."""
+    if sheet._writer is None:  # it was not begun
+        return
+    with suppress(OSError):
+        if sheet._rows is not None:
+            sheet._rows.close()
+    with suppress(OSError):
+        sheet._writer.xf.close()
+    with suppress(OSError):
+        sheet._writer.cleanup()
 
 
 def _for_excel(value: Any) -> Any:
