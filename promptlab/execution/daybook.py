@@ -33,6 +33,8 @@ except ImportError:  # Windows
 
 PATTERN = "usage-*.daybook"
 
+AS_LINE = orjson.OPT_APPEND_NEWLINE
+
 HAVE_LOCKS = fcntl is not None
 """Whether it can be told that the process of a daybook is gone."""
 
@@ -70,7 +72,7 @@ class Daybook:
         Raises:
             OSError: they cannot be written; then none of them is.
         """
-        content = b"".join(orjson.dumps(line) + b"\n" for line in lines)
+        content = b"".join([orjson.dumps(line, option=AS_LINE) for line in lines])
         with self._appending:
             try:
                 if os.write(self._file, content) != len(content):

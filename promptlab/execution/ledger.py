@@ -138,7 +138,7 @@ class Entered(NamedTuple):
     @property
     def noted(self) -> tuple[Any, ...]:
         """What is noted of it in a daybook."""
-        return *self.row, self.number, self.reservation
+        return *self.line, *self.took, self.number, self.reservation
 
     @property
     def row(self) -> tuple[Any, ...]:

@@ -42,6 +42,8 @@ class Amount(NamedTuple):
     def counted(self) -> Amount:
         """The same, but nothing of a unit in which nothing bounds it: no sum could hold
         it, and where that unit is limited, the call is not made."""
+        if math.isfinite(self.usd + self.tokens):  # as nearly always
+            return self
         return Amount(*(part if math.isfinite(part) else 0.0 for part in self))
 
 
