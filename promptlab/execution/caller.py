@@ -16,8 +16,8 @@ from promptlab.execution.account import Account, BudgetReached, Call
 from promptlab.execution.cache import Entry, ResponseCache, checked_response
 from promptlab.execution.client import Client
 from promptlab.execution.commits import GroupCommit
-from promptlab.execution.lanes import Lane
-from promptlab.execution.limiter import Limiter, Place
+from promptlab.execution.lanes import Lane, WaitTooLongError
+from promptlab.execution.limiter import LONGEST_RESET_S, Place
 from promptlab.execution.loop import background_loop
 from promptlab.execution.redaction import redacted
 from promptlab.execution.retries import Backoff, Verdict, judge
@@ -29,6 +29,8 @@ from promptlab.spec.request import Request
 ATTEMPTS_TO_REACH = 3
 """How often a call is made at most at a server that has answered none yet, where no
 connection comes about."""
+
+RATE_LIMITED = 429
 
 STALE_S = 0.1
 """How long after a look into the cache another is due before a call is sent."""
@@ -44,6 +46,10 @@ class RunEnded(Exception):
     """The run is ending: no further call starts."""
 
 
+class LeftOff(RunEnded):
+    """The server lets no further call to the model start for too long."""
+
+
 class AskedElsewhere(Exception):
     """Another process asks the same now: its answer is waited for."""
 
@@ -51,6 +57,15 @@ class AskedElsewhere(Exception):
         super().__init__()
         self.look_again_s = look_again_s
         """When to ask again, in seconds."""
+
+
+class _SentError(CallError):
+    """A call that was sent failed; the limiter has been told."""
+
+    def __init__(self, failure: Failure, wait_s: float | None) -> None:
+        super().__init__(failure)
+        self.wait_s = wait_s
+        """How long all calls have to wait; None where this one waits alone."""
 
 
 class Caller:
@@ -67,7 +82,9 @@ class Caller:
         account: Account,
         experiment: str,
         stop: Callable[[str], None],
+        leave_off: Callable[[str], None],
     ) -> None:
+        """`stop` ends the run; `leave_off` notes why some of it is not asked."""
         self.in_flight: set[asyncio.Task[Any]] = set()
         """The tasks whose call has been sent, or whose answer is being stored."""
         self.ending = False
@@ -78,6 +95,7 @@ class Caller:
         self._settings = settings
         self._experiment = experiment
         self._stop = stop
+        self._leave_off = leave_off
         self._commits = GroupCommit(self._write)
         self._flights = background_loop().flights
         self._renewed: dict[str, ReplySummary] = {}
@@ -100,7 +118,7 @@ class Caller:
         Raises:
             CallError: there is none, after all attempts.
             AskedElsewhere: another process asks the same.
-            RunEnded: no call starts any more.
+            RunEnded: no call starts any more, `LeftOff` if to this model.
         """
         place = self._place, request.key
         while True:
@@ -170,22 +188,26 @@ class Caller:
         another process had it meanwhile."""
         looked_at = time.monotonic()
         waited_s = 0.0
-        attempt = 0
+        attempt = failed = 0
         while True:
             attempt += 1
             try:
                 return await self._attempt(request, lane, attempt, looked_at)
-            except CallError as error:
-                failure = error.failure.after(attempt)
+            except _SentError as error:
+                failure, wait_s = error.failure.after(attempt), error.wait_s
             if judge(failure) is not Verdict.REPEAT:
                 raise CallError(failure)
-            if attempt >= self._most_attempts(failure, lane):
-                raise CallError(failure)
-            wait_s = self._backoff.wait_s(attempt, failure, self._dice)
-            if waited_s + wait_s > self._settings.max_wait_s:
-                raise CallError(_too_long(failure, wait_s, self._settings.max_wait_s))
+            if failure.status != RATE_LIMITED:
+                failed += 1
+                if failed >= self._most_attempts(failure, lane):
+                    raise CallError(failure)
+            alone = wait_s is None
+            if wait_s is None:
+                wait_s = self._backoff.wait_s(failed, self._dice)
             waited_s += wait_s
-            if not failure.retry_after_s:  # else the whole lane waits
+            if waited_s > self._settings.max_wait_s:
+                raise CallError(_too_long(failure, wait_s, self._settings.max_wait_s))
+            if alone:
                 await lane.rest(wait_s)
 
     def _most_attempts(self, failure: Failure, lane: Lane) -> int:
@@ -203,7 +225,7 @@ class Caller:
             raise RunEnded
         try:
             async with self._account.call(request, attempt) as call:
-                place = await lane.enter(_tokens(request))
+                place = await lane.enter(_tokens(request), again=attempt > 1)
                 try:
                     is_stale = time.monotonic() > looked_at + STALE_S
                     if is_stale and (head := self._cached(request)) is not None:
@@ -215,6 +237,9 @@ class Caller:
         except BudgetReached as error:
             self._stop(str(error))
             raise RunEnded from None
+        except WaitTooLongError as error:
+            self._leave_off(str(error))
+            raise LeftOff from None
 
     async def _sent(
         self, request: Request, lane: Lane, place: Place, call: Call, attempt: int
@@ -230,8 +255,7 @@ class Caller:
         try:
             response = await self._complete(request)
             now = time.monotonic()
-            lane.limiter.learn(response.headers, place, now)
-            lane.limiter.answered(now)
+            lane.limiter.answered(place, response.headers, now)
             used = response.usage
             tokens = (used.input_tokens or 0) + (used.output_tokens or 0)
             lane.limiter.charge(place, tokens, now)
@@ -242,10 +266,12 @@ class Caller:
             return await self._stored(request, response)
         except CallError as error:
             call.failed(error.failure)
-            self._slow_down(error.failure, place, lane.limiter)
-            raise
+            failure = _plausible(error.failure, lane)
+            wait_s = self._slow_down(failure, place, lane)
+            raise _SentError(failure, wait_s) from error
         finally:
             self.in_flight.discard(task)
+            lane.limiter.lost(place)
 
     async def _complete(self, request: Request) -> Response:
         """The client's answer; an exit or a cancellation of its own is one call's."""
@@ -285,18 +311,30 @@ class Caller:
             return {}
         return self._cache.add(entries)
 
-    def _slow_down(self, failure: Failure, place: Place, limiter: Limiter) -> None:
-        """Tells the limiter of a failure, before another call takes its place."""
-        now = time.monotonic()
-        if failure.status == 429:
-            limiter.give_back(place)
-        limiter.learn(failure.headers, place, now)
+    def _slow_down(self, failure: Failure, place: Place, lane: Lane) -> float | None:
+        """Tells the limiter of a failure, before another call takes its place. Returns
+        how long all calls have to wait; None where this one waits alone."""
+        limiter, headers, now = lane.limiter, failure.headers, time.monotonic()
+        asked_s = failure.retry_after_s or None
+        too_long = asked_s is not None and asked_s > self._settings.max_wait_s
         if judge(failure) is not Verdict.REPEAT:
-            return
-        limiter.refused(now)
-        if failure.retry_after_s and failure.retry_after_s <= self._settings.max_wait_s:
-            wait_s = self._backoff.wait_s(failure.attempts, failure, self._dice)
-            limiter.pause(wait_s, "Retry-After", now)
+            limiter.settled(place, headers, now)
+            return None
+        if failure.status == RATE_LIMITED:
+            wait_s = limiter.refused(place, headers, None if too_long else asked_s, now)
+            return asked_s if too_long and wait_s else wait_s
+        limiter.failed(place, headers, now)
+        if asked_s is not None and not too_long:
+            limiter.pause(asked_s, "Retry-After", now)
+        return asked_s
+
+
+def _plausible(failure: Failure, lane: Lane) -> Failure:
+    """The failure, without a Retry-After that no server can mean, such as a date."""
+    if (failure.retry_after_s or 0) <= LONGEST_RESET_S:
+        return failure
+    lane.limiter.ignore("Retry-After", f"{failure.retry_after_s:.3g} s")
+    return replace(failure, retry_after_s=None)
 
 
 def _tokens(request: Request) -> int:
@@ -313,5 +351,5 @@ def _too_long(failure: Failure, wait_s: float, max_wait_s: float) -> Failure:
     return replace(
         failure,
         message=f"{failure.message}; a further attempt would have to wait "
-        f"{wait_s:.0f} s, and max_wait_s is {max_wait_s:g}",
+        f"{wait_s:.3g} s, and max_wait_s is {max_wait_s:g} for all of them",
     )

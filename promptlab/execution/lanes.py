@@ -8,6 +8,8 @@ one pool, which keeps to the limits of the server.
 from __future__ import annotations
 
 import asyncio
+import math
+import random
 from collections import deque
 
 from promptlab.execution.limiter import Limiter, Place
@@ -15,15 +17,27 @@ from promptlab.execution.progress import duration
 from promptlab.execution.queues import Queue
 
 
+class WaitTooLongError(Exception):
+    """A server lets the next call start only after more than `max_wait_s`. Its text
+    says what it asked for."""
+
+
 class Gate:
     """Keeps the calls in flight, over all lanes, within the limit that the user set."""
 
     def __init__(
-        self, limit: int, *, rpm: float | None = None, tpm: float | None = None
+        self,
+        limit: int,
+        *,
+        rpm: float | None = None,
+        tpm: float | None = None,
+        max_wait_s: float = math.inf,
     ) -> None:
         self.limit = limit
         self.rpm, self.tpm = rpm, tpm
         """The user's own limits a minute, for each lane."""
+        self.max_wait_s = max_wait_s
+        """The longest that a server may let the next call wait."""
         self.in_flight = 0
         self.lanes: deque[Lane] = deque()
 
@@ -47,8 +61,8 @@ class Gate:
 class Pool:
     """What one key may ask of one model at one server, for the lanes of all runs."""
 
-    def __init__(self) -> None:
-        self.limiter = Limiter(_now())
+    def __init__(self, dice: random.Random | None = None) -> None:
+        self.limiter = Limiter(_now(), dice)
         self.lanes: deque[Lane] = deque()
         """Those whose run goes on; the first is the next to send a call."""
         self.in_flight = 0
@@ -62,7 +76,7 @@ class Pool:
     @property
     def has_room(self) -> bool:
         """Whether the server bears one more call."""
-        return self.in_flight < int(self.limiter.window)
+        return self.limiter.has_room(self.in_flight)
 
     @property
     def opens_at(self) -> float | None:
@@ -101,6 +115,8 @@ class Pool:
         self._hush()
         while self.has_room and (lane := self._next()) is not None:
             wait_s = self.limiter.wait_s(lane.wanted, _now())
+            if wait_s > lane.gate.max_wait_s and lane.turns_away():
+                continue
             if wait_s > 0:
                 loop = asyncio.get_running_loop()
                 self._alarm = loop.call_later(wait_s, self.admit)
@@ -166,15 +182,23 @@ class Lane:
         unsent = max(0, calls - self.pool.in_flight)
         return self.limiter.least_s(unsent, unsent * each, now)
 
-    async def enter(self, tokens: float) -> Place:
-        """Returns when a call of so many tokens may be sent; `leave` must follow."""
+    async def enter(self, tokens: float, *, again: bool = False) -> Place:
+        """Returns when a call of so many tokens may be sent; `leave` must follow. One
+        that was sent before comes first.
+
+        Raises:
+            WaitTooLongError: the server lets none start for too long.
+        """
         place: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
-        self._at_door.append((tokens, place))
+        if again:
+            self._at_door.appendleft((tokens, place))
+        else:
+            self._at_door.append((tokens, place))
         self.pool.admit()
         try:
             return await place
         except asyncio.CancelledError:
-            if place.done() and not place.cancelled():
+            if place.done() and not place.cancelled() and not place.exception():
                 self.limiter.withdraw(place.result())
                 self.leave()  # the place came at the very moment of giving up
             else:
@@ -218,6 +242,28 @@ class Lane:
         self.gate.in_flight += 1
         self.pool.in_flight += 1
         place.set_result(given)
+
+    def turns_away(self) -> bool:
+        """Gives up the calls that wait, if it is the server that lets none start for
+        too long, and no call in flight may bring better news; whether it did."""
+        most_s = self.gate.max_wait_s
+        wait_s, said = self.limiter.servers_wait(self.wanted, _now())
+        if self.pool.in_flight or wait_s <= most_s:
+            return False
+        error = WaitTooLongError(
+            f"the server lets the next call to {self.model} start in "
+            f"{duration(wait_s)} ({said}), and max_wait_s is {most_s:g}"
+        )
+        for _, place in self._at_door:
+            if not place.done():
+                place.set_exception(error)
+        self._at_door.clear()
+        return True
+
+    @property
+    def notes(self) -> list[str]:
+        """What was learnt of the server that the user should know."""
+        return [f"{self.model}: {note}" for note in self.limiter.notes]
 
     def held_back(self, now: float) -> str:
         """What holds this model's calls back, how many and for how long; empty if

@@ -38,6 +38,9 @@ class Progress:
     """About how long the rest takes; None while nothing is known."""
     waiting: str = ""
     """What calls are held back by, and for how long."""
+    notes: str = ""
+    """What was learnt of the servers: how many calls at once they bear, if not as many
+    as were to be sent; headers that cannot be right."""
     state: str = "running"
     """`looking up`, `running`, `finishing`, then the status of the results."""
     reason: str = ""
@@ -68,6 +71,7 @@ class Progress:
             *self._pace,
             *([f"{dollars(self.billed_usd)} paid"] if self.billed_usd > 0 else []),
             *([f"{thousands(self.tokens)} tokens"] if self.tokens else []),
+            *([self.notes] if self.notes else []),
             *([self.reason] if self.reason else []),
         ]
 

@@ -94,7 +94,7 @@ def _out_of_quota(failure: Failure) -> bool:
 
 @dataclass(frozen=True)
 class Backoff:
-    """How long to wait before a call is made again.
+    """How long to wait before a call is made again, if the server does not say.
 
     Full jitter (Brooker, "Exponential Backoff And Jitter", AWS, 2015): a random time
     below a bound that grows with every attempt. It starts low, as most failures are
@@ -103,15 +103,9 @@ class Backoff:
 
     first_s: float = 0.25
     growth: float = 4.0
-    longest_s: float = 60.0
+    longest_s: float = 8.0
 
-    def wait_s(self, attempt: int, failure: Failure, dice: random.Random) -> float:
-        """Seconds to wait after that failed attempt (1 is the first).
-
-        What the server asks for is a minimum; up to 10 % is added, so that not all
-        callers come back at once.
-        """
-        if failure.retry_after_s:
-            return failure.retry_after_s * (1 + 0.1 * dice.random())
+    def wait_s(self, attempt: int, dice: random.Random) -> float:
+        """Seconds to wait after that failed attempt (1 is the first)."""
         bound_s = self.first_s * self.growth ** (attempt - 1)
         return dice.uniform(0, min(self.longest_s, bound_s))

@@ -23,7 +23,13 @@ from promptlab.execution.account import Account
 from promptlab.execution.asking import can_ask
 from promptlab.execution.bounds import check_run
 from promptlab.execution.cache import ResponseCache, open_cache
-from promptlab.execution.caller import AskedElsewhere, Caller, RunEnded
+from promptlab.execution.caller import (
+    RATE_LIMITED,
+    AskedElsewhere,
+    Caller,
+    LeftOff,
+    RunEnded,
+)
 from promptlab.execution.client import Client
 from promptlab.execution.credentials import NOT_NEEDED, Key, asked
 from promptlab.execution.handle import Handle, check_may_wait
@@ -167,7 +173,12 @@ class Run:
         self._pricing = settings.pricing(experiment)
         self._keys: dict[str, Key] = {}
         self._followers: dict[int, array[int]] = {}
-        self._gate = Gate(settings.max_concurrency, rpm=settings.rpm, tpm=settings.tpm)
+        self._gate = Gate(
+            settings.max_concurrency,
+            rpm=settings.rpm,
+            tpm=settings.tpm,
+            max_wait_s=settings.max_wait_s,
+        )
         self._queues: dict[tuple[str, str], Queue] = {}
         self._order = Order(experiment, self._queue_of)
         self._leading: dict[int, asyncio.Task[Any] | None] = {}
@@ -241,6 +252,11 @@ class Run:
         if self._caller:
             self._caller.ending = True
 
+    def _leave_off(self, reason: str) -> None:
+        """Notes why one model is not asked on; what others are asked goes on."""
+        if not self._ending.is_set():
+            self._status, self._reason = "stopped", reason
+
     def table(self) -> pd.DataFrame:
         """The table of the trials that have an outcome by now."""
         return build_table(self._pricing, self._answers)
@@ -283,6 +299,7 @@ class Run:
             waiting="; ".join(
                 filter(None, (lane.held_back(now) for lane in self._lanes))
             ),
+            notes="; ".join(note for lane in self._lanes for note in lane.notes),
             state=self._state,
             reason=self._reason,
         )
@@ -438,6 +455,7 @@ class Run:
             self._account,
             name,
             stop=lambda reason: self.end("stopped", reason),
+            leave_off=self._leave_off,
         )
         pool_of = background_loop().pools.of
         pools = [pool_of(client, *destination) for destination in self._queues]
@@ -492,6 +510,9 @@ class Run:
                 self._leading[index] = asyncio.current_task()
             try:
                 await self._settle(self._experiment.trials[index], lane, caller)
+            except LeftOff:  # nor will those that others wait for be asked
+                lane.queue.let_go(index, succeeded=False)
+                return
             except RunEnded:
                 return
             except AskedElsewhere as other:
@@ -597,6 +618,7 @@ class Run:
         if failure.kind == "unreachable" and not lane.answered:
             verdict = Verdict.FAIL_MODEL
         too_long = (failure.retry_after_s or 0) > self._settings.max_wait_s
+        too_long |= failure.status == RATE_LIMITED and lane.limiter.refuses
         if verdict is Verdict.REPEAT and too_long:
             verdict = Verdict.FAIL_MODEL
         if verdict is Verdict.STOP:

@@ -77,9 +77,11 @@ class Settings:
     timeout_s: float = 600.0
     """How long one call may take."""
     max_attempts: int = 6
-    """How often a call is made at most, the first time included."""
+    """How often a call is made at most, the first time included. Refusals for the rate
+    (429) do not count: such a call is made again as long as `max_wait_s` allows."""
     max_wait_s: float = 300.0
-    """How long a call may wait between its attempts, all in all."""
+    """How long a call may wait between its attempts, all in all, in seconds. A server
+    that lets the next call start only after longer than this ends the run."""
 
     cache: ResponseCache | str | os.PathLike[str] | None = None
     """The cache or its folder; else `cache` in `.promptlab` or $PROMPTLAB_HOME."""

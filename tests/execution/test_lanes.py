@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 
 import pytest
@@ -11,6 +12,16 @@ from promptlab.execution.lanes import Gate, Lane, Pool
 from promptlab.execution.queues import Queue
 
 from .simulated import now, simulate
+
+
+class Punctual(random.Random):
+    """Dice that add nothing to a pause."""
+
+    def random(self) -> float:
+        return 0.0
+
+
+PUNCTUAL = Punctual()
 
 
 class Sender:
@@ -140,7 +151,7 @@ def test_a_place_that_one_run_leaves_is_taken_by_the_other() -> None:
         other = Sender("other", pool, tokens=[0], at_once=1)
         await settled()
         for _ in range(100):
-            pool.limiter.refused(now())
+            pool.limiter.failed(pool.limiter.take(0, now()), {}, now())
         third = Sender("third", pool, tokens=[0], at_once=1)
         await settled()
         assert (len(one.sent_at), len(other.sent_at)) == (1, 1)
@@ -157,7 +168,7 @@ def test_a_place_that_one_run_leaves_is_taken_by_the_other() -> None:
 
 def test_a_pause_holds_all_runs_and_ends_for_all() -> None:
     async def main() -> None:
-        pool = Pool()
+        pool = Pool(PUNCTUAL)
         pool.limiter.pause(30, "Retry-After", now())
         one, other = (Sender(name, pool, tokens=[0]) for name in ("one", "other"))
         await settled()
@@ -231,3 +242,96 @@ def test_what_is_left_is_reckoned_with_the_share_that_other_runs_take() -> None:
         assert small.lanes[0].least_s(now()) < alone_s
 
     simulate(main)
+
+
+def test_a_call_that_waits_and_is_given_up_leaves_every_place_to_others() -> None:
+    async def main() -> tuple[int, int, int]:
+        gate, pool = Gate(1), Pool()
+        lane = Lane("m", gate, pool, Queue())
+        await lane.enter(0)
+        waiting = asyncio.ensure_future(lane.enter(0))
+        await settled()
+        waiting.cancel()
+        lane.leave()  # as its place comes
+        await asyncio.gather(waiting, return_exceptions=True)
+        return lane.in_flight, gate.in_flight, pool.in_flight
+
+    assert simulate(main) == (0, 0, 0)
+
+
+def test_a_place_that_comes_as_its_call_is_given_up_is_free_in_lane_gate_and_pool() -> (
+    None
+):
+    async def main() -> list[int]:
+        gate, pool = Gate(1), Pool()
+        lane = Lane("m", gate, pool, Queue())
+        await lane.enter(0)
+        call = asyncio.ensure_future(lane.enter(0))
+        await settled()
+        lane.leave()  # it has its place, and has not noticed
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        freed = [lane.in_flight, gate.in_flight, pool.in_flight]
+        await lane.enter(0)  # there is room again
+        return freed
+
+    assert simulate(main) == [0, 0, 0]
+
+
+def test_a_call_that_was_sent_before_comes_before_those_that_were_not() -> None:
+    async def main() -> list[str]:
+        lane = Lane("m", Gate(1), Pool(), Queue())
+        came: list[str] = []
+
+        async def enter(name: str, *, again: bool = False) -> None:
+            await lane.enter(0, again=again)
+            came.append(name)
+
+        await lane.enter(0)
+        calls = [asyncio.create_task(enter("new"))]
+        await settled()
+        calls.append(asyncio.create_task(enter("refused before", again=True)))
+        for _ in calls:
+            await settled()
+            lane.leave()
+        await asyncio.gather(*calls)
+        return came
+
+    assert simulate(main) == ["refused before", "new"]
+
+
+def test_calls_that_wait_too_long_for_a_server_are_told_what_it_asked() -> None:
+    async def main() -> list[str]:
+        pool = Pool()
+        lane = Lane("m", Gate(2, max_wait_s=300), pool, Queue())
+        place = await lane.enter(0)
+        told = {
+            "x-ratelimit-limit-requests": "10",
+            "x-ratelimit-remaining-requests": "0",
+            "x-ratelimit-reset-requests": "24h",
+        }
+        calls = [asyncio.create_task(lane.enter(0)) for _ in range(2)]
+        await settled()
+        calls[0].result()
+        pool.limiter.answered(place, told, now())
+        lane.leave()
+        pool.limiter.answered(calls[0].result(), told, now())
+        lane.leave()
+        await settled()
+        return [str(calls[1].exception())]
+
+    (said,) = simulate(main)
+    assert said.startswith("the server lets the next call to m start in 2 h ")
+    assert "x-ratelimit-reset-requests: 24h" in said
+    assert said.endswith("and max_wait_s is 300")
+
+
+def test_own_limits_may_let_a_call_wait_for_any_time() -> None:
+    async def main() -> float:
+        lane = Lane("m", Gate(2, rpm=0.1, max_wait_s=300), Pool(), Queue())
+        for _ in range(2):
+            await lane.enter(0)
+            lane.leave()
+        return now()
+
+    assert simulate(main) == pytest.approx(600)

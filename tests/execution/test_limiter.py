@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import random
-from dataclasses import replace
-
 import pytest
 
 from promptlab.execution.limiter import (
@@ -16,8 +13,6 @@ from promptlab.execution.limiter import (
     Place,
     number_told,
 )
-
-from .simulated import SimulatedRun, SimulatedServer, simulated
 
 # Durations.
 
@@ -221,10 +216,46 @@ def test_a_call_that_was_refused_is_not_charged() -> None:
     bucket = Bucket(None, now=0)
     told(bucket, bucket.take(1, now=0), remaining=100)
 
-    bucket.take(50, now=0)
-    bucket.give_back(50)
+    bucket.give_back(bucket.take(50, now=0))
 
     assert left(bucket) == pytest.approx(100)
+
+
+def test_what_was_given_back_is_not_counted_by_the_next_reply_to_an_older_call() -> (
+    None
+):
+    bucket = Bucket(None, now=0)
+    older, withdrawn = bucket.take(1, now=0), bucket.take(50, now=0)
+    bucket.give_back(withdrawn)
+
+    told(bucket, older, remaining=100)
+
+    assert left(bucket) == pytest.approx(100)
+
+
+def test_a_refused_call_owes_nothing_and_leaves_no_more_than_there_was() -> None:
+    bucket = Bucket(None, now=0)
+    first, *later = (bucket.take(1, now=0) for _ in range(30))
+    told(bucket, first, remaining=10)
+    assert left(bucket) == pytest.approx(10 - 29)
+
+    lefts = []
+    for mark in later:
+        bucket.owe_nothing(mark, now=0)
+        lefts.append(left(bucket))
+
+    assert max(lefts) == pytest.approx(0)
+    bucket.owe_nothing(bucket.take(1, now=1), now=1)
+    assert left(bucket, now=1) == pytest.approx(10 - 1)
+
+
+def test_the_only_call_in_flight_is_believed_at_once_when_more_is_left() -> None:
+    bucket = Bucket(None, now=0)
+    told(bucket, bucket.take(1, now=0), remaining=10)
+
+    bucket.learn(600, 500, None, bucket.take(1, now=1), now=1, alone=True)
+
+    assert left(bucket, now=1) == pytest.approx(500)
 
 
 def test_a_limit_per_day_is_not_taken_for_one_per_minute() -> None:
@@ -245,7 +276,7 @@ def test_a_reset_that_is_a_date_is_none() -> None:
     assert bucket.wait_s(1, now=0) < 10
 
 
-@pytest.mark.parametrize("limit", [None, 0, -1])
+@pytest.mark.parametrize("limit", [None, 0, -1, 1e-9])
 def test_a_reply_without_a_usable_limit_teaches_nothing(limit: float | None) -> None:
     bucket = Bucket(None, now=0)
 
@@ -272,6 +303,14 @@ def test_a_server_that_charges_more_than_is_reckoned_is_found_out() -> None:
 
 def sent_now(limiter: Limiter, tokens: float = 0) -> Place:
     return limiter.take(tokens, now=0)
+
+
+def answered(limiter: Limiter) -> None:
+    limiter.answered(sent_now(limiter), {}, now=0)
+
+
+def failed(limiter: Limiter) -> None:
+    limiter.failed(sent_now(limiter), {}, now=0)
 
 
 def test_three_buckets_are_read_from_headers() -> None:
@@ -357,10 +396,10 @@ def test_a_pause_holds_every_call_and_says_why() -> None:
     limiter.pause(20, "Retry-After", now=0)
     limiter.pause(5, "a shorter one", now=0)
 
-    assert limiter.wait_s(tokens=1, now=1) == pytest.approx(19)
-    assert limiter.least_s(1, 1, now=1) == pytest.approx(19)
+    assert 19 <= limiter.wait_s(tokens=1, now=1) <= 21
+    assert 19 <= limiter.least_s(1, 1, now=1) <= 21
     assert limiter.reason == "Retry-After"
-    assert limiter.wait_s(tokens=1, now=21) == 0
+    assert limiter.wait_s(tokens=1, now=22) == 0
 
 
 # The window.
@@ -378,7 +417,7 @@ def test_the_window_starts_small_and_never_passes_the_ceiling() -> None:
 
     limiter = limiter_for(20)
     for _ in range(1000):
-        limiter.answered(now=0)
+        answered(limiter)
 
     assert limiter.window == 20
 
@@ -386,7 +425,7 @@ def test_the_window_starts_small_and_never_passes_the_ceiling() -> None:
 def test_the_next_run_begins_with_the_window_of_the_last() -> None:
     limiter = limiter_for(64)
     for _ in range(30):
-        limiter.answered(now=0)
+        answered(limiter)
     before = limiter.window
 
     limiter.widen(8, now=1)
@@ -398,7 +437,7 @@ def test_the_next_run_begins_with_the_window_of_the_last() -> None:
 def test_a_server_that_ailed_is_given_another_try_after_a_rest() -> None:
     limiter = limiter_for(64)
     for _ in range(1000):
-        limiter.refused(now=0)
+        failed(limiter)
 
     limiter.widen(64, now=1)
     assert limiter.window == 1
@@ -411,7 +450,7 @@ def test_until_the_first_refusal_each_answer_adds_one() -> None:
     before = limiter.window
 
     for _ in range(10):
-        limiter.answered(now=0)
+        answered(limiter)
 
     assert limiter.window == before + 10
 
@@ -420,9 +459,9 @@ def test_a_stray_refusal_does_not_end_the_quick_start() -> None:
     limiter = limiter_for(256)
     before = limiter.window
 
-    limiter.refused(now=0)
+    failed(limiter)
     for _ in range(3 * int(before)):
-        limiter.answered(now=0)
+        answered(limiter)
 
     assert limiter.window > 3 * before
 
@@ -430,11 +469,11 @@ def test_a_stray_refusal_does_not_end_the_quick_start() -> None:
 def test_after_a_refusal_a_windowful_of_answers_adds_one() -> None:
     limiter = limiter_for(64)
     for _ in range(int(limiter.window)):
-        limiter.refused(now=0)
+        failed(limiter)
     before = limiter.window
 
     for _ in range(int(before)):
-        limiter.answered(now=0)
+        answered(limiter)
 
     assert limiter.window == pytest.approx(before + 1, rel=0.1)
 
@@ -444,7 +483,7 @@ def test_a_windowful_of_refusals_halves_the_window() -> None:
     before = limiter.window
 
     for _ in range(int(before)):
-        limiter.refused(now=0)
+        failed(limiter)
 
     assert limiter.window == pytest.approx(before / 2)
 
@@ -453,7 +492,7 @@ def test_the_window_never_falls_below_one() -> None:
     limiter = limiter_for(64)
 
     for _ in range(1000):
-        limiter.refused(now=0)
+        failed(limiter)
 
     assert limiter.window == 1
 
@@ -461,124 +500,12 @@ def test_the_window_never_falls_below_one() -> None:
 def test_a_stray_failure_hardly_matters() -> None:
     limiter = limiter_for(100)
     for _ in range(500):
-        limiter.answered(now=0)
+        answered(limiter)
 
     for number in range(1000):
         if number % 100:
-            limiter.answered(now=0)
+            answered(limiter)
         else:
-            limiter.refused(now=0)
+            failed(limiter)
 
     assert limiter.window > 90
-
-
-# All of it against a server, in simulated time: what a run makes of its limits.
-
-
-def calls(count: int, least: int = 100, most: int = 300) -> list[int]:
-    """The tokens of so many calls."""
-    dice = random.Random(count)
-    return [dice.randint(least, most) for _ in range(count)]
-
-
-SMALL, LARGE = calls(3000), calls(1500, 500, 4000)
-SERVER = SimulatedServer(rpm=500, tpm=400_000)
-
-
-@pytest.mark.parametrize(
-    ("server", "run"),
-    [
-        pytest.param(SERVER, SimulatedRun(SMALL), id="requests"),
-        pytest.param(SERVER, SimulatedRun(LARGE), id="tokens"),
-        pytest.param(SERVER, SimulatedRun(SMALL, 256), id="many at once"),
-        pytest.param(
-            replace(SERVER, latency_s=10), SimulatedRun(LARGE, 128), id="slow answers"
-        ),
-        pytest.param(
-            replace(SERVER, charges=0.6), SimulatedRun(LARGE), id="charges less"
-        ),
-        pytest.param(
-            replace(SERVER, charges=1.8), SimulatedRun(LARGE), id="charges more"
-        ),
-        pytest.param(
-            SimulatedServer(rpm=60, tpm=40_000, latency_s=2),
-            SimulatedRun(calls(400)),
-            id="a small limit",
-        ),
-        pytest.param(
-            SimulatedServer(rpm=10_000, tpm=8_000_000, latency_s=0.05, burst_s=3),
-            SimulatedRun(SMALL, 256),
-            id="a short burst",
-        ),
-        pytest.param(
-            SimulatedServer(rpm=5000, latency_s=0.05, burst_s=6, stall_s=0.4),
-            SimulatedRun(SMALL, 64),
-            id="calls held up on the way",
-        ),
-    ],
-)
-def test_a_run_takes_what_the_limits_allow_and_is_not_refused(
-    server: SimulatedServer, run: SimulatedRun
-) -> None:
-    server, run = replace(server), replace(run)
-
-    took_s = simulated(server, [run])
-
-    assert took_s <= 1.03 * server.ideal_s(run.tokens)
-    assert server.refused <= len(run.tokens) / 1000
-
-
-def test_runs_that_share_a_limit_take_what_it_allows_and_are_not_refused() -> None:
-    server = replace(SERVER)
-    large, small = SimulatedRun(calls(2500), 256), SimulatedRun(calls(500), 4)
-
-    took_s = simulated(server, [large, small])
-
-    assert took_s <= 1.02 * server.ideal_s([*large.tokens, *small.tokens])
-    assert server.refused <= 3
-    assert large.in_flight_max <= 256
-    assert small.in_flight_max <= 4
-    assert small.ended_s < took_s * 2 / 3
-
-
-@pytest.mark.parametrize("count", [2, 4])
-@pytest.mark.parametrize("tokens", [calls(800), calls(800, 500, 4000)])
-def test_processes_that_share_a_key_back_off(count: int, tokens: list[int]) -> None:
-    server = replace(SERVER)
-    runs = [SimulatedRun(tokens) for _ in range(count)]
-
-    took_s = simulated(server, *([run] for run in runs))
-
-    assert took_s <= 1.05 * server.ideal_s(count * tokens)
-    assert server.refused <= count * len(tokens) / 100
-
-
-def test_after_calls_at_a_limit_that_nobody_knew_the_rest_is_not_refused() -> None:
-    server = SimulatedServer(rpm=3, latency_s=2)
-    run = SimulatedRun(calls(30))
-
-    took_s = simulated(server, [run])
-
-    assert server.refused <= FIRST_WINDOW
-    assert took_s <= 1.1 * server.ideal_s(run.tokens)
-
-
-def test_a_users_own_limits_keep_a_server_without_headers_from_refusing() -> None:
-    server = SimulatedServer(rpm=520, tpm=400_000, tells=False)
-    own = SimulatedServer(rpm=500, tpm=380_000)
-    run = SimulatedRun(LARGE, 64, rpm=500, tpm=380_000)
-
-    took_s = simulated(server, [run])
-
-    assert server.refused == 0
-    assert took_s == pytest.approx(own.ideal_s(run.tokens), rel=0.02)
-
-
-def test_without_headers_a_run_finds_its_speed_by_what_is_refused() -> None:
-    server = SimulatedServer(rpm=600, tells=False)
-    run = SimulatedRun(SMALL, 64)
-
-    took_s = simulated(server, [run])
-
-    assert server.refused <= len(SMALL) / 5
-    assert took_s <= 1.05 * server.ideal_s(SMALL)

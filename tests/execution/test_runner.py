@@ -14,7 +14,8 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import promptlab as pl
-from promptlab.errors import CredentialsError
+from promptlab.errors import CallError, CredentialsError
+from promptlab.execution.limiter import FIRST_WINDOW
 from promptlab.execution.progress import Progress
 from promptlab.spec.request import Request
 
@@ -687,15 +688,142 @@ def test_a_retried_call_is_one_record_and_counted_once(
 
 
 def test_a_call_is_made_at_most_max_attempts_times() -> None:
-    client = FakeClient(lambda request: BUSY)
+    client = FakeClient(lambda request: refusal(500, "server_error"))
 
-    results = capitals(1, temperature=[0]).run(client=client, max_attempts=4)
+    results = capitals(1, temperature=[0]).run(client=client, max_attempts=3)
+
+    assert client.calls == 3
+    assert results.errors["attempts"].tolist() == [3]
+    assert results.table["error"][0] == (
+        "500 server_error: refused with 500 (3 attempts)"
+    )
+
+
+def test_a_refusal_for_the_rate_is_no_attempt() -> None:
+    client = FakeClient(Script([BUSY] * 3))
+
+    results = capitals(1, temperature=[0]).run(client=client, max_attempts=1)
 
     assert client.calls == 4
-    assert results.errors["attempts"].tolist() == [4]
-    assert results.table["error"][0] == (
-        "429 rate_limit_exceeded: refused with 429 (4 attempts)"
+    assert results.totals.answered == 1
+
+
+def test_the_waits_of_a_call_are_summed_and_then_it_and_its_like_fail() -> None:
+    slow = refusal(429, "rate_limit_exceeded", retry_after_s=0.05)
+    client = FakeClient(lambda request: slow)
+
+    results = capitals(10).run(client=client, max_wait_s=0.2, max_concurrency=1)
+
+    assert 2 <= client.calls <= 4  # each waits 0.05 s or a little more
+    assert results.totals.failed == 20
+    assert "max_wait_s is 0.2" in results.failures[0].message
+    assert {f.kind for f in results.failures.values()} == {"status", "refused"}
+
+
+def test_calls_that_wait_for_their_place_do_not_go_out_once_the_run_is_stopped() -> (
+    None
+):
+    client = FakeClient(lambda request: UNAUTHORIZED, held=lambda request: True)
+
+    handle = capitals(40).start(client=client, max_concurrency=40)
+    client.wait_for_calls(FIRST_WINDOW)
+    client.release_all()
+    results = handle.result(PATIENCE_S)
+
+    assert results.status == "stopped"
+    assert client.calls == FIRST_WINDOW
+
+
+def told_limits(limit: str, remaining: str, reset: str, what: str) -> FakeClient:
+    headers = {
+        f"x-ratelimit-limit-{what}": limit,
+        f"x-ratelimit-remaining-{what}": remaining,
+        f"x-ratelimit-reset-{what}": reset,
+    }
+    return FakeClient(lambda asked: replace(response(echo(asked)), headers=headers))
+
+
+@pytest.mark.parametrize(
+    ("limit", "reset", "what", "wait"),
+    [
+        ("1", "30d", "requests", "h"),
+        ("1", "1h", "project-tokens", "1 h"),
+        ("100", "100h", "requests", "1 h"),
+    ],
+    ids=["a month", "an hour", "a limit per day"],
+)
+def test_a_run_that_a_server_lets_wait_too_long_stops_and_says_what_it_asked(
+    limit: str, reset: str, what: str, wait: str
+) -> None:
+    client = told_limits(limit, "0", reset, what)
+
+    results = capitals(20).run(client=client, max_concurrency=2, max_wait_s=300)
+
+    assert results.status == "stopped"
+    assert 1 <= results.totals.answered == client.calls <= 2
+    assert results.totals.failed == 0
+    assert f"x-ratelimit-reset-{what}: {reset}" in results.reason
+    assert f"{wait} " in results.reason
+    assert results.reason.endswith("max_wait_s is 300")
+    assert capitals(1).run(client=FakeClient()).status == "complete"
+
+
+def test_what_other_models_are_asked_goes_on_when_one_lets_wait_too_long() -> None:
+    slow = told_limits("1", "0", "30d", "requests")
+    client = FakeClient(
+        lambda asked: slow.answer(asked) if asked.model == "slow" else echo(asked)
     )
+
+    results = capitals(20, model=["slow", "quick"]).run(
+        client=client, max_concurrency=2
+    )
+
+    assert results.status == "stopped"
+    assert results.table["model"].value_counts()["quick"] == 40
+    assert "call to slow" in results.reason
+
+
+@pytest.mark.parametrize("limit", ["1e-9", "many", "0.5"])
+def test_a_limit_that_cannot_be_is_ignored_and_shown(limit: str) -> None:
+    seen: list[Progress] = []
+    client = told_limits(limit, "0", "1s", "tokens")
+
+    results = capitals(20).run(client=client, progress=seen.append)
+
+    assert results.totals.answered == 40
+    assert f"ignored x-ratelimit-limit-tokens: {limit}" in seen[-1].line
+
+
+def test_a_retry_after_that_is_a_date_is_ignored_and_shown() -> None:
+    seen: list[Progress] = []
+    dated = refusal(429, retry_after_s=1_790_000_000.0)
+
+    results = capitals(1).run(client=FakeClient(Script([dated])), progress=seen.append)
+
+    assert results.totals.answered == 2
+    assert "ignored Retry-After" in seen[-1].line
+
+
+def test_a_cap_on_calls_at_once_is_found_and_said() -> None:
+    class Narrow(FakeClient):
+        """Bears two calls at once, and says to come back in a minute."""
+
+        async def complete(self, request: Request) -> pl.Response:
+            if self.in_flight >= 2:
+                self.requests.append(request)
+                raise CallError(refusal(429, retry_after_s=60.0))
+            return await super().complete(request)
+
+    client, seen = Narrow(held=lambda request: True), list[Progress]()
+
+    handle = capitals(20).start(client=client, max_concurrency=8, progress=seen.append)
+    wait_until(lambda: client.calls > 2)
+    client.release_all()
+    results = handle.result(PATIENCE_S)
+
+    assert results.totals.answered == 40
+    assert client.calls - 40 <= 10
+    assert "fake: at most" in seen[-1].line
 
 
 def test_a_wait_longer_than_max_wait_is_not_waited_for() -> None:
