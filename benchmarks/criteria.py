@@ -12,12 +12,15 @@ from statistics import median
 
 from benchmarks.notebook import Compared, Watched
 from benchmarks.server import Settings
-from benchmarks.sitting import Command, Work
+from benchmarks.sitting import Command, Simulated, Work
 
 LIMITED = Settings(rpm=5_000, tpm=4_000_000, burst_s=6)
 """500 requests and 400,000 tokens a minute, in time that is ten times as fast."""
 
 FAULTY = Settings(share_429=0.02, share_500=0.01, share_dropped=0.005)
+TELLING = ("told by all replies", "told by answers")
+"""Servers whose headers say what is left."""
+
 SIGNS = {"≥": ge, "≤": le, "=": eq}
 
 
@@ -85,7 +88,7 @@ class Criterion:
         return "near" if self.aim and not self.aim.holds(self.value) else "pass"
 
 
-Measurable = Work | Command | Compared | Watched
+Measurable = Work | Command | Simulated | Compared | Watched
 
 
 @dataclass(frozen=True)
@@ -285,11 +288,13 @@ def account(trials: int) -> Scenario:
 
 
 def limits(trials: int) -> Scenario:
-    """The same grid, at a server that lets through so many a minute and no more."""
+    """The same grid, at a server that lets through so many a minute and no more; and
+    calls to servers of many kinds, in simulated time."""
     calls, tokens, runs, processes = (
         Work(peer="promptlab", task=task, trials=trials, settings=LIMITED)
         for task in ("grid", "long", "two_runs", "two_processes")
     )
+    simulated = Simulated()
     names = {
         calls: "by requests",
         tokens: "by tokens",
@@ -305,8 +310,30 @@ def limits(trials: int) -> Scenario:
     def refused(taken: Taken, work: Work) -> list[float]:
         return [100 * s["refused"] / s["calls"] for s in taken.of(work, "server")]
 
-    def judge(taken: Taken) -> list[Criterion]:
+    def judge_simulated(taken: Taken) -> list[Criterion]:
         return [
+            criterion
+            for kind in taken.measurements[simulated][0]
+            for criterion in (
+                Criterion(
+                    scenario="limits",
+                    name=f"time beyond the ideal, {kind}",
+                    values=[100 * (t - 1) for t in taken.of(simulated, kind, "time")],
+                    unit="%",
+                    must=Bound("≤", 20),
+                ),
+                Criterion(
+                    scenario="limits",
+                    name=f"calls refused after a minute, {kind}",
+                    values=[100 * r for r in taken.of(simulated, kind, "refused")],
+                    unit="%",
+                    must=Bound("≤", 5 if kind.endswith(TELLING) else 15),
+                ),
+            )
+        ]
+
+    def judge(taken: Taken) -> list[Criterion]:
+        return judge_simulated(taken) + [
             criterion
             for work, name in names.items()
             for criterion in (
@@ -329,7 +356,7 @@ def limits(trials: int) -> Scenario:
             )
         ]
 
-    return Scenario("limits", (calls, tokens, runs, processes), judge)
+    return Scenario("limits", (calls, tokens, runs, processes, simulated), judge)
 
 
 def warm(trials: int) -> Scenario:

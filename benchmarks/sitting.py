@@ -75,6 +75,16 @@ class Command:
         return f"python {' '.join(self.arguments)}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Simulated:
+    """Servers of many kinds in simulated time, and a run's calls to each."""
+
+    peer: str = "promptlab"
+
+    def __str__(self) -> str:
+        return "simulated servers"
+
+
 class WorkFailedError(Exception):
     """A peer did not do its work: it crashed, took too long, or left trials out."""
 
@@ -87,8 +97,10 @@ class Sitting:
     directory: Path
     filled: dict[tuple[str, int], Path] = field(default_factory=dict)
 
-    def measure(self, work: Work | Command) -> dict:
+    def measure(self, work: Work | Command | Simulated) -> dict:
         """What one measurement gave: numbers, by name. Raises `WorkFailedError`."""
+        if isinstance(work, Simulated):
+            return self._simulate()
         if isinstance(work, Command):
             return self._run(work)
         if work.filled:
@@ -165,6 +177,21 @@ class Sitting:
             if child.returncode != 0:
                 complaints.seek(0)
                 raise WorkFailedError(last_words(complaints.read()))
+
+    def _simulate(self) -> dict:
+        """The numbers for each kind of server, as the tests have them."""
+        with tempfile.TemporaryDirectory(dir=self.directory) as home:
+            process = subprocess.run(
+                [sys.executable, "-m", "execution.simulated"],
+                capture_output=True,
+                text=True,
+                start_new_session=True,
+                cwd=ROOT,
+                env=_environment(home) | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+            )
+        if process.returncode != 0:
+            raise WorkFailedError(last_words(process.stderr))
+        return json.loads(process.stdout)
 
     def _run(self, command: Command) -> dict:
         with (
