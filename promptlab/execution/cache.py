@@ -39,6 +39,7 @@ from promptlab.execution.databases import can_only_be_read, identity, opened_to_
 from promptlab.execution.failures import broke_off, failure_in
 from promptlab.execution.messages import read_message
 from promptlab.home import home, ignore_in_git, private_folder, user_path
+from promptlab.money.reported import reported_usd
 from promptlab.results.record import Failure, Response
 from promptlab.results.response import ReplySummary
 from promptlab.spec.request import Request
@@ -55,7 +56,7 @@ FEWEST_MEMBERS = 12
 
 SAYS_MORE = re.compile(
     rb'"(?:tool_calls|function_call|refusal|reasoning|reasoning_content|thinking'
-    rb'|reasoning_details|audio|images|type)"\s*:\s*[^\sn]'
+    rb'|reasoning_details|audio|images|type|cost|cost_in_usd_ticks)"\s*:\s*[^\sn]'
 )
 """This is in the body of an answer that says more than its text: one of these members
 that is not null. Most bodies have none, and need not be parsed."""
@@ -617,16 +618,19 @@ def _head_in(value: bytes) -> ReplySummary:
 
 
 def _completed(head: ReplySummary, value: bytes) -> ReplySummary:
-    """An older entry's head, with what its answer says beside the text."""
+    """An older entry's head, with what its answer says beside text and tokens."""
     _, _, body = value.split(b"\n", 2)
     if SAYS_MORE.search(body) is None:
         return head
     try:
-        said = read_message(orjson.loads(body)["choices"][0]["message"])
+        document = orjson.loads(body)
+        said = read_message(document["choices"][0]["message"])
     except (ValueError, LookupError, TypeError, AttributeError):
         return head  # of a client with a form of its own
     output = head.output if head.output.strip() else said.output
-    return head._replace(**{**said._asdict(), "output": output})
+    cost_usd = reported_usd(document.get("usage"), {})
+    told = {**said._asdict(), "output": output, "reported_cost_usd": cost_usd}
+    return head._replace(**told)
 
 
 def _head(members: Any) -> ReplySummary:

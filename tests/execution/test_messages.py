@@ -276,14 +276,16 @@ def test_an_entry_from_before_there_were_these_columns_fills_them_too(
         answered(refusal="I cannot."),
         answered("yes", refusal=None, reasoning="Hm."),
         answered("no"),
+        answered("?", document={"usage": {"prompt_tokens": 1, "cost": 0.5}}),
     ]
     paid = asked(replies, cache=cache)
     as_before(cache)
 
     again = paid.experiment.run(client=FakeClient(), cache=cache)
 
-    names = ["output", "tool_calls", "refusal", "reasoning", "finish_reason"]
+    names = ["output", "tool_calls", "refusal", "reasoning", "cost_usd"]
     assert again.table["cached"].all()
+    assert again.table["cost_usd"].tolist()[-1] == 0.5
     assert_frame_equal(again.table[names], paid.table[names])
 
 
