@@ -11,6 +11,10 @@ says nothing about any real model's.
     with OfflineServer().in_thread() as server:
         client = openai.OpenAI(base_url=server.base_url, api_key="offline")
 
+It serves chat completions, completions, responses and embeddings, streamed too, with
+tools (it makes up a call that fits a function's schema) and log probabilities (of its
+own draws). What it does not serve is a 400 in OpenAI's own shape.
+
 Models: `offline/small` weighs few passages and is less sure, `offline/large` weighs
 all and related words too; `offline/embedding` gives vectors. `Faults` makes the server
 slow, limited or broken, to see what a client makes of that.

@@ -1,12 +1,14 @@
 """Checks: whether a request is one the API takes, before anything is answered."""
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from promptlab.offline.errors import (
     ApiError,
     invalid,
     unknown_model,
+    unrecognized,
     unsupported,
 )
 
@@ -32,6 +34,37 @@ _INTEGERS = {
 }
 _FORMATS = ("json_object", "json_schema", "text")
 _REASONING_REFUSES = ("temperature", "top_p", "logprobs", "top_logprobs", "stop")
+_CHAT = frozenset(
+    {
+        *("model", "messages", "temperature", "top_p", "n", "seed", "stop", "stream"),
+        *("max_tokens", "max_completion_tokens", "response_format", "stream_options"),
+        *("tools", "tool_choice", "parallel_tool_calls", "logprobs", "top_logprobs"),
+        *("user", "metadata", "safety_identifier", "prompt_cache_key", "service_tier"),
+        *("presence_penalty", "frequency_penalty", "logit_bias", "modalities", "store"),
+        *("reasoning_effort", "verbosity", "audio", "prediction", "functions"),
+        *("function_call", "web_search_options", "moderation"),
+        *("prompt_cache_options", "prompt_cache_retention"),
+    }
+)
+"""The parameters of the API."""
+_IDLE: dict[str, tuple[object, ...]] = {
+    "presence_penalty": (0,),
+    "frequency_penalty": (0,),
+    "logit_bias": ({},),
+    "modalities": (["text"],),
+    "store": (False,),
+}
+"""Those that are served only with a value that changes nothing."""
+_UNSERVED = (
+    *("audio", "prediction", "functions", "function_call", "web_search_options"),
+    "moderation",
+)
+_REASONING = ("reasoning_effort", "verbosity")
+_COMPLETION = (
+    *("model", "prompt", "temperature", "top_p", "n", "seed", "stop", "stream"),
+    *("max_tokens", "stream_options", "user"),
+)
+_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]+")
 _JSON_TYPES = {
     dict: "an object",
     list: "an array",
@@ -49,12 +82,29 @@ def check_chat(body: Body, models: Collection[str], *, reasoning: bool) -> None:
     With `reasoning`, refuse also the parameters that reasoning models do not take.
     """
     _check_model(body, models)
+    _check_served(body, reasoning=reasoning)
     _check_messages(body)
+    _check_tools(body)
     if reasoning:
         _check_reasoning(body)
     _check_numbers(body)
     _check_stop(body)
     _check_format(body)
+    _check_stream(body)
+
+
+def check_completion(body: Body, models: Collection[str]) -> None:
+    """Refuse a request of the older completions endpoint that cannot be served."""
+    _check_model(body, models)
+    for param, value in body.items():
+        if param not in _COMPLETION and value is not None:
+            raise unsupported(param)
+    if "prompt" not in body:
+        raise _missing("prompt")
+    if not isinstance(body["prompt"], str):
+        raise _wrong_type(body["prompt"], "prompt", "a string")
+    _check_numbers(body)
+    _check_stop(body)
     _check_stream(body)
 
 
@@ -85,6 +135,7 @@ def _check_messages(body: Body) -> None:
         raise _empty_array("messages")
     for index, message in enumerate(messages):
         _check_message(message, f"messages[{index}]")
+    _check_calls(messages)
 
 
 def _check_message(message: object, where: str) -> None:
@@ -111,8 +162,134 @@ def _check_part(part: object, where: str) -> None:
         raise _wrong_type(part, where, "an object")
     if (kind := part.get("type")) is None:
         raise _missing(f"{where}.type")
-    if kind == "text" and not isinstance(text := part.get("text"), str):
-        raise _wrong_type(text, f"{where}.text", "a string")
+    if kind not in ("text", "refusal"):
+        raise invalid(
+            f"Invalid content type. {kind} is only supported by certain models.",
+            f"{where}.type",
+            None,
+        )
+    if not isinstance(text := part.get(kind), str):
+        raise _wrong_type(text, f"{where}.{kind}", "a string")
+
+
+def _check_served(body: Body, *, reasoning: bool) -> None:
+    """Refuse what would change an answer of the API and changes none here."""
+    for param, value in body.items():
+        if param not in _CHAT and value is not None:
+            raise unrecognized(param)
+        idle = _IDLE.get(param, ())
+        if value is None or value in idle:
+            continue
+        if idle or param in _UNSERVED or (param in _REASONING and not reasoning):
+            raise unsupported(param)
+
+
+def _check_tools(body: Body) -> None:
+    tools, choice = body.get("tools"), body.get("tool_choice")
+    if tools is None:
+        if choice is not None:
+            raise invalid(
+                "Invalid value for 'tool_choice': 'tool_choice' is only allowed when "
+                "'tools' are specified.",
+                "tool_choice",
+                None,
+            )
+        return
+    if not isinstance(tools, list):
+        raise _wrong_type(tools, "tools", "an array of objects")
+    if not tools:
+        raise _empty_array("tools")
+    names = [_tool_name(tool, f"tools[{at}]") for at, tool in enumerate(tools)]
+    match choice:
+        case None | "none" | "auto" | "required":
+            return
+        case {"type": "function", "function": {"name": name}} if name in names:
+            return
+        case {"type": "function", "function": {"name": name}}:
+            raise invalid(
+                f"Tool choice '{name}' not found in 'tools' parameter.",
+                "tool_choice",
+                None,
+            )
+        case str():
+            _check_value(choice, "tool_choice", ("none", "auto", "required"))
+        case _:
+            raise _wrong_type(choice, "tool_choice", "a string or a named function")
+
+
+def _tool_name(tool: object, where: str) -> str:
+    if not isinstance(tool, dict):
+        raise _wrong_type(tool, where, "an object")
+    _check_value(tool.get("type"), f"{where}.type", ("function", "custom"))
+    if tool.get("type") != "function":
+        raise invalid(
+            "Only tools of type 'function' are served.", f"{where}.type", None
+        )
+    if not isinstance(function := tool.get("function"), dict):
+        raise _wrong_type(function, f"{where}.function", "an object")
+    if not isinstance(name := function.get("name"), str):
+        raise _missing(f"{where}.function.name")
+    if not _TOOL_NAME.fullmatch(name):
+        raise invalid(
+            f"Invalid '{where}.function.name': string does not match pattern. Expected "
+            "a string that matches the pattern '^[a-zA-Z0-9_-]+$'.",
+            f"{where}.function.name",
+            "invalid_value",
+        )
+    if not isinstance(schema := function.get("parameters") or {}, dict):
+        raise _wrong_type(schema, f"{where}.function.parameters", "an object")
+    return name
+
+
+def _check_calls(messages: Sequence[Body]) -> None:
+    """Refuse calls without results, and results without a call."""
+    open_calls: list[str] = []
+    for index, message in enumerate(messages):
+        where = f"messages[{index}]"
+        if message["role"] == "tool":
+            if (id_ := message.get("tool_call_id")) is None:
+                raise _missing(f"{where}.tool_call_id")
+            if id_ not in open_calls:
+                raise invalid(
+                    "Invalid parameter: messages with role 'tool' must be a response "
+                    "to a preceeding message with 'tool_calls'.",
+                    f"{where}.role",
+                    None,
+                )
+            open_calls.remove(id_)
+            continue
+        if open_calls:
+            raise _unanswered(open_calls, where)
+        open_calls = _call_ids(message, where)
+    if open_calls:
+        raise _unanswered(open_calls, "messages")
+
+
+def _call_ids(message: Body, where: str) -> list[str]:
+    calls = message.get("tool_calls")
+    if calls is None:
+        return []
+    match calls:
+        case [*_] if all(
+            isinstance(call, dict)
+            and isinstance(call.get("id"), str)
+            and isinstance(function := call.get("function"), dict)
+            and isinstance(function.get("name"), str)
+            and isinstance(function.get("arguments"), str)
+            for call in calls
+        ):
+            return [call["id"] for call in calls]
+    raise _wrong_type(calls, f"{where}.tool_calls", "an array of function calls")
+
+
+def _unanswered(open_calls: Sequence[str], where: str) -> ApiError:
+    return invalid(
+        "An assistant message with 'tool_calls' must be followed by tool messages "
+        "responding to each 'tool_call_id'. The following tool_call_ids did not have "
+        f"response messages: {', '.join(open_calls)}",
+        where,
+        None,
+    )
 
 
 def _check_reasoning(body: Body) -> None:
@@ -135,6 +312,12 @@ def _check_numbers(body: Body) -> None:
             if type(value) is not int:
                 raise _wrong_type(value, param, "an integer")
             _check_range(value, param, "integer", least, most)
+    if body.get("top_logprobs") is not None and not body.get("logprobs"):
+        raise invalid(
+            "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.",
+            "top_logprobs",
+            None,
+        )
 
 
 def _check_range(

@@ -64,6 +64,11 @@ def unsupported(param: str, instead: str | None = None) -> ApiError:
     )
 
 
+def unrecognized(param: str) -> ApiError:
+    """400: a parameter that the API does not have."""
+    return ApiError(400, f"Unrecognized request argument supplied: {param}")
+
+
 def unparsed() -> ApiError:
     """400: a body that is no JSON object."""
     return ApiError(400, UNPARSED)

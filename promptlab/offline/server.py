@@ -7,17 +7,17 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import orjson
 from aiohttp import web
 
-from promptlab.offline import tokens, wire
-from promptlab.offline.checks import check_chat, check_embeddings
+from promptlab.offline import responses, tokens, wire
+from promptlab.offline.checks import check_chat, check_completion, check_embeddings
 from promptlab.offline.embeddings import DIMENSIONS, embed, to_base64
 from promptlab.offline.errors import (
     ApiError,
@@ -48,6 +48,14 @@ EMPTY_TOKENS = 64
 HTML_PAGE = "<!DOCTYPE html><html><body><h1>Sign in</h1></body></html>"
 
 Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How an endpoint says what was answered."""
+
+    whole: Callable[[tuple[Answer, ...]], Body]
+    stream: Callable[[tuple[Answer, ...]], Iterator[bytes]]
 
 
 class OfflineServer:
@@ -102,6 +110,8 @@ class OfflineServer:
         self._runner: web.AppRunner | None = None
         self._routes = {
             "/v1/chat/completions": ("POST", self._chat),
+            "/v1/completions": ("POST", self._completions),
+            "/v1/responses": ("POST", self._responses),
             "/v1/embeddings": ("POST", self._embeddings),
             "/v1/models": ("GET", self._list_models),
         }
@@ -213,18 +223,60 @@ class OfflineServer:
     async def _chat(self, request: web.Request, started: float) -> web.StreamResponse:
         body = await self._body(request)
         check_chat(body, self._chat_models, reasoning=self.faults.reasoning)
-        headers = self._admit(body, _size(body.get("messages")))
-        fault = await self._chance(request, body, headers)
-        choices = answers(body | {"model": self._chat_models[body["model"]]})
+        form = Form(
+            whole=lambda choices: wire.completion(choices, **_frame(body)),
+            stream=lambda choices: _data(
+                wire.chunks(choices, **_frame(body), include_usage=_with_usage(body))
+            ),
+        )
+        return await self._answered(request, body, form, started)
+
+    async def _completions(
+        self, request: web.Request, started: float
+    ) -> web.StreamResponse:
+        body = await self._body(request)
+        check_completion(body, self._chat_models)
+        message = {"role": "user", "content": body["prompt"]}
+        form = Form(
+            whole=lambda choices: wire.text_completion(choices, **_frame(body)),
+            stream=lambda choices: _data(
+                wire.text_chunks(
+                    choices, **_frame(body), include_usage=_with_usage(body)
+                )
+            ),
+        )
+        return await self._answered(
+            request, {**body, "messages": [message]}, form, started
+        )
+
+    async def _responses(
+        self, request: web.Request, started: float
+    ) -> web.StreamResponse:
+        body = await self._body(request)
+        chat = responses.chat_request(body)
+        check_chat(chat, self._chat_models, reasoning=self.faults.reasoning)
+        form = Form(
+            whole=lambda choices: responses.response(choices[0], body),
+            stream=lambda choices: _events(responses.events(choices[0], body)),
+        )
+        return await self._answered(request, chat, form, started)
+
+    async def _answered(
+        self, request: web.Request, chat: Body, form: Form, started: float
+    ) -> web.StreamResponse:
+        """The answers to a chat request, in the form of the endpoint that was asked."""
+        headers = self._admit(chat, _size(chat["messages"]))
+        fault = await self._chance(request, chat, headers)
+        choices = answers(chat | {"model": self._chat_models[chat["model"]]})
         if fault == "empty_content":
-            choices = tuple(_emptied(choice, body) for choice in choices)
+            choices = tuple(_emptied(choice, chat) for choice in choices)
         elif fault is not None:
-            return _malformed(fault, _whole(choices, body), started, headers)
+            return _malformed(fault, form.whole(choices), started, headers)
         else:
             self.answered += 1
-        if body.get("stream"):
-            return await _stream(request, choices, body, started, headers)
-        return _reply(_whole(choices, body), started, headers=headers)
+        if chat.get("stream"):
+            return await _stream(request, form.stream(choices), started, headers)
+        return _reply(form.whole(choices), started, headers=headers)
 
     async def _embeddings(
         self, request: web.Request, started: float
@@ -343,8 +395,7 @@ def _malformed(
 
 async def _stream(
     request: web.Request,
-    choices: tuple[Answer, ...],
-    body: Body,
+    lines: Iterator[bytes],
     started: float,
     headers: Mapping[str, str],
 ) -> web.StreamResponse:
@@ -355,18 +406,28 @@ async def _stream(
             **headers,
         }
     )
-    options = body.get("stream_options") or {}
     await response.prepare(request)
-    for chunk in wire.chunks(
-        choices, **_frame(body), include_usage=bool(options.get("include_usage"))
-    ):
-        await response.write(b"data: " + orjson.dumps(chunk) + b"\n\n")
-    await response.write(b"data: [DONE]\n\n")
+    for line in lines:
+        await response.write(line)
     return response
 
 
-def _whole(choices: tuple[Answer, ...], body: Body) -> Body:
-    return wire.completion(choices, **_frame(body))
+def _data(chunks: Iterator[Body]) -> Iterator[bytes]:
+    """Chunks as the lines of a stream, to its end."""
+    for chunk in chunks:
+        yield b"data: " + orjson.dumps(chunk) + b"\n\n"
+    yield b"data: [DONE]\n\n"
+
+
+def _events(events: Iterator[Body]) -> Iterator[bytes]:
+    """Events of the Responses API as the lines of a stream."""
+    for event in events:
+        name = str(event["type"]).encode()
+        yield b"event: " + name + b"\ndata: " + orjson.dumps(event) + b"\n\n"
+
+
+def _with_usage(body: Body) -> bool:
+    return bool((body.get("stream_options") or {}).get("include_usage"))
 
 
 def _frame(body: Body) -> Body:
@@ -382,6 +443,8 @@ def _emptied(choice: Answer, body: Body) -> Answer:
     return replace(
         choice,
         text="",
+        tool_calls=(),
+        logprobs=None if choice.logprobs is None else (),
         finish_reason="length",
         completion_tokens=spent,
         reasoning_tokens=spent,

@@ -74,8 +74,8 @@ class Task:
 
 def read_task(messages: Sequence[Mapping[str, Any]]) -> Task:
     """The task in the messages of a chat request."""
-    turns = [(message["role"], text_of(message)) for message in _near(messages)]
-    last = _last_user(turns)
+    said = [(message["role"], text_of(message)) for message in _near(messages)]
+    turns, last = _results_first(said, _last_user(said))
     readings = [(role, read_message(text, role)) for role, text in turns]
     asked = readings[last][1]
     system = [r for role, r in readings if role in ("system", "developer")]
@@ -128,6 +128,15 @@ def _last_user(turns: Sequence[tuple[str, str]]) -> int:
     """Where the last user message stands, or the last of all if there is none."""
     asked = [at for at, (role, _) in enumerate(turns) if role == "user"]
     return asked[-1] if asked else len(turns) - 1
+
+
+def _results_first(
+    turns: Sequence[tuple[str, str]], last: int
+) -> tuple[Sequence[tuple[str, str]], int]:
+    """The turns with the results of tools that came since the last user message before
+    it, as they are material to answer it from; and where that message stands then."""
+    results = [turn for turn in turns[last + 1 :] if turn[0] == "tool"]
+    return [*turns[:last], *results, *turns[last:]], last + len(results)
 
 
 def _options(

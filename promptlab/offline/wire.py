@@ -5,6 +5,7 @@ from typing import Any
 
 from promptlab.offline import tokens
 from promptlab.offline.responder import RESPONDER_VERSION, Answer
+from promptlab.offline.tools import ToolCall
 
 FINGERPRINT = f"fp_offline_{RESPONDER_VERSION}"
 """The system_fingerprint of every completion."""
@@ -22,13 +23,8 @@ def completion(answers: Sequence[Answer], *, id: str, created: int, model: str) 
         "choices": [
             {
                 "index": index,
-                "message": {
-                    "role": "assistant",
-                    "content": answer.text,
-                    "refusal": None,
-                    "annotations": [],
-                },
-                "logprobs": None,
+                "message": _message(answer),
+                "logprobs": _logprobs(logprob_items(answer)),
                 "finish_reason": answer.finish_reason,
             }
             for index, answer in enumerate(answers)
@@ -59,20 +55,124 @@ def chunks(
     if include_usage:
         frame["usage"] = None
     for index, answer in enumerate(answers):
-        role = {"role": "assistant", "content": "", "refusal": None}
+        content = None if answer.tool_calls else ""
+        role = {"role": "assistant", "content": content, "refusal": None}
         yield frame | {"choices": [_delta(index, role)]}
-        for token in tokens.split(answer.text):
-            yield frame | {"choices": [_delta(index, {"content": token})]}
-        yield frame | {"choices": [_delta(index, {}, answer.finish_reason)]}
+        for place, call in enumerate(answer.tool_calls):
+            begun = {"index": place, **_call(call), "function": {"name": call.name}}
+            begun["function"]["arguments"] = ""
+            yield frame | {"choices": [_delta(index, {"tool_calls": [begun]})]}
+            for piece in tokens.split(call.arguments):
+                more = {"index": place, "function": {"arguments": piece}}
+                yield frame | {"choices": [_delta(index, {"tool_calls": [more]})]}
+        pieces = tokens.split(answer.text)
+        items = logprob_items(answer)
+        scores: list[list[Json] | None] = (
+            [[item] for item in items] if items else [None] * len(pieces)
+        )
+        for token, scored in zip(pieces, scores, strict=True):
+            yield frame | {"choices": [_delta(index, {"content": token}, scored)]}
+        yield frame | {
+            "choices": [_delta(index, {}, finish_reason=answer.finish_reason)]
+        }
     if include_usage:
         yield frame | {"choices": [], "usage": usage(answers)}
 
 
-def _delta(index: int, delta: Json, finish_reason: str | None = None) -> Json:
+def text_completion(
+    answers: Sequence[Answer], *, id: str, created: int, model: str
+) -> Json:
+    """A text_completion of the older endpoint, with one choice per answer."""
+    return {
+        "id": id.replace("chatcmpl", "cmpl"),
+        "object": "text_completion",
+        "created": created,
+        "model": model,
+        "choices": [
+            {
+                "index": index,
+                "text": answer.text,
+                "logprobs": None,
+                "finish_reason": answer.finish_reason,
+            }
+            for index, answer in enumerate(answers)
+        ],
+        "usage": usage(answers),
+        "system_fingerprint": FINGERPRINT,
+    }
+
+
+def text_chunks(
+    answers: Sequence[Answer],
+    *,
+    id: str,
+    created: int,
+    model: str,
+    include_usage: bool,
+) -> Iterator[Json]:
+    """The chunks of a stream of the older endpoint."""
+    whole = text_completion(answers, id=id, created=created, model=model)
+    for choice, answer in zip(whole["choices"], answers, strict=True):
+        for token in tokens.split(answer.text):
+            part = choice | {"text": token, "finish_reason": None}
+            yield whole | {"choices": [part], "usage": None}
+        yield whole | {"choices": [choice | {"text": ""}], "usage": None}
+    if include_usage:
+        yield whole | {"choices": []}
+
+
+def logprob_items(answer: Answer) -> list[Json] | None:
+    """The log probabilities of an answer's tokens; None where nobody asked for them."""
+    if answer.logprobs is None:
+        return None
+    return [
+        {
+            **_scored(each.token, each.logprob),
+            "top_logprobs": [_scored(*other) for other in each.top],
+        }
+        for each in answer.logprobs
+    ]
+
+
+def _scored(token: str, logprob: float) -> Json:
+    return {"token": token, "logprob": logprob, "bytes": list(token.encode())}
+
+
+def _logprobs(items: list[Json] | None) -> Json | None:
+    return None if items is None else {"content": items, "refusal": None}
+
+
+def _message(answer: Answer) -> Json:
+    message: Json = {
+        "role": "assistant",
+        "content": None if answer.tool_calls else answer.text,
+        "refusal": None,
+        "annotations": [],
+    }
+    if answer.tool_calls:
+        message["tool_calls"] = [_call(call) for call in answer.tool_calls]
+    return message
+
+
+def _call(call: ToolCall) -> Json:
+    return {
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments},
+    }
+
+
+def _delta(
+    index: int,
+    delta: Json,
+    scores: list[Json] | None = None,
+    *,
+    finish_reason: str | None = None,
+) -> Json:
     return {
         "index": index,
         "delta": delta,
-        "logprobs": None,
+        "logprobs": _logprobs(scores),
         "finish_reason": finish_reason,
     }
 
@@ -122,7 +222,8 @@ def models(names: Sequence[str]) -> Json:
 
 def without_choices(whole: Json) -> Json:
     """`whole` as a reply that leaves the answers out."""
-    return {name: value for name, value in whole.items() if name != "choices"}
+    answers = ("choices", "output")
+    return {name: value for name, value in whole.items() if name not in answers}
 
 
 def with_wrong_types(whole: Json) -> Json:

@@ -40,7 +40,7 @@ contents = texts | st.lists(
 messages = st.lists(
     st.fixed_dictionaries(
         {
-            "role": st.sampled_from(["system", "user", "assistant", "tool"]),
+            "role": st.sampled_from(["system", "user", "assistant", "developer"]),
             "content": contents,
         }
     ),

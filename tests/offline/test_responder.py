@@ -305,15 +305,3 @@ def test_sizes_of_models_differ(ask: Ask) -> None:
 
     assert large == "Fact 3 is about number 3."
     assert small != large
-
-
-def test_images_are_passed_over(ask: Ask, client: openai.OpenAI, hello: Hello) -> None:
-    parts = [
-        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},
-        {"type": "text", "text": f"{FACTS}\n\nWhere do dogs stay?"},
-    ]
-    messages = [{"role": "user", "content": parts}]
-
-    reply = hello(client, messages=messages, temperature=0)
-
-    assert reply.choices[0].message.content == "Dogs must stay outside."

@@ -251,6 +251,58 @@ GOOD = {"model": "offline/small", "messages": [{"role": "user", "content": "Hell
             "xml",
         ),
         ({"stop": list("abcde")}, "stop", "array_above_max_length", "length 5"),
+        ({"top_logprobs": 2}, "top_logprobs", None, "only allowed when 'logprobs'"),
+        ({"tool_choice": "auto"}, "tool_choice", None, "'tools' are specified"),
+        ({"tools": []}, "tools", "empty_array", "empty array"),
+        (
+            {"tools": [{"type": "web_search"}]},
+            "tools[0].type",
+            "invalid_value",
+            "web_search",
+        ),
+        (
+            {"tools": [{"type": "function", "function": {"name": "a b"}}]},
+            "tools[0].function.name",
+            "invalid_value",
+            "does not match pattern",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+            "messages[0].content[0].type",
+            None,
+            "image_url is only supported by certain models",
+        ),
+        (
+            {"messages": [{"role": "tool", "content": "3", "tool_call_id": "a"}]},
+            "messages[0].role",
+            None,
+            "must be a response to a preceeding message",
+        ),
+        (
+            {"frequency_penalty": 0.5},
+            "frequency_penalty",
+            "unsupported_parameter",
+            "not supported",
+        ),
+        (
+            {"functions": [{"name": "f"}]},
+            "functions",
+            "unsupported_parameter",
+            "not supported",
+        ),
+        (
+            {"reasoning_effort": "low"},
+            "reasoning_effort",
+            "unsupported_parameter",
+            "not supported",
+        ),
+        (
+            {"modalities": ["text", "audio"]},
+            "modalities",
+            "unsupported_parameter",
+            "not supported",
+        ),
+        ({"store": True}, "store", "unsupported_parameter", "not supported"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -278,7 +330,9 @@ def test_wrong_parameter_is_named_in_the_error(
         ("POST", "/chat/completions", b"[" * 100_000, 400),
         ("POST", "/chat/completions", b" " * (5 * 2**20), 413),
         ("GET", "/chat/completions", None, 405),
-        ("POST", "/responses", b"{}", 404),
+        ("POST", "/responses", b"{}", 400),
+        ("POST", "/completions", b"{}", 400),
+        ("POST", "/audio/speech", b"{}", 404),
         ("GET", "/models/gpt-7", None, 404),
     ],
     ids=lambda value: str(value)[:24],
@@ -301,3 +355,44 @@ def test_every_error_has_the_shape_of_the_api(
     assert (got, has_id) == (status, True)
     assert set(body) == {"error"}
     assert set(body["error"]) == {"message", "type", "param", "code"}
+
+
+def test_a_parameter_that_the_api_does_not_have_is_refused(
+    client: openai.OpenAI, hello: Hello
+) -> None:
+    with pytest.raises(openai.BadRequestError, match="supplied: temprature"):
+        hello(client, extra_body={"temprature": 1})
+
+
+def test_the_older_endpoint_answers_the_same(
+    client: openai.OpenAI, hello: Hello
+) -> None:
+    question = FACTS + "When does the shop open?"
+    same = hello(
+        client, temperature=0, messages=[{"role": "user", "content": question}]
+    )
+
+    request: dict[str, Any] = {"model": "offline/small", "temperature": 0}
+    reply = client.completions.create(**request, prompt=question)
+    streamed = list(client.completions.create(**request, prompt=question, stream=True))
+
+    assert reply.choices[0].text == same.choices[0].message.content
+    assert reply.choices[0].finish_reason == "stop"
+    assert reply.usage == same.usage
+    texts = [chunk.choices[0].text for chunk in streamed]
+    assert "".join(texts) == reply.choices[0].text
+    assert streamed[-1].choices[0].finish_reason == "stop"
+
+
+@pytest.mark.parametrize("param", ["echo", "suffix", "logprobs", "best_of"])
+def test_what_the_older_endpoint_does_not_serve_is_refused(
+    client: openai.OpenAI, param: str
+) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.completions.create(
+            model="offline/small",
+            prompt="Hello",
+            **{param: 2},  # type: ignore[call-overload]
+        )
+
+    assert caught.value.param == param
