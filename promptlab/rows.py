@@ -17,7 +17,7 @@ import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from promptlab.errors import ConfigError, PromptlabWarning, brief
 from promptlab.home import check_regular
@@ -69,7 +69,7 @@ def ending_of(path: Path) -> str:
     """The ending that says how a file is written: `.csv` of `cases.csv.gz`. Standard
     input is JSONL, JSON or CSV, by how it begins."""
     if path == STDIN:
-        begun = cast(io.BufferedReader, sys.stdin.buffer).peek().lstrip()[:1]
+        begun = _standard_input().peek().lstrip()[:1]
         return {b"{": ".jsonl", b"[": ".json"}.get(begun, ".csv")
     if path.suffix.lower() == ".gz":
         inner = path.with_suffix("").suffix.lower()
@@ -114,13 +114,20 @@ def _content(path: Path, largest: int | None) -> bytes:
     """The bytes of a file; hardly more than `largest`."""
     most = -1 if largest is None else largest + 1
     if path == STDIN:
-        return sys.stdin.buffer.read(most)
+        return _standard_input().read(most)
     check_regular(path)
     if path.suffix.lower() == ".gz":
         with gzip.open(path) as unpacked:
             return unpacked.read(most)
     with path.open("rb") as file:
         return file.read(most)
+
+
+def _standard_input() -> io.BufferedReader:
+    stream = getattr(sys.stdin, "buffer", None)
+    if not isinstance(stream, io.BufferedReader):
+        raise ConfigError("- is standard input, and there is none here; name a file")
+    return stream
 
 
 def _read_csv(text: str, path: Path, delimiter: str | None) -> Rows:

@@ -365,6 +365,15 @@ def test_an_encoding_that_is_none_is_told(write: Write, encoding: str) -> None:
         pl.Dataset.from_file(write("c.csv", "a\n1\n"), encoding=encoding)
 
 
+def test_standard_input_that_is_not_there_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+
+    with pytest.raises(DatasetError, match="there is none here; name a file"):
+        pl.Dataset.from_file("-")
+
+
 def test_large_yaml_is_told_to_be_slow_before_it_is_read(write: Write) -> None:
     path = write("cases.yaml", f"- t: {'a' * 1_000_000}\n")
 
