@@ -390,6 +390,46 @@ def test_a_call_that_was_not_sent_takes_nothing_of_any_limit() -> None:
     assert limiter.least_s(100, 1000, now=0) == pytest.approx(before)
 
 
+def refused_at(level: int, headers: dict[str, str]) -> float:
+    """How long the next call waits after one was refused, where so many were left of
+    60 a minute before that one was sent."""
+    limiter = Limiter(now=0)
+    told = {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": str(level),
+    }
+    limiter.learn(told, sent_now(limiter), now=0)
+
+    limiter.refused(sent_now(limiter), headers, None, now=0)
+
+    return limiter.servers_least_s(30, 0, now=0)
+
+
+def test_only_headers_that_say_what_is_left_give_a_refused_call_back() -> None:
+    told = {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": "20",
+    }
+
+    assert refused_at(20, {}) == pytest.approx(30 - 19)
+    assert refused_at(20, told) == pytest.approx(30 - 20)
+
+
+def test_however_often_calls_are_refused_the_next_one_waits_as_long() -> None:
+    limiter = Limiter(now=0)
+    told = {
+        "x-ratelimit-limit-requests": "6",
+        "x-ratelimit-remaining-requests": "0",
+    }
+    first, *others = (sent_now(limiter) for _ in range(16))
+    limiter.answered(first, told, now=0)
+
+    for other in others:
+        limiter.refused(other, {}, None, now=0)
+
+    assert limiter.wait_s(0, now=0) >= 10
+
+
 def test_a_pause_holds_every_call_and_says_why() -> None:
     limiter = Limiter(now=0)
 

@@ -125,6 +125,17 @@ def test_the_next_run_does_not_begin_with_a_burst_over_the_limit() -> None:
     assert handle.result(PATIENCE_S).totals.calls <= 1
 
 
+def test_an_own_limit_is_charged_for_what_an_answer_took_beyond_its_estimate() -> None:
+    usage = pl.Usage(input_tokens=10, output_tokens=60_000)
+    model = FakeClient(lambda asked: replace(response(echo(asked)), usage=usage))
+
+    handle = capitals(20).start(client=model, tpm=6_000, max_concurrency=1)
+    wait_until(lambda: "tokens per minute of fake" in handle.progress.waiting)
+    handle.cancel()
+
+    assert handle.result(PATIENCE_S).totals.calls == 1
+
+
 def test_a_run_learns_from_one_that_goes_on_beside_it() -> None:
     model = telling(remaining=0)
     model.held = lambda asked: asked.repeat == 0
