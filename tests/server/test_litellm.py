@@ -164,3 +164,26 @@ def test_a_limit_per_minute_is_learnt_when_it_is_first_met(gateway: Gateway) -> 
     assert results.status == "interrupted"
     assert 3 <= results.totals.answered < 9
     assert gateway.statuses[429] <= 6
+
+
+def test_what_the_gateway_says_that_an_answer_cost_is_its_cost(
+    gateway: Gateway,
+) -> None:
+    results = run(experiment("fine", cases=2), gateway)
+
+    each = (10 * 0.15 + 20 * 0.60) / 1_000_000  # what it lists for its model
+    assert results.table["cost_usd"].tolist() == pytest.approx([each] * 2)
+
+
+def test_a_cap_on_calls_at_once_is_lived_with(gateway: Gateway) -> None:
+    """It refuses with `Retry-After: 60`, though a place is free after a third of a
+    second."""
+    results = run(
+        experiment("slow", cases=12),
+        gateway,
+        api_key="sk-two-at-once",
+        max_wait_s=100,
+    )
+
+    assert results.totals.answered == 12
+    assert results.totals.elapsed_s < 60

@@ -124,17 +124,14 @@ def test_answers_to_a_schema_are_json_of_that_form(server: Started) -> None:
     assert {answer["team"] for answer in answers} <= {"billing", "shipping"}
 
 
-def test_log_probabilities_are_kept_with_the_answer(server: Started) -> None:
+def test_log_probabilities_are_read_token_by_token(server: Started) -> None:
     results = run(triage(logprobs=[True], top_logprobs=[2], max_tokens=[3]), server)
 
-    for record in results:
-        kept = pl.ResponseCache().get(record.key or "")
-        assert kept is not None
-        (choice,) = json.loads(kept.body)["choices"]
-        tokens = choice["logprobs"]["content"]
-        assert "".join(token["token"] for token in tokens) == record.output
-        assert all(token["logprob"] <= 0 for token in tokens)
-        assert [len(token["top_logprobs"]) for token in tokens] == [2] * len(tokens)
+    found = results.logprobs
+    texts = found.groupby("trial")["token"].agg("".join)
+    assert texts.tolist() == results.table["output"].tolist()
+    assert (found["logprob"] <= 0).all()
+    assert [len(top) for top in found["top"]] == [2] * 6
 
 
 def test_the_same_seed_gives_the_same_answer_when_asked_again(server: Started) -> None:
