@@ -282,7 +282,7 @@ def test_server_that_always_fails_is_told_clearly(
 ) -> None:
     mock = serve(chaos, "1")
 
-    results = run(experiment("one"), mock, max_attempts=2)
+    results = run(experiment("one"), mock, max_attempts=2, max_wait_s=3)
 
     assert results.status == "complete"
     assert results.totals.failed == 2
