@@ -7,9 +7,13 @@ user's own code they show them too: a key that has a name there is seen.
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import hashlib
 import inspect
+import threading
 from collections.abc import Awaitable, Callable, Hashable, Mapping
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from promptlab.errors import CredentialsError, SpecError
@@ -18,6 +22,10 @@ ApiKey = str | Callable[[], str | Awaitable[str]]
 
 SHORTEST_SHOWN = 12
 """Characters of a key of which the last four are shown; of a shorter one, none."""
+
+
+KEY_S = 60.0
+"""How long a function that gives a key may take."""
 
 
 class Hidden(str):
@@ -35,10 +43,11 @@ class Hidden(str):
 class Secret:
     """An API key, or what gives it."""
 
-    __slots__ = ("_source",)
+    __slots__ = ("_source", "_turn")
 
     def __init__(self, source: ApiKey) -> None:
         self._source = _hidden(source)
+        self._turn = asyncio.Lock()
 
     def check(self) -> None:
         """Raises `SpecError` if it is neither a text nor a function."""
@@ -46,17 +55,28 @@ class Secret:
             kind = type(self._source).__name__
             raise SpecError(f"api_key= is a text or a function, not a {kind}")
 
-    async def reveal(self) -> Hidden:
-        """The key, asked for anew each time where it comes from a callable.
+    async def reveal(self, within_s: float = KEY_S) -> Hidden:
+        """The key, asked for each time where it comes from a function: that runs in a
+        thread, once at a time, as it may wait for a program or a network.
 
         Raises:
-            CredentialsError: there is none, or it is no key.
+            CredentialsError: there is none, it is no key, or it did not come in time.
         """
-        given = _given(self._source)
-        if callable(given):
-            given = _given(given())
-        if inspect.isawaitable(given):
-            given = _given(await given)
+        given, error = _given(self._source), None
+        try:
+            if callable(given):
+                async with self._turn:
+                    given, error = await asyncio.wait_for(_in_thread(given), within_s)
+            if inspect.isawaitable(given):
+                given = _given(await asyncio.wait_for(given, within_s))
+        except TimeoutError:
+            late = f"the function given as api_key= gave no key within {within_s:g} s"
+            raise CredentialsError(late) from None
+        if isinstance(error, Exception):
+            raise error
+        if error is not None:
+            name = type(error).__name__
+            raise CredentialsError(f"the function given as api_key= raised {name}")
         if not isinstance(given, str) or not given.strip():
             raise CredentialsError("api_key= gave no key")
         return checked_key(given)
@@ -125,6 +145,31 @@ def sealed(options: dict[str, Any]) -> dict[str, Any]:
 def secret_of(key: Secret | ApiKey) -> Secret:
     """A key, or a function that gives it, out of sight."""
     return key if isinstance(key, Secret) else Secret(key)
+
+
+async def _in_thread(give: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    """What a function gives or raises, called in a thread that holds up neither the
+    event loop nor the end of the process."""
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+
+    def call() -> None:
+        key: Any = None
+        raised: BaseException | None = None
+        try:
+            key = _given(give())
+        except BaseException as error:
+            raised = error
+        with suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(settle, key, raised)
+
+    def settle(key: Any, raised: BaseException | None) -> None:
+        if not outcome.done():
+            outcome.set_result((key, raised))
+
+    run = contextvars.copy_context().run
+    threading.Thread(target=run, args=(call,), daemon=True).start()
+    return await outcome
 
 
 def _given(value: Any) -> Any:

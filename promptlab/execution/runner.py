@@ -64,6 +64,9 @@ if TYPE_CHECKING:
 GRACE_S = 5.0
 """How long calls in flight may still finish when a run is ended: they are paid for."""
 
+LEAVE_S = 5.0
+"""How long a run that is given up may take to end before it is left."""
+
 PROGRESS_EVERY_S = 0.1
 
 NOT_CACHED = Failure(
@@ -81,7 +84,8 @@ def run(
 
     Ctrl-C or the stop button ends it early, keeps every answer that was paid for, and
     gives the results so far; running it again goes on from there. Pressed twice, calls
-    in flight are given up, and `KeyboardInterrupt` is raised when that is done.
+    in flight are given up, and `KeyboardInterrupt` is raised when that is done, or
+    after a few seconds; a third time, at once.
 
     With `wanted`, only trials of these indexes are asked; others are looked up. The
     options are those of `Settings`.
@@ -96,10 +100,16 @@ def run(
     interrupts = 0
     while True:
         try:
-            results = handle.result()
+            results = handle.result(LEAVE_S if interrupts > 1 else None)
             break
+        except TimeoutError:  # something holds the event loop up
+            if interrupts < 2:
+                raise
+            raise KeyboardInterrupt from None
         except KeyboardInterrupt:
             interrupts += 1
+            if interrupts > 2:
+                raise
             handle.cancel()  # what is in flight may arrive; a second time, not
     if interrupts > 1:  # in a loop over experiments: not on to the next
         raise KeyboardInterrupt

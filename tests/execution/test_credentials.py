@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,10 @@ from keyring.backend import KeyringBackend
 import promptlab as pl
 from promptlab.errors import CredentialsError
 from promptlab.execution import keyrings
+from promptlab.secret import Secret
 
 from .conftest import capitals
-from .fakes import PATIENCE_S, wait_until
+from .fakes import PATIENCE_S, FakeClient, wait_until
 from .servers import ToldServer, error
 from .vaults import (
     BrokenKeyring,
@@ -437,3 +440,51 @@ def test_a_refused_key_ends_the_run_in_one_line(server: ToldServer, sent: Sent) 
 
     assert results.status == "stopped"
     assert key_of("argument") not in results.reason
+
+
+def test_a_function_that_gives_no_key_in_time_is_an_error() -> None:
+    release = threading.Event()
+
+    with pytest.raises(CredentialsError, match=r"gave no key within 0\.05 s"):
+        asyncio.run(Secret(lambda: str(release.wait())).reveal(within_s=0.05))
+    release.set()
+
+
+def test_a_function_that_ends_the_process_ends_one_call() -> None:
+    with pytest.raises(CredentialsError, match="raised SystemExit"):
+        asyncio.run(Secret(lambda: sys.exit("no")).reveal())
+
+
+def test_an_error_of_the_function_is_told_as_it_is() -> None:
+    def give() -> str:
+        raise TimeoutError("the vault does not answer")
+
+    with pytest.raises(TimeoutError, match="the vault does not answer"):
+        asyncio.run(Secret(give).reveal())
+
+
+def test_a_function_is_asked_once_at_a_time() -> None:
+    keys = (f"sk-{number:020d}" for number in range(50))  # no two may ask at once
+
+    async def ask() -> list[str]:
+        secret = Secret(lambda: next(keys))
+        return await asyncio.gather(*[secret.reveal() for _ in range(50)])
+
+    assert len(set(asyncio.run(ask()))) == 50
+
+
+def test_a_function_that_waits_holds_up_no_other_run() -> None:
+    release = threading.Event()
+
+    def give() -> str:
+        release.wait(30)
+        return "sk-0123456789abcdefghij"
+
+    with ToldServer().in_thread() as server:
+        waiting = capitals(1).start(base_url=server.base_url, api_key=give)
+        other = capitals(1).run(client=FakeClient(), use_cache=False)
+        assert not waiting.done
+        release.set()
+        assert waiting.result(30).totals.answered == 2
+
+    assert other.totals.answered == 2

@@ -312,6 +312,49 @@ def test_ctrl_c_twice_ends_the_run_and_leaves_whatever_called_it() -> None:
     assert client.calls == 8
 
 
+STUCK = """
+    import sys, time
+    from execution.conftest import capitals
+    from execution.fakes import FakeClient
+
+    def wait(*_):
+        print("waits", flush=True)
+        time.sleep(600)
+
+    what, url = sys.argv[1:]
+    client = {"client": FakeClient(wait)}
+    key = {"base_url": url, "api_key": wait}
+    capitals(4).run(progress=False, **(client if what == "a client" else key))
+"""
+
+
+@pytest.mark.parametrize("what", ["a client", "a key"])
+def test_ctrl_c_leaves_a_run_whatever_it_waits_for(
+    server: OfflineServer, what: str
+) -> None:
+    script = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(STUCK), what, server.base_url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}"},
+    )
+    try:
+        assert script.stdout is not None
+        assert script.stdout.readline() == "waits\n"
+
+        def pressed() -> bool:
+            script.send_signal(signal.SIGINT)
+            return script.poll() is not None
+
+        wait_until(pressed)
+        _, stderr = script.communicate(timeout=PATIENCE_S)
+    finally:
+        script.kill()
+
+    assert "KeyboardInterrupt" in stderr
+
+
 # In a notebook.
 
 
