@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+import ssl
 import time
 from collections.abc import Coroutine, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -22,6 +25,7 @@ import orjson
 from promptlab.errors import CallError, PromptlabError, SpecError
 from promptlab.execution.asking import forget
 from promptlab.execution.credentials import UNUSED
+from promptlab.execution.failures import hinted
 from promptlab.execution.redaction import redacted, secrets_in
 from promptlab.execution.replies import Reply, read_reply
 from promptlab.results.record import Failure, Response
@@ -101,7 +105,8 @@ class OpenAIClient:
     """Calls OpenAI-compatible servers, the offline model among them.
 
     `keys` has the API key of each base URL that it may send to, or a function that
-    gives it; `headers` the further headers of each. Use it within one event loop.
+    gives it; `headers` the further headers of each; `ca_file` (PEM) certificates of a
+    private authority. Use it within one event loop.
 
     As a context manager it closes its connections at the end, in whichever loop they
     were opened: `with pl.OpenAIClient({url: key}) as client: experiment.run(...)`.
@@ -113,7 +118,11 @@ class OpenAIClient:
         *,
         headers: Mapping[str, Mapping[str, str]] | None = None,
         timeout_s: float = 600.0,
+        ca_file: str | os.PathLike[str] | None = None,
     ) -> None:
+        if ca_file is not None and not Path(ca_file).is_file():
+            raise SpecError(f"ca_file={os.fspath(ca_file)!r} is no file")
+        self._ca_file = ca_file
         keys = secrets = {url: secret_of(key) for url, key in keys.items()}
         self._secrets = {canonical_url(url): secret for url, secret in secrets.items()}
         self.base_url = next(iter(self._secrets))
@@ -143,12 +152,16 @@ class OpenAIClient:
             return read_reply(*reply, time.perf_counter() - started)
         except TimeoutError:
             failure = _timeout(self._timeout_s)
+        except aiohttp.ClientHttpProxyError as error:
+            failure = _unreachable(request, f"it says {error.status}", secrets)
         except aiohttp.ClientConnectorError as error:
-            failure = _unreachable(request, error.os_error, secrets)
+            certificate = getattr(error, "certificate_error", None)
+            failure = _unreachable(request, certificate or error.os_error, secrets)
         except (aiohttp.ClientError, OSError) as error:
             failure = _broken(error, secrets)
         except CallError as error:
-            failure = _without(secrets, error.failure)
+            said = _without(secrets, error.failure)
+            failure = hinted(said, request.base_url, request.model)
         except Exception as error:
             failure = _odd(error, secrets)
         except BaseException as error:  # it is given up
@@ -207,8 +220,14 @@ class OpenAIClient:
         secret, extra = self._secrets[base_url], self._headers.get(base_url, {})
         # Importing the SDK takes most of a second: other runs go on meanwhile.
         headers = await asyncio.to_thread(_sdk_headers, address, extra)
+        if (proxy := _proxy(address)) and not proxy.startswith(("http://", "https://")):
+            said = f"{_proxy_named(address)} is of a kind that is not supported"
+            hint = "name an http:// proxy, or use pl.SDKClient with httpx2[socks]"
+            raise CallError(Failure(kind="unreachable", message=f"{said}; {hint}"))
+        trusted = await asyncio.to_thread(_trusted, self._ca_file)
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),  # the runner keeps count
+            # The runner keeps count of connections.
+            connector=aiohttp.TCPConnector(limit=0, ssl=trusted),
             timeout=aiohttp.ClientTimeout(
                 total=self._timeout_s, sock_connect=CONNECT_S
             ),
@@ -218,7 +237,7 @@ class OpenAIClient:
         url = yarl.URL(f"{address}/chat/completions")
         own = any(name.lower() == "authorization" for name in headers)
         own_secrets = secrets_in(extra)
-        return _Endpoint(session, url, _proxy(address), secret, own, own_secrets)
+        return _Endpoint(session, url, proxy, secret, own, own_secrets)
 
     async def _offline_address(self) -> str:
         from promptlab.offline import OfflineServer
@@ -272,7 +291,8 @@ class SDKClient:
             else:
                 failure = _broken(cause, self._secrets)
         except CallError as error:
-            failure = _without(self._secrets, error.failure)
+            said = _without(self._secrets, error.failure)
+            failure = hinted(said, request.base_url, request.model)
         except Exception as error:
             failure = _odd(error, self._secrets)
         except BaseException as error:
@@ -373,17 +393,31 @@ async def _whole(reply: aiohttp.ClientResponse) -> bytes:
     return b"".join(parts)
 
 
+def _trusted(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext:
+    """The authorities that are trusted: the system's, or those of SSL_CERT_FILE; and
+    those in a file."""
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    return context
+
+
 def _sdk_headers(address: str, extra: Mapping[str, str]) -> dict[str, str]:
     """The headers that the SDK sends of its own, and `extra`.
 
     Left out are the key, those that describe this machine (X-Stainless-...), and those
     that it takes from the environment, as not every server may see them.
     """
+    import httpx2
     import openai
 
     try:
         with openai.OpenAI(
-            api_key=UNUSED, base_url=address, default_headers=extra, max_retries=0
+            api_key=UNUSED,
+            base_url=address,
+            default_headers=extra,
+            max_retries=0,
+            http_client=httpx2.Client(trust_env=False),  # proxies are not its business
         ) as sdk:
             given: dict[str, Any] = dict(sdk.default_headers)
     except openai.OpenAIError as error:
@@ -397,9 +431,20 @@ def _sdk_headers(address: str, extra: Mapping[str, str]) -> dict[str, str]:
 def _proxy(address: str) -> str | None:
     """The proxy that the environment names for an address; None for none."""
     parts = urlsplit(address)
-    if is_loopback(address) or proxy_bypass(parts.hostname or ""):
+    if is_loopback(address) or proxy_bypass(parts.netloc):
         return None
-    return getproxies().get(parts.scheme)
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+def _proxy_named(address: str) -> str:
+    """That proxy without its password, and what names it; empty for none."""
+    if (proxy := _proxy(address)) is None:
+        return ""
+    names = (f"{urlsplit(address).scheme}_proxy", "all_proxy")
+    given = (way for name in names for way in (name.upper(), name) if way in os.environ)
+    return f"the proxy {redacted(proxy)} ({next(given, 'of the system')})"
 
 
 def _timeout(timeout_s: float | None) -> Failure:
@@ -413,14 +458,19 @@ def _broken(error: BaseException, secrets: Iterable[str]) -> Failure:
 
 
 def _unreachable(
-    request: Request, error: BaseException, secrets: Iterable[str]
+    request: Request, error: BaseException | str, secrets: Iterable[str]
 ) -> Failure:
-    return Failure(
-        kind="unreachable",
-        message=f"no connection to {request.base_url}: "
-        f"{redacted(_said(error), *secrets)}; "
-        "is the server running, and base_url right?",
-    )
+    said = error if isinstance(error, str) else redacted(_said(error), *secrets)
+    where, hint = request.base_url, "is the server running, and base_url right?"
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        hint = (
+            "if its certificate is of a private authority, name the file of that in "
+            "the variable SSL_CERT_FILE, or in client=pl.OpenAIClient(..., ca_file=...)"
+        )
+    elif proxy := _proxy_named(request.base_url):
+        where, hint = f"{where} through {proxy}", "is the proxy right, and running?"
+    message = f"no connection to {where}: {said}; {hint}"
+    return Failure(kind="unreachable", message=message)
 
 
 def _odd(error: Exception, secrets: Iterable[str]) -> Failure:

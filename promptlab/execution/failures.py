@@ -13,7 +13,9 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -90,6 +92,8 @@ COME_BACK = re.compile(
 )
 """When to come back, as servers write it: `try again in 1m2.5s`."""
 
+OF_MODEL = re.compile(r"\bmodel\b|model_not_found|deployment", re.IGNORECASE)
+
 SPAN = re.compile(r"([\d.]+) ?(ms|milli|s|m|h)", re.IGNORECASE)
 SECONDS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -131,6 +135,23 @@ def failure_in(
             return _broke_off(headers, said)
     reason = first.get("finish_reason") if isinstance(first, dict) else None
     return _broke_off(headers, reason) if _is_broken_off(reason) else None
+
+
+def hinted(failure: Failure, base_url: str, model: str) -> Failure:
+    """The same failure, with what to look at where the server knows no such address."""
+    if failure.status not in (404, 405):
+        return failure
+    said = f"{failure.code} {failure.type} {failure.message}"
+    if model.lower() in said.lower() or OF_MODEL.search(said):
+        hint = f"is the model's name right? {base_url}/models may list those there are"
+    elif not urlsplit(base_url).path:
+        hint = f"base_url lacks the path of the API, try {base_url}/v1"
+    else:
+        hint = (
+            "does base_url end in the path of the API, such as /v1? Asked was "
+            f"{base_url}/chat/completions"
+        )
+    return replace(failure, message=f"{failure.message.rstrip('.')}; {hint}")
 
 
 def is_error(value: object) -> bool:

@@ -101,6 +101,13 @@ def _document(body: bytes, headers: Mapping[str, str]) -> tuple[dict[str, Any], 
     except orjson.JSONDecodeError as error:
         if (mended := _mended(body)) is not None:
             return mended, orjson.dumps(mended)
+        streams = "text/event-stream" in headers.get("content-type", "")
+        if streams or body.startswith(b"data:"):
+            raise _invalid(
+                "the server streams its answer, though a whole one was asked for: turn "
+                "streaming off there, or read it with a client of your own (client=)",
+                headers,
+            ) from error
         if body.lstrip()[:1] == b"<":
             raise _invalid(
                 "the server answered with a web page, not JSON; does base_url end in "

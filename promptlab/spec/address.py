@@ -13,12 +13,15 @@ OPENAI_URL = "https://api.openai.com/v1"
 AT = re.compile("@|%40|\uff20|\ufe6b")
 """What may stand after a password, as it is, escaped, or as a look-alike."""
 
+ENDPOINT = "/chat/completions"
+
 OFFLINE_SCHEME = "offline://"
 """What the address of the offline model begins with, as it stands in a key."""
 
 
 def canonical_url(base_url: str) -> str:
-    """A base URL in the one form that is part of the key.
+    """A base URL in the one form that is part of the key; the endpoint's path, which
+    examples for curl end in, is left out.
 
     Raises:
         SpecError: it is neither an absolute http or https URL nor the offline model's
@@ -33,7 +36,8 @@ def canonical_url(base_url: str) -> str:
     host = f"[{host}]" if ":" in host else host
     if port and port != {"http": 80, "https": 443}[parts.scheme]:
         host += f":{port}"
-    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+    path = parts.path.rstrip("/").removesuffix(ENDPOINT)
+    return urlunsplit((parts.scheme, host, path.rstrip("/"), "", ""))
 
 
 def _problem(base_url: object) -> str:

@@ -413,6 +413,141 @@ def test_a_reply_that_unpacks_to_more_than_any_answer_is_a_failure(
     )
 
 
+@pytest.mark.parametrize(
+    ("reply", "hint"),
+    [
+        (
+            Reply(status=404, body=b"404 page not found"),
+            "404 page not found; does base_url end in the path of the API, such as /v1",
+        ),
+        (
+            Reply(status=404, body=b'{"detail":"Not Found"}'),
+            "Not Found; does base_url end in the path of the API",
+        ),
+        (
+            error(404, message="The model 'm' does not exist."),
+            "The model 'm' does not exist; is the model's name right?",
+        ),
+        (error(404, code="DeploymentNotFound"), "is the model's name right?"),
+        (
+            Reply(
+                body=b"data: {}\n\ndata: [DONE]\n\n",
+                headers={"content-type": "text/event-stream"},
+            ),
+            "the server streams its answer",
+        ),
+        (Reply(body=b"data: {}\n\ndata: [DONE]\n\n"), "the server streams"),
+    ],
+    ids=["page", "FastAPI", "model", "deployment", "stream", "stream by its body"],
+)
+def test_a_failure_that_a_setting_mends_says_which(
+    ask: Ask, reply: Reply, hint: str
+) -> None:
+    found = ask(reply)
+
+    assert isinstance(found, pl.Failure)
+    assert hint in found.message
+
+
+def test_a_base_url_without_a_path_is_told_what_to_write(server: ToldServer) -> None:
+    server.reply = lambda received: Reply(status=404, body=b"404 page not found")
+    bare = server.base_url.removesuffix("/v1")
+
+    results = capitals(1).run(base_url=bare)
+
+    assert f"base_url lacks the path of the API, try {bare}/v1" in (
+        results.failures[0].message
+    )
+
+
+def test_a_base_url_may_end_in_the_endpoint(server: ToldServer) -> None:
+    results = capitals(1).run(base_url=f"{server.base_url}/chat/completions/")
+
+    assert results.totals.answered == 2
+    assert server.received[0].path == "/v1/chat/completions"
+    assert capitals(1).run(base_url=server.base_url).totals.cached == 2
+
+
+# Proxies and certificates.
+
+AFAR = "http://api.example.test/v1"
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
+@pytest.mark.parametrize("scheme", ["http://", ""], ids=["a URL", "host and port"])
+def test_calls_go_through_the_proxy_of_the_environment(
+    server: ToldServer, no_proxies: pytest.MonkeyPatch, name: str, scheme: str
+) -> None:
+    at = server.base_url.removeprefix("http://").removesuffix("/v1")
+    no_proxies.setenv(name, f"{scheme}{at}")
+
+    results = capitals(1).run(
+        base_url=AFAR,
+        api_key=KEY,
+        allow_insecure=True,
+        prices={"fake": {"input": 1, "output": 1}},
+    )
+
+    assert results.totals.answered == 2
+    assert server.received[0].headers["host"] == "api.example.test"
+
+
+@pytest.mark.parametrize("way", ["OpenAIClient", "SDKClient"])
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "ALL_PROXY"])
+def test_a_proxy_that_is_dead_is_named_without_its_password(
+    no_proxies: pytest.MonkeyPatch, name: str, way: str
+) -> None:
+    no_proxies.setenv(name, "http://user:passw0rd@127.0.0.1:9")
+    url = AFAR.replace("http:", "https:")
+    given: dict[str, Any] = {"base_url": url, "api_key": KEY}
+    if way == "SDKClient":
+        sdk = openai.AsyncOpenAI(api_key=KEY, base_url=url)
+        given = {"client": pl.SDKClient(sdk)}
+
+    results = capitals(1).run(**given, max_attempts=1)
+
+    message = results.failures[0].message
+    assert f"the proxy http://[key]@127.0.0.1:9 ({name})" in message
+    assert "is the server running" not in message
+
+
+def test_a_proxy_that_cannot_be_used_is_named(no_proxies: pytest.MonkeyPatch) -> None:
+    no_proxies.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+
+    results = capitals(1).run(base_url=AFAR, api_key=KEY, allow_insecure=True)
+
+    assert "the proxy socks5://127.0.0.1:9 (ALL_PROXY)" in results.failures[0].message
+
+
+@pytest.mark.parametrize("spared", ["example.test", "api.example.test:8080", "*"])
+def test_what_needs_no_proxy_is_asked_directly(
+    server: ToldServer, no_proxies: pytest.MonkeyPatch, spared: str
+) -> None:
+    no_proxies.setenv("HTTP_PROXY", server.base_url.removesuffix("/v1"))
+    no_proxies.setenv("NO_PROXY", spared)
+    url = AFAR.replace(".test/", ".test:8080/")
+
+    results = capitals(1).run(
+        base_url=url, api_key=KEY, allow_insecure=True, max_attempts=1
+    )
+
+    assert server.received == []
+    assert "is the server running" in results.failures[0].message
+
+
+def test_a_file_of_authorities_that_is_not_there_is_told() -> None:
+    with pytest.raises(pl.SpecError, match=r"ca_file='nowhere\.pem' is no file"):
+        pl.OpenAIClient({"https://a.test/v1": KEY}, ca_file="nowhere.pem")
+
+
 # What is sent.
 
 
