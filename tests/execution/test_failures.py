@@ -308,7 +308,7 @@ def test_an_error_of_one_moment_is_asked_again_and_not_kept(document: Any) -> No
         server.reply = lambda _: broken if len(server.received) == 1 else answer("yes")
         experiment = capitals(1, temperature=[0])
 
-        once = experiment.run(base_url=server.base_url, max_attempts=1)
+        once = experiment.run(base_url=server.base_url, max_attempts=1, max_wait_s=0)
         again = experiment.run(base_url=server.base_url)
 
     assert (once.totals.failed, again.totals.cached) == (1, 0)
