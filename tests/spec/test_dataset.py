@@ -101,7 +101,9 @@ class Dicts(Columns):
 
 
 @pytest.mark.parametrize(
-    "rows", [Rows(), Columns(), Dicts(), pa.table({"t": ["a"], "n": [[1]]})], ids=repr
+    "rows",
+    [Rows(), Columns(), Dicts(), pa.table({"t": ["a"], "n": [[1]]})],
+    ids=lambda rows: type(rows).__name__,
 )
 def test_datasets_of_other_libraries_give_their_rows(rows: Any) -> None:
     assert pl.Dataset(rows).to_plain() == [{"id": "1", "t": "a", "n": [1]}]
