@@ -300,13 +300,12 @@ OWNERS: Mapping[tuple[str, ...], tuple[str, ...]] = {
         *("huggingface.co", "huggingface.cloud", "hf.co", "hf.space"),
     ),
     ("MISTRAL",): ("mistral.ai",),
-    ("NPM", "NODE_AUTH"): ("npmjs.org",),
+    ("NPM", "NODE_AUTH", "PYPI", "TWINE", "UV_PUBLISH"): (),
     ("NVIDIA", "NGC"): ("nvidia.com",),
     ("OPENAI",): ("openai.com", "openai.azure.com"),
     ("OPENROUTER",): ("openrouter.ai",),
     ("PERPLEXITY", "PPLX"): ("perplexity.ai",),
     ("PG", "PGPASSWORD", "POSTGRES", "MYSQL", "REDIS", "DATABASE"): (),
-    ("PYPI", "TWINE", "UV_PUBLISH"): ("pypi.org",),
     ("REPLICATE",): ("replicate.com",),
     ("SLACK",): ("slack.com",),
     ("STRIPE",): ("stripe.com",),
@@ -316,7 +315,7 @@ OWNERS: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("XAI",): ("x.ai",),
 }
 """How the names of variables begin that plainly hold the key of one service, and the
-hosts that are its own."""
+hosts that are its own; no host, where the service has no API of models."""
 
 
 def check_foreign(
