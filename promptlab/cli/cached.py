@@ -136,7 +136,11 @@ def prune(
     experiment: PaidBy = None,
     replaced: Annotated[
         bool,
-        typer.Option("--replaced", help="Only answers that a refresh replaced since."),
+        typer.Option(
+            "--replaced",
+            envvar="PROMPTLAB_REPLACED",
+            help="Only answers that a refresh replaced since.",
+        ),
     ] = False,
     cache: Cache = None,
     yes: Yes = False,

@@ -97,7 +97,12 @@ def test_run_is_listed_as_running_until_its_process_is_gone(
 
     assert [run["status"] for run in during] == ["running"]
     assert shown.stdout.splitlines()[1].endswith(", running")
-    assert after.stdout.splitlines()[-1].split()[1:] == ["ended", "early", *"––––"]
+    assert after.stdout.splitlines()[-1].split()[1:] == [
+        "ended",
+        "early",
+        "2",
+        *"–––––",
+    ]
 
 
 @pytest.mark.parametrize(

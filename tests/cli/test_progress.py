@@ -101,7 +101,7 @@ def hostile(config: Callable[..., Path], server: OfflineServer) -> Path:
             "model": ["offline/small", f"offline/{HOSTILE}"],
             "prompt": {HOSTILE: "{{ticket}}"},
             "system": {HOSTILE: HOSTILE},
-            HOSTILE: [1, 2],
+            "max_tokens": {HOSTILE: 5, "more": 6},
         },
         run={"base_url": server.base_url},
     )
@@ -119,7 +119,8 @@ def hostile(config: Callable[..., Path], server: OfflineServer) -> Path:
         (["cache", "explain", "experiment.yaml"], 0),
         (["cache", "explain", "experiment.yaml", "--limit", "1", "--trial", "3"], 0),
         (["run", "experiment.yaml", "--only", f"model={HOSTILE}"], 1),
-        (["run", "experiment.yaml", "--only", f"{HOSTILE}=1"], 3),
+        (["run", "experiment.yaml", "--only", f"max_tokens={HOSTILE}"], 3),
+        (["run", "experiment.yaml", "--only", f"{HOSTILE}=1"], 1),
         (["run", HOSTILE], 1),
         (["show", HOSTILE], 1),
         ([HOSTILE], 2),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from keyring.backend import KeyringBackend
+from keyring.backends import fail
 
 import promptlab as pl
 from promptlab.errors import CredentialsError
@@ -194,18 +195,17 @@ def test_a_server_on_this_machine_is_refused(
     [
         (LockedKeyring, "the keyring is locked"),
         (ForgetfulKeyring, "the keyring of this machine keeps nothing"),
-        (None, "this machine has no keyring"),
+        (fail.Keyring, "this machine has no keyring"),
     ],
     ids=["locked", "forgetful", "none"],
 )
 def test_a_keyring_that_is_of_no_use_is_told(
     use: Callable[[KeyringBackend], None],
     typed: Callable[[str], None],
-    backend: type[KeyringBackend] | None,
+    backend: type[KeyringBackend],
     said: str,
 ) -> None:
-    if backend is not None:
-        use(backend())
+    use(backend())
     typed(KEY)
 
     with pytest.raises(CredentialsError, match=said):
