@@ -125,8 +125,10 @@ class Settings:
         for secret in given.values() if isinstance(given, Mapping) else [given]:
             if secret is not None:
                 secret.check()
-        if self.client is not None and self.base_url is not None:
-            raise SpecError("base_url= and client= exclude each other")
+        if self.client is not None:
+            _check_client(self.client)
+            if self.base_url is not None:
+                raise SpecError("base_url= and client= exclude each other")
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Settings:
@@ -218,6 +220,19 @@ class Settings:
             api_key=self.api_key,
             api_key_env=self.api_key_env,
             headers=self.headers or {},
+        )
+
+
+def _check_client(client: object) -> None:
+    """Raises a `SpecError` where `client` is none, such as a client of the SDK."""
+    if not (
+        isinstance(getattr(client, "base_url", None), str)
+        and callable(getattr(client, "complete", None))
+    ):
+        found = repr(client) if isinstance(client, type) else type(client).__name__
+        raise SpecError(
+            "client=: expected a client, such as pl.SDKClient(openai.AsyncOpenAI(...)) "
+            f"or pl.OpenAIClient({{base_url: key}}), got {found}"
         )
 
 

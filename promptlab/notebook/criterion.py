@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -107,7 +109,11 @@ def _checked(
             f"{label(float(values.max()))}; say which count as right, "
             "for example threshold=3"
         )
-    return HALF if threshold is None else float(threshold)
+    if threshold is None:
+        return HALF
+    if not isinstance(threshold, numbers.Real) or math.isnan(threshold):
+        raise SpecError(f"threshold: expected a number, got {threshold!r}")
+    return float(threshold)
 
 
 def _has_default(values: pd.Series[Any]) -> bool:

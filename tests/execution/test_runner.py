@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import openai
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
@@ -1159,6 +1160,19 @@ def test_an_unknown_option_is_named(experiment: pl.Experiment) -> None:
         experiment.run(max_concurency=3)
     with pytest.raises(pl.SpecError, match="did you mean 'tpm'"):
         experiment.run(tokens_per_minute=3)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [5, pl.OpenAIClient, openai.AsyncOpenAI(api_key="x", base_url="http://[::1]/v1")],
+    ids=["number", "class", "client of the SDK"],
+)
+def test_what_is_no_client_is_refused_with_what_would_do(
+    experiment: pl.Experiment, given: Any
+) -> None:
+    for ask in (experiment.run, experiment.plan):
+        with pytest.raises(pl.SpecError, match=r"expected a client.*SDKClient\(openai"):
+            ask(client=given)
 
 
 def test_a_template_that_fails_on_some_case_is_told_before_any_call(

@@ -257,6 +257,8 @@ def test_a_failed_trial_without_a_score_is_not_right_and_is_counted() -> None:
         ({"score": "word"}, "expected numbers, or true and false, got str in"),
         ({"score": "ok", "threshold": 1}, "'ok' is true or false; leave it out"),
         ({"threshold": 0.5}, "threshold needs score="),
+        ({"score": "fine", "threshold": "a"}, "threshold: expected a number, got 'a'"),
+        ({"score": "fine", "threshold": float("nan")}, "a number, got nan"),
     ],
 )
 def test_a_score_that_cannot_decide_is_an_error(
