@@ -485,6 +485,19 @@ def test_a_server_that_ailed_is_given_another_try_after_a_rest() -> None:
     assert limiter.window == FIRST_WINDOW
 
 
+def test_how_many_calls_at_once_a_server_bore_is_tried_again_after_a_rest() -> None:
+    limiter = limiter_for(64)
+    first, *_, refused = [sent_now(limiter) for _ in range(4)]
+    limiter.refused(refused, {}, 5.0, now=0)
+    limiter.answered(first, {}, now=0)
+    answered(limiter)  # in the place of the first, so three at once are borne
+
+    limiter.widen(64, now=1)
+    assert limiter.window == 3
+    limiter.widen(64, now=REST_S + 1)
+    assert limiter.window >= FIRST_WINDOW
+
+
 def test_until_the_first_refusal_each_answer_adds_one() -> None:
     limiter = limiter_for(64)
     before = limiter.window

@@ -10,7 +10,9 @@ from dataclasses import replace
 
 import promptlab as pl
 from promptlab.execution.client import Client, OpenAIClient
+from promptlab.execution.lanes import Gate, Lane
 from promptlab.execution.pools import KEEP_S, Pools
+from promptlab.execution.queues import Queue
 from promptlab.secret import ApiKey, Secret
 
 from .conftest import capitals
@@ -93,6 +95,31 @@ def test_pools_that_no_run_uses_are_dropped_after_an_hour() -> None:
         return kept
 
     assert simulate(main) == [True, False]
+
+
+def test_a_pool_that_a_run_uses_for_hours_is_kept() -> None:
+    async def main() -> bool:
+        pools = Pools()
+        pool = pools.of(client(), URL, "m")
+        Lane("m", Gate(1), pool, Queue())
+        await asyncio.sleep(2 * KEEP_S)
+        return pools.of(client(), URL, "m") is pool
+
+    assert simulate(main)
+
+
+def test_of_several_keys_what_the_one_used_last_has_learnt_is_known() -> None:
+    async def main() -> list[bool]:
+        pools = Pools()
+        one = pools.of(client(), URL, "m")
+        await asyncio.sleep(1)
+        other = pools.of(client("sk-test-9876543210"), URL, "m")
+        known = [pools.known(URL, "m") is other]
+        await asyncio.sleep(1)
+        Lane("m", Gate(1), one, Queue())
+        return [*known, pools.known(URL, "m") is one]
+
+    assert simulate(main) == [True, True]
 
 
 def test_the_key_can_be_read_off_nothing_that_is_kept() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from promptlab.errors import CallError
 from promptlab.execution.redaction import redacted
-from promptlab.execution.replies import read_reply
+from promptlab.execution.replies import Reply, read_reply
 
 
 def reply(content: bytes, more: bytes = b"") -> bytes:
@@ -94,3 +94,20 @@ def test_an_answer_that_thinking_used_up_is_empty(message: bytes, reason: str) -
 def test_a_choice_of_another_form_is_no_empty_answer(choice: bytes) -> None:
     with pytest.raises(CallError, match="first choice has no message"):
         read_reply(200, {}, b'{"choices":[' + choice + b"]}", latency_s=0.1)
+
+
+def test_a_short_key_is_cut_out_of_a_refusal_and_blanks_no_word_of_an_answer() -> None:
+    key, headers = "not-needed", {"x-echo": "the key not-needed", "server": "fake"}
+
+    refused = Reply(401, headers, b"not-needed is no key").without([key])
+    answered = Reply(200, {}, b"salt is not-needed").without([key])
+
+    assert refused.body == b"[key] is no key"
+    assert refused.headers == {"x-echo": "the key [key]", "server": "fake"}
+    assert answered.body == b"salt is not-needed"
+
+
+def test_a_cost_in_the_headers_of_a_reply_is_what_it_cost() -> None:
+    headers = {"x-litellm-response-cost": "0.002"}
+
+    assert read_reply(200, headers, reply(b"x"), 0.1).reported_cost_usd == 0.002

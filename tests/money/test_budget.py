@@ -103,6 +103,12 @@ def test_a_unit_of_which_a_call_takes_nothing_does_not_stop_it(
     assert Limits(usd=1, tokens=200).exceeded(spent, most) == exceeded
 
 
+def test_an_error_of_the_arithmetic_stops_no_call() -> None:
+    budget = Budget(Limits(usd=0.3))
+
+    assert [budget.reserve(Amount(usd=0.1)) for _ in range(4)] == [True] * 3 + [False]
+
+
 def test_what_nothing_bounds_is_never_free() -> None:
     budget = Budget(Limits(usd=1))
 

@@ -97,6 +97,10 @@ DIALECTS = {
         {**CHAT, "reasoning_tokens": 4},
         Usage(1000, None, 9, 4),
     ),
+    "with an answer that is all reasoning": (
+        {**CHAT, "completion_tokens_details": {"reasoning_tokens": 9}},
+        Usage(1000, None, 9, 9),
+    ),
     "whole floats": (
         {"prompt_tokens": 1000.0, "completion_tokens": 9.0, "total_tokens": 1009.0},
         Usage(1000, None, 9),
