@@ -465,3 +465,25 @@ def test_amounts_are_shown_with_two_digits_that_say_something(
     amount: float, text: str
 ) -> None:
     assert dollars(amount) == text
+
+
+def test_the_price_of_the_model_asked_wins_over_that_of_the_one_that_answered() -> None:
+    prices = pl.Prices.of(
+        {"gpt-6*": {"input": 1, "output": 1}, "fast": {"input": 2, "output": 2}}
+    )
+
+    price = prices.price(terms("fast", snapshot="gpt-6-sol"))
+
+    assert price is not None
+    assert price.input == 2
+
+
+def test_a_call_that_asks_for_no_tier_may_be_served_at_the_dearest() -> None:
+    line = {"input": 1, "output": 1, "priority": {"input": 2, "output": 2}}
+    prices = pl.Prices.of({"m": {**line, "flex": {"input": 0.5, "output": 0.5}}})
+
+    def inputs(tier: str | None) -> list[float]:
+        return [price.input for price in prices.possible(terms("m", tier=tier))]
+
+    assert inputs(None) == inputs("default") == [1, 2]
+    assert inputs("flex") == [0.5]
