@@ -283,3 +283,20 @@ def test_a_file_that_is_not_there_is_told(
 ) -> None:
     with pytest.raises(CacheError, match=r"nowhere\.jsonl cannot be read: No such"):
         import_archive(other, tmp_path / "nowhere.jsonl")
+
+
+def test_an_archive_keeps_attempts_and_costs_even_of_nothing(
+    cache: pl.ResponseCache, other: pl.ResponseCache, tmp_path: Path
+) -> None:
+    said = replace(response("Here."), attempts=3, reported_cost_usd=0.0)
+    client = FakeClient(lambda asked: said)
+    results = capitals(1, temperature=[0]).run(client=client, cache=cache)
+    (key,) = results.table["key"]
+
+    export_archive(cache, tmp_path / "answers.jsonl")
+    import_archive(other, tmp_path / "answers.jsonl")
+
+    head = other.head(key)
+    assert head is not None
+    assert head == cache.head(key)
+    assert (head.attempts, head.reported_cost_usd) == (3, 0.0)

@@ -596,6 +596,30 @@ def test_a_budget_that_is_taken_away_while_a_run_goes_on_stops_it_no_longer() ->
     assert handle.result(PATIENCE_S).status == "complete"
 
 
+def test_a_run_keeps_to_its_own_budget_when_the_project_s_is_taken_away() -> None:
+    client = FakeClient(
+        lambda request: said_with(10, MOST_OUT), held=lambda request: True
+    )
+    each = priced(10, MOST_OUT)
+    pl.set_budget("day", usd=50 * each)
+
+    handle = grid(60).start(
+        client=client,
+        prices=PRICES,
+        budget_usd=20 * each,
+        max_concurrency=8,
+        progress=False,
+    )
+    client.wait_for_calls(1)
+    pl.set_budget("day")
+    client.release_all()
+    results = handle.result(PATIENCE_S)
+
+    assert results.status == "stopped"
+    assert "budget_usd" in results.reason
+    assert 15 <= client.calls <= 20
+
+
 def test_a_spent_project_budget_does_not_stop_what_costs_nothing() -> None:
     client = FakeClient(lambda request: said_with(10, MOST_OUT))
     free = {"fake": {"input": 0, "output": 0}}

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 import promptlab as pl
-from promptlab.execution.claims import Claims
+from promptlab.execution.claims import Claims, ClaimsOfCaches
 
 from .conftest import capitals
-from .fakes import FakeClient, said, wait_until
+from .fakes import BAD_REQUEST, FakeClient, echo, said, wait_until
 
 OTHER = """
     import sys
@@ -63,6 +63,38 @@ def test_a_claim_keeps_other_processes_out_until_it_is_given_back(
         claims.give_back(key)
         with other_process(tmp_path, key) as may:
             assert may == ["True"]
+
+
+def test_claims_hold_until_the_last_run_on_a_cache_has_left(tmp_path: Path) -> None:
+    key, runs = "0" * 64, ClaimsOfCaches()
+    first, last = runs.join(tmp_path), runs.join(tmp_path)
+    assert last.take(key)
+
+    runs.leave(first)
+    with other_process(tmp_path, key) as may:
+        assert may == ["False"]
+    runs.leave(last)
+    with other_process(tmp_path, key) as may:
+        assert may == ["True"]
+
+
+def test_what_failed_may_be_asked_elsewhere_while_the_run_goes_on(
+    cache: pl.ResponseCache,
+) -> None:
+    experiment = capitals(2, temperature=[0])
+    keys = keys_of(experiment)
+    client = FakeClient(
+        lambda asked: BAD_REQUEST if asked.key == keys[0] else echo(asked),
+        held=lambda asked: asked.key == keys[1],
+    )
+
+    handle = experiment.start(client=client, cache=cache, progress=False)
+    wait_until(lambda: handle.progress.failed == 1 and client.calls == 2)
+    with other_process(cache.directory, *keys) as may:
+        assert may == ["True", "False"]
+    client.release_all()
+
+    assert handle.result().totals.answered == 1
 
 
 def test_where_nothing_can_be_claimed_all_may_be_asked(tmp_path: Path) -> None:

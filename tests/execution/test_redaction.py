@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlab.execution.redaction import redacted
+from promptlab.execution.redaction import redacted, secrets_in
 from promptlab.execution.replies import Reply, read_reply
 
 from .conftest import capitals
@@ -94,3 +94,11 @@ def test_a_password_in_a_url_is_not_repeated_whatever_it_is_made_of(
     said = redacted(f"no way through http://user:{password}@proxy.test:8080, and so on")
 
     assert said == "no way through http://[key]@proxy.test:8080, and so on"
+
+
+def test_of_a_key_that_begins_like_another_nothing_is_left() -> None:
+    secrets = secrets_in({"x-api-key": "key-12345678", "cookie": "s=key-12345678-9876"})
+
+    said = Reply(401, {"x-echo": "key-12345678-9876"}, b"").without(secrets)
+
+    assert said.headers == {"x-echo": "[key]"}

@@ -377,6 +377,23 @@ def test_a_wanted_duplicate_is_asked(client: FakeClient) -> None:
     assert 2 in results.table["trial"].tolist()
 
 
+def test_a_wanted_trial_and_its_wanted_duplicate_are_one_call(
+    client: FakeClient,
+) -> None:
+    experiment = capitals(1, temperature=[0], prompt=["Where is {{city}}?"])
+    experiment = pl.Experiment(
+        "duplicates",
+        grid=experiment.grid,
+        dataset=[{"city": "Bern"}, {"city": "Lima"}, {"city": "Bern"}],
+    )
+
+    results = experiment.run(client=client, wanted=[0, 2])
+
+    assert client.calls == 1
+    assert results.table["trial"].tolist() == [0, 2]
+    assert results.table["cached"].tolist() == [False, True]
+
+
 # What a failure means.
 
 
@@ -719,6 +736,17 @@ def test_the_waits_of_a_call_are_summed_and_then_it_and_its_like_fail() -> None:
     assert results.totals.failed == 20
     assert "max_wait_s is 0.2" in results.failures[0].message
     assert {f.kind for f in results.failures.values()} == {"status", "refused"}
+
+
+def test_waits_that_a_broken_server_asks_for_are_summed_for_each_call() -> None:
+    client = FakeClient(lambda request: refusal(503, retry_after_s=0.05))
+
+    results = capitals(1, temperature=[0]).run(
+        client=client, max_wait_s=0.2, max_attempts=40
+    )
+
+    assert client.calls <= 5
+    assert "max_wait_s is 0.2 for all of them" in results.failures[0].message
 
 
 def test_calls_that_wait_for_their_place_do_not_go_out_once_the_run_is_stopped() -> (

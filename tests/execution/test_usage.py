@@ -244,6 +244,19 @@ def test_totals_and_usage_name_the_same_alike() -> None:
     assert both.prompt_cache_saved_usd == pytest.approx(4 * 80 * 0.5 / 1e6)
 
 
+@pytest.mark.parametrize("what", ["requests", "tokens"])
+def test_of_a_server_that_tells_one_limit_that_is_known(what: str) -> None:
+    headers = {
+        f"x-ratelimit-limit-{what}": "100",
+        f"x-ratelimit-remaining-{what}": "40",
+    }
+    told = replace(response("Here."), headers=headers)
+
+    capitals(1, temperature=[0]).run(client=FakeClient(lambda asked: told))
+
+    assert pl.headroom()["left"].tolist() == [0.4]
+
+
 def test_headroom_is_what_the_server_told_last() -> None:
     told = {
         "x-ratelimit-limit-requests": "500",

@@ -273,3 +273,16 @@ def test_half_a_character_is_not_looked_for() -> None:
     made = View.of(comparison(TWO), {"columns": [0], "text": "y\ud83d"})
 
     assert shown(comparison(TWO), made).tolist() == [0]
+
+
+def test_a_missing_trial_is_sorted_last_not_by_the_value_of_the_last() -> None:
+    given = comparison(PARTIAL)
+
+    assert rows(given, sort="trial@1:latency_s", descending=True) == [1, 0]
+
+
+def test_what_has_no_number_is_not_one_that_differs() -> None:
+    latency_s = [None if s is None else float(s) for s in (1, None, None, 2)]
+    given = comparison(TWO, latency_s=latency_s)
+
+    assert rows(given, field="trial@0:latency_s", text="!= 5") == [0]
