@@ -604,8 +604,10 @@ def checked_response(response: Response) -> Response:
             said = f"fields of wrong types: {response!r:.300}"
         else:
             if (failure := _failure_in(head, response.body)) is None:
-                cost_usd = head.reported_cost_usd  # None for NaN, too
-                return replace(response, usage=head.usage, reported_cost_usd=cost_usd)
+                usage, cost_usd = head.usage, head.reported_cost_usd  # None for NaN
+                if (usage, cost_usd) == (response.usage, response.reported_cost_usd):
+                    return response
+                return replace(response, usage=usage, reported_cost_usd=cost_usd)
             raise CallError(failure)
     raise CallError(Failure(kind="invalid_reply", message=f"the client gave {said}"))
 
