@@ -96,5 +96,5 @@ def brief(value: object) -> str:
 
 
 def a_number(low: int, *, whole: bool = False, above: bool = False) -> str:
-    """What number is meant: `a whole number from 1`, `a number above 0`."""
-    return f"a {'whole ' * whole}number {'above' if above else 'from'} {low}"
+    """The number that is expected: `an integer >= 1`, `a number > 0`."""
+    return f"{'an integer' if whole else 'a number'} {'>' if above else '>='} {low}"

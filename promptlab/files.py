@@ -505,11 +505,11 @@ class _TreeReader:
         where = f", line {owner.lc.key(key)[0] + 1}" if known else ""
         if isinstance(key, Mapping):
             raise ConfigError(
-                f"{self._path}{where}: a text that begins with {{{{ stands in quotes: "
+                f"{self._path}{where}: text that begins with {{{{ stands in quotes: "
                 '"{{field}} ..."'
             )
         raise ConfigError(
-            f"{self._path}{where}: a key is a text, not {brief(key)}; quote it"
+            f"{self._path}{where}: a key is a string, not {brief(key)}; quote it"
         )
 
     def _member(self, owner: Any, key: Any, item: Any, place: tuple[Any, ...]) -> Any:
@@ -579,8 +579,8 @@ EXPECTED: dict[tuple[Any, ...], str] = {
     ("zip",): "a list of groups, such as [{temperature: [0, 1], seed: [1, 2]}]",
     ("exclude",): "a list of what to leave out, such as [{temperature: 1}]",
     ("run",): "a mapping of options, such as {max_concurrency: 32}",
-    ("run", "budget_usd"): "a number from 0",
-    ("run", "budget_tokens"): "a whole number from 0",
+    ("run", "budget_usd"): "a number >= 0",
+    ("run", "budget_tokens"): "an integer >= 0",
     ("run", "prices"): "a mapping of models to prices, or the name of a TOML file",
 }
 ALL_THROUGH: dict[tuple[Any, ...], str] = {
@@ -592,9 +592,9 @@ ALL_THROUGH: dict[tuple[Any, ...], str] = {
 
 YAML_HINTS = {
     "'\\t'": "; indent with spaces, not tabs",
-    "but got '{'": "; a text that holds braces stands in quotes",
-    "mapping values are not allowed": "; a text that holds a colon stands in quotes",
-    "unknown escape character": "; put a text with backslashes in single quotes, or "
+    "but got '{'": "; text that holds braces stands in quotes",
+    "mapping values are not allowed": "; text that holds a colon stands in quotes",
+    "unknown escape character": "; put text with backslashes in single quotes, or "
     "write / in paths",
 }
 """What to do about what the YAML parser says."""
@@ -820,7 +820,7 @@ def _parts(
         where = f"{path}, row {number}"
         if not isinstance(row.get(column), str):
             found = brief(row.get(column))
-            raise ConfigError(f"{where}: {column!r} should be a text, not {found}")
+            raise ConfigError(f"{where}: {column!r} should be a string, not {found}")
         if label is None or str(label) in texts:
             problem = "has no name" if label is None else f"is called {label!r} too"
             raise ConfigError(f"{where} {problem}; give each its own in {name!r}")

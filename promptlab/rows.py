@@ -38,8 +38,8 @@ UNSEEN = "\ufeff\u200b\u2060"
 """Characters without a width, which editors and websites leave beside names."""
 
 CSV_HINTS = {
-    "unexpected end of data": "; a text that begins here with a quote never ends",
-    "expected after '\"'": "; a text that begins with a quote stands in quotes, and "
+    "unexpected end of data": "; text that begins here with a quote never ends",
+    "expected after '\"'": "; text that begins with a quote stands in quotes, and "
     'each quote in it is written twice: """so"" it goes"',
 }
 """What to do about what the csv module says."""
@@ -140,7 +140,7 @@ def _read_csv(text: str, path: Path, delimiter: str | None) -> Rows:
     delimiter = delimiter or max(",;\t", key=first.count)
     spaced = re.search(f'{delimiter} +"', bare) is not None
     records = _csv_records(text, path, delimiter, line, spaced=spaced)
-    hint = f"; put quotes around a text that holds {delimiter!r}"
+    hint = f"; put quotes around text that holds {delimiter!r}"
     return _tabulated(records, path, "line", hint)
 
 

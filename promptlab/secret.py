@@ -53,7 +53,7 @@ class Secret:
         """Raises `SpecError` if it is neither a text nor a function."""
         if not isinstance(self._source, str) and not callable(self._source):
             kind = type(self._source).__name__
-            raise SpecError(f"api_key= is a text or a function, not a {kind}")
+            raise SpecError(f"api_key= is a string or a function, not a {kind}")
 
     async def reveal(self, within_s: float = KEY_S) -> Hidden:
         """The key, asked for each time where it comes from a function: that runs in a

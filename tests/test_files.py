@@ -412,8 +412,8 @@ def test_a_prompt_file_is_a_text_or_a_list_of_messages(write: Write) -> None:
     [
         ("p.md", "a\n{{ t", ": template, line 2: "),
         ("p.md", b"a\n\xff", ", line 2: byte 0xff is not utf-8 text"),
-        ("p.yaml", "5", ": a prompt is a text or a list of messages, not 5"),
-        ("p.yaml", "role: user", ": a prompt is a text or a list of messages, not {"),
+        ("p.yaml", "5", ": a prompt is a string or a list of messages, not 5"),
+        ("p.yaml", "role: user", ": a prompt is a string or a list of messages, not {"),
         ("p.yaml", "- {role: user}", ": a message is a mapping with 'role' and"),
         ("p.yaml", "- {role: user, content: [}", ", line 1: not valid YAML"),
         ("p.yaml", "", " is empty"),
@@ -497,7 +497,7 @@ def test_system_messages_may_stand_in_the_rows_of_a_table(
         ("column: x", "id,text\na,b\n", " has no column 'x'; it has id, text"),
         ("name: x", "id,text\na,b\n", " has no column 'x'; it has id, text"),
         ("", "id,text\na,b\n", " has id, text; name the one with `column`"),
-        ("column: text", "id,text\na,\nb,c\n", ", row 1: 'text' should be a text"),
+        ("column: text", "id,text\na,\nb,c\n", ", row 1: 'text' should be a string"),
         ("name: id", "id,text\na,b\na,c\n", ", row 2 is called 'a' too"),
         ("name: id", "id,text\na,b\n,c\n", ", row 2 has no name"),
         ("name: id", "id,text\na,b {{\n", ", a: template, line 1: "),
@@ -837,9 +837,9 @@ def test_yaml_aliases_and_merges_are_read(load: Load) -> None:
         ("  model: [m]", "  modle: [m]", 4, "a grid needs 'model'; this one has modle"),
         ('"{{t}}"', '"{{u}}"', 6, "prompt 'plain' needs ['u'], which case '1'"),
         ('"{{t}}"', '"{{t"', 6, "prompt 'plain': template, line 1: "),
-        ('{plain: "{{t}}"}', "[5]", 6, "a text or a list of messages, not 5"),
+        ('{plain: "{{t}}"}', "[5]", 6, "a string or a list of messages, not 5"),
         ('{plain: "{{t}}"}', "[{file: none.md}]", 6, "none.md cannot be read"),
-        ("[0, 1]", "[0, 3]", 7, "temperature: a number from 0 to 2 is meant, not 3"),
+        ("[0, 1]", "[0, 3]", 7, "temperature: expected a number from 0 to 2, got 3"),
         ("[0, 1]", "[0, .nan]", 7, "temperature: a request cannot hold nan"),
         (
             "[0, 1]",
@@ -863,13 +863,13 @@ def test_yaml_aliases_and_merges_are_read(load: Load) -> None:
             "[0, 1]",
             "[0, 1]\nrepeats: 0",
             8,
-            "repeats should be a whole number from 1, not 0",
+            "repeats should be an integer >= 1, not 0",
         ),
         (
             "[0, 1]",
             "[0, 1]\nrepeats: two",
             8,
-            "repeats should be a whole number from 1",
+            "repeats should be an integer >= 1",
         ),
         (
             "[0, 1]",
@@ -878,7 +878,7 @@ def test_yaml_aliases_and_merges_are_read(load: Load) -> None:
             "exclude: no parameter 'modle'",
         ),
         ("[0, 1]", "[0, 1]\nzip:\n  - seed: [1]\n    top_p: [0.1, 0.2]", 8, "equally"),
-        ("[0, 1]", "[0, 1]\nzip:\n  - seed: [a]\n    top_p: [1]", 9, "seed: a whole"),
+        ("[0, 1]", "[0, 1]\nzip:\n  - seed: [a]\n    top_p: [1]", 9, "seed: expected"),
         ("[0, 1]", "[0, 1]\nzip:\n  - seed: [1]\n    top_p: 1", 10, "a list of values"),
         (
             "[0, 1]",
@@ -909,12 +909,12 @@ def test_yaml_aliases_and_merges_are_read(load: Load) -> None:
             "[0, 1]",
             "[0, 1]\nrun:\n  max_concurrency: 0",
             9,
-            "a whole number from 1",
+            "an integer >= 1",
         ),
         ("[0, 1]", "[0, 1]\nrun:\n  api_key: sk", 9, "a key does not belong in a file"),
         ("[0, 1]", "[0, 1]\nfoo: 1", 8, "unknown key 'foo'; there are $schema, name"),
-        ("[0, 1]", "[0, 1]\ntrue: 1", 8, "a key is a text, not True; quote it"),
-        ("[0, 1]", "[0, 1]\n? [a]\n: 1", 8, "a key is a text, not "),
+        ("[0, 1]", "[0, 1]\ntrue: 1", 8, "a key is a string, not True; quote it"),
+        ("[0, 1]", "[0, 1]\n? [a]\n: 1", 8, "a key is a string, not "),
         ("name: letters", "name: !!python/name:os.system x", 1, "of an unknown kind"),
         ("name: letters", "name: !mine x", 1, "of an unknown kind (a tag?)"),
         ("name: letters", "name: *nothing", 1, "not valid YAML: found undefined alias"),
@@ -925,31 +925,31 @@ def test_yaml_aliases_and_merges_are_read(load: Load) -> None:
             '{plain: "{{t}}"}',
             "[{{t}}]",
             6,
-            'a text that begins with {{ stands in quotes: "{{field}} ..."',
+            'text that begins with {{ stands in quotes: "{{field}} ..."',
         ),
         (
             '{plain: "{{t}}"}',
             "\n    plain: {{t}}",
             7,
-            'a text that begins with {{ stands in quotes: "{{field}} ..."',
+            'text that begins with {{ stands in quotes: "{{field}} ..."',
         ),
         (
             '{plain: "{{t}}"}',
             "[Hello {{t}}]",
             6,
-            "a text that holds braces stands in quotes",
+            "text that holds braces stands in quotes",
         ),
         (
             *("[0, 1]", "[0, 1]\nrun:\n  budget_usd: '2'", 9),
-            "run.budget_usd should be a number from 0, not '2'",
+            "run.budget_usd should be a number >= 0, not '2'",
         ),
         (
             *("[0, 1]", "[0, 1]\nrun:\n  budget_usd: .inf", 9),
-            "run.budget_usd should be a number from 0, not inf",
+            "run.budget_usd should be a number >= 0, not inf",
         ),
         (
             *("[0, 1]", "[0, 1]\nrun:\n  budget_tokens: 10.5", 9),
-            "run.budget_tokens should be a whole number from 0, not 10.5",
+            "run.budget_tokens should be an integer >= 0, not 10.5",
         ),
         ("[0, 1]", "[0, 1]\nrun: 3", 8, "run should be a mapping of options, such as"),
         ("[0, 1]", "[0, 1]\nzip: 3", 8, "zip should be a list of groups, such as [{"),
@@ -995,7 +995,7 @@ def test_a_mistake_in_a_config_is_one_line_that_says_where(
 
 
 def test_a_parameter_of_a_zip_is_blamed_where_it_stands(load: Load) -> None:
-    with pytest.raises(ConfigError, match=r", line 11: seed: a whole number is meant"):
+    with pytest.raises(ConfigError, match=r", line 11: seed: expected an integer"):
         load(
             BASE
             + "zip:\n  - {min_p: [1], top_a: [1]}\n"

@@ -21,7 +21,7 @@ def number_from(low: int) -> Callable[[str], float]:
         except ValueError:
             number = float("nan")
         if not number >= low:
-            raise typer.BadParameter(f"{a_number(low)} is meant, not {text!r}")
+            raise typer.BadParameter(f"expected {a_number(low)}, got {text!r}")
         return number
 
     return read
@@ -36,8 +36,8 @@ def whole_from(low: int) -> Callable[[str], int]:
         except ValueError:
             number = low - 1
         if number < low:
-            meant = a_number(low, whole=True)
-            raise typer.BadParameter(f"{meant} is meant, not {text!r}")
+            expected = a_number(low, whole=True)
+            raise typer.BadParameter(f"expected {expected}, got {text!r}")
         return number
 
     return read

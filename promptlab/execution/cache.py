@@ -89,12 +89,12 @@ class JsonTextDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no ty
 
     def put(self, key: Any) -> tuple[str, bool]:
         if not isinstance(key, str):
-            raise TypeError(f"a key is a text, not {type(key).__name__}")
+            raise TypeError(f"a key is a string, not {type(key).__name__}")
         return key, True
 
     def get(self, key: Any, raw: bool) -> str:
         if not raw or not isinstance(key, str):
-            raise RefusedEntry("a key that is not a text")
+            raise RefusedEntry("a key that is not a string")
         return key
 
     def store(

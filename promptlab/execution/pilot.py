@@ -98,11 +98,11 @@ def dealt(plan: Plan, known: Known, pilot: int, seed: int) -> list[int]:
     calls left to make."""
     if isinstance(pilot, bool) or not isinstance(pilot, int) or pilot < 0 or pilot == 1:
         raise SpecError(
-            "pilot is how many answers of each variant there shall be: a whole number "
-            f"from 2, or 0 to go by what is there, not {pilot!r}"
+            "pilot, how many answers of each variant there shall be: expected "
+            f"an integer >= 2, or 0 to go by what is there, got {pilot!r}"
         )
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise SpecError(f"seed is a whole number from 0, not {seed!r}")
+        raise SpecError(f"seed: expected an integer >= 0, got {seed!r}")
     answers = known.answers
     cases, variants = answers.shape
     repeats = plan.experiment.repeats

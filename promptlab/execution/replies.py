@@ -174,7 +174,7 @@ def _answer(
 ) -> tuple[Said, str | None]:
     reason = choice.get("finish_reason")
     if reason is not None and not isinstance(reason, str):
-        raise _invalid("the reply's finish_reason is not a text", headers)
+        raise _invalid("the reply's finish_reason is not a string", headers)
     try:
         return read_message(choice["message"]), reason
     except ValueError as error:

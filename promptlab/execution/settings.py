@@ -115,7 +115,9 @@ class Settings:
         check_amount("budget_usd", self.budget_usd)
         check_amount("budget_tokens", self.budget_tokens, whole=True)
         if self.max_wait_s < 0:
-            raise SpecError(f"max_wait_s is a number from 0, not {self.max_wait_s!r}")
+            raise SpecError(
+                f"max_wait_s: expected a number >= 0, got {self.max_wait_s!r}"
+            )
         if self.offline and (self.refresh or not self.use_cache):
             raise SpecError(
                 "offline=True answers from the cache alone; it goes with neither "
@@ -249,5 +251,5 @@ def _positive(
         kinds = (int,) if whole else (int, float)
         number = isinstance(value, kinds) and not isinstance(value, bool)
         if not number or not value > 0:
-            kind = "a whole number from 1" if whole else "a number above 0"
-            raise SpecError(f"{name} is {kind}, not {value!r}")
+            kind = "an integer >= 1" if whole else "a number > 0"
+            raise SpecError(f"{name}: expected {kind}, got {value!r}")

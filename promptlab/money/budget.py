@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from promptlab.errors import SpecError, brief
+from promptlab.errors import SpecError, a_number, brief
 from promptlab.money.amounts import dollars, thousands
 from promptlab.money.own_prices import to_be_given
 from promptlab.money.price import PER_MILLION, Price
@@ -79,8 +79,8 @@ def check_amount(name: str, value: Any, *, whole: bool = False) -> None:
         return
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not 0 <= value < math.inf or (whole and value % 1):
-        kind = "a whole number" if whole else "a number"
-        raise SpecError(f"{name} is {kind} from 0, not {brief(value)}")
+        expected = a_number(0, whole=whole)
+        raise SpecError(f"{name}: expected {expected}, got {brief(value)}")
 
 
 GO_ON = "run it again with a larger one to go on"

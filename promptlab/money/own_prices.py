@@ -62,7 +62,7 @@ def own_price(model: Any, line: Any, source: str = OWN) -> OwnPrice:
     rates of `long`, and rates of `batch`, `flex`, `priority` and `fast`.
 
     Raises:
-        SpecError: something else is in it, or a price is not a number from 0.
+        SpecError: something else is in it, or a price is not a number >= 0.
     """
     if not isinstance(model, str) or not model:
         raise SpecError(
@@ -141,8 +141,10 @@ def _check_number(name: str, value: Any, said: str, *, above: bool) -> None:
     kinds = (int,) if above else (int, float)
     number = isinstance(value, kinds) and not isinstance(value, bool)
     if not (number and (1 if above else 0) <= value < LARGEST):
-        kind = "a whole number of tokens" if above else "a number from 0"
-        raise SpecError(f"{said}: {name} is {kind}, not {brief(value)}", at=(name,))
+        kind = "an integer >= 1, of tokens" if above else "a number >= 0"
+        raise SpecError(
+            f"{said}, {name}: expected {kind}, got {brief(value)}", at=(name,)
+        )
 
 
 def _day(value: Any, said: str) -> date | None:

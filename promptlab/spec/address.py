@@ -44,9 +44,8 @@ def _problem(base_url: object) -> str:
     """Why a text is no base URL; empty if it is one. Nothing is raised where a variable
     holds what may be a key, as tracebacks show those."""
     if not isinstance(base_url, str):
-        return (
-            f"base_url is a text such as {OPENAI_URL!r}, not {type(base_url).__name__}"
-        )
+        kind = type(base_url).__name__
+        return f"base_url is a string such as {OPENAI_URL!r}, not {kind}"
     shown = _shown(base_url)
     try:
         parts = urlsplit(base_url.strip())

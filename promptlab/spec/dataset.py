@@ -287,7 +287,7 @@ def _case(
     where = f"{name}, row {number}"
     for column in row:
         if not isinstance(column, str) or not column:
-            raise DatasetError(f"{where}: a column's name is a text, not {column!r}")
+            raise DatasetError(f"{where}: a column's name is a string, not {column!r}")
     values = {
         normal(column): _plain(value, where, column) for column, value in row.items()
     }

@@ -660,7 +660,7 @@ def _hashable(value: Any) -> Any:
 
 def _checked_name(name: object) -> str:
     if not isinstance(name, str) or not name.strip():
-        raise SpecError(f"an experiment's name is a text, not {name!r}", at=("name",))
+        raise SpecError(f"an experiment's name is a string, not {name!r}", at=("name",))
     if len(name) > 100 or not name.isprintable():
         raise SpecError(
             "an experiment's name is one line of at most 100 characters", at=("name",)
@@ -670,7 +670,7 @@ def _checked_name(name: object) -> str:
 
 def _checked_repeats(repeats: object) -> int:
     if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
-        raise SpecError(f"repeats is a whole number from 1, not {repeats!r}")
+        raise SpecError(f"repeats: expected an integer >= 1, got {repeats!r}")
     return repeats
 
 

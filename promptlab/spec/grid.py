@@ -279,7 +279,7 @@ def _checked_levels(name: str, given: Any) -> tuple[Level, ...]:
         named = _named(name, given)
     elif isinstance(given, (str, Prompt, bytes)) or not isinstance(given, Iterable):
         raise SpecError(
-            f"{name}: a list of values is meant, not {brief(given)}; "
+            f"{name}: expected a list of values, got {brief(given)}; "
             f"write [{brief(given)}]"
         )
     else:
@@ -326,7 +326,7 @@ def _check_stop(given: Any) -> None:
     if texts and len(given) > 1:
         named = {f"stop_{number}": text for number, text in enumerate(given, start=1)}
         raise SpecError(
-            "stop: a value of it is a text or a list of texts; write "
+            "stop: a value of it is a string or a list of strings; write "
             f"[{brief(list(given))}] for one value with all of these, or name the "
             f"values: {brief(named)}"
         )
@@ -345,7 +345,7 @@ def _named(name: str, given: Mapping[Any, Any]) -> list[tuple[str | None, Any]]:
     for label in given:
         if not isinstance(label, str) or not label:
             raise SpecError(
-                f"{name}: the name of a value is a text, not {label!r}; quote it"
+                f"{name}: the name of a value is a string, not {label!r}; quote it"
             )
     return list(given.items())
 
@@ -375,7 +375,7 @@ def _value(name: str, value: Any) -> Any:
         value = response_format(value)
     value = canonical(value)
     if name in ("model", "base_url") and (not isinstance(value, str) or not value):
-        raise SpecError(f"a {name} is a text, not {value!r}")
+        raise SpecError(f"a {name} is a string, not {value!r}")
     if name == "base_url":
         return canonical_url(value)
     if name == "system":
@@ -389,7 +389,7 @@ def _check_system(value: Any) -> None:
     if value is None:
         return
     if not isinstance(value, str):
-        raise SpecError(f"a system message is a text or null, not {brief(value)}")
+        raise SpecError(f"a system message is a string or null, not {brief(value)}")
     if not value.strip():
         raise SpecError("the text is empty; null means no system message")
     Prompt([{"role": "system", "content": value}, {"role": "user", "content": "-"}])
@@ -400,13 +400,13 @@ def _check_number(name: str, value: Any) -> None:
     if name in ("max_tokens", "max_completion_tokens") and (
         not isinstance(value, int) or isinstance(value, bool) or value < 1
     ):
-        raise SpecError(f"a whole number from 1 is meant, not {value!r}")
+        raise SpecError(f"expected an integer >= 1, got {value!r}")
     if name == "temperature" and not (number and 0 <= value <= 2):
-        raise SpecError(f"a number from 0 to 2 is meant, not {value!r}")
+        raise SpecError(f"expected a number from 0 to 2, got {value!r}")
     if name == "top_p" and not (number and 0 <= value <= 1):
-        raise SpecError(f"a number from 0 to 1 is meant, not {value!r}")
+        raise SpecError(f"expected a number from 0 to 1, got {value!r}")
     if name == "seed" and (not isinstance(value, int) or isinstance(value, bool)):
-        raise SpecError(f"a whole number is meant, not {value!r}")
+        raise SpecError(f"expected an integer, got {value!r}")
 
 
 def _check_name(name: str) -> None:
@@ -465,7 +465,7 @@ def _together(name: str, given: Any) -> tuple[Level, ...]:
 def _mappings(what: str, given: Any) -> list[Mapping[str, Any]]:
     entries = [given] if isinstance(given, Mapping) else given
     if isinstance(entries, (str, bytes)) or not isinstance(entries, Iterable):
-        raise SpecError(f"{what}: a list of mappings is meant, not {brief(given)}")
+        raise SpecError(f"{what}: expected a list of mappings, got {brief(given)}")
     entries = list(entries)
     for entry in entries:
         if not isinstance(entry, Mapping) or not entry:

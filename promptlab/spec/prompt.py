@@ -73,7 +73,7 @@ class Prompt:
             messages = [Message("user", messages)]
         if isinstance(messages, Mapping) or not isinstance(messages, Iterable):
             raise SpecError(
-                f"a prompt is a text or a list of messages, not {brief(messages)}"
+                f"a prompt is a string or a list of messages, not {brief(messages)}"
             )
         read = tuple(_message(item) for item in messages)
         object.__setattr__(self, "messages", read)
@@ -235,5 +235,5 @@ def _message(item: Message | Mapping[str, str]) -> Message:
             )
         )
     if not isinstance(content, str):
-        raise SpecError(f"a message's content is a text, not {brief(content)}")
+        raise SpecError(f"a message's content is a string, not {brief(content)}")
     return Message(role, content)

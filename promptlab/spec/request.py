@@ -159,10 +159,10 @@ def canonical(value: Any, depth: int = 0) -> Any:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise SpecError(f"a name in a request is a text, not {value!r}")
+        raise SpecError(f"a name in a request is a string, not {value!r}")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise SpecError(f"a text is not valid Unicode: {value!r:.60}") from error
+            raise SpecError(f"a string is not valid Unicode: {value!r:.60}") from error
     return value

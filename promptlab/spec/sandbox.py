@@ -51,7 +51,7 @@ METHODS: dict[str, frozenset[str]] = {
 }
 """The methods that a template may call; none of them changes its object."""
 
-METHOD, STEP, TEXT = "a method", "a step", "a text"
+METHOD, STEP, TEXT = "a method", "a step", "a string"
 """Filters under names that no template can write; `promptlab.spec.template` puts
 them in."""
 

@@ -41,15 +41,15 @@ def _wrong(done: Finished) -> str:
         ),
         (
             ["name: x", CASES, GRID, "repeats: many"],
-            "line 4: repeats should be a whole number from 1, not 'many'",
+            "line 4: repeats should be an integer >= 1, not 'many'",
         ),
         (
             ["name: x", CASES, GRID, "run: {budget_usd: $5}"],
-            "line 4: run.budget_usd should be a number from 0, not '$5'",
+            "line 4: run.budget_usd should be a number >= 0, not '$5'",
         ),
         (
             ["name: x", CASES, GRID, "run: {rpm: 0}"],
-            "line 4: run.rpm should be a number above 0, not 0",
+            "line 4: run.rpm should be a number > 0, not 0",
         ),
         (["name: x", GRID], "'dataset' is missing; name a file"),
         (
@@ -153,12 +153,12 @@ def test_wrong_usage_exits_with_2(promptlab: CommandLine, arguments: list[str]) 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["run", "experiment.yaml", "--budget-usd", "$5"], "number from 0 is meant"),
-        (["run", "experiment.yaml", "--rpm", "abc"], "number from 0 is meant"),
-        (["run", "experiment.yaml", "--tpm", "-1"], "number from 0 is meant"),
-        (["usage", "budget", "day", "--usd", "-1"], "number from 0 is meant"),
-        (["run", "experiment.yaml", "--repeats", "0"], "whole number from 1 is meant"),
-        (["run", "experiment.yaml", "-j", "1.5"], "whole number from 1 is meant"),
+        (["run", "experiment.yaml", "--budget-usd", "$5"], "expected a number >= 0"),
+        (["run", "experiment.yaml", "--rpm", "abc"], "expected a number >= 0"),
+        (["run", "experiment.yaml", "--tpm", "-1"], "expected a number >= 0"),
+        (["usage", "budget", "day", "--usd", "-1"], "expected a number >= 0"),
+        (["run", "experiment.yaml", "--repeats", "0"], "expected an integer >= 1"),
+        (["run", "experiment.yaml", "-j", "1.5"], "expected an integer >= 1"),
     ],
 )
 def test_a_wrong_number_is_told_with_what_is_meant(
@@ -167,7 +167,7 @@ def test_a_wrong_number_is_told_with_what_is_meant(
     done = promptlab(*arguments)
 
     told = " ".join(done.stderr.replace("│", " ").split())
-    assert f"{said}, not {arguments[-1]!r}" in told
+    assert f"{said}, got {arguments[-1]!r}" in told
     assert arguments[-2] in told
 
 

@@ -170,10 +170,19 @@ def test_what_a_budget_cannot_be_is_told(
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("run experiment.yaml --budget-tokens 10.5", "budget_tokens is a whole number"),
-        ("run experiment.yaml --budget-usd inf", "budget_usd is a number from 0, not"),
-        ("usage budget day --tokens 10.5", "tokens is a whole number from 0, not 10.5"),
-        ("usage budget day --usd inf", "usd is a number from 0, not inf"),
+        (
+            "run experiment.yaml --budget-tokens 10.5",
+            "budget_tokens: expected an integer",
+        ),
+        (
+            "run experiment.yaml --budget-usd inf",
+            "budget_usd: expected a number >= 0, got",
+        ),
+        (
+            "usage budget day --tokens 10.5",
+            "tokens: expected an integer >= 0, got 10.5",
+        ),
+        ("usage budget day --usd inf", "usd: expected a number >= 0, got inf"),
     ],
 )
 def test_an_amount_that_is_none_is_told(

@@ -510,13 +510,25 @@ def test_an_answer_of_unknown_price_counts_at_its_worst_case() -> None:
     [
         ({"budget_usd": 1}, {}, "no price is known for 'fake'"),
         ({"budget_usd": 1, "prices": PRICES}, {"max_tokens": [None]}, "max_tokens"),
-        ({"budget_usd": -1}, {}, "budget_usd is a number from 0, not -1"),
-        ({"budget_usd": "1"}, {}, "budget_usd is a number from 0, not '1'"),
-        ({"budget_usd": float("inf")}, {}, "budget_usd is a number from 0, not inf"),
-        ({"budget_usd": float("nan")}, {}, "budget_usd is a number from 0, not nan"),
-        ({"budget_usd": True}, {}, "budget_usd is a number from 0, not True"),
-        ({"budget_tokens": 10.5}, {}, "budget_tokens is a whole number from 0, not 10"),
-        ({"budget_tokens": "9"}, {}, "budget_tokens is a whole number from 0"),
+        ({"budget_usd": -1}, {}, "budget_usd: expected a number >= 0, got -1"),
+        ({"budget_usd": "1"}, {}, "budget_usd: expected a number >= 0, got '1'"),
+        (
+            {"budget_usd": float("inf")},
+            {},
+            "budget_usd: expected a number >= 0, got inf",
+        ),
+        (
+            {"budget_usd": float("nan")},
+            {},
+            "budget_usd: expected a number >= 0, got nan",
+        ),
+        ({"budget_usd": True}, {}, "budget_usd: expected a number >= 0, got True"),
+        (
+            {"budget_tokens": 10.5},
+            {},
+            "budget_tokens: expected an integer >= 0, got 10",
+        ),
+        ({"budget_tokens": "9"}, {}, "budget_tokens: expected an integer >= 0"),
     ],
 )
 def test_a_budget_that_cannot_be_kept_is_refused_before_the_first_call(

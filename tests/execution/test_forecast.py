@@ -404,12 +404,12 @@ def test_a_surer_level_gives_a_wider_interval(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"pilot": 1}, "a whole number from 2, or 0 to go by what is there, not 1"),
-        ({"pilot": -1}, "not -1"),
-        ({"pilot": 2.5}, "not 2.5"),
+        ({"pilot": 1}, "an integer >= 2, or 0 to go by what is there, got 1"),
+        ({"pilot": -1}, "got -1"),
+        ({"pilot": 2.5}, "got 2.5"),
         ({"level": 90}, "level is a share between 0 and 1, not 90"),
-        ({"seed": "x"}, "seed is a whole number from 0, not 'x'"),
-        ({"seed": -1}, "seed is a whole number from 0, not -1"),
+        ({"seed": "x"}, "seed: expected an integer >= 0, got 'x'"),
+        ({"seed": -1}, "seed: expected an integer >= 0, got -1"),
         ({"refresh": True}, "keeps them in the cache"),
         ({"use_cache": False}, "keeps them in the cache"),
         ({"offline": True}, "with pilot=0 nothing is bought"),

@@ -116,11 +116,14 @@ ONE = '[[price]]\nmodel = "m"\ninput = 1\noutput = 1\n'
             r"\[\[price\]\] from line 6: a price has a model",
         ),
         ("price = " + "1" * 5_000, "prices.toml: not valid TOML: Exceeds the limit"),
-        (ONE.replace("input = 1", "input = 1" + "0" * 400), "input is a number from 0"),
+        (
+            ONE.replace("input = 1", "input = 1" + "0" * 400),
+            "input: expected a number >= 0",
+        ),
         ("[[price]]\nmodel = 3\n", 'a price has a model, such as .*"gpt-6.*, not 3'),
         (
             ONE + ONE.replace("input = 1", "input = '1'"),
-            "prices.toml, line 7: the price of 'm': input is a number from 0, not '1'",
+            "prices.toml, line 7: the price of 'm', input: expected a number >= 0, got",
         ),
         (
             ONE + "inputs = 1\n",
@@ -132,7 +135,7 @@ ONE = '[[price]]\nmodel = "m"\ninput = 1\noutput = 1\n'
         ),
         (
             ONE + "flex = {input = 1, output = 'x'}",
-            "line 5: the price of 'm', flex: out",
+            "line 5: the price of 'm', flex, out",
         ),
         (
             ONE + "\n[price.batch]\ninput = 1\n",
@@ -140,9 +143,12 @@ ONE = '[[price]]\nmodel = "m"\ninput = 1\noutput = 1\n'
         ),
         (
             ONE + "\n[price.batch]\ninput = true\noutput = 1\n",
-            "line 7: the price of 'm', batch: input is a number from 0, not True",
+            "line 7: the price of 'm', batch, input: expected a number >= 0, got True",
         ),
-        (ONE.replace("input = 1", "input = nan"), "input is a number from 0, not nan"),
+        (
+            ONE.replace("input = 1", "input = nan"),
+            "input: expected a number >= 0, got nan",
+        ),
         (ONE + "valid_from = 2026-11-01T10:00:00Z\n", "valid_from is a day such as"),
         (ONE + "flex = 1\n", "line 5: the price of 'm', flex is a mapping"),
         (

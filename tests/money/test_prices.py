@@ -407,9 +407,9 @@ def test_a_name_that_no_model_has_is_told_where_a_model_has_no_price(
             {"m": {"inptu": 1, "output": 2}},
             r"the price of 'm': unknown key 'inptu'; did you mean 'input'\?",
         ),
-        ({"m": {"input": 1, "output": -1}}, "output is a number from 0, not -1"),
-        ({"m": {"input": "1", "output": 1}}, "input is a number from 0, not '1'"),
-        ({"m": {"input": 1, "output": float("inf")}}, "a number from 0, not inf"),
+        ({"m": {"input": 1, "output": -1}}, "output: expected a number >= 0, got -1"),
+        ({"m": {"input": "1", "output": 1}}, "input: expected a number >= 0, got '1'"),
+        ({"m": {"input": 1, "output": float("inf")}}, "a number >= 0, got inf"),
         (
             {"m": {"input": 1, "output": 1, "zz": 1}},
             "unknown key 'zz'; there are input",
@@ -423,7 +423,10 @@ def test_a_name_that_no_model_has_is_told_where_a_model_has_no_price(
             {"m": {**RATES, "valid_from": datetime(2026, 11, 1)}},
             "valid_from is a day such as 2026-11-01, not datetime",
         ),
-        ({"m": {**RATES, "cached_input": True}}, "cached_input is a number from 0"),
+        (
+            {"m": {**RATES, "cached_input": True}},
+            "cached_input: expected a number >= 0",
+        ),
         ({"m": {**RATES, "flex": 1}}, "price of 'm', flex is a mapping with input"),
         (
             {"m": {**RATES, "flex": {**RATES, "valid_from": "2026-11-01"}}},
@@ -432,11 +435,11 @@ def test_a_name_that_no_model_has_is_told_where_a_model_has_no_price(
         ({"m": {**RATES, "long": RATES}}, "long_from, .* and long, .* go together"),
         (
             {"m": {**RATES, "long_from": 0, "long": RATES}},
-            "long_from is a whole number of tokens, not 0",
+            "long_from: expected an integer >= 1, of tokens, got 0",
         ),
         (
             {"m": {**RATES, "long_from": 9, "long": {"input": 1, "output": "x"}}},
-            "the price of 'm', long: output is a number from 0, not 'x'",
+            "the price of 'm', long, output: expected a number >= 0, got 'x'",
         ),
     ],
 )

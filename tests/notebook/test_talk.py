@@ -91,7 +91,7 @@ def test_holes_are_filled_and_a_blank_message_says_nothing() -> None:
         (talk(Column("  ")), "choose a model"),
         (talk(Column("m", "warm")), "temperature is a number, not 'warm'"),
         (talk(Column("m", "3")), "a number from 0 to 2"),
-        (talk(Column("m", "", "1.5")), "a whole number from 1"),
+        (talk(Column("m", "", "1.5")), "an integer >= 1"),
         (talk(said=("{{",)), "template, line 1"),
     ],
 )

@@ -84,13 +84,13 @@ def test_the_dataset_may_be_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        ({"name": ""}, "an experiment's name is a text, not ''"),
-        ({"name": 5}, "an experiment's name is a text, not 5"),
+        ({"name": ""}, "an experiment's name is a string, not ''"),
+        ({"name": 5}, "an experiment's name is a string, not 5"),
         ({"name": "a\nb"}, "one line of at most 100 characters"),
         ({"name": "a" * 101}, "one line of at most 100 characters"),
-        ({"repeats": 0}, "repeats is a whole number from 1, not 0"),
-        ({"repeats": 1.5}, "repeats is a whole number from 1, not 1.5"),
-        ({"repeats": True}, "repeats is a whole number from 1, not True"),
+        ({"repeats": 0}, "repeats: expected an integer >= 1, got 0"),
+        ({"repeats": 1.5}, "repeats: expected an integer >= 1, got 1.5"),
+        ({"repeats": True}, "repeats: expected an integer >= 1, got True"),
         ({"dataset": []}, "has no cases"),
         ({"dataset": 5}, "not int"),
         (
@@ -121,7 +121,7 @@ def test_the_dataset_may_be_a_file(tmp_path: Path) -> None:
         ({"grid": {"t": [1]}}, "'t' is a parameter of the grid, so no input can have"),
         ({"grid": {"output": [1]}}, "no parameter can be called 'output'"),
         ({"grid": {"expected": [1]}}, "no parameter can be called 'expected'"),
-        ({"grid": {"model": "m"}}, "model: a list of values is meant, not 'm'"),
+        ({"grid": {"model": "m"}}, "model: expected a list of values, got 'm'"),
     ],
 )
 def test_what_cannot_be_run_is_refused(parts: dict[str, Any], said: str) -> None:

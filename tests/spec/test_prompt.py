@@ -162,10 +162,10 @@ def test_to_plain_makes_the_same_prompt(plain: Any) -> None:
             "a mapping with 'role' and 'content'",
         ),
         (["a"], "a mapping with 'role' and 'content', not 'a'"),
-        ([message("user", 1)], "a message's content is a text, not 1"),  # type: ignore[arg-type]
-        (5, "a text or a list of messages, not 5"),
-        (None, "a text or a list of messages, not None"),
-        ({"role": "user", "content": "a"}, "a text or a list of messages, not {"),
+        ([message("user", 1)], "a message's content is a string, not 1"),  # type: ignore[arg-type]
+        (5, "a string or a list of messages, not 5"),
+        (None, "a string or a list of messages, not None"),
+        ({"role": "user", "content": "a"}, "a string or a list of messages, not {"),
     ],
     ids=[
         "no message",

@@ -317,7 +317,7 @@ def test_the_canonical_json_of_a_request_is_what_its_key_hashes() -> None:
         ({"a": 10**400}, "a number of "),
         ({"a": "\ud800"}, "not valid Unicode"),
         ({"\ud800": 1}, "not valid Unicode"),
-        ({1: 1}, "a name in a request is a text, not 1"),
+        ({1: 1}, "a name in a request is a string, not 1"),
         ({"a": {1, 2}}, "only JSON values, not set"),
         ({"a": b"x"}, "only JSON values, not bytes"),
         ({"a": object}, "only JSON values, not type"),
