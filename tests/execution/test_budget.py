@@ -23,6 +23,7 @@ import promptlab as pl
 from promptlab.errors import CacheError
 from promptlab.execution.account import Account
 from promptlab.execution.ledger import Ledger
+from promptlab.execution.limiter import FIRST_WINDOW
 from promptlab.money.budget import Amount, Limits
 from promptlab.money.prices import Prices
 from promptlab.offline import OfflineServer
@@ -342,6 +343,18 @@ def test_a_server_that_takes_more_than_it_may_is_asked_for_as_much_from_then_on(
     assert results.totals.billed_usd <= 0.045
 
 
+def test_what_calls_take_beyond_their_bound_adds_up() -> None:
+    tokens = iter([2 * MOST_OUT, 3 * MOST_OUT, 3 * MOST_OUT])
+    client = FakeClient(lambda request: said_with(10, next(tokens)))
+
+    results = grid(20).run(
+        client=client, prices=PRICES, budget_usd=0.0375, max_concurrency=1
+    )
+
+    assert results.status == "stopped"
+    assert client.calls == 2  # of $0.010 and $0.015; not one more of $0.015
+
+
 def test_a_client_of_ones_own_may_count_parts_beside_their_whole() -> None:
     usage = pl.Usage(10, 1000, 5, 20)
     client = FakeClient(lambda request: replace(response("fine"), usage=usage))
@@ -606,6 +619,21 @@ def test_a_budget_that_is_taken_away_while_a_run_goes_on_stops_it_no_longer() ->
     client.release_all()
 
     assert handle.result(PATIENCE_S).status == "complete"
+
+
+def test_calls_that_were_not_sent_leave_nothing_reserved() -> None:
+    client = FakeClient(held=lambda request: True)
+    pl.set_budget("day", usd=1, tokens=10**6)
+
+    handle = grid(60).start(client=client, prices=PRICES, progress=False)
+    client.wait_for_calls(FIRST_WINDOW)  # others wait for their place
+    handle.cancel()
+    client.release_all()
+    results = handle.result(PATIENCE_S)
+
+    (row,) = pl.budgets().to_dict("records")
+    assert results.totals.calls == FIRST_WINDOW
+    assert (row["reserved_usd"], row["reserved_tokens"]) == (0, 0)
 
 
 def test_a_run_keeps_to_its_own_budget_when_the_project_s_is_taken_away() -> None:

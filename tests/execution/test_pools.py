@@ -9,14 +9,26 @@ from collections.abc import Hashable
 from dataclasses import replace
 
 import promptlab as pl
+from promptlab.execution.cache import Entry
+from promptlab.execution.caller import STALE_S
 from promptlab.execution.client import Client, OpenAIClient
 from promptlab.execution.lanes import Gate, Lane
+from promptlab.execution.limiter import FIRST_WINDOW
+from promptlab.execution.loop import background_loop
 from promptlab.execution.pools import KEEP_S, Pools
 from promptlab.execution.queues import Queue
 from promptlab.secret import ApiKey, Secret
 
 from .conftest import capitals
-from .fakes import PATIENCE_S, FakeClient, echo, response, wait_until
+from .fakes import (
+    BAD_REQUEST,
+    PATIENCE_S,
+    FakeClient,
+    echo,
+    refusal,
+    response,
+    wait_until,
+)
 from .simulated import simulate
 
 URL = "https://api.example.test/v1"
@@ -197,3 +209,66 @@ def test_time_left_minds_the_limits(experiment: pl.Experiment) -> None:
 
     assert left_s is not None
     assert left_s > 150  # of 200 calls some 190 are left, one a second
+
+
+def test_prompt_or_answer_is_charged_beforehand_whichever_may_be_longer() -> None:
+    prompt = "{{city}}".ljust(300, ".")  # some 100 tokens
+    model = FakeClient(held=lambda asked: True)
+
+    handle = capitals(20, prompt=[prompt], temperature=[0], max_tokens=[100]).start(
+        client=model, tpm=1_000
+    )
+    wait_until(lambda: "tokens per minute of fake" in handle.progress.waiting)
+    calls = model.calls
+    handle.cancel()
+    model.release_all()
+    handle.result(PATIENCE_S)
+
+    assert calls == 10
+
+
+def test_wrong_requests_leave_a_server_as_many_calls_as_before() -> None:
+    model = FakeClient(lambda asked: BAD_REQUEST)
+    model.base_url = "http://wrong.test/v1"
+
+    results = capitals(40).run(client=model)
+    pool = background_loop().pools.known(model.base_url, "fake")
+
+    assert results.totals.failed == 80
+    assert pool is not None
+    assert pool.limiter.window == FIRST_WINDOW
+
+
+def test_a_wait_that_was_too_long_for_one_run_holds_up_no_later_one() -> None:
+    model = FakeClient(lambda asked: refusal(503, retry_after_s=3600))
+    experiment = capitals(2)
+
+    failed = experiment.run(client=model, max_wait_s=1)
+    model.answer = echo
+    later = experiment.run(client=model)
+
+    assert (failed.totals.failed, later.totals.answered) == (4, 4)
+
+
+def test_an_answer_that_came_meanwhile_takes_nothing_of_an_own_limit(
+    cache: pl.ResponseCache,
+) -> None:
+    experiment = capitals(2, temperature=[0], model=["a", "b"])
+    asked = FakeClient()
+    experiment.run(client=asked, use_cache=False, record=False)
+    elsewhere = next(r for r in asked.requests if r.model == "b")
+    model = FakeClient(held=lambda request: True)
+
+    handle = experiment.start(client=model, cache=cache, rpm=1, max_concurrency=1)
+    model.wait_for_calls(1)  # of model a; that to b waits for its place
+    cache.add([Entry.of(elsewhere, response("Here."), "another")])
+    wait_until(lambda: handle.progress.elapsed_s > 2 * STALE_S)
+    model.release_all()
+    wait_until(
+        lambda: model.calls > 1 or handle.progress.waiting.count("per minute") > 1
+    )
+    handle.cancel()
+    handle.result(PATIENCE_S)
+
+    assert [request.model for request in model.requests] == ["a", "b"]
+    assert model.requests[1] != elsewhere
