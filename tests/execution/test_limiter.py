@@ -498,6 +498,18 @@ def test_how_many_calls_at_once_a_server_bore_is_tried_again_after_a_rest() -> N
     assert limiter.window >= FIRST_WINDOW
 
 
+def test_what_is_left_takes_as_long_as_the_pace_that_was_found_lets_it() -> None:
+    limiter = limiter_for(64)
+    for second in range(10):
+        limiter.answered(limiter.take(0, now=second), {}, now=second)
+    assert limiter.servers_least_s(100, 0, now=10) == 0
+
+    limiter.refused(limiter.take(0, now=10), {}, 5.0, now=10)
+    limiter.answered(limiter.take(0, now=16), {}, now=16)
+
+    assert 99 < limiter.servers_least_s(100, 0, now=16) < 200
+
+
 def test_until_the_first_refusal_each_answer_adds_one() -> None:
     limiter = limiter_for(64)
     before = limiter.window
