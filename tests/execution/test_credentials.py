@@ -16,6 +16,7 @@ from keyring.backends import fail
 import promptlab as pl
 from promptlab.errors import CredentialsError
 from promptlab.execution import keyrings
+from promptlab.execution.credentials import environment
 from promptlab.secret import Secret
 
 from .conftest import capitals
@@ -99,6 +100,28 @@ def test_the_first_source_that_has_a_key_gives_it(
     (tmp_path / ".env").unlink()
     with pytest.raises(CredentialsError, match="no API key for http://api"):
         sent()
+
+
+def test_the_environment_wins_over_a_file_whatever_the_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text(f"OPENAI_BASE_URL={OPENAI}\nOPENAI_ORG_ID=org-1\n")
+    monkeypatch.setenv("OPENAI_BASE_URL", ELSEWHERE)
+
+    variables = environment()
+
+    assert variables["OPENAI_BASE_URL"] == ELSEWHERE
+    assert variables["OPENAI_ORG_ID"] == "org-1"
+
+
+@pytest.mark.parametrize("host", ["notopenai.com", "openai.com.example.test"])
+def test_a_host_that_is_called_like_openai_gets_no_key_of_it(
+    sent: Sent, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key_of("environment"))
+
+    with pytest.raises(CredentialsError, match=f"no API key for http://{host}"):
+        sent(f"http://{host}/v1")
 
 
 @pytest.mark.parametrize("blank", ["", "  "])
