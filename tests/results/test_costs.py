@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import astuple
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,29 @@ def test_prices_are_those_of_the_day_of_the_answer() -> None:
     made = pl.Results(asked, answers, pricing=Pricing(asked, prices))
 
     assert made.table["cost_usd"].isna().tolist() == [True, False]
+
+
+def test_prices_are_those_of_the_half_hour_of_the_answer() -> None:
+    asked = experiment(
+        [{"t": "a"}],
+        repeats=48,
+        model=["deepseek-v4-pro"],
+        base_url=["https://api.deepseek.com"],
+    )
+    midnight_s = datetime(2026, 11, 24, tzinfo=UTC).timestamp()
+    heads = [
+        head("a", model=None, received_s=midnight_s + 1800 * half_hour)
+        for half_hour in range(48)
+    ]
+    answers = Answers(48)
+    for index, said in enumerate(heads):
+        answers.put(index, [said], "k")
+    pricing = Pricing(asked)
+
+    costs = pl.Results(asked, answers, pricing=pricing).table["cost_usd"].tolist()
+
+    assert costs == pytest.approx([pricing.call_usd(0, said) for said in heads])
+    assert min(costs) < max(costs)  # it is dearer at some hours
 
 
 def test_rows_are_priced_together_as_they_are_one_by_one() -> None:
