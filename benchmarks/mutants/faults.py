@@ -736,7 +736,7 @@ FAULTS = (
         "results/documents.py",
         'logprobs.get("content") or logprobs.get("refusal") or ()',
         'logprobs.get("content") or ()',
-        "results/test_results.py",
+        "execution/test_messages.py",
         "the tokens of a refusal are not shown",
     ),
     Fault(

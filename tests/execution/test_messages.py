@@ -459,6 +459,16 @@ def test_logprobs_are_a_tidy_table(cache: pl.ResponseCache) -> None:
     ]
 
 
+def test_logprobs_of_a_refusal_are_those_of_its_tokens(
+    cache: pl.ResponseCache,
+) -> None:
+    refused = {"content": None, "refusal": [{"token": "No", "logprob": -0.2}]}
+
+    results = asked([answered("", choice={"logprobs": refused})], cache=cache)
+
+    assert results.logprobs["token"].tolist() == ["No"]
+
+
 def test_logprobs_that_are_not_kept_are_warned_of() -> None:
     results = asked(
         [answered("yes", choice=likely(("yes", -0.1)))],

@@ -44,6 +44,17 @@ def test_the_last_change_counts_and_nothing_is_overwritten() -> None:
     assert [orjson.loads(line)["note"] for line in lines] == ["first", "", "second"]
 
 
+def test_a_row_of_a_larger_grid_keeps_what_was_marked_in_the_smaller_one() -> None:
+    larger = RowKey(KEY.by, KEY.case, KEY.repeat, {**KEY.parameters, "top_p": 1})
+    Marks("letters").put(KEY, {"pinned": True, "note": "look"})
+
+    Marks("letters").put(larger, {"kind": "star"})
+
+    kept = Marks("letters")
+    assert kept.of(larger) == Mark(pinned=True, kind="star", note="look")
+    assert kept.of(KEY) == Mark(pinned=True, note="look")
+
+
 def test_what_two_notebooks_mark_is_kept_of_both() -> None:
     one, two = Marks("letters"), Marks("letters")
 
