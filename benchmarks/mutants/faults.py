@@ -743,7 +743,7 @@ FAULTS = (
         "results/flags.py",
         "said | table[column].notna()",
         "said & table[column].notna()",
-        "results/test_results.py results/test_table.py",
+        "execution/test_messages.py",
         "a refusal beside an answer is not counted",
     ),
     # Views.

@@ -125,6 +125,8 @@ def test_what_support_asks_for_is_kept_of_answers_and_failures(name: str) -> Non
     assert read(b"", 200, headers).request_id == "req-1"
     broken_off = chat(choice={"finish_reason": "error"})
     assert read(broken_off, 200, headers).request_id == "req-1"
+    nothing = chat("", choice={"finish_reason": None}, usage={"completion_tokens": 0})
+    assert read(nothing, 200, headers).request_id == "req-1"
 
 
 # When to come back.

@@ -545,3 +545,13 @@ def test_a_daybook_is_never_taken_for_an_abandoned_one_while_it_is_made(
     assert ledger.rows("SELECT COUNT(*) FROM calls") == [(0,)]
     process.stdin.close()
     process.stdout.close()
+
+
+def test_what_is_reserved_is_not_left_of_a_budget() -> None:
+    with closing(Ledger()) as ledger:
+        ledger.set_budget("day", Limits(usd=10, tokens=100))
+        ledger.reserve(Amount(6, 40), time.time())
+
+    (row,) = pl.budgets().to_dict("records")
+
+    assert (row["left_usd"], row["left_tokens"]) == (4, 60)

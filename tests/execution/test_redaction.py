@@ -102,3 +102,9 @@ def test_of_a_key_that_begins_like_another_nothing_is_left() -> None:
     said = Reply(401, {"x-echo": "key-12345678-9876"}, b"").without(secrets)
 
     assert said.headers == {"x-echo": "[key]"}
+
+
+def test_a_key_whose_slash_alone_is_escaped_is_cut_out() -> None:
+    said = Reply(200, {}, chat(KEY.replace("/", r"\/"))).without([KEY])
+
+    assert said.body == chat("[key]")

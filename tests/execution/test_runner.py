@@ -377,6 +377,20 @@ def test_a_wanted_duplicate_is_asked(client: FakeClient) -> None:
     assert 2 in results.table["trial"].tolist()
 
 
+def test_a_trial_that_equals_a_failed_one_has_failed_too() -> None:
+    client = FakeClient(lambda request: BAD_REQUEST)
+    experiment = pl.Experiment(
+        "duplicates",
+        grid=pl.Grid(model=["fake"], prompt=["Where is {{city}}?"]),
+        dataset=[{"city": "Bern"}, {"city": "Bern"}],
+    )
+
+    results = experiment.run(client=client)
+
+    assert client.calls == 1
+    assert sorted(results.failures) == [0, 1]
+
+
 def test_a_wanted_trial_and_its_wanted_duplicate_are_one_call(
     client: FakeClient,
 ) -> None:

@@ -123,6 +123,7 @@ def test_what_nothing_bounds_is_never_free() -> None:
 def test_all_choices_of_an_answer_may_be_as_long_as_max_tokens() -> None:
     assert most_output({"max_tokens": 100}) == 100
     assert most_output({"max_completion_tokens": 100, "n": 3}) == 300
+    assert most_output({"max_tokens": 100, "max_completion_tokens": 200}) == 200
     assert math.isinf(most_output({"n": 3}))
     for odd in ("100", [None], True, -1, 0):
         assert math.isinf(most_output({"max_tokens": odd}))

@@ -411,3 +411,7 @@ def test_a_dataclass_is_one_too_and_comes_back_from_its_plain_form() -> None:
 def test_another_class_is_no_schema(kind: type) -> None:
     with pytest.raises(pl.SpecError, match="response_format: "):
         grid(response_format=[kind])
+
+
+def test_true_and_1_are_two_values_of_a_parameter() -> None:
+    assert len(grid(a_switch=[True, 1])) == 2
