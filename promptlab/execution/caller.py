@@ -203,7 +203,8 @@ class Caller:
                     raise CallError(failure)
             alone = wait_s is None
             if wait_s is None:
-                wait_s = self._backoff.wait_s(failed, self._dice)
+                asked_s = failure.retry_after_s or 0.0
+                wait_s = asked_s + self._backoff.wait_s(failed, self._dice)
             waited_s += wait_s
             if waited_s > self._settings.max_wait_s:
                 raise CallError(_too_long(failure, wait_s, self._settings.max_wait_s))

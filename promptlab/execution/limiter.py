@@ -8,6 +8,9 @@ what flows in, and lost what was sent after that call: so the newest call that w
 replied to says best what is left now, whether our own account was too high (others use
 the key, or the server charges more than was estimated) or too low (it charges less).
 
+A server that refuses a call now and then, but not those sent before and after it, does
+so by accident, whatever is sent: that call alone waits. Many in a row are a limit.
+
 A server that refuses without saying what is left may limit the calls in flight or the
 calls a minute. Which of the two, a single call finds out: sent as soon as a call in
 flight is answered, it is answered as well where there was just no place, and refused
@@ -46,9 +49,11 @@ ROUNDING = 1e-6
 STRAY = 0.1
 """The share of refused calls up to which a server is not thought to be overloaded."""
 
+ROW = 6
+"""So many calls, sent one after the other, are not all refused by accident."""
+
 ASKED_S = 2.0
-"""Nor is a single refusal an accident if the server asks to wait for longer than this.
-"""
+"""Nor is a call if the server asks to wait for longer than this."""
 
 LONG_WAIT_S = 10.0
 """A server that asks to wait for longer does not let calls in evenly, whatever its
@@ -300,41 +305,51 @@ class Bucket:
 
 class Pace:
     """How many calls a second a server bears that does not say: what it answered until
-    it refused several in a row, and slowly more until it does so again."""
+    it refused many, and slowly more until it does so again.
+
+    A pace is tested: if a share of the calls is refused at that pace as well, and again
+    at a slower one, they are refused by accident, at any pace, and it is forgotten. Of
+    a real limit, what was answered is answered again.
+    """
 
     SHARE = 0.95
     """Of what was answered, so that it is not refused again at once."""
     FASTER = (0.002, 0.01)
     """How much faster it gets with each answer, and at most with each second."""
+    SLOWER = 0.95
+    """How much slower it gets with each single refusal."""
     FAR = 1.2
     """At most so far above what was found, until that is long ago."""
     LONG_S = 150.0
     """Then limits for a minute would have been met again: it gets faster five times as
     fast, and when it is twice what was found, that is forgotten."""
-    VAIN = (24, 0.1)
-    """It is forgotten as well after so many single refusals, if they were such a share
-    of the calls: they come at any pace."""
-    ROW = 3
-    """So many refusals in a row are no accident."""
-    OFTEN = 1 / 3
-    """Nor is such a share of refusals."""
-    SLOWER = 0.95
-    """How much slower it gets with each other refusal."""
+    FLOOR = 0.8
+    """Of what was found: single refusals make it no slower."""
+    TEST = (32, 1.0)
+    """After so many calls it is seen how many of them were refused; after so many
+    seconds at least, where that is to say what a pace that was found is worth."""
+    MANY = 0.4
+    """While no pace is known, a larger share says that there may be a limit."""
+    FEW = 0.08
+    """Up to such a share the pace is thought to be right."""
+    VAIN = 2
+    """So often in a row a pace was slower in vain: calls are refused by accident."""
 
     def __init__(self, now: float) -> None:
         self.rate: float | None = None
         """Calls a second; None while nothing is known."""
         self._next_at = now
         self._found, self._found_at = 0.0, now
-        self.refused_share = 0.0
-        """Of about the last 32 calls."""
         self._since = self._grown_at = now
-        self._answered = self._refused = self._singles = 0
+        self._answered = self._refused = 0
+        self._sent = self._singles = self._vain = 0
+        self.usual = 0.0
+        """The share of the last calls that were refused alone."""
 
     def restart(self, now: float) -> None:
         """Begins to measure; what was found stays."""
         self._since = now
-        self._answered = self._refused = self._singles = 0
+        self._answered = self._refused = self._sent = self._singles = 0
 
     def wait_s(self, now: float) -> float:
         """The seconds until the next call may start."""
@@ -346,18 +361,51 @@ class Pace:
 
     def take(self, now: float) -> None:
         """Notes that a call starts."""
+        self._sent += 1
         if self.rate is not None:
             self._next_at = max(self._next_at, now) + 1 / self.rate
 
     def refused(self) -> None:
-        """Notes that a call was refused."""
-        self.refused_share += (1 - self.refused_share) / 32
+        """Notes that a call was refused while others were."""
         self._refused += 1
+        self._sent = self._singles = 0
+
+    def refused_alone(self, now: float) -> bool:
+        """Notes that a call was refused, and those sent just before and after it were
+        not; whether those were many, and no pace is known that could be tested."""
+        self._refused += 1
+        self._singles += 1
+        if self.rate is not None:
+            self.rate = max(self.rate * self.SLOWER, self.FLOOR * self._found)
+            self._found_at = now
+        return self._test(now)
+
+    def _test(self, now: float) -> bool:
+        """Sees after some calls whether the pace is right: finds a slower one, or that
+        none is of use. Whether there is none, and more are refused than usual."""
+        few, least_s = self.TEST
+        soon = self.rate is not None and now - self._since < least_s
+        if self._sent < few or soon:
+            return False
+        share = self._singles / self._sent
+        self._sent = self._singles = 0
+        if self.rate is None:
+            self.usual = share
+            return share > self.MANY
+        if share <= self.FEW:
+            self._vain = 0
+        elif self._vain + 1 < self.VAIN:
+            self._vain += 1
+            self.find(now, sure=True)
+        else:
+            self.rate, self._vain, self.usual = None, 0, share
+            self.restart(now)
+        return False
 
     def answered(self, now: float) -> None:
         """Notes that a call was answered."""
-        self.refused_share -= self.refused_share / 32
         self._answered += 1
+        self._test(now)
         if self.rate is None:
             return
         by_answer, by_second = self.FASTER
@@ -370,23 +418,9 @@ class Pace:
         if self.rate > 2 * self._found:
             self.rate = None
 
-    def find(self, refusals: int, asked_s: float, now: float) -> None:
-        """Sets the pace when calls are answered again after so many refusals in a row,
-        or when the server asked to wait so long.
-
-        Unless that is more than an accident can be, a share f of refusals makes it
-        slower by f/2 at most: some servers refuse calls at any pace.
-        """
-        sure = refusals >= 2 * self.ROW or asked_s > ASKED_S
-        if not sure and refusals < self.ROW and self.refused_share < self.OFTEN:
-            self._singles += 1
-            few, share = self.VAIN
-            if self._singles >= few and self._singles > share * self._answered:
-                self.rate = None
-            if self.rate is not None:
-                self.rate *= self.SLOWER
-                self._found, self._found_at = self.rate, now
-            return
+    def find(self, now: float, *, sure: bool) -> None:
+        """Sets the pace to what was answered since the last one was found. Unless that
+        is `sure`, a share f of refusals makes it slower by f/2 at most."""
         answered = max(1, self._answered)
         rate = self.SHARE * answered / max(now - self._since, ROUNDING)
         if self.rate is not None:
@@ -513,6 +547,8 @@ class Limiter:
         self._paused_until = now
         self._pause_reason = ""
         self._stop: Stop | None = None
+        self._refusals: deque[int] = deque(maxlen=256)
+        """The calls that were refused lately, by their numbers."""
         self._number = 0
         self._out: set[int] = set()
         """The calls in flight, by their numbers."""
@@ -541,8 +577,10 @@ class Limiter:
 
     @property
     def refuses(self) -> bool:
-        """Whether the server has answered nothing since it refused a call."""
-        return self._stop is not None
+        """Whether the server answers nothing: it refused the last calls that were sent,
+        more than are refused by accident."""
+        last = range(self._number - TRUSTED + 1, self._number + 1)
+        return self._stop is not None or all(n in self._refusals for n in last)
 
     def has_room(self, in_flight: int) -> bool:
         """Whether the server bears one more call than these."""
@@ -725,15 +763,17 @@ class Limiter:
         headers: Mapping[str, str],
         asked_s: float | None,
         now: float,
-    ) -> float:
+    ) -> float | None:
         """Notes that a call was refused for the rate (429), and adopts what the reply
-        says; the seconds that it has to wait. `asked_s` is what the server asks for.
+        says; the seconds that all have to wait, None where this one waits alone.
+        `asked_s` is what the server asks for.
 
         It was not charged; but only headers that say what is left let another call
         start in its place.
         """
         one_more = self._cap.refused(place.number)
         self.lost(place)
+        in_a_row = self._in_a_row(place.number)
         self._overtaken(place, now)
         told = self._says_why(headers, place)
         if any(name in headers for name in REMAINING.values()):
@@ -744,19 +784,36 @@ class Limiter:
         self.learn(headers, place, now, refused=True)
         if one_more and not told:
             return 0.0
+        stop, asked = self._stop, asked_s or 0.0
+        few = in_a_row < ROW and not told and asked <= ASKED_S
+        if self._cap.calls is not None and self._pace.usual <= STRAY:
+            few &= len(self._out) + 1 < self._cap.calls
+        if stop is None and few and not self._pace.refused_alone(now):
+            if self._slow_start:
+                self._window = max(1.0, self._window - 1)
+            return None
         self._pace.refused()
         self._slow_start, self._heard_at = False, now
-        stop = self._stop
         if stop is None or place.number > stop.asked:
-            stop = self._stop = self._stopped(place, stop, told, asked_s or 0.0)
-            trusted = asked_s is not None and stop.refusals <= TRUSTED
-            reason = "Retry-After" if asked_s else RATE_LIMIT
-            self.pause(max(asked_s or 0.0, 0.0 if trusted else stop.gap_s), reason, now)
+            stop = self._stop = self._stopped(place, stop, told, asked)
+            trusted = asked > 0 and stop.refusals <= TRUSTED
+            reason = "Retry-After" if asked else RATE_LIMIT
+            self.pause(max(asked, 0.0 if trusted else stop.gap_s), reason, now)
         stop.newest = max(stop.newest, place.number)
-        is_accident = self._pace.refused_share <= STRAY and (asked_s or 0.0) <= ASKED_S
-        if stop.may_be_full and not is_accident:
+        if stop.may_be_full:
             stop.others = len(self._out)
         return 0.0 if stop.others else max(0.0, self._paused_until - now)
+
+    def _in_a_row(self, number: int) -> int:
+        """How many calls, sent one after the other, were refused with that one; no
+        more than matter."""
+        self._refusals.append(number)
+        first = last = number
+        while first - 1 in self._refusals and last - first < ROW:
+            first -= 1
+        while last + 1 in self._refusals and last - first < ROW:
+            last += 1
+        return last - first + 1
 
     def _stopped(
         self, place: Place, last: Stop | None, told: bool, asked_s: float
@@ -799,8 +856,9 @@ class Limiter:
         if number in stop.early:
             self._cap.find(stop.others)
             self._paused_until = now
-        elif not stop.told or stop.refusals >= Pace.ROW or stop.asked_s > LONG_WAIT_S:
-            self._pace.find(stop.refusals, stop.asked_s, now)
+        elif not stop.told or stop.refusals >= TRUSTED or stop.asked_s > LONG_WAIT_S:
+            sure = stop.refusals >= 2 * TRUSTED or stop.asked_s > ASKED_S
+            self._pace.find(now, sure=sure)
 
     @property
     def _spacing_s(self) -> float:

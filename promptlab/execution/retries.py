@@ -106,6 +106,7 @@ class Backoff:
     longest_s: float = 8.0
 
     def wait_s(self, attempt: int, dice: random.Random) -> float:
-        """Seconds to wait after that failed attempt (1 is the first)."""
+        """Seconds to wait after that failed attempt (1 is the first; 0, a
+        shorter while, is for a call that was only refused)."""
         bound_s = self.first_s * self.growth ** (attempt - 1)
         return dice.uniform(0, min(self.longest_s, bound_s))

@@ -13,10 +13,14 @@ from typing import Any, Protocol, TypeVar
 
 from promptlab.execution.lanes import Gate, Lane, Pool
 from promptlab.execution.queues import Queue
+from promptlab.execution.retries import Backoff
 from promptlab.offline.errors import ApiError
 from promptlab.offline.limits import Bucket, Limits
 
 T = TypeVar("T")
+
+ON_THE_WAY_S = 0.02
+"""How long a call takes to reach a server, at most."""
 
 
 class JumpingSelector(selectors.SelectSelector):
@@ -179,15 +183,17 @@ class Places:
 
 
 class Moody:
-    """Refuses a share of the calls, whatever is asked of it."""
+    """Refuses a share of the calls, whatever is asked of it, and says to come back
+    after so many seconds."""
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, share: float, asked_s: float = 0.0) -> None:
         self.share = share
+        self.asked_s = asked_s
         self._dice = random.Random(2)
 
     def admit(self, tokens: float) -> None:
         if self._dice.random() < self.share:
-            raise RefusedError({}, 0.0)
+            raise RefusedError({}, self.asked_s)
 
     def done(self) -> None:
         pass
@@ -224,7 +230,7 @@ class SimulatedServer:
     async def reply(self, tokens: int) -> Mapping[str, str]:
         """The headers of the answer; raises `RefusedError`."""
         held_s = max(0.0, self.stall_s - now() % 3)
-        await asyncio.sleep(held_s + 0.02 * self._dice.random())  # on the way
+        await asyncio.sleep(held_s + ON_THE_WAY_S * self._dice.random())
         try:
             self.rule.admit(tokens * self.charges)
         except RefusedError as refusal:
@@ -272,6 +278,7 @@ class SimulatedRun:
     """The longest that a call waited between its attempts, all in all."""
     slowest_s: float = 0.0
     """The longest that a call took, from when it was next to its answer."""
+    dice: random.Random = field(default_factory=lambda: random.Random(3))
 
     async def ask(self, server: SimulatedServer, pool: Pool) -> None:
         """Makes all calls, as workers of a run make them."""
@@ -307,12 +314,17 @@ class SimulatedRun:
             headers = await server.reply(tokens)
         except RefusedError as refusal:
             asked_s = refusal.retry_after_s or None
-            return limiter.refused(place, refusal.headers, asked_s, now()) or 1e-9
+            wait_s = limiter.refused(place, refusal.headers, asked_s, now())
+            if wait_s is not None:
+                return wait_s or 1e-9
         else:
             limiter.answered(place, headers, now())
             return 0.0
         finally:
             lane.leave()
+        wait_s = (asked_s or 0.0) + Backoff().wait_s(0, self.dice)
+        await lane.rest(wait_s)
+        return wait_s or 1e-9
 
 
 def simulated(server: SimulatedServer, *processes: Sequence[SimulatedRun]) -> float:
@@ -325,6 +337,33 @@ def simulated(server: SimulatedServer, *processes: Sequence[SimulatedRun]) -> fl
                 pool = Pool(random.Random(number))
                 for run in process:
                     runs.create_task(run.ask(server, pool))
+        return now()
+
+    return simulate(main)
+
+
+def unlimited_s(server: SimulatedServer, calls: int, at_once: int) -> float:
+    """The seconds that so many calls take where each refused one alone waits as long as
+    the server asks, and the others go on."""
+    left = iter(range(calls))
+
+    async def work() -> None:
+        for _ in left:
+            while not await answered():
+                pass
+
+    async def answered() -> bool:
+        try:
+            await server.reply(100)
+        except RefusedError as refusal:
+            await asyncio.sleep(refusal.retry_after_s)
+            return False
+        return True
+
+    async def main() -> float:
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(at_once):
+                workers.create_task(work())
         return now()
 
     return simulate(main)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from promptlab.execution.limiter import (
@@ -574,3 +576,14 @@ def test_a_stray_failure_hardly_matters() -> None:
             failed(limiter)
 
     assert limiter.window > 90
+
+
+def test_a_retry_after_of_0_is_as_if_nothing_was_said() -> None:
+    waits = []
+    for asked_s in (None, 0.0):
+        limiter = Limiter(now=0, dice=random.Random(1))
+        limiter.widen(64, now=0)
+        places = [sent_now(limiter) for _ in range(16)]
+        waits.append([limiter.refused(p, {}, asked_s, now=0) for p in places])
+
+    assert waits[0] == waits[1]

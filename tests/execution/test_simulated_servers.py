@@ -18,6 +18,7 @@ from .simulated import (
     SimulatedServer,
     measured,
     simulated,
+    unlimited_s,
 )
 
 # All of it against a server, in simulated time: what a run makes of its limits.
@@ -202,3 +203,20 @@ def test_a_limit_that_only_answers_tell_is_kept_to_when_refusals_say_nothing() -
     minutes = [int(at // 60) for at, _ in server.came]
     assert max(minutes.count(minute) for minute in set(minutes) - {0}) <= 2 * 5
     assert took_s <= 300
+
+
+@pytest.mark.parametrize("asked_s", [0.0, 0.02, 1.0])
+@pytest.mark.parametrize("latency_s", [0.05, 1.0, 10.0])
+@pytest.mark.parametrize(("share", "most"), [(0.05, 1.5), (0.1, 1.5), (0.2, 2.0)])
+def test_refusals_that_come_at_any_pace_make_a_run_little_slower(
+    share: float, most: float, latency_s: float, asked_s: float
+) -> None:
+    def server() -> SimulatedServer:
+        rule = Moody(share, asked_s)
+        return SimulatedServer(
+            rule, latency_s=latency_s, tells=False, explains=False, asks=asked_s > 0
+        )
+
+    took_s = simulated(server(), [SimulatedRun([100] * 1000, 64)])
+
+    assert took_s <= most * unlimited_s(server(), 1000, 64)
