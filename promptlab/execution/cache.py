@@ -613,7 +613,7 @@ def checked_response(response: Response) -> Response:
 
 
 def _head_in(value: bytes) -> ReplySummary:
-    """The head of a stored value; `ValueError` if it is none that we wrote."""
+    """The head of a stored value; `ValueError` if promptlab did not write it."""
     members = orjson.loads(value[: value.index(b"\n")])
     head = _head(members)
     return head if len(members) == len(head) else _completed(head, value)
