@@ -24,8 +24,8 @@ from dataclasses import asdict, dataclass
 
 import orjson
 
-from promptlab.offline.errors import ApiError
-from promptlab.offline.limits import Bucket, Limits
+from promptlab.offline.server.errors import ApiError
+from promptlab.offline.server.limits import Bucket, Limits
 
 HOST = "127.0.0.1"
 PROSE = " ".join(

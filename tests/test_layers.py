@@ -66,7 +66,7 @@ DOORS = {
 
 HOMES = {
     "IPython": {"execution.progress", "notebook"},
-    "aiohttp": {"execution.client", "offline.server"},
+    "aiohttp": {"execution.client", "offline.server.server"},
     "diskcache": {"execution.cache"},
     "anywidget": {"notebook"},
     "dotenv": {"execution.credentials"},

@@ -20,11 +20,16 @@ all and related words too; `offline/embedding` gives vectors. `Faults` makes the
 slow, limited or broken, to see what a client makes of that.
 """
 
-from promptlab.offline.embeddings import embed
-from promptlab.offline.faults import Faults
-from promptlab.offline.models import EMBEDDING_MODEL, MODELS
-from promptlab.offline.responder import RESPONDER_VERSION, Answer, answer, answers
-from promptlab.offline.server import OfflineServer
+from promptlab.offline.responder.embeddings import embed
+from promptlab.offline.responder.models import EMBEDDING_MODEL, MODELS
+from promptlab.offline.responder.responder import (
+    RESPONDER_VERSION,
+    Answer,
+    answer,
+    answers,
+)
+from promptlab.offline.server.faults import Faults
+from promptlab.offline.server.server import OfflineServer
 
 __all__ = [
     "EMBEDDING_MODEL",

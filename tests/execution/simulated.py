@@ -14,8 +14,8 @@ from typing import Any, Protocol, TypeVar
 from promptlab.execution.lanes import Gate, Lane, Pool
 from promptlab.execution.queues import Queue
 from promptlab.execution.retries import Backoff
-from promptlab.offline.errors import ApiError
-from promptlab.offline.limits import Bucket, Limits
+from promptlab.offline.server.errors import ApiError
+from promptlab.offline.server.limits import Bucket, Limits
 
 T = TypeVar("T")
 

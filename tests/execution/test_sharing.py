@@ -13,8 +13,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from promptlab.offline.errors import ApiError
-from promptlab.offline.limits import Bucket, Limits
+from promptlab.offline.server.errors import ApiError
+from promptlab.offline.server.limits import Bucket, Limits
 
 from .servers import Received, Reply, ToldServer, answer, error
 

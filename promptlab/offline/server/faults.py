@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from promptlab.offline.limits import Bucket, Limits
+from promptlab.offline.server.limits import Bucket, Limits
 
 KINDS = (
     "rate_limited",

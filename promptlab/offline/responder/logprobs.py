@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from promptlab.offline import tokens
-from promptlab.offline.sampling import Draw
+from promptlab.offline.responder import tokens
+from promptlab.offline.responder.sampling import Draw
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from promptlab.offline.cues import NUMBERS
+from promptlab.offline.responder.keywords import NUMBERS
 
 _NUMBER = r"(\d{1,3}|" + "|".join(NUMBERS) + ")"
 

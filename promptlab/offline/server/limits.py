@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from promptlab.offline.errors import ApiError, rate_limited
+from promptlab.offline.server.errors import ApiError, rate_limited
 
 
 @dataclass

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from promptlab.offline.cues import (
+from promptlab.offline.responder.choices import Option, item, listed
+from promptlab.offline.responder.keywords import (
     FORM_FIELDS,
     LEAD_INS,
     MATERIAL_FIELDS,
@@ -18,8 +19,7 @@ from promptlab.offline.cues import (
     RULE_FIELDS,
     VERBS,
 )
-from promptlab.offline.options import Option, item, listed
-from promptlab.offline.words import stems, words
+from promptlab.offline.responder.stemming import stems, words
 
 MAX_CHARACTERS = 40_000
 """Characters it reads of one message: half from either end."""

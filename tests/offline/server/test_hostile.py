@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from promptlab.offline import OfflineServer, answer
 
-from .conftest import Ask, Hello
+from ..conftest import Ask, Hello
 
 integers = st.integers(-(2**63), 2**63 - 1)
 scalars = st.none() | st.booleans() | integers | st.floats() | st.text(max_size=40)

@@ -16,10 +16,12 @@ from typing import Any, Self
 import orjson
 from aiohttp import web
 
-from promptlab.offline import responses, tokens, wire
-from promptlab.offline.checks import check_chat, check_completion, check_embeddings
-from promptlab.offline.embeddings import DIMENSIONS, embed, to_base64
-from promptlab.offline.errors import (
+from promptlab.offline.responder import tokens
+from promptlab.offline.responder.embeddings import DIMENSIONS, embed, to_base64
+from promptlab.offline.responder.models import EMBEDDING_MODEL, MODELS
+from promptlab.offline.responder.responder import Answer, answers, token_limit
+from promptlab.offline.server import responses, wire
+from promptlab.offline.server.errors import (
     ApiError,
     out_of_quota,
     overloaded,
@@ -32,9 +34,12 @@ from promptlab.offline.errors import (
     unparsed,
     wrong_method,
 )
-from promptlab.offline.faults import Dice, Faults
-from promptlab.offline.models import EMBEDDING_MODEL, MODELS
-from promptlab.offline.responder import Answer, answers, token_limit
+from promptlab.offline.server.faults import Dice, Faults
+from promptlab.offline.server.validation import (
+    check_chat,
+    check_completion,
+    check_embeddings,
+)
 
 HOST = "127.0.0.1"
 """The one address it binds: nothing outside this machine can reach it."""

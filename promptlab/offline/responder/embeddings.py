@@ -6,7 +6,7 @@ from array import array
 from collections import Counter
 from zlib import crc32
 
-from promptlab.offline.words import stems, topics, words
+from promptlab.offline.responder.stemming import stems, topics, words
 
 DIMENSIONS = 256
 """Length of a vector when the request names none."""

@@ -16,7 +16,7 @@ from promptlab.offline import (
     OfflineServer,
 )
 
-from .conftest import ClientOf, Hello
+from ..conftest import ClientOf, Hello
 
 FACTS = "The shop opens at nine and closes at six. Tea is free.\n\n"
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from promptlab.offline.cues import NOT_LABELS
+from promptlab.offline.responder.keywords import NOT_LABELS
 
 MAX_OPTIONS = 200
 _MAX_LABEL_WORDS = 8

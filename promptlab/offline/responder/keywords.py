@@ -1,6 +1,6 @@
 """Cues: the words by which the parts of a request are told apart."""
 
-from promptlab.offline.words import stems
+from promptlab.offline.responder.stemming import stems
 
 
 def _set(text: str) -> frozenset[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 
-from .conftest import Hello
+from ..conftest import Hello
 
 WEATHER = {
     "name": "get_weather",

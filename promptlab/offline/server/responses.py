@@ -9,10 +9,10 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from promptlab.offline import tokens
-from promptlab.offline.errors import invalid, unsupported
-from promptlab.offline.responder import Answer
-from promptlab.offline.wire import logprob_items
+from promptlab.offline.responder import tokens
+from promptlab.offline.responder.responder import Answer
+from promptlab.offline.server.errors import invalid, unsupported
+from promptlab.offline.server.wire import logprob_items
 
 Json = dict[str, Any]
 Body = Mapping[str, Any]

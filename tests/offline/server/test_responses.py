@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 
-from .conftest import Hello
+from ..conftest import Hello
 
 FACTS = "The shop opens at nine and closes at six. Tea is free.\n\n"
 QUESTION = FACTS + "When does the shop open?"

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from promptlab.offline.evidence import Evidence
-from promptlab.offline.options import Option
-from promptlab.offline.sampling import Sampler
-from promptlab.offline.task import Task
+from promptlab.offline.responder.choices import Option
+from promptlab.offline.responder.ranking import Evidence
+from promptlab.offline.responder.sampling import Sampler
+from promptlab.offline.responder.task import Task
 
 Schema = Mapping[str, Any]
 

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from promptlab.offline.cues import MATERIAL_FIELDS
-from promptlab.offline.options import MAX_OPTIONS, Option, item, mentioned
-from promptlab.offline.reading import MAX_SENTENCE, Reading, read_message, sentences
-from promptlab.offline.words import stems
+from promptlab.offline.responder.choices import MAX_OPTIONS, Option, item, mentioned
+from promptlab.offline.responder.keywords import MATERIAL_FIELDS
+from promptlab.offline.responder.parsing import (
+    MAX_SENTENCE,
+    Reading,
+    read_message,
+    sentences,
+)
+from promptlab.offline.responder.stemming import stems
 
 MAX_MESSAGES = 64
 """Messages it reads: the first few, and the last."""

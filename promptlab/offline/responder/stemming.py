@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from promptlab.offline.lexicon import STOPWORDS, TOPICS
+from promptlab.offline.responder.lexicon import STOPWORDS, TOPICS
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
 _CACHED_STEMS = 8192

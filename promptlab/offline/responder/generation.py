@@ -6,12 +6,12 @@ from typing import Any
 
 import orjson
 
-from promptlab.offline.evidence import Evidence
-from promptlab.offline.options import Option
-from promptlab.offline.sampling import Sampler
-from promptlab.offline.schemas import Filler, property_schema
-from promptlab.offline.task import Passage, Task
-from promptlab.offline.wishes import Wishes
+from promptlab.offline.responder.choices import Option
+from promptlab.offline.responder.instructions import Wishes
+from promptlab.offline.responder.ranking import Evidence
+from promptlab.offline.responder.sampling import Sampler
+from promptlab.offline.responder.schemas import Filler, property_schema
+from promptlab.offline.responder.task import Passage, Task
 
 _ENOUGH = 0.3
 """The score below which a passage does not answer a question."""

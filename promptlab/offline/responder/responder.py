@@ -6,15 +6,20 @@ from typing import Any
 
 import orjson
 
-from promptlab.offline import tokens
-from promptlab.offline.evidence import Evidence
-from promptlab.offline.logprobs import TokenLogprob, token_logprobs
-from promptlab.offline.models import MODELS, Model
-from promptlab.offline.sampling import Sampler, seeded
-from promptlab.offline.task import read_task, text_of
-from promptlab.offline.tools import ToolCall, called, chosen_function, functions
-from promptlab.offline.wishes import read_wishes
-from promptlab.offline.writing import Writer
+from promptlab.offline.responder import tokens
+from promptlab.offline.responder.generation import Writer
+from promptlab.offline.responder.instructions import read_wishes
+from promptlab.offline.responder.logprobs import TokenLogprob, token_logprobs
+from promptlab.offline.responder.models import MODELS, Model
+from promptlab.offline.responder.ranking import Evidence
+from promptlab.offline.responder.sampling import Sampler, seeded
+from promptlab.offline.responder.task import read_task, text_of
+from promptlab.offline.responder.tools import (
+    ToolCall,
+    called,
+    chosen_function,
+    functions,
+)
 
 RESPONDER_VERSION = 1
 """Raised whenever any answer changes: it is part of what a cached answer depends on."""

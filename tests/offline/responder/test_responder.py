@@ -8,9 +8,9 @@ import openai
 import orjson
 import pytest
 
-from promptlab.offline import tokens
+from promptlab.offline.responder import tokens
 
-from .conftest import Ask, Hello
+from ..conftest import Ask, Hello
 
 TEAMS = "Teams: billing, technical, shipping, account, sales"
 ONE_WORD = "Answer with one word: the name of the team."

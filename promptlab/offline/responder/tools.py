@@ -14,11 +14,11 @@ from typing import Any
 
 import orjson
 
-from promptlab.offline.evidence import Evidence
-from promptlab.offline.sampling import Sampler
-from promptlab.offline.schemas import Filler
-from promptlab.offline.task import Task, text_of
-from promptlab.offline.words import stems
+from promptlab.offline.responder.ranking import Evidence
+from promptlab.offline.responder.sampling import Sampler
+from promptlab.offline.responder.schemas import Filler
+from promptlab.offline.responder.stemming import stems
+from promptlab.offline.responder.task import Task, text_of
 
 Body = Mapping[str, Any]
 Function = Mapping[str, Any]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from promptlab.offline.errors import (
+from promptlab.offline.server.errors import (
     ApiError,
     invalid,
     unknown_model,

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from promptlab.offline.cues import NEGATIONS
-from promptlab.offline.models import Model
-from promptlab.offline.options import Option
-from promptlab.offline.task import Passage, Task
-from promptlab.offline.words import stems, topics, words
+from promptlab.offline.responder.choices import Option
+from promptlab.offline.responder.keywords import NEGATIONS
+from promptlab.offline.responder.models import Model
+from promptlab.offline.responder.stemming import stems, topics, words
+from promptlab.offline.responder.task import Passage, Task
 
 _DOUBT = 0.1
 """Added to the best raw score before scaling: little evidence leaves doubt."""

@@ -8,7 +8,7 @@ import pytest
 
 from promptlab.offline import Faults, OfflineServer
 
-from .conftest import ClientOf, Faulty, Hello
+from ..conftest import ClientOf, Faulty, Hello
 
 Outcomes = Callable[[Faults], list[str]]
 

@@ -1,0 +1,1 @@
+"""The responder of the offline model: what it answers."""

@@ -1,0 +1,1 @@
+"""The server of the offline model: the protocol, checked and answered."""

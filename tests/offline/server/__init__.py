@@ -1,0 +1,1 @@
+"""Tests of the offline model, over real HTTP with the official client."""
