@@ -41,6 +41,9 @@ REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "x-litellm-call-
 WITHIN = ("error", "errors", "detail", "message")
 """Members that may hold the error object itself."""
 
+ERRORS = ("error", "errors", "detail")
+"""Members that say what went wrong where there is no answer."""
+
 SAYING = (
     *("message", "msg", "error", "errors", "detail", "title", "reason"),
     *("error_description", "error_msg", "status_msg", "Message"),
@@ -122,7 +125,7 @@ def failure_in(
     """
     choices = document.get("choices")
     if not choices:
-        beside = is_error(document.get("error")) or is_error(document.get("errors"))
+        beside = any(is_error(document.get(name)) for name in ERRORS)
         if not beside and document.get("object") != "error":
             return None
         return _failure(_status(_parts(document)) or 200, headers, document)

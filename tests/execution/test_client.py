@@ -309,6 +309,11 @@ def test_an_answer_of_another_kind_is_an_answer(
             ("status", 502, "502", None),
             "upstream is down",
         ),
+        (
+            Reply(body=b'{"detail": "the model is being loaded"}'),
+            ("status", 200, None, None),
+            "the model is being loaded",
+        ),
         (Reply(instead="drop"), ("connection", None, None, None), "connection failed"),
         (
             Reply(instead="break off", body=b'{"choices": ['),
