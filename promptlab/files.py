@@ -563,15 +563,34 @@ def _explained(error: ValidationError, source: _Source) -> ConfigError:
             f"{where}: {name!r} is missing; {MISSING.get(name, 'add it')}"
         )
     given = found["input"]
-    said = found["msg"].removeprefix("Input ")
-    parameter = place[:1] in (("grid",), ("zip",)) and isinstance(place[-1], str)
-    if parameter and not isinstance(given, (list, dict)):
-        said = f"should be a list of values; write [{brief(given)}]"
-    expected = EXPECTED.get(place) or ALL_THROUGH.get(place[:1]) or _number(place)
-    if expected:
-        said = f"should be {expected}"
-    return ConfigError(f"{where}: {name} {said}, not {brief(given)}")
+    in_grid = place[:1] in (("grid",), ("zip",)) and len(place) > 1
+    if in_grid and isinstance(place[-1], str) and not isinstance(given, (list, dict)):
+        return ConfigError(f"{where}: {name}: {_one_value(str(place[-1]), given)}")
+    meant = EXPECTED.get(place) or ALL_THROUGH.get(place[:1]) or _number(place)
+    usual = TYPES.get(found["type"]) or found["msg"].removeprefix("Input should be ")
+    return ConfigError(
+        f"{where}: {name}: expected {meant or usual}, got {brief(given)}"
+    )
 
+
+def _one_value(parameter: str, given: Any) -> str:
+    """What is wrong with one value in place of a list of them."""
+    try:
+        Grid(**{"model": ["-"], "prompt": ["-"], parameter: [given]})
+    except SpecError as error:
+        return str(error).removeprefix(f"{parameter}: ")
+    return f"expected a list of values, got {brief(given)}; write [{brief(given)}]"
+
+
+TYPES = {
+    "string_type": "a string",
+    "int_type": "an integer",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+}
+"""What is expected, by pydantic's kind of mistake."""
 
 EXPECTED: dict[tuple[Any, ...], str] = {
     (): "a mapping of keys: name, dataset, grid",
@@ -762,6 +781,7 @@ def _with_inputs(dataset: Dataset, grid: Grid, inputs: Mapping[str, Any]) -> Dat
 
 def _values(name: str, given: Any, folder: Path) -> Any:
     """The values of a parameter, with what stands in files of its own."""
+    _check_misspelt(name, given)
     if _names_many(name, given):
         return _many(name, given, folder)
     if isinstance(given, Mapping):
@@ -820,7 +840,7 @@ def _parts(
         where = f"{path}, row {number}"
         if not isinstance(row.get(column), str):
             found = brief(row.get(column))
-            raise ConfigError(f"{where}: {column!r} should be a string, not {found}")
+            raise ConfigError(f"{where}: {column!r}: expected a string, got {found}")
         if label is None or str(label) in texts:
             problem = "has no name" if label is None else f"is called {label!r} too"
             raise ConfigError(f"{where} {problem}; give each its own in {name!r}")
@@ -865,7 +885,23 @@ def _label(name: str, value: Any, number: int) -> str:
     return Path(_file_of(value)).stem if _names_file(value) else f"{name}_{number}"
 
 
+FILE_NAME = re.compile(r"\S+\.[A-Za-z]\w{0,7}")
+
+
+def _check_misspelt(name: str, given: Any) -> None:
+    """Refuses `{fle: x.md}` for what it was to be: a file."""
+    asks = name in ("prompt", "system") and isinstance(given, dict)
+    if asks and "file" not in given:
+        for key, value in given.items():
+            is_file = isinstance(value, str) and FILE_NAME.fullmatch(value)
+            if is_file and (hint := did_you_mean(key, ["file"])):
+                raise SpecError(
+                    f"{name}: unknown key {key!r} for {value!r}{hint}", at=(name,)
+                )
+
+
 def _value(name: str, value: Any, folder: Path) -> Any:
+    _check_misspelt(name, value)
     if not _names_file(value):
         return value
     try:

@@ -6,6 +6,7 @@ was found and what would do. Rows and columns in which nothing stands are left o
 
 from __future__ import annotations
 
+import codecs
 import csv
 import datetime
 import gzip
@@ -96,7 +97,7 @@ def read_text(path: Path, encoding: str, largest: int | None = None) -> str:
     if largest is not None and len(content) > largest:
         raise ConfigError(f"{path} is larger than {largest // 1_000_000} MB")
     try:
-        text = content.decode(encoding)
+        text = content.decode(_encoding(content, encoding))
     except UnicodeDecodeError as error:
         rest = error.object  # what follows a byte order mark
         line = rest[: error.start].count(b"\n") + 1
@@ -108,6 +109,17 @@ def read_text(path: Path, encoding: str, largest: int | None = None) -> str:
     except (LookupError, ValueError) as error:
         raise ConfigError(f"{path}: no encoding is called {encoding!r}") from error
     return text.removeprefix("\ufeff").replace("\r\n", "\n")
+
+
+def _encoding(content: bytes, given: str) -> str:
+    """UTF-16 where no other encoding than UTF-8 is given and the content begins as
+    UTF-16 does, with a byte order mark or a character of which one byte is zero."""
+    if given == "utf-8-sig" and len(content) > 1:
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return "utf-16"
+        if 0 in content[:2] and any(content[:2]):
+            return "utf-16-le" if content[0] else "utf-16-be"
+    return given
 
 
 def _content(path: Path, largest: int | None) -> bytes:

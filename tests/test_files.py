@@ -277,6 +277,15 @@ def test_another_encoding_is_read_when_it_is_said(write: Write, load: Load) -> N
     assert config.experiment.dataset[0].inputs == {"t": "Grüße"}
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_read_without_being_named(write: Write, encoding: str) -> None:
+    path = write("cases.csv", "t\tu\nGrüße 日本\tb\n".encode(encoding))
+
+    (case,) = pl.Dataset.from_file(path)
+
+    assert case.inputs == {"t": "Grüße 日本", "u": "b"}
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8", "utf-8-sig"])
 def test_a_byte_order_mark_is_no_part_of_the_first_name(
     write: Write, encoding: str
@@ -497,7 +506,7 @@ def test_system_messages_may_stand_in_the_rows_of_a_table(
         ("column: x", "id,text\na,b\n", " has no column 'x'; it has id, text"),
         ("name: x", "id,text\na,b\n", " has no column 'x'; it has id, text"),
         ("", "id,text\na,b\n", " has id, text; name the one with `column`"),
-        ("column: text", "id,text\na,\nb,c\n", ", row 1: 'text' should be a string"),
+        ("column: text", "id,text\na,\nb,c\n", ", row 1: 'text': expected a string"),
         ("name: id", "id,text\na,b\na,c\n", ", row 2 is called 'a' too"),
         ("name: id", "id,text\na,b\n,c\n", ", row 2 has no name"),
         ("name: id", "id,text\na,b {{\n", ", a: template, line 1: "),
@@ -813,7 +822,7 @@ def test_yaml_aliases_and_merges_are_read(load: Load) -> None:
         ("name: letters\n", "", None, "'name' is missing; give the experiment a name"),
         ("dataset:\n  - {t: a}\n", "", None, "'dataset' is missing; name a file"),
         ("name: letters", "nam: letters", 1, "unknown key 'nam'; did you mean 'name'?"),
-        ("name: letters", "name: [a]", 1, "name should be a valid string, not ['a']"),
+        ("name: letters", "name: [a]", 1, "name: expected a string, got ['a']"),
         (
             "name: letters",
             f"name: {'a' * 101}",
@@ -831,7 +840,7 @@ def test_yaml_aliases_and_merges_are_read(load: Load) -> None:
         ("  - {t: a}", "  - {t: a, id: x}\n  - {t: a, id: x}", 2, "is used twice"),
         ("  - {t: a}", "  - {t: a, output: x}", 2, "cannot be called 'output'"),
         ("{t: a}", "{t: a, temperature: 1}", 2, "is a parameter of the grid"),
-        ("  model: [m]", "  model: m", 5, "should be a list of values; write ['m']"),
+        ("  model: [m]", "  model: m", 5, "expected a list of values, got 'm'; write"),
         ("  model: [m]", "  model: []", 5, "model: the list of values is empty"),
         ("  model: [m]\n", "", 4, "a grid needs 'model'; this one has prompt"),
         ("  model: [m]", "  modle: [m]", 4, "a grid needs 'model'; this one has modle"),
@@ -839,6 +848,12 @@ def test_yaml_aliases_and_merges_are_read(load: Load) -> None:
         ('"{{t}}"', '"{{t"', 6, "prompt 'plain': template, line 1: "),
         ('{plain: "{{t}}"}', "[5]", 6, "a string or a list of messages, not 5"),
         ('{plain: "{{t}}"}', "[{file: none.md}]", 6, "none.md cannot be read"),
+        *(
+            ('{plain: "{{t}}"}', given, 6, "unknown key 'fle' for 'x.md'; did you mean")
+            for given in ("{fle: x.md}", "[{fle: x.md}]", "{plain: {fle: x.md}}")
+        ),
+        ("[0, 1]", "hot", 7, "grid.temperature: expected a number from 0 to 2, got 'h"),
+        ("[0, 1]", "0.5", 7, "a list of values, got 0.5; write [0.5]"),
         ("[0, 1]", "[0, 3]", 7, "temperature: expected a number from 0 to 2, got 3"),
         ("[0, 1]", "[0, .nan]", 7, "temperature: a request cannot hold nan"),
         (
@@ -863,13 +878,13 @@ def test_yaml_aliases_and_merges_are_read(load: Load) -> None:
             "[0, 1]",
             "[0, 1]\nrepeats: 0",
             8,
-            "repeats should be an integer >= 1, not 0",
+            "repeats: expected an integer >= 1, got 0",
         ),
         (
             "[0, 1]",
             "[0, 1]\nrepeats: two",
             8,
-            "repeats should be an integer >= 1",
+            "repeats: expected an integer >= 1",
         ),
         (
             "[0, 1]",
@@ -941,26 +956,26 @@ def test_yaml_aliases_and_merges_are_read(load: Load) -> None:
         ),
         (
             *("[0, 1]", "[0, 1]\nrun:\n  budget_usd: '2'", 9),
-            "run.budget_usd should be a number >= 0, not '2'",
+            "run.budget_usd: expected a number >= 0, got '2'",
         ),
         (
             *("[0, 1]", "[0, 1]\nrun:\n  budget_usd: .inf", 9),
-            "run.budget_usd should be a number >= 0, not inf",
+            "run.budget_usd: expected a number >= 0, got inf",
         ),
         (
             *("[0, 1]", "[0, 1]\nrun:\n  budget_tokens: 10.5", 9),
-            "run.budget_tokens should be an integer >= 0, not 10.5",
+            "run.budget_tokens: expected an integer >= 0, got 10.5",
         ),
-        ("[0, 1]", "[0, 1]\nrun: 3", 8, "run should be a mapping of options, such as"),
-        ("[0, 1]", "[0, 1]\nzip: 3", 8, "zip should be a list of groups, such as [{"),
-        ("[0, 1]", "[0, 1]\nexclude: {a: 1}", 8, "exclude should be a list of what to"),
+        ("[0, 1]", "[0, 1]\nrun: 3", 8, "run: expected a mapping of options, such as"),
+        ("[0, 1]", "[0, 1]\nzip: 3", 8, "zip: expected a list of groups, such as [{"),
+        ("[0, 1]", "[0, 1]\nexclude: {a: 1}", 8, "exclude: expected a list of what to"),
         ("[0, 1]", "[0, 1, 0]\nzip:", 7, "temperature has 0 twice"),
         ("[0, 1]", "[0, 1]\nfoo:", 8, "unknown key 'foo'; there are $schema, name"),
         (
             BASE[BASE.index("  model") :],
             "",
             4,
-            "grid should be a mapping of parameters",
+            "grid: expected a mapping of parameters",
         ),
         ("name: letters", "name: a\n---\nname: b", 2, "not valid YAML"),
         (
@@ -971,8 +986,8 @@ def test_yaml_aliases_and_merges_are_read(load: Load) -> None:
         ),
         (BASE, "", None, " is empty"),
         (BASE, "# nothing", None, " is empty"),
-        (BASE, "letters", None, "should be a mapping of keys: name, dataset, grid"),
-        (BASE, "- letters", None, "should be a mapping of keys: name, dataset, grid"),
+        (BASE, "letters", None, "expected a mapping of keys: name, dataset, grid"),
+        (BASE, "- letters", None, "expected a mapping of keys: name, dataset, grid"),
     ],
 )
 def test_a_mistake_in_a_config_is_one_line_that_says_where(
@@ -1382,7 +1397,7 @@ def test_own_prices_may_stand_in_a_file_beside_the_config(
 
 @pytest.mark.parametrize("wrong", ["3", "[m]", "{m: 3}"])
 def test_prices_that_are_none_are_told_with_their_line(load: Load, wrong: str) -> None:
-    with pytest.raises(ConfigError, match=r"line \d+: run.prices.* should be a "):
+    with pytest.raises(ConfigError, match=r"line \d+: run.prices.*: expected a "):
         load(BASE + f"run:\n  prices: {wrong}\n")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -42,6 +43,7 @@ from promptlab.cli.printing import (
     say,
 )
 from promptlab.cli.selection import (
+    check_models,
     check_targets,
     load_config,
     options_of,
@@ -60,6 +62,9 @@ if TYPE_CHECKING:
 
 STARTER = Path(__file__).parents[1] / "starter.yaml"
 """The config file that `init` writes."""
+
+STARTER_NAME = "experiment.yaml"
+"""What its comments call it."""
 
 FAILED, INTERRUPTED = 3, 130
 """Exit codes: some trials failed; interrupted by the user."""
@@ -217,13 +222,14 @@ def validate(
         env_file=env_file,
         cache=cache,
     )
+    check_models(experiment, options)
     _tell_plan(experiment, options, json=json)
 
 
 def init(
     path: Annotated[
         Path, typer.Argument(parser=user_path, help="Where to write it.")
-    ] = Path("experiment.yaml"),
+    ] = Path(STARTER_NAME),
     force: Annotated[
         bool,
         typer.Option("--force", help="Replace a file that is there."),
@@ -234,7 +240,9 @@ def init(
         complain(f"{path} is there already; choose another name, or pass --force")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(STARTER.read_bytes())
+        starter = STARTER.read_text("utf-8")
+        named = starter.replace(STARTER_NAME, shlex.quote(path.name))
+        path.write_bytes(named.encode())
     except OSError as error:
         complain(f"{path} cannot be written: {error.strerror or error}")
     print(f"wrote {path}; run it with: python -m promptlab run {path}")

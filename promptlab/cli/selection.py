@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import typer
 
-from promptlab.errors import ExportError
+from promptlab.errors import ExportError, SpecError, did_you_mean
 
 if TYPE_CHECKING:
     from promptlab.files import Config
@@ -106,6 +106,25 @@ def options_of(
     urls = dict.fromkeys(map(settings.route, models))
     check_foreign(settings.api_key_env, urls, settings.variables)
     return options
+
+
+def check_models(experiment: Experiment, options: Mapping[str, Any]) -> None:
+    """Raises `SpecError` when a model is to be an offline one, and there is none of
+    that name: a run would only say so for each trial."""
+    from promptlab.execution.settings import Settings
+    from promptlab.offline import MODELS
+    from promptlab.spec.address import OFFLINE_SCHEME
+
+    if "base_url" in experiment.grid.parameters:
+        return
+    settings = Settings.of(options)
+    for model in (level.value for level in experiment.grid.levels("model")):
+        is_offline = settings.route(model).startswith(OFFLINE_SCHEME)
+        if is_offline and model not in MODELS:
+            raise SpecError(
+                f"no offline model {model!r}"
+                + (did_you_mean(model, MODELS) or f"; valid names: {', '.join(MODELS)}")
+            )
 
 
 def merged(config: Config, **given: Any) -> dict[str, Any]:

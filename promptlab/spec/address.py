@@ -61,10 +61,20 @@ def _problem(base_url: object) -> str:
     if parts.scheme == "offline" and host:
         return ""
     if parts.scheme not in ("http", "https") or not host:
-        return f"base_url {shown}is not a URL; it looks like {OPENAI_URL!r}"
+        full = _with_scheme(base_url.strip()) if shown else ""
+        hint = f"did you mean {full!r}?" if full else f"it looks like {OPENAI_URL!r}"
+        return f"base_url {shown}is not a URL; {hint}"
     if parts.query or parts.fragment:
         return f"base_url {shown}cannot hold a query or a fragment"
     return ""
+
+
+def _with_scheme(address: str) -> str:
+    """An address such as `localhost:8000`, with the scheme that it lacks; empty where
+    it is something else."""
+    if "://" in address or not re.match(r"[\w-]+(\.[\w-]+)+|\w+:\d|localhost", address):
+        return ""
+    return f"{'http' if is_loopback(f'//{address}') else 'https'}://{address}"
 
 
 LONGEST = 20

@@ -41,20 +41,20 @@ def _wrong(done: Finished) -> str:
         ),
         (
             ["name: x", CASES, GRID, "repeats: many"],
-            "line 4: repeats should be an integer >= 1, not 'many'",
+            "line 4: repeats: expected an integer >= 1, got 'many'",
         ),
         (
             ["name: x", CASES, GRID, "run: {budget_usd: $5}"],
-            "line 4: run.budget_usd should be a number >= 0, not '$5'",
+            "line 4: run.budget_usd: expected a number >= 0, got '$5'",
         ),
         (
             ["name: x", CASES, GRID, "run: {rpm: 0}"],
-            "line 4: run.rpm should be a number > 0, not 0",
+            "line 4: run.rpm: expected a number > 0, got 0",
         ),
         (["name: x", GRID], "'dataset' is missing; name a file"),
         (
             ["name: x", CASES, "grid:", "  model: offline/small", "  prompt: [a]"],
-            "line 4: grid.model should be a list of values",
+            "line 4: grid.model: expected a list of values",
         ),
         (
             ["name: x", "dataset: [{body: hello}]", GRID],
@@ -169,6 +169,17 @@ def test_a_wrong_number_is_told_with_what_is_meant(
     told = " ".join(done.stderr.replace("│", " ").split())
     assert f"{said}, got {arguments[-1]!r}" in told
     assert arguments[-2] in told
+
+
+def test_a_misspelt_offline_model_is_invalid(
+    promptlab: CommandLine, config: Callable[..., Path]
+) -> None:
+    done = promptlab("validate", config(grid={"model": ["offline/smal"]}))
+
+    assert done.code == 1
+    assert "no offline model 'offline/smal'; did you mean 'offline/small'?" in (
+        done.stderr
+    )
 
 
 def test_some_failed_trials_exit_with_3(

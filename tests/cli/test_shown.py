@@ -68,6 +68,16 @@ def test_config_that_init_writes_runs(promptlab: CommandLine, folder: Path) -> N
     assert (folder / "sub" / "out" / "results.csv").exists()
 
 
+def test_comments_in_a_config_that_init_writes_name_it(
+    promptlab: CommandLine, folder: Path
+) -> None:
+    promptlab("init", "mine.yaml")
+
+    text = (folder / "mine.yaml").read_text("utf-8")
+    assert "python -m promptlab run mine.yaml" in " ".join(text.split())
+    assert "experiment.yaml" not in text
+
+
 def test_init_replaces_a_file_only_when_told(promptlab: CommandLine) -> None:
     before = Path("experiment.yaml").read_text()
 
