@@ -42,11 +42,11 @@ if TYPE_CHECKING:
     from promptlab.money.price_table import prices
     from promptlab.money.prices import Prices
     from promptlab.money.usage import Usage
-    from promptlab.notebook.compare import compare
-    from promptlab.notebook.explore import explore
-    from promptlab.notebook.marks import marks
-    from promptlab.notebook.panel import panel
-    from promptlab.notebook.playground import playground
+    from promptlab.notebook.compare.compare import compare
+    from promptlab.notebook.compare.marks import marks
+    from promptlab.notebook.explore.explore import explore
+    from promptlab.notebook.panel.panel import panel
+    from promptlab.notebook.panel.playground import playground
     from promptlab.notebook.plots import (
         plot_cost,
         plot_heatmap,
@@ -55,8 +55,8 @@ if TYPE_CHECKING:
         plot_tokens,
         plot_usage,
     )
-    from promptlab.notebook.rate import rate
-    from promptlab.notebook.votes import votes
+    from promptlab.notebook.rate.rate import rate
+    from promptlab.notebook.rate.votes import votes
     from promptlab.offline import OfflineServer
     from promptlab.results.exports import read_results
     from promptlab.results.record import Failure, Record, Response
@@ -97,16 +97,16 @@ _HOMES = {
     "Variant": "spec.grid",
     "arun": "execution.runner",
     "budgets": "execution.usage",
-    "compare": "notebook.compare",
-    "explore": "notebook.explore",
+    "compare": "notebook.compare.compare",
+    "explore": "notebook.explore.explore",
     "find_run": "execution.records",
     "headroom": "execution.usage",
     "load_experiment": "files",
     "login": "execution.login",
     "logout": "execution.login",
-    "marks": "notebook.marks",
-    "panel": "notebook.panel",
-    "playground": "notebook.playground",
+    "marks": "notebook.compare.marks",
+    "panel": "notebook.panel.panel",
+    "playground": "notebook.panel.playground",
     "plot_cost": "notebook.plots",
     "plot_heatmap": "notebook.plots",
     "plot_latency": "notebook.plots",
@@ -114,7 +114,7 @@ _HOMES = {
     "plot_tokens": "notebook.plots",
     "plot_usage": "notebook.plots",
     "prices": "money.price_table",
-    "rate": "notebook.rate",
+    "rate": "notebook.rate.rate",
     "read_results": "results.exports",
     "reconcile": "execution.reconcile",
     "recorded_runs": "execution.records",
@@ -122,7 +122,7 @@ _HOMES = {
     "set_budget": "execution.usage",
     "start": "execution.runner",
     "usage": "execution.usage",
-    "votes": "notebook.votes",
+    "votes": "notebook.rate.votes",
 }
 
 __all__ = [

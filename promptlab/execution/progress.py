@@ -270,7 +270,7 @@ class Notebook(AbstractContextManager["Notebook"]):
     @staticmethod
     def _stop_button(stop: Callable[[], None]) -> Any:
         """The button, a widget."""
-        from promptlab.notebook.stop import stop_button
+        from promptlab.notebook.widgets.stop import stop_button
 
         return stop_button(stop)
 

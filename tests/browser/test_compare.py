@@ -18,7 +18,7 @@ from playwright.sync_api import Locator, Page
 
 MAKE = """
 import pandas as pd
-from promptlab.notebook.compare import compare
+from promptlab.notebook.compare.compare import compare
 
 def table(outputs, **columns):
     rows = [{"trial": i, "prompt": p, "case": c, "repeat": 0, "output": o}
@@ -658,7 +658,7 @@ DIFFERENCES = [
 
 def test_differences_are_exact_and_quick(open_notebook: OpenNotebook) -> None:
     notebook = open_notebook("1")
-    script = Path(promptlab.__file__).parent / "notebook" / "compare.js"
+    script = Path(promptlab.__file__).parent / "notebook" / "compare" / "compare.js"
     code = """async ([source, pairs]) => {
         const blob = new Blob([source], { type: "text/javascript" });
         const url = URL.createObjectURL(blob);

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 SETUP = """
 import pandas as pd
-from promptlab.notebook.explore import explore
+from promptlab.notebook.explore.explore import explore
 
 HOSTILE = "<img src='x' onerror='window.hacked = true'>"
 rows = [

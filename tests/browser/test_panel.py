@@ -8,7 +8,7 @@ from browser.driver import OpenNotebook, expect
 
 SETUP = """
 import promptlab as pl
-from promptlab.notebook.panel import panel
+from promptlab.notebook.panel.panel import panel
 
 HOSTILE = "<img src='x' onerror='window.hacked = true'>"
 

@@ -7,7 +7,7 @@ import re
 from browser.driver import OpenNotebook, expect
 
 SETUP = """
-from promptlab.notebook.playground import playground
+from promptlab.notebook.panel.playground import playground
 play = playground(["offline/small", "offline/large"]); play
 """
 

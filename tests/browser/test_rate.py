@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TABLE = """
 import pandas as pd
-from promptlab.notebook.rate import rate
+from promptlab.notebook.rate.rate import rate
 
 PLAIN, STEPS = "".join(reversed("nialp-terces")), "".join(reversed("spets-terces"))
 HOSTILE = "<img src='x' onerror='window.hacked = true'><b>bold</b>"

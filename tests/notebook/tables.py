@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from promptlab.notebook.comparison import Comparison
-from promptlab.notebook.live import Live
-from promptlab.notebook.source import Source
-from promptlab.notebook.view import View
+from promptlab.notebook.compare.comparison import Comparison
+from promptlab.notebook.compare.comparison_session import ComparisonSession
+from promptlab.notebook.compare.row_filter import RowFilter
+from promptlab.notebook.trial_table import TrialTable
 
 
 def table(
@@ -60,15 +60,17 @@ def comparison(
 ) -> Comparison:
     """A comparison of a small table."""
     made = outputs if isinstance(outputs, pd.DataFrame) else table(outputs, **more)
-    return Comparison.of(Source.of(made), by, score, threshold)
+    return Comparison.of(TrialTable.of(made), by, score, threshold)
 
 
-def view(comparison: Comparison, **more: Any) -> View:
+def view(comparison: Comparison, **more: Any) -> RowFilter:
     """All columns, compared with the first."""
     columns = tuple(range(len(comparison.columns)))
-    return View(**{"columns": columns, "baseline": 0, **more})
+    return RowFilter(**{"columns": columns, "baseline": 0, **more})
 
 
-def live(given: Comparison, name: str | None = "letters", **more: Any) -> Live:
+def live(
+    given: Comparison, name: str | None = "letters", **more: Any
+) -> ComparisonSession:
     """What answers for a comparison."""
-    return Live(given, view(given, **more), name)
+    return ComparisonSession(given, view(given, **more), name)

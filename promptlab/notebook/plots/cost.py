@@ -17,7 +17,7 @@ from promptlab.notebook.plots.lettering import Dollars, money
 from promptlab.notebook.plots.rows import Column, counts, leave_blank, rows
 from promptlab.notebook.plots.sheet import Sheet
 from promptlab.notebook.plots.strips import ROW, draw_strip, thinned
-from promptlab.notebook.source import hashable
+from promptlab.notebook.trial_table import hashable
 from promptlab.results.results import Results
 from promptlab.stats.intervals import mean_interval
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from promptlab.notebook.colours import Mark, mark
 from promptlab.notebook.plots.lettering import cut, drawable, shown, told_apart, trials
-from promptlab.notebook.source import Source, hashable
+from promptlab.notebook.trial_table import TrialTable, hashable
 from promptlab.results.results import Results
 
 BETWEEN = " · "
@@ -52,7 +52,7 @@ class Group:
 class Groups:
     """All groups of a table, and what they have in common."""
 
-    source: Source
+    source: TrialTable
     names: tuple[str, ...]
     """The columns that tell them apart."""
     members: tuple[Group, ...]
@@ -149,7 +149,7 @@ def grouped(
     Raises:
         SpecError: what is given is no table of trials, or lacks the columns.
     """
-    source = Source.of(results)
+    source = TrialTable.of(results)
     names = tuple(dict.fromkeys(source.checked(by)))
     return Groups(source, names, *parted(source.table, names, source.parameters))
 

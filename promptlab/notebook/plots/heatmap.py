@@ -43,7 +43,7 @@ from promptlab.notebook.plots.sheet import (
     Sheet,
     size_of,
 )
-from promptlab.notebook.source import Source
+from promptlab.notebook.trial_table import TrialTable
 from promptlab.results.results import Results
 
 AGGREGATES = ("mean", "median", "min", "max", "sum")
@@ -94,7 +94,7 @@ def plot_heatmap(
     Raises:
         SpecError: there are no two parameters, or `value` is no column of numbers.
     """
-    source = Source.of(results)
+    source = TrialTable.of(results)
     rows, columns = _two(source, rows, columns)
     value = _value(source, value)
     if aggregate not in AGGREGATES:
@@ -124,7 +124,7 @@ def plot_heatmap(
     return sheet.done(table)
 
 
-def _two(source: Source, rows: str | None, columns: str | None) -> tuple[str, str]:
+def _two(source: TrialTable, rows: str | None, columns: str | None) -> tuple[str, str]:
     """The two parameters: those given; for the rest the first others, varying ones
     before those that do not."""
     for argument, given in (("rows", rows), ("columns", columns)):
@@ -141,7 +141,7 @@ def _two(source: Source, rows: str | None, columns: str | None) -> tuple[str, st
     return rows, columns
 
 
-def _value(source: Source, value: str | None) -> str:
+def _value(source: TrialTable, value: str | None) -> str:
     """The column of numbers to show."""
     if value is None:
         shown = [n for n in (*source.scores, *OTHERWISE) if _has_numbers(source, n)]
@@ -155,7 +155,7 @@ def _value(source: Source, value: str | None) -> str:
     return value
 
 
-def _has_numbers(source: Source, name: str) -> bool:
+def _has_numbers(source: TrialTable, name: str) -> bool:
     if name not in source.table:
         return False
     column = source.table[name]
@@ -207,7 +207,7 @@ def _table(
     return table
 
 
-def _writer(source: Source, value: str, aggregate: str) -> Callable[[float], str]:
+def _writer(source: TrialTable, value: str, aggregate: str) -> Callable[[float], str]:
     """How numbers of that column are written."""
     if pd.api.types.infer_dtype(source.table[value], skipna=True) == "boolean":
         return number if aggregate == "sum" else percent

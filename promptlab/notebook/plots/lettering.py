@@ -18,7 +18,7 @@ from matplotlib.ticker import Formatter
 
 from promptlab.money.amounts import dollars
 from promptlab.notebook.figures import DPI
-from promptlab.notebook.source import as_json
+from promptlab.notebook.trial_table import as_json
 
 LABEL = 34
 """The most characters of a value that a plot shows."""

@@ -1,0 +1,1 @@
+"""Outputs side by side: the comparison, its widget and its marks."""

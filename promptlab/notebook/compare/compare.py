@@ -1,0 +1,108 @@
+"""Compare: outputs side by side, as a widget that reads rows from the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from promptlab.errors import SpecError, did_you_mean
+from promptlab.notebook.compare.comparison import Comparison
+from promptlab.notebook.compare.comparison_session import ComparisonSession
+from promptlab.notebook.compare.row_filter import EXPECTED, MOST_SHOWN, RowFilter
+from promptlab.notebook.trial_table import TrialTable
+from promptlab.results.results import Results
+
+if TYPE_CHECKING:
+    from promptlab.notebook.compare.pager import ComparisonPager
+    from promptlab.notebook.compare.widget import ComparisonWidget
+
+Engine = Literal["anywidget", "ipywidgets"]
+ENGINES: tuple[Engine, ...] = ("anywidget", "ipywidgets")
+
+
+def compare(
+    results: Results | pd.DataFrame,
+    by: str | Sequence[str] | None = None,
+    *,
+    baseline: Any = None,
+    columns: Sequence[Any] | None = None,
+    score: str | None = None,
+    threshold: float | None = None,
+    engine: Engine = "anywidget",
+    name: str | None = None,
+) -> ComparisonWidget | ComparisonPager:
+    """Outputs side by side: a column for each value of `by`, a row for each case.
+
+    Rows are read from the kernel page by page, so that a table of 100,000 is shown as
+    fast as one of 10. `.table` is what is shown, as a DataFrame; `.marks` what was
+    pinned, marked and noted. The saved notebook keeps the first rows as plain HTML.
+
+    Args:
+        results: Results, or a DataFrame with the columns of `Results.table`.
+        by: The parameter whose values are compared, or several; by default the first
+            that varies.
+        baseline: The column that the others are compared with word by word, by its
+            label; `"expected"` for what the cases expect; by default the first.
+        columns: The columns to show first, by their labels: at most six.
+        score: The column of scores that decides which outputs are right; by default
+            the column `right` if there is one, else `expected` decides. All other
+            scores are shown under their own names, without a verdict.
+        threshold: The least value of `score` that counts as right; by default 0.5
+            for scores from 0 to 1. Scores of true and false have none.
+        engine: `"ipywidgets"` for a plain pager, where anywidget does not run.
+        name: What marks are kept under; by default the name of the experiment.
+
+    Raises:
+        SpecError: there is no such column, two trials would stand in one place, or
+            the score has values beyond 0 and 1 and no threshold.
+    """
+    if engine not in ENGINES:
+        raise SpecError(
+            f"engine is 'anywidget' or 'ipywidgets', not {engine!r}"
+            + did_you_mean(str(engine), ENGINES)
+        )
+    comparison = Comparison.of(TrialTable.of(results), by, score, threshold)
+    view = _first_view(comparison, baseline, columns)
+    live = ComparisonSession(comparison, view, name)
+    if engine == "ipywidgets":
+        from promptlab.notebook.compare.pager import ComparisonPager
+
+        return ComparisonPager(live)
+    try:
+        from promptlab.notebook.compare.widget import ComparisonWidget
+    except ImportError as error:
+        raise SpecError(
+            "compare needs anywidget: pip install 'promptlab-notebook[notebook]', "
+            "or use engine='ipywidgets'"
+        ) from error
+    return ComparisonWidget(live)
+
+
+def _first_view(
+    comparison: Comparison, baseline: Any, columns: Sequence[Any] | None
+) -> RowFilter:
+    shown = list(range(len(comparison.columns)))[:MOST_SHOWN]
+    if columns is not None:
+        if isinstance(columns, str):
+            raise SpecError(f"columns is a list of labels, not {columns!r}")
+        shown = list(dict.fromkeys(comparison.column(label) for label in columns))
+        if not 1 <= len(shown) <= MOST_SHOWN:
+            raise SpecError(
+                f"columns: at most {MOST_SHOWN} are read side by side, not {len(shown)}"
+            )
+    return RowFilter(
+        columns=tuple(shown), baseline=_baseline(comparison, baseline, shown)
+    )
+
+
+def _baseline(comparison: Comparison, given: Any, shown: Sequence[int]) -> int | None:
+    if given is None:
+        return shown[0] if len(shown) > 1 else None
+    names = [column.name for column in comparison.columns]
+    if given == "expected" and "expected" not in names:
+        if comparison.expected is None:
+            raise SpecError("baseline: the table does not say what is expected")
+        return EXPECTED
+    return comparison.column(given)

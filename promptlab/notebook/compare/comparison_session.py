@@ -1,0 +1,183 @@
+"""Live comparisons: what answers a front end that shows rows of a comparison.
+
+Questions and answers are plain JSON objects. A question has a `kind`, which comes back
+with the answer, as do `from` and `id`: so a front end knows what an answer is to, and
+can drop it when it has asked anew. Nothing is remembered of who asked what.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from promptlab.errors import PromptlabError, SpecError
+from promptlab.notebook.compare.comparison import Comparison
+from promptlab.notebook.compare.marks import Mark, Marks, table
+from promptlab.notebook.compare.request_details import EXCERPT, request_details, text_of
+from promptlab.notebook.compare.row_filter import RowFilter, row_names, shown
+from promptlab.notebook.compare.rows_json import counts, headings, opening, page
+
+ECHOED = ("kind", "from", "id")
+
+MOST_ROWS = 100
+"""Rows that are given at once."""
+
+CHUNK = 200_000
+"""Characters of a long text that are given at once, when all of it is asked for."""
+
+
+class ComparisonSession:
+    """A comparison that answers questions, from any thread."""
+
+    def __init__(
+        self, comparison: Comparison, view: RowFilter, name: str | None
+    ) -> None:
+        self.comparison = comparison
+        self.view = view
+        """What was looked at last."""
+        self.kept = Marks(name or _name(comparison))
+        self._lock = threading.RLock()
+        self._shown: tuple[Any, np.ndarray] | None = None
+        self._marked: tuple[int, dict[int, Mark]] = (-1, {})
+        self._answers: Mapping[Any, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+            "open": self._open,
+            "page": self._turn,
+            "summary": self._summary,
+            "asked": self._asked,
+            "text": self._text,
+            "mark": self._mark,
+        }
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The rows that are looked at, in their order: one column for each output."""
+        with self._lock:
+            return _wide(self.comparison, self.view, self.rows(self.view))
+
+    @property
+    def marks(self) -> pd.DataFrame:
+        """The marks of the experiment, one row for each; see `promptlab.marks`."""
+        with self._lock:
+            self.kept.refresh()
+            return table([self.kept])
+
+    def rows(self, view: RowFilter) -> np.ndarray:
+        """The rows of a view, in their order."""
+        with self._lock:
+            marks = self.marked()
+            key = view, self.kept.version
+            if self._shown is None or self._shown[0] != key:
+                self._shown = key, shown(self.comparison, view, marks)
+            return self._shown[1]
+
+    def marked(self) -> dict[int, Mark]:
+        """The rows that have a mark, and which."""
+        with self._lock:
+            self.kept.refresh()
+            if self._marked[0] != self.kept.version:
+                self._marked = self.kept.version, self.kept.on(self.comparison)
+            return self._marked[1]
+
+    def answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to a question of a front end; a `problem` if there is none."""
+        asked = {name: question[name] for name in ECHOED if name in question}
+        answer = self._answers.get(question.get("kind"), self._unknown)
+        try:
+            with self._lock:
+                return {**asked, **answer(question)}
+        except PromptlabError as error:
+            return {**asked, "problem": str(error)}
+        except Exception as error:  # whatever it is: the front end waits for an answer
+            return {**asked, "problem": f"{type(error).__name__}: {error}"}
+
+    def _open(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """The comparison, and its first rows."""
+        told = opening(self.comparison, self.view)
+        return {
+            "opening": {**told, "name": self.kept.name},
+            "headings": headings(self.comparison, self.view, right=False),
+            **self._page(self.view, 0, int(question["count"])),
+        }
+
+    def _turn(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """Some rows of a view."""
+        view = RowFilter.of(self.comparison, question["view"])
+        start = int(question["start"])
+        given = self._page(view, start, int(question["count"]))
+        self.view = view
+        return given
+
+    def _page(self, view: RowFilter, start: int, size: int) -> dict[str, Any]:
+        rows = self.rows(view)
+        size = min(max(1, size), MOST_ROWS)
+        start = min(max(0, start), max(0, len(rows) - 1)) // size * size
+        part = rows[start : start + size]
+        return {
+            "start": start,
+            "total": len(rows),
+            "rows": page(self.comparison, view, part, self.marked()),
+        }
+
+    def _summary(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """What takes longer to count: how many rows of each kind, what is right."""
+        view = RowFilter.of(self.comparison, question["view"])
+        return {
+            "headings": headings(self.comparison, view),
+            "counts": counts(self.comparison, view, self.marked()),
+        }
+
+    def _asked(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """The request behind an output."""
+        return {"asked": request_details(self.comparison, int(question["trial"]))}
+
+    def _text(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """More of a text that was cut."""
+        text = text_of(self.comparison, int(question["trial"]), str(question["part"]))
+        start = max(0, int(question["start"]))
+        end = min(len(text), start + (CHUNK if start >= EXCERPT else EXCERPT))
+        return {"text": text[start:end], "end": end}
+
+    def _mark(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """A changed mark, and what it was before."""
+        row = int(question["row"])
+        if not 0 <= row < len(self.comparison):
+            raise SpecError(f"compare: there is no row {row}")
+        key = self.comparison.key(row)
+        before = self.kept.of(key)
+        after = self.kept.put(key, dict(question["change"]))
+        return {"before": before.to_plain(), "after": after.to_plain()}
+
+    def _unknown(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        raise SpecError(f"compare: there is no question {question.get('kind')!r:.60}")
+
+
+def _name(comparison: Comparison) -> str:
+    """What marks are kept under: the experiment, or of a table that does not tell it a
+    name that comes from its columns and its first case."""
+    source = comparison.source
+    if source.experiment is not None:
+        return source.experiment.name
+    first = source.table[["case", *source.inputs]].head(1).astype(str).to_csv()
+    told = repr((source.parameters, source.inputs, first))
+    return f"table-{hashlib.sha256(told.encode('utf-8', 'replace')).hexdigest()[:8]}"
+
+
+def _wide(comparison: Comparison, view: RowFilter, rows: np.ndarray) -> pd.DataFrame:
+    """Rows as a table: what each is, what was asked, and an output for each column."""
+    names = row_names(comparison)
+    heads: pd.DataFrame = (
+        comparison.table[names].iloc[comparison.first[rows]].reset_index(drop=True)
+    )
+    outputs = comparison.table["output"]
+    for index in view.columns:
+        places = comparison.places[rows, index]
+        name = comparison.columns[index].name
+        while name in heads:
+            name += " (output)"
+        heads[name] = outputs.reindex(places).reset_index(drop=True)
+    return heads

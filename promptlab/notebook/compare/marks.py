@@ -1,0 +1,270 @@
+"""Marks: the rows that a user pinned, marked or noted, kept in `.promptlab/marks`.
+
+Each experiment has a file of lines, one for each change, only ever added to; of several
+changes the last one counts. A row is known again by what it is, not by where it stood.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+import pandas as pd
+
+from promptlab.errors import CacheError, PromptlabWarning, SpecError
+from promptlab.home import home
+from promptlab.notebook.facts import valid
+from promptlab.notebook.jsonl_store import JsonlStore
+
+KINDS = ("star", "problem", "question")
+"""What a row can be marked as."""
+
+FIELDS = ("pinned", "kind", "note")
+LONGEST_NOTE = 10_000
+
+
+@dataclass(frozen=True)
+class RowKey:
+    """What a row of a comparison is: the same in a later, larger table."""
+
+    by: tuple[str, ...]
+    """The parameters that its columns tell apart."""
+    case: str | None
+    repeat: int | None
+    parameters: Mapping[str, Any]
+    """The label of every other parameter."""
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """Equal for keys of the same case and repeat, compared by the same."""
+        return self.by, self.case, self.repeat
+
+    def in_common(self, other: RowKey) -> int:
+        """How many parameters both know and agree on; -1 where they do not agree."""
+        common = self.parameters.keys() & other.parameters.keys()
+        agree = all(self.parameters[n] == other.parameters[n] for n in common)
+        return len(common) if agree else -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """What a user says of a row."""
+
+    pinned: bool = False
+    """Whether it is shown before all others."""
+    kind: str | None = None
+    """`star`, `problem` or `question`."""
+    note: str = ""
+
+    def __bool__(self) -> bool:
+        return self.pinned or self.kind is not None or self.note != ""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Its fields as JSON values."""
+        return {"pinned": self.pinned, "kind": self.kind, "note": self.note}
+
+    def changed(self, change: Mapping[str, Any]) -> Mark:
+        """The mark after a change of some of its fields.
+
+        Raises:
+            SpecError: there is no such field, or it cannot be so.
+        """
+        mark = self
+        for name, value in change.items():
+            if name == "pinned" and isinstance(value, bool):
+                mark = replace(mark, pinned=value)
+            elif name == "kind" and (value is None or value in KINDS):
+                mark = replace(mark, kind=value)
+            elif name == "note" and isinstance(value, str):
+                mark = replace(mark, note=valid(value.strip()[:LONGEST_NOTE]))
+            else:
+                raise SpecError(f"a mark cannot have {name} {value!r:.60}")
+        return mark
+
+
+class Rows(Protocol):
+    """The rows among which marks are found."""
+
+    def key(self, row: int) -> RowKey:
+        """What a row is."""
+
+    def rows_of(self, case: str | None, repeat: int | None) -> Sequence[int]:
+        """The rows of a case and a repeat."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The mark of one row, and when it was last changed."""
+
+    key: RowKey
+    mark: Mark = field(default_factory=Mark)
+    changed_s: float = 0.0
+
+
+class Marks:
+    """The marks of one experiment. Each change is on disk before `put` returns.
+
+    Several notebooks can mark at the same time; `refresh` reads what others wrote.
+    """
+
+    def __init__(self, name: str, folder: Path | None = None) -> None:
+        self.name = name
+        path = (folder or marks_folder()) / f"{file_name(name)}.jsonl"
+        self.journal = JsonlStore(path)
+        self.version = 0
+        """Grows whenever something has changed."""
+        self._entries: dict[tuple[Any, ...], list[Entry]] = {}
+        self._read: tuple[int, int] | None = None
+        self.refresh()
+
+    @property
+    def entries(self) -> Iterator[Entry]:
+        """The rows with a mark, in the order they were first marked."""
+        return (e for group in self._entries.values() for e in group if e.mark)
+
+    def refresh(self) -> None:
+        """Reads the file again, if it has changed."""
+        if (state := _state(self.journal.path)) == self._read:
+            return
+        self._read = state
+        self._entries = {}
+        self.version += 1
+        try:
+            lines = self.journal.entries()
+        except CacheError as error:
+            warnings.warn(f"no marks: {error}", PromptlabWarning, stacklevel=2)
+            return
+        for line in lines:
+            with suppress(KeyError, TypeError, ValueError, AttributeError):
+                self._note(line)
+
+    def put(self, key: RowKey, change: Mapping[str, Any]) -> Mark:
+        """Changes the mark of a row, and gives it.
+
+        Raises:
+            SpecError: there is no such mark.
+            CacheError: it cannot be written.
+        """
+        self.refresh()
+        nearest = self._nearest(key)
+        mark = self.of(key).changed(change)
+        # Of an older, smaller grid: what its mark says of this row stays.
+        inherits = nearest is not None and nearest.key.parameters != key.parameters
+        told = mark.to_plain()
+        self.journal.append(
+            {
+                "changed_s": time.time(),
+                "experiment": self.name,
+                "by": key.by,
+                "case": key.case,
+                "repeat": key.repeat,
+                "parameters": key.parameters,
+                **(told if inherits else {name: told[name] for name in change}),
+            }
+        )
+        self.refresh()
+        return mark
+
+    def of(self, key: RowKey) -> Mark:
+        """The mark of a row; of several that could be meant, the nearest."""
+        nearest = self._nearest(key)
+        return Mark() if nearest is None else nearest.mark
+
+    def on(self, rows: Rows) -> dict[int, Mark]:
+        """The rows that have a mark, and which."""
+        places = dict.fromkeys((e.key.case, e.key.repeat) for e in self.entries)
+        marked = {
+            row: self.of(rows.key(row)) for at in places for row in rows.rows_of(*at)
+        }
+        return {row: mark for row, mark in marked.items() if mark}
+
+    def _nearest(self, key: RowKey) -> Entry | None:
+        """What is known of the row that has most in common with this one."""
+        group = self._entries.get(key.place, ())
+        return max(
+            (entry for entry in group if key.in_common(entry.key) >= 0),
+            key=lambda entry: (key.in_common(entry.key), entry.changed_s),
+            default=None,
+        )
+
+    def _note(self, line: Mapping[str, Any]) -> None:
+        """Takes a line of the file over."""
+        if line["experiment"] != self.name:
+            return  # two names can come to one file where case does not count
+        case, repeat = line["case"], line["repeat"]
+        key = RowKey(tuple(line["by"]), case, repeat, dict(line["parameters"]))
+        group = self._entries.setdefault(key.place, [])
+        before = next((e for e in group if e.key == key), Entry(key))
+        change = {name: line[name] for name in FIELDS if name in line}
+        entry = Entry(key, before.mark.changed(change), float(line["changed_s"]))
+        group[:] = [*(e for e in group if e.key != key), entry]
+
+
+def marks(name: str | None = None) -> pd.DataFrame:
+    """The rows that were pinned, marked or noted in comparisons: all, or those of one
+    experiment.
+
+    `by` is what was compared, `parameters` the other parameters of the row as JSON,
+    `mark` is `star`, `problem` or `question`, `changed` the time of the last change.
+    """
+    return table([Marks(name)] if name is not None else list(_all()))
+
+
+def table(kept: Iterable[Marks]) -> pd.DataFrame:
+    """The entries of marks, one row for each."""
+    entries = [(marks.name, entry) for marks in kept for entry in marks.entries]
+    columns = {
+        "experiment": [name for name, _ in entries],
+        "by": [", ".join(e.key.by) for _, e in entries],
+        "case": [e.key.case for _, e in entries],
+        "repeat": pd.array([e.key.repeat for _, e in entries], dtype="Int64"),
+        "parameters": [orjson.dumps(e.key.parameters).decode() for _, e in entries],
+        "pinned": pd.array([e.mark.pinned for _, e in entries], dtype="bool"),
+        "mark": [e.mark.kind for _, e in entries],
+        "note": [e.mark.note for _, e in entries],
+        "changed": pd.to_datetime(
+            [e.changed_s for _, e in entries], unit="s", utc=True
+        ),
+    }
+    given = pd.DataFrame(columns)
+    texts = ("experiment", "by", "case", "parameters", "mark", "note")
+    return given.astype(dict.fromkeys(texts, "str"))
+
+
+def marks_folder() -> Path:
+    """Where marks are kept."""
+    return home() / "marks"
+
+
+def _all() -> Iterator[Marks]:
+    for path in sorted(marks_folder().glob("*.jsonl")):
+        lines = JsonlStore(path).entries()
+        names = dict.fromkeys(str(line.get("experiment")) for line in lines)
+        yield from (Marks(name) for name in names if file_name(name) == path.stem)
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    """Changes with the file; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def file_name(name: str) -> str:
+    """A name that any file system takes; it ends in a hash if it had to be changed."""
+    kept = "".join(
+        c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name
+    )
+    if kept == name and 0 < len(name) <= 60:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
+    return f"{kept.strip('-')[:40] or 'table'}-{digest[:8]}"

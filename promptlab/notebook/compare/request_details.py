@@ -1,0 +1,160 @@
+"""Request details: the whole request behind an output, as far as the table tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from promptlab.errors import SpecError
+from promptlab.money.amounts import dollars
+from promptlab.notebook.compare.comparison import Comparison, plain
+from promptlab.notebook.facts import label, plain_text, seconds
+from promptlab.results.flags import reply_column
+from promptlab.results.record import Record
+
+EXCERPT = 20_000
+"""Characters of a text that are given at once."""
+
+TOKENS = (
+    ("input_tokens", "tokens read"),
+    ("cached_input_tokens", "of them from the provider's cache"),
+    ("output_tokens", "tokens written"),
+    ("reasoning_tokens", "of them for reasoning"),
+)
+
+NO_MESSAGES = (
+    "The table alone does not hold the messages that were sent: "
+    "compare the results of a run to read them here."
+)
+
+
+def request_details(comparison: Comparison, place: int) -> dict[str, Any]:
+    """What a trial was sent and what came back, as plain JSON values.
+
+    Messages are grouped by turn, each turn being one call. Texts are cut to an excerpt
+    that `text_of` gives the rest of.
+
+    Raises:
+        SpecError: the table has no such trial.
+    """
+    _check(comparison, place)
+    row = comparison.table.iloc[place]
+    record = _record(comparison, place)
+    return {
+        "trial": place,
+        "title": [_cell(row, "case"), *_labels(comparison, place)],
+        "messages": [] if record is None else list(_messages(record)),
+        "parameters": _parameters(comparison, record, row),
+        "dropped": [] if record is None else _named(record.trial.question.dropped),
+        "inputs": [
+            _excerpt(name, _cell(row, name), f"input:{name}")
+            for name in comparison.source.inputs
+        ],
+        "outcome": list(_outcome(comparison, row)),
+        "note": NO_MESSAGES if record is None else "",
+    }
+
+
+def text_of(comparison: Comparison, place: int, part: str) -> str:
+    """A whole text that is shown as an excerpt: `output`, `message:N` or
+    `input:NAME`.
+
+    Raises:
+        SpecError: there is no such text.
+    """
+    _check(comparison, place)
+    kind, _, name = part.partition(":")
+    if kind == "output":
+        return comparison.outputs[place].as_py() or ""
+    if kind == "input" and name in comparison.source.inputs:
+        return _cell(comparison.table.iloc[place], name)
+    record = _record(comparison, place)
+    if kind == "message" and record is not None and name.isdecimal():
+        messages = record.messages
+        if int(name) < len(messages):
+            return messages[int(name)]["content"]
+    raise SpecError(f"compare: there is no text {part!r:.60}")
+
+
+def _check(comparison: Comparison, place: int) -> None:
+    if not 0 <= place < len(comparison.table):
+        raise SpecError(f"compare: the table has no row {place}")
+
+
+def _record(comparison: Comparison, place: int) -> Record | None:
+    results = comparison.source.results
+    return None if results is None else results[place]
+
+
+def _labels(comparison: Comparison, place: int) -> Iterator[str]:
+    row = comparison.table.iloc[place]
+    for name in (*comparison.by, *comparison.others):
+        yield f"{name} {label(plain(row[name]))}"
+    if comparison.repeated and "repeat" not in comparison.by:
+        yield f"repeat {label(plain(row['repeat']))}"
+
+
+def _messages(record: Record) -> Iterator[dict[str, Any]]:
+    """The conversation: each message with the number of its call, from 0."""
+    index = 0
+    for turn, messages in enumerate(record.turns):
+        for message in messages:
+            part = f"message:{index}"
+            said = _excerpt(message["role"], message["content"], part)
+            yield {**said, "turn": turn}
+            index += 1
+
+
+def _excerpt(role: str, text: str, part: str) -> dict[str, Any]:
+    """The beginning of a text, how much of it that is, and what the whole is called."""
+    return {
+        "role": role,
+        "text": text[:EXCERPT],
+        "there": min(len(text), EXCERPT),
+        "length": len(text),
+        "part": part,
+    }
+
+
+def _parameters(
+    comparison: Comparison, record: Record | None, row: Any
+) -> list[list[str]]:
+    if record is None:
+        return _named({n: plain(row[n]) for n in comparison.source.parameters})
+    question = record.trial.question
+    at = {} if question.base_url is None else {"base_url": question.base_url}
+    return _named({"model": question.model, **at, **question.parameters})
+
+
+def _outcome(comparison: Comparison, row: Any) -> Iterator[list[str]]:
+    table = comparison.table
+    for name, said in (("finish_reason", "finish reason"), *TOKENS):
+        if name in table and (value := plain(row[name])) is not None:
+            yield [said, value if isinstance(value, str) else f"{value:,}"]
+    for name in ("refusal", "tool_calls", "reasoning"):
+        beside = reply_column(table.columns, name)
+        if beside is not None and (value := plain(row[beside])) is not None:
+            yield [name.replace("_", " "), str(value)[:EXCERPT]]
+    for name, said, write in (
+        ("latency_s", "latency", seconds),
+        ("cost_usd", "cost", dollars),
+        ("billed_usd", "paid by this run", dollars),
+    ):
+        if name in table and (value := plain(row[name])) is not None:
+            yield [said, write(value)]
+    if "cached" in table and plain(row["cached"]) is not None:
+        yield ["from the cache", "yes" if row["cached"] else "no"]
+    for name in comparison.source.scores:
+        if (value := plain(row[name])) is not None:
+            yield [name, label(value)[:EXCERPT]]
+    for name in ("error", "key"):
+        if name in table and (value := plain(row[name])) is not None:
+            yield [name, plain_text(value)]
+
+
+def _named(values: Any) -> list[list[str]]:
+    return [[name, label(value)[:EXCERPT]] for name, value in values.items()]
+
+
+def _cell(row: Any, name: str) -> str:
+    return plain_text(plain(row[name]))

@@ -1,0 +1,421 @@
+"""Views: which rows of a comparison are looked at, and in which order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from promptlab.errors import SpecError
+from promptlab.notebook.compare.comparison import MISSING, Coded, Comparison
+from promptlab.notebook.compare.marks import Mark
+
+MOST_SHOWN = 6
+"""The most columns that are read side by side."""
+
+EXPECTED = -1
+"""As a baseline: what is expected, instead of a column."""
+
+LONGEST_QUERY = 500
+
+Only = Literal[
+    "differs", "failed", "truncated", "wrong", "complete", "pinned", "marked"
+]
+ONLY: tuple[Only, ...] = (
+    *("differs", "failed", "truncated", "wrong", "complete", "pinned", "marked"),
+)
+"""What rows can be narrowed down to: those with outputs that differ from each other,
+or from what is expected where that is the baseline; with a failed, a truncated or a
+wrong output; with a trial in every column; that the user pinned, or marked or noted."""
+
+FIELD = re.compile(r"(row|trial|right|note)(?:@(\d{1,4}))?:(.*)", re.S)
+WORDS = re.compile(r'"([^"]+)"|(\S+)')
+NUMBER = re.compile(r"(<=|>=|!=|<|>|=)?\s*(-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?)", re.I)
+
+COMPARE: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+    "!=": np.not_equal,
+    "=": np.isclose,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowFilter:
+    """What of a comparison is looked at, and in which order."""
+
+    columns: tuple[int, ...]
+    """Those that are shown, from left to right; at most six."""
+    baseline: int | None = None
+    """The column that the others are compared with, or `EXPECTED`."""
+    text: str = ""
+    """Only rows that hold every word of it, and every "phrase in quotes"; in a field of
+    numbers a comparison such as `> 2`."""
+    field: str = ""
+    """Where to look for it; everywhere if empty."""
+    only: frozenset[str] = frozenset()
+    """Only rows of all these kinds, of `ONLY`."""
+    sort: str = ""
+    """The field to sort by; `different` for rows with the most different outputs first;
+    the table's order if empty."""
+    descending: bool = False
+
+    @classmethod
+    def of(cls, comparison: Comparison, plain: Mapping[str, Any]) -> RowFilter:
+        """The view that a front end asks for; what cannot be is left out.
+
+        Raises:
+            SpecError: it is not what a view is made of.
+        """
+        try:
+            known = range(len(comparison.columns))
+            columns = [int(c) for c in plain["columns"] if int(c) in known]
+            baseline = plain.get("baseline")
+            text = str(plain.get("text", ""))[:LONGEST_QUERY]
+            return cls(
+                columns=tuple(dict.fromkeys(columns))[:MOST_SHOWN],
+                baseline=None if baseline is None else int(baseline),
+                text=text.encode("utf-8", "ignore").decode(),
+                field=str(plain.get("field", "")),
+                only=frozenset(plain.get("only", ())) & frozenset(ONLY),
+                sort=str(plain.get("sort", "")),
+                descending=bool(plain.get("descending")),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise SpecError(f"compare: a view cannot be {plain!r:.200}") from error
+
+    def to_plain(self) -> dict[str, Any]:
+        """The view as `of` reads it."""
+        return {
+            "columns": list(self.columns),
+            "baseline": self.baseline,
+            "text": self.text,
+            "field": self.field,
+            "only": sorted(self.only),
+            "sort": self.sort,
+            "descending": self.descending,
+        }
+
+
+@dataclass(frozen=True)
+class Field:
+    """A place to look for text, or to sort by."""
+
+    scope: str
+    """`row`: the same for all outputs of a row; `trial`: each has its own; `right`:
+    whether it is right; `note`: the user's."""
+    name: str = ""
+    """The column of the table, for `row` and `trial`."""
+    column: int | None = None
+    """Only the outputs of that column of the comparison."""
+
+    @classmethod
+    def of(cls, comparison: Comparison, given: str, scopes: Sequence[str]) -> Field:
+        """The field of that id, if it has one of the scopes.
+
+        Raises:
+            SpecError: there is no such field.
+        """
+        if match := FIELD.fullmatch(given):
+            scope, column, name = match.groups()
+            place = None if column is None else int(column)
+            there = place is None or place < len(comparison.columns)
+            known = name in comparison.table if scope in ("row", "trial") else not name
+            if there and known and scope in scopes:
+                return cls(scope, name, place)
+        raise SpecError(f"compare: there is no field {given!r:.100}")
+
+    @property
+    def id(self) -> str:
+        """What a front end calls it."""
+        column = "" if self.column is None else f"@{self.column}"
+        return f"{self.scope}{column}:{self.name}"
+
+
+NOTE = Field("note")
+
+
+def fields(comparison: Comparison) -> Iterator[tuple[Field, str]]:
+    """The fields that can be looked into one by one, and what each is called."""
+    yield Field("trial", "output"), "outputs"
+    for index, column in enumerate(comparison.columns):
+        yield Field("trial", "output", index), f"output of {column.name}"
+    for name in row_names(comparison):
+        yield Field("row", name), name
+    if comparison.failed.any() and "error" in comparison.table:
+        yield Field("trial", "error"), "error"
+    if "finish_reason" in comparison.table:
+        yield Field("trial", "finish_reason"), "finish_reason"
+    for name in (*comparison.measures, *verbal_scores(comparison)):
+        yield Field("trial", name), name
+    yield NOTE, "note"
+
+
+def is_number(comparison: Comparison, field: Field) -> bool:
+    """Whether a field holds numbers, so that it can be compared with one."""
+    if field.scope == "trial":
+        return field.name in comparison.measures
+    return field.scope == "row" and pd.api.types.is_numeric_dtype(
+        comparison.table[field.name]
+    )
+
+
+def row_names(comparison: Comparison) -> list[str]:
+    """The columns of the table that are the same for all outputs of a row."""
+    names = ["case", *comparison.others, "repeat", *comparison.source.inputs]
+    if comparison.expected is not None:
+        names.append("expected")
+    return [n for n in names if n in comparison.table and n not in comparison.by]
+
+
+def shown(
+    comparison: Comparison, view: RowFilter, marks: Mapping[int, Mark] | None = None
+) -> np.ndarray:
+    """The rows of a view in their order; pinned rows come first.
+
+    Raises:
+        SpecError: there is no such field, or it cannot be searched so.
+    """
+    marks = marks or {}
+    keep = np.ones(len(comparison), dtype=bool)
+    for kind in view.only:
+        keep &= of_kind(comparison, view, kind, marks)
+    if view.text.strip():
+        keep &= _holding(comparison, view, marks)
+    rows = _ordered(comparison, view)
+    rows = rows[keep[rows]]
+    pinned = np.array([row for row, mark in marks.items() if mark.pinned], dtype=int)
+    if len(pinned):
+        first = np.isin(rows, pinned)
+        rows = np.concatenate([rows[first], rows[~first]])
+    return rows
+
+
+def of_kind(
+    comparison: Comparison, view: RowFilter, kind: str, marks: Mapping[int, Mark]
+) -> np.ndarray:
+    """Which rows are of a kind, of `ONLY`."""
+    if kind == "differs":
+        return _differs(comparison, view)
+    if kind == "failed":
+        return _any(comparison, view, comparison.failed)
+    if kind == "truncated":
+        return _any(comparison, view, comparison.truncated)
+    if kind == "wrong":
+        wrong = _right(comparison) == 0
+        return _any(comparison, view, wrong & ~comparison.failed)
+    if kind == "complete":
+        return ~_any(comparison, view, None)
+    return _marked(
+        comparison,
+        marks,
+        lambda mark: mark.pinned if kind == "pinned" else bool(mark.kind or mark.note),
+    )
+
+
+def _marked(
+    comparison: Comparison, marks: Mapping[int, Mark], test: Callable[[Mark], bool]
+) -> np.ndarray:
+    """The rows whose mark is such."""
+    rows = np.zeros(len(comparison), dtype=bool)
+    rows[[row for row, mark in marks.items() if test(mark)]] = True
+    return rows
+
+
+def _differs(comparison: Comparison, view: RowFilter) -> np.ndarray:
+    if view.baseline == EXPECTED:
+        other = (_right(comparison) == 0) | comparison.failed
+        return _any(comparison, view, other)
+    columns = list(view.columns)
+    if view.baseline is not None and view.baseline not in columns and columns:
+        columns.append(view.baseline)
+    alike = comparison.likeness(columns)
+    highest = alike.max(axis=1, initial=MISSING)
+    lowest = np.where(alike < 0, len(columns), alike).min(axis=1, initial=len(columns))
+    differs: np.ndarray = highest > lowest
+    return differs
+
+
+def _any(
+    comparison: Comparison, view: RowFilter, trials: np.ndarray | None
+) -> np.ndarray:
+    """The rows with such a trial in a column that is shown; for None, with a missing
+    one."""
+    places = comparison.places[:, list(view.columns)]
+    there = places < 0 if trials is None else trials[places] & (places >= 0)
+    return np.asarray(there.any(axis=1))
+
+
+def _holding(
+    comparison: Comparison, view: RowFilter, marks: Mapping[int, Mark]
+) -> np.ndarray:
+    """The rows that hold what is looked for."""
+    if not view.field:
+        where = list(_everywhere(comparison))
+    else:
+        where = [Field.of(comparison, view.field, ("row", "trial", "note"))]
+        if is_number(comparison, where[0]):
+            return _comparing(comparison, view, where[0])
+    keep = np.ones(len(comparison), dtype=bool)
+    for phrase, word in WORDS.findall(view.text):
+        found = np.zeros(len(comparison), dtype=bool)
+        for field in where:
+            found |= _with_word(comparison, view, field, phrase or word, marks)
+        keep &= found
+    return keep
+
+
+def _everywhere(comparison: Comparison) -> Iterator[Field]:
+    """The fields that are looked into when none is named: what is read as text."""
+    inputs = comparison.source.inputs
+    for field, name in fields(comparison):
+        if field.column is not None or name == "finish_reason":
+            continue
+        if name in ("case", *inputs) or not is_number(comparison, field):
+            yield field
+
+
+def _with_word(
+    comparison: Comparison,
+    view: RowFilter,
+    field: Field,
+    word: str,
+    marks: Mapping[int, Mark],
+) -> np.ndarray:
+    if field.scope == "note":
+        wanted = word.lower()
+        return _marked(comparison, marks, lambda mark: wanted in mark.note.lower())
+    if field.scope == "row":
+        coded = comparison.of_rows(field.name)
+        return coded.spread(_matches(coded.texts, word))
+    if field.name == "output":
+        trials = _matches(comparison.outputs, word)
+    elif field.name == "error":
+        trials = _matches(comparison.errors, word)
+    else:
+        coded = comparison.of_trials(field.name)
+        trials = coded.spread(_matches(coded.texts, word))
+    return _in_column(comparison, view, field, trials)
+
+
+def _in_column(
+    comparison: Comparison, view: RowFilter, field: Field, trials: np.ndarray
+) -> np.ndarray:
+    """The rows with such a trial in the field's column, or in any that is shown."""
+    if field.column is None:
+        return _any(comparison, view, trials)
+    places = comparison.places[:, field.column]
+    return np.asarray(trials[places] & (places >= 0))
+
+
+def _comparing(comparison: Comparison, view: RowFilter, field: Field) -> np.ndarray:
+    """The rows with a number that compares so."""
+    match = NUMBER.fullmatch(view.text.strip())
+    if match is None:
+        raise SpecError(
+            f"{field.name} is a number: look for one, or for a comparison like > 2"
+        )
+    numbers = comparison.numbers(field.name)
+    compare = COMPARE[match[1] or "="]
+    trials = compare(numbers, float(match[2])) & ~np.isnan(numbers)
+    if field.scope == "row":
+        return np.asarray(trials[comparison.first])
+    return _in_column(comparison, view, field, trials)
+
+
+def _ordered(comparison: Comparison, view: RowFilter) -> np.ndarray:
+    rows = np.arange(len(comparison))
+    if not view.sort:
+        turned: np.ndarray = rows[::-1] if view.descending else rows
+        return turned
+    if view.sort == "different":
+        alike = comparison.likeness(view.columns)
+        distinct = (alike == np.arange(alike.shape[1])).sum(axis=1)
+        return _by(distinct.astype(float), descending=not view.descending)
+    field = Field.of(comparison, view.sort, ("row", "trial", "right"))
+    if field.scope == "row":
+        coded = comparison.of_rows(field.name)
+        return _by(coded.spread(_ranks(coded)), view.descending)
+    column = view.columns[0] if field.column is None else field.column
+    places = comparison.places[:, column]
+    values = _measured(comparison, field)[places]
+    return _by(np.where(places < 0, np.nan, values), view.descending)
+
+
+def _by(values: np.ndarray, descending: bool) -> np.ndarray:
+    """The rows by a number, those without one last; equal ones in their order."""
+    keys = -values if descending else values
+    order: np.ndarray = np.argsort(keys, kind="stable")
+    return order
+
+
+def _measured(comparison: Comparison, field: Field) -> np.ndarray:
+    """A number for each trial: the one in the table, or one that stands for it."""
+    if field.scope == "right":
+        return _right(comparison)
+    if field.name == "output":
+        return _lengths(comparison.outputs)
+    if field.name in comparison.measures:
+        return comparison.numbers(field.name)
+    coded = comparison.of_trials(field.name)
+    return coded.spread(_ranks(coded))
+
+
+def _right(comparison: Comparison) -> np.ndarray:
+    """What is right, NaN everywhere if nothing tells."""
+    if comparison.right is None:
+        return np.full(len(comparison.table), np.nan)
+    return comparison.right
+
+
+def _lengths(texts: pa.Array) -> np.ndarray:
+    lengths: np.ndarray = (
+        pc.utf8_length(texts).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    )
+    return lengths
+
+
+def _ranks(coded: Coded) -> np.ndarray:
+    """A number for each value that tells its place among them; NaN if missing.
+
+    Numbers go by size, texts by their words, in which `t2` is before `t10`.
+    """
+    values = coded.values
+    numeric = all(isinstance(v, (int, float)) for v in values if v is not None)
+    texts = coded.texts.to_pylist()
+    order = sorted(
+        (i for i, value in enumerate(values) if value is not None),
+        key=(lambda i: values[i]) if numeric else (lambda i: _natural(texts[i])),
+    )
+    ranks = np.full(len(values), np.nan)
+    ranks[order] = np.arange(len(order))
+    return ranks
+
+
+def _natural(text: str) -> list[tuple[int, int, str]]:
+    return [
+        (0, int(digits), "") if digits else (1, 0, other)
+        for digits, other in re.findall(r"(\d{1,18})|(\D+)", text[:200].lower())
+    ]
+
+
+def verbal_scores(comparison: Comparison) -> list[str]:
+    """The scores that are words, not numbers."""
+    return [n for n in comparison.source.scores if n not in comparison.measures]
+
+
+def _matches(texts: pa.Array, word: str) -> np.ndarray:
+    found: np.ndarray = (
+        pc.match_substring(texts, word, ignore_case=True)
+        .fill_null(False)
+        .to_numpy(zero_copy_only=False)
+    )
+    return found

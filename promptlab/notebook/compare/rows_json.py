@@ -1,0 +1,393 @@
+"""Pages: rows and headings of a comparison as plain JSON values, for any front end.
+
+Texts go out as they are, cut to an excerpt: whoever shows them escapes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from promptlab.money.amounts import dollars
+from promptlab.notebook.compare.comparison import MEASURES, Comparison
+from promptlab.notebook.compare.marks import Mark
+from promptlab.notebook.compare.row_filter import (
+    EXPECTED,
+    ONLY,
+    RowFilter,
+    fields,
+    is_number,
+    of_kind,
+    row_names,
+    verbal_scores,
+)
+from promptlab.notebook.facts import (
+    count,
+    excerpt,
+    label,
+    number,
+    plain_text,
+    seconds,
+    share,
+)
+from promptlab.results.flags import reply_column
+from promptlab.results.response import called, is_truncated, is_withheld
+
+EXCERPT = 4_000
+"""Characters of an output that go out with its row; the rest is asked for."""
+
+INPUTS_EXCERPT = 6_000
+"""Characters of all inputs of a row together, and at most 1,500 of each."""
+
+MOST_INPUTS = 40
+LABEL_EXCERPT = 300
+WORDS_EXCERPT = 60
+"""Characters of a score in words, beside an output."""
+
+BY_EXPECTED = {"expected": "✓ as expected", "unexpected": "≠ expected"}
+"""What is said of an output where no criterion decides. Another text than the expected
+one may be right too, so only a criterion says wrong."""
+
+SHORT = {
+    "input_tokens": "in",
+    "output_tokens": "tok",
+    "latency_s": "",
+    "cost_usd": "",
+}
+"""What stands behind a measure where there is little room."""
+
+
+def page(
+    comparison: Comparison,
+    view: RowFilter,
+    rows: np.ndarray,
+    marks: Mapping[int, Mark],
+    excerpt: int = EXCERPT,
+) -> list[dict[str, Any]]:
+    """Rows as a front end shows them, each with an output for every shown column."""
+    places = comparison.places[rows][:, list(view.columns)]
+    outputs = _outputs(comparison, view, rows, places, excerpt)
+    heads = comparison.table.iloc[comparison.first[rows]]
+    columns = {name: _values(heads[name]) for name in row_names(comparison)}
+    width = len(view.columns)
+    return [
+        {
+            "row": int(row),
+            **_head(comparison, {name: v[i] for name, v in columns.items()}),
+            "mark": marks.get(int(row), Mark()).to_plain(),
+            "outputs": outputs[i * width : (i + 1) * width],
+        }
+        for i, row in enumerate(rows)
+    ]
+
+
+def verdicts(comparison: Comparison) -> dict[str, str]:
+    """What is said of outputs, by kind: first those that are right, then the others."""
+    criterion = comparison.criterion
+    return BY_EXPECTED if criterion is None else criterion.verdicts
+
+
+def headings(
+    comparison: Comparison, view: RowFilter, *, right: bool = True
+) -> list[dict[str, Any]]:
+    """What is known of each shown column; without `right`, of what is counted fast."""
+    return [
+        {
+            "column": index,
+            "labels": _named(comparison.columns[index].labels),
+            "also": _named(comparison.columns[index].also),
+            "facts": list(_column_facts(comparison, index, right=right)),
+        }
+        for index in view.columns
+    ]
+
+
+def opening(comparison: Comparison, view: RowFilter) -> dict[str, Any]:
+    """All that a front end needs to know of a comparison before it shows rows."""
+    return {
+        "rows": len(comparison),
+        "trials": len(comparison.table),
+        "by": [_short(name) for name in comparison.by],
+        "columns": [_short(column.name) for column in comparison.columns],
+        "view": view.to_plain(),
+        "fields": [
+            [field.id, _short(name), is_number(comparison, field)]
+            for field, name in fields(comparison)
+        ],
+        "kinds": list(kinds(comparison)),
+        "expected": comparison.expected is not None,
+        "verdicts": verdicts(comparison),
+        "wrong": wrong(comparison),
+    }
+
+
+def kinds(comparison: Comparison) -> Iterator[str]:
+    """The kinds of rows that there can be, of `ONLY`."""
+    there = {
+        "differs": len(comparison.columns) > 1,
+        "failed": bool(comparison.failed.any()),
+        "truncated": bool(comparison.truncated.any()),
+        "wrong": comparison.criterion is not None or comparison.expected is not None,
+        "complete": bool((comparison.places < 0).any()),
+    }
+    return (kind for kind in ONLY if there.get(kind, True))
+
+
+def counts(
+    comparison: Comparison, view: RowFilter, marks: Mapping[int, Mark]
+) -> dict[str, int]:
+    """How many rows there are of each kind, in the columns that are shown."""
+    return {
+        kind: int(of_kind(comparison, view, kind, marks).sum())
+        for kind in kinds(comparison)
+    }
+
+
+def _outputs(
+    comparison: Comparison,
+    view: RowFilter,
+    rows: np.ndarray,
+    places: np.ndarray,
+    excerpt: int,
+) -> list[dict[str, Any] | None]:
+    flat = places.ravel()
+    there = flat[flat >= 0]
+    part = comparison.table.iloc[there]
+    texts = comparison.outputs.take(pa.array(there))
+    errors = comparison.errors.take(pa.array(there)).to_pylist()
+    starts = pc.utf8_slice_codeunits(texts, 0, excerpt).to_pylist()
+    lengths = pc.utf8_length(texts).fill_null(0).to_pylist()
+    verdicts = _verdicts(comparison, there)
+    same = _same_as_baseline(comparison, view, rows, places)
+    facts = _facts(comparison, part)
+    notes = _notes(part)
+    made = iter(
+        {
+            "trial": int(place),
+            "text": starts[i],
+            "there": min(lengths[i], excerpt),
+            "length": lengths[i],
+            "error": errors[i],
+            "notes": notes[i],
+            "verdict": verdicts[i],
+            "same": same[i],
+            "facts": facts[i],
+        }
+        for i, place in enumerate(there)
+    )
+    return [next(made) if place >= 0 else None for place in flat]
+
+
+def _verdicts(comparison: Comparison, places: np.ndarray) -> list[str | None]:
+    """For each trial a kind of `verdicts`; None where nothing decides, or it failed."""
+    if comparison.right is None:
+        return [None] * len(places)
+    yes, no = verdicts(comparison)
+    known = comparison.right[places]
+    known = np.where(comparison.failed[places], np.nan, known)
+    return [None if v != v else yes if v else no for v in known.tolist()]
+
+
+def _same_as_baseline(
+    comparison: Comparison, view: RowFilter, rows: np.ndarray, places: np.ndarray
+) -> list[bool | None]:
+    """Whether each output that is there has the same text as the baseline's."""
+    there = places.ravel() >= 0
+    if view.baseline is None or view.baseline == EXPECTED:
+        return [None] * int(there.sum())
+    base = np.repeat(comparison.places[rows, view.baseline], places.shape[1])[there]
+    own = comparison.outputs.take(pa.array(places.ravel()[there]))
+    other = comparison.outputs.take(pa.array(base, mask=base < 0))
+    same: list[bool | None] = pc.equal(own, other).to_pylist()
+    return same
+
+
+def _notes(part: pd.DataFrame) -> list[list[list[str]]]:
+    """For each trial, what its output alone does not tell: of what kind that is, in
+    short, in words."""
+    columns = (
+        reply_column(part.columns, name)
+        for name in ("finish_reason", "refusal", "tool_calls")
+    )
+    reasons, refusals, calls = (
+        [None] * len(part)
+        if column is None
+        else [None if value is None else str(value) for value in _values(part[column])]
+        for column in columns
+    )
+    return [
+        list(_noted(*of_one)) for of_one in zip(reasons, refusals, calls, strict=True)
+    ]
+
+
+def _noted(
+    reason: str | None, refusal: str | None, tool_calls: str | None
+) -> Iterator[list[str]]:
+    if refusal is not None:
+        yield ["refused", "refused", _short(plain_text(refusal))]
+    if tool_calls is not None:
+        names = ", ".join(called(tool_calls)) or "a tool"
+        yield ["calls", _short(f"calls {names}"), _short(tool_calls)]
+    if is_truncated(reason):
+        yield ["truncated", "cut off", "max_tokens ended this output"]
+    elif is_withheld(reason):
+        yield ["withheld", "withheld", f"a content filter ended this output: {reason}"]
+    elif reason and reason != "stop" and tool_calls is None:
+        yield ["reason", reason, "finish_reason"]
+
+
+def _facts(comparison: Comparison, part: pd.DataFrame) -> list[list[list[str]]]:
+    """For each trial, what is measured of it: short, and in words."""
+    columns = [
+        (name, _values(part[name]), pd.api.types.is_bool_dtype(part[name]))
+        for name in comparison.measures
+        if name != "input_tokens" and not _is_verdict(comparison, name)
+    ]
+    words = [(name, _values(part[name])) for name in verbal_scores(comparison)]
+    read = _values(part["input_tokens"]) if "input_tokens" in part else None
+    found: list[list[list[str]]] = []
+    for i in range(len(part)):
+        facts = []
+        for name, values, is_bool in columns:
+            value = values[i]
+            if value is None or value != value:
+                continue
+            title = _short(name)
+            if name == "output_tokens" and read is not None and read[i] is not None:
+                title = f"{number(read[i])} tokens read, {number(value)} written"
+            said = ("yes" if value else "no") if is_bool else _measure(name, value)
+            facts.append([said if name in MEASURES else f"{title}: {said}", title])
+        for name, values in words:
+            if values[i] is not None:
+                said = plain_text(values[i])
+                short = f"{_short(name)}: {excerpt(said, WORDS_EXCERPT)}"
+                facts.append([short, f"{_short(name)}: {_short(said)}"])
+        found.append(facts)
+    return found
+
+
+def _column_facts(
+    comparison: Comparison, index: int, *, right: bool
+) -> Iterator[dict[str, str]]:
+    places = comparison.places[:, index]
+    places = places[places >= 0]
+    trials = len(places)
+    yield _fact("trials", count(trials, "trial"), "how many are in this column")
+    if not trials:
+        return
+    if failed := int(comparison.failed[places].sum()):
+        yield _fact("failed", f"{failed:,} failed", f"{share(failed, trials)} of all")
+    if cut := int(comparison.truncated[places].sum()):
+        answered = trials - failed
+        yield _fact(
+            "truncated",
+            f"{share(cut, answered or trials)} cut off",
+            f"{cut:,} of {answered:,} answers were cut short by max_tokens",
+        )
+    if right and comparison.right is not None:
+        known = comparison.right[places]
+        known = known[~np.isnan(known)]
+        if len(known):
+            criterion = comparison.criterion
+            what = "as expected" if criterion is None else _short(criterion.met)
+            met = int(known.sum())
+            yield _fact(
+                "right",
+                f"{share(met, len(known))} {what}",
+                f"{met:,} of {len(known):,}",
+                sort=f"right@{index}:",
+            )
+    for name in comparison.measures:
+        values = comparison.numbers(name)[places]
+        values = values[~np.isnan(values)]
+        if name == "input_tokens" or not len(values) or _is_verdict(comparison, name):
+            continue
+        mean = float(values.mean())
+        if pd.api.types.is_bool_dtype(comparison.table[name]):
+            said, title = share(values.sum(), len(values)), f"share of {_short(name)}"
+        else:
+            said, title = _measure(name, mean), f"mean {_short(name)}"
+        yield _fact(
+            "mean",
+            said if name in MEASURES else f"{_short(name)} {said}",
+            f"{title}, of {len(values):,}",
+            sort=f"trial@{index}:{name}",
+        )
+
+
+def wrong(comparison: Comparison) -> list[str]:
+    """The name of the filter for what is not right, and what it leaves."""
+    criterion = comparison.criterion
+    if criterion is None:
+        what = "that is not the expected text, apart from case and white space"
+        return ["Unexpected", f"Rows with an output {what}"]
+    name = _short(criterion.unmet)
+    return [name[0].upper() + name[1:], f"Rows with an output that is {name}"]
+
+
+def _is_verdict(comparison: Comparison, name: str) -> bool:
+    """Whether a column says no more than the verdict does."""
+    criterion = comparison.criterion
+    return (
+        criterion is not None
+        and criterion.column == name
+        and criterion.threshold is None
+    )
+
+
+def _fact(kind: str, text: str, title: str, sort: str = "") -> dict[str, str]:
+    return {"kind": kind, "text": text, "title": title, "sort": sort}
+
+
+def _measure(name: str, value: float) -> str:
+    if name == "latency_s":
+        return seconds(value)
+    if name == "cost_usd":
+        return dollars(value)
+    return f"{number(value)} {SHORT.get(name, '')}".rstrip()
+
+
+def _head(comparison: Comparison, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands before a row: which it is, what was asked, what is expected."""
+    tags = {name: values[name] for name in comparison.others}
+    if comparison.repeated and "repeat" in values:
+        tags["repeat"] = values["repeat"]
+    expected = values.get("expected")
+    inputs = comparison.source.inputs
+    room = max(50, min(1_500, INPUTS_EXCERPT // max(1, len(inputs))))
+    return {
+        "case": None if "case" not in values else _short(plain_text(values["case"])),
+        "tags": _named(tags),
+        "inputs": [
+            [_short(name), *_cut(plain_text(values[name]), room)]
+            for name in inputs[:MOST_INPUTS]
+            if values[name] is not None
+        ],
+        "expected": None if expected is None else _cut(plain_text(expected), 1_500),
+    }
+
+
+def _cut(text: str, length: int) -> list[Any]:
+    return [text[:length], len(text)]
+
+
+def _named(values: Mapping[str, Any]) -> list[list[str]]:
+    return [[_short(name), _short(label(value))] for name, value in values.items()]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LABEL_EXCERPT else text[: LABEL_EXCERPT - 1] + "…"
+
+
+def _values(values: pd.Series[Any]) -> list[Any]:
+    """A column as Python's own values, None where one is missing."""
+    missing = values.isna()
+    return [
+        None if absent else value
+        for value, absent in zip(values.astype(object).tolist(), missing, strict=True)
+    ]

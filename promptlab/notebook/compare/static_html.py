@@ -1,0 +1,198 @@
+"""The comparison as plain HTML: what a saved notebook shows without a kernel.
+
+It is a table that needs neither script nor style sheet: where styles are taken away, as
+on GitHub, line ends and spaces are still there. Every text is escaped. Its size has a
+bound, whatever the table holds.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+
+from promptlab.notebook.compare.comparison_session import ComparisonSession
+from promptlab.notebook.compare.rows_json import headings, page, verdicts, wrong
+from promptlab.notebook.facts import count
+from promptlab.spec.markup import isolated, kept_inside
+
+ROWS = 20
+LARGEST = 80_000
+"""Bytes of all of it as a notebook's file holds it, which is JSON."""
+
+OUTPUT = 600
+INPUT = 160
+INPUTS = 2
+LABEL = 80
+"""Characters of an output, an input and a label, and how many inputs."""
+
+MARKS = {"star": "★", "problem": "!", "question": "?"}
+
+TABLE = "border-collapse:collapse;font-size:12px;line-height:1.45"
+CELL = (
+    "text-align:left;vertical-align:top;padding:6px 10px;min-width:8em;max-width:26em;"
+    "overflow-wrap:anywhere;border:1px solid rgba(128,128,128,.3)"
+)
+QUIET = "opacity:.7"
+
+
+def static_html(live: ComparisonSession, *, name: str = "") -> str:
+    """The first rows of a comparison, as many as there is room for.
+
+    `name` is its class, by which a widget can hide it while that is shown.
+    """
+    rows = live.rows(live.view)
+    table, there = _table(live, rows[:ROWS], OUTPUT, LARGEST)
+    # JupyterLab would typeset what stands between two dollar signs.
+    classes = html.escape(f"mathjax_ignore {name}".strip())
+    return f"<div class='{classes}'>{_told(live, there, len(rows))}{table}</div>"
+
+
+def rows_html(live: ComparisonSession, rows: np.ndarray, output: int) -> str:
+    """Some rows as a table, with so many characters of each output."""
+    return _table(live, rows, output)[0]
+
+
+def _table(
+    live: ComparisonSession, rows: np.ndarray, output: int, largest: int | None = None
+) -> tuple[str, int]:
+    """Rows as a table of at most so many bytes, and how many it holds."""
+    comparison, view = live.comparison, live.view
+    heads = headings(comparison, view, right=False)
+    head = "".join(_heading(heading, view.baseline) for heading in heads)
+    by = _escaped(", ".join(comparison.by), LABEL)
+    start = (
+        f"<table style='{TABLE}'><thead><tr><th style='{CELL}'>{by} →</th>{head}"
+        "</tr></thead><tbody>"
+    )
+    body: list[str] = []
+    size = _size(start)
+    before: dict[str, Any] = {}
+    words = verdicts(comparison)
+    for row in page(comparison, view, rows, live.marked(), output):
+        text = _row(row, output, words, again=row["case"] == before.get("case"))
+        before = row
+        size += _size(text)
+        if largest is not None and size > largest:
+            break
+        body.append(text)
+    return f"{start}{''.join(body)}</tbody></table>", len(body)
+
+
+def _size(text: str) -> int:
+    """The bytes of a text within JSON."""
+    return len(orjson.dumps(text)) - 2
+
+
+def _told(live: ComparisonSession, there: int, shown: int) -> str:
+    """What this is, and how much of it."""
+    comparison = live.comparison
+    all_rows = count(len(comparison), "row")
+    parts = [
+        all_rows if there == len(comparison) else f"{there:,} of {all_rows}",
+        *([f"{shown:,} as filtered{_filter(live)}"] if shown < len(comparison) else []),
+    ]
+    hidden = len(comparison.columns) - len(live.view.columns)
+    if hidden:
+        parts.append(f"{len(live.view.columns)} of {len(comparison.columns)} columns")
+    return (
+        f"<p style='{QUIET}'><b>{html.escape(', '.join(parts))}</b>; "
+        "the live view needs a kernel: run this cell again to filter and mark.</p>"
+    )
+
+
+def _filter(live: ComparisonSession) -> str:
+    """The filter that is applied, in words."""
+    view, words = live.view, wrong(live.comparison)
+    kinds = [words[0] if kind == "wrong" else kind for kind in sorted(view.only)]
+    parts = [*([repr(view.text)] if view.text.strip() else []), *kinds]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _heading(heading: dict[str, Any], baseline: int | None) -> str:
+    labels = " · ".join(_escaped(value, LABEL) for _, value in heading["labels"])
+    also = "".join(
+        f"<br>{_escaped(name, LABEL)} {_escaped(value, LABEL)}"
+        for name, value in heading["also"]
+    )
+    facts = " · ".join(_escaped(fact["text"], LABEL) for fact in heading["facts"])
+    base = " <i>(baseline)</i>" if heading["column"] == baseline else ""
+    return (
+        f"<th style='{CELL}'>{labels}{base}"
+        f"<span style='font-weight:normal;{QUIET}'>{also}<br>{facts}</span></th>"
+    )
+
+
+def _row(
+    row: dict[str, Any], length: int, words: Mapping[str, str], *, again: bool
+) -> str:
+    """A row; of one more of the same case, without its inputs."""
+    outputs = "".join(
+        f"<td style='{CELL}'>{_output(output, length, words)}</td>"
+        for output in row["outputs"]
+    )
+    head = "<br>".join(_head(row, again))
+    return f"<tr><th style='{CELL};font-weight:normal'>{head}</th>{outputs}</tr>"
+
+
+def _head(row: dict[str, Any], again: bool) -> Iterator[str]:
+    mark = row["mark"]
+    signs = ["pinned"] * mark["pinned"] + [MARKS[k] for k in [mark["kind"]] if k]
+    case = f"<b>{_escaped(row['case'] or '', LABEL)}</b>"
+    yield " ".join([case, *signs])
+    if row["tags"]:
+        yield " · ".join(
+            f"{_escaped(name, LABEL)} {_escaped(value, LABEL)}"
+            for name, value in row["tags"]
+        )
+    for name, text, _ in () if again else row["inputs"][:INPUTS]:
+        yield (
+            f"<span style='{QUIET}'>{_escaped(name, LABEL)}: "
+            f"{_escaped(text, INPUT)}</span>"
+        )
+    if row["expected"] is not None:
+        yield f"expected: <b>{_escaped(row['expected'][0], INPUT)}</b>"
+    if mark["note"]:
+        yield f"note: <i>{_escaped(mark['note'], INPUT)}</i>"
+
+
+def _output(
+    output: dict[str, Any] | None, length: int, words: Mapping[str, str]
+) -> str:
+    if output is None:
+        return f"<span style='{QUIET}'>no trial</span>"
+    if output["text"] is None:
+        return f"<b>failed</b>: {_escaped(output['error'] or 'no output', OUTPUT)}"
+    text = f"<i style='{QUIET}'>empty</i>"
+    if output["text"].strip():
+        text = _escaped(output["text"], length)
+    rest = output["length"] - length
+    if rest > 0:
+        text += f" <i style='{QUIET}'>(and {count(rest, 'character')} more)</i>"
+    facts = [_escaped(said, LABEL) for said, _ in output["facts"]]
+    facts = [*(_escaped(said, LABEL) for _, said, _ in output["notes"]), *facts]
+    if output["verdict"]:
+        facts.insert(0, _escaped(words[output["verdict"]], LABEL))
+    return f"{text}<br><span style='{QUIET}'>{' · '.join(facts)}</span>"
+
+
+def _escaped(text: str, length: int) -> str:
+    """A text that is only text, wherever it is put; its line ends and spaces kept."""
+    cut = text if len(text) <= length else text[: length - 1] + "…"
+    lines = re.split(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]", cut)
+    kept = (CONTROL.sub("\ufffd", kept_inside(line)) for line in lines)
+    safe = (html.escape(line, quote=True) for line in kept)
+    return isolated(cut, "<br>".join(SPACES.sub(_kept, line) for line in safe))
+
+
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+SPACES = re.compile(r"^ +| {2,}|\t")
+
+
+def _kept(found: re.Match[str]) -> str:
+    width = 4 if found[0] == "\t" else len(found[0])
+    return "&nbsp;" * (width - 1) + (" " if found.start() else "&nbsp;")

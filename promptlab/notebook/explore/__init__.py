@@ -1,0 +1,1 @@
+"""Means by two columns, and the trials behind each of them."""

@@ -1,0 +1,114 @@
+"""What is shown of a pivot: as plain JSON for a front end, and as plain HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from promptlab.notebook.explore.pivot import Pivot
+from promptlab.notebook.facts import count, excerpt
+from promptlab.notebook.heat import colours
+from promptlab.spec.markup import card, escaped, quiet
+
+LABEL = 60
+"""Characters of a label."""
+
+STATIC_ROWS = 20
+
+CELL = "text-align:right;padding:5px 12px;font-variant-numeric:tabular-nums"
+HEAD = "text-align:left;padding:5px 12px;background:none"
+
+
+def told(pivot: Pivot) -> dict[str, Any]:
+    """A pivot as plain JSON values: its labels, and the places row by row."""
+    rows, columns = pivot.shown
+    across = pivot.columns
+    all_rows, all_columns = (size - 1 for size in pivot.values.shape)
+    wide = across is not None and columns > 1
+    row_places = [*range(rows), *([all_rows] if rows > 1 else [])]
+    column_places = [*range(columns), *([all_columns] if wide else [])]
+    return {
+        "rows": excerpt(pivot.rows.name, LABEL),
+        "columns": None if across is None else excerpt(across.name, LABEL),
+        "measure": pivot.measure.name,
+        "heads": [
+            "" if across is None else _label(across.labels, place)
+            for place in column_places
+        ],
+        "lines": [
+            {
+                "label": _label(pivot.rows.labels, row),
+                "places": [_place(pivot, row, column) for column in column_places],
+            }
+            for row in row_places
+        ],
+        "left_out": list(_left_out(pivot)),
+    }
+
+
+def _label(labels: tuple[str, ...], place: int) -> str:
+    return excerpt(labels[place], LABEL) if place < len(labels) else "all"
+
+
+def _place(pivot: Pivot, row: int, column: int) -> dict[str, Any] | None:
+    """One number: what it says, of how many trials, in which colours."""
+    trials, known = int(pivot.counts[row, column]), int(pivot.known[row, column])
+    if not trials:
+        return None
+    rows, columns = (size - 1 for size in pivot.values.shape)
+    inner = row < rows and column < columns
+    warm = float(pivot.heat[row, column]) if inner else math.nan
+    return {
+        "row": row if row < rows else -1,
+        "column": column if column < columns else -1,
+        "text": pivot.said(row, column) or "–",
+        "count": f"{trials:,}" if known == trials else f"{known:,} of {trials:,}",
+        "light": None if math.isnan(warm) else list(colours(warm)),
+        "dark": None if math.isnan(warm) else list(colours(warm, dark=True)),
+    }
+
+
+def _left_out(pivot: Pivot) -> Iterator[str]:
+    rows, columns = pivot.shown
+    there = tuple(size - 1 for size in pivot.values.shape)
+    if rows < there[0]:
+        yield f"{rows:,} of {count(there[0], 'value')} of {pivot.rows.name}"
+    if columns < there[1] and pivot.columns is not None:
+        yield f"{columns:,} of {count(there[1], 'value')} of {pivot.columns.name}"
+
+
+def pivot_html(pivot: Pivot) -> str:
+    """A pivot as a table that needs neither script nor style sheet."""
+    made = told(pivot)
+    heads = "".join(
+        f"<th style='{CELL}'>{escaped(head)}</th>" for head in made["heads"]
+    )
+    across = f" → {escaped(made['columns'])}" if made["columns"] else ""
+    lines = "".join(
+        f"<tr style='background:none'><th style='{HEAD}'>{escaped(line['label'])}</th>"
+        + "".join(_static_place(place) for place in line["places"])
+        + "</tr>"
+        for line in made["lines"][:STATIC_ROWS]
+    )
+    rest = len(made["lines"]) - STATIC_ROWS
+    left_out = [f"and {count(rest, 'row')} more"] if rest > 0 else []
+    left_out += [f"live are shown {said}" for said in made["left_out"]]
+    return card(
+        escaped(made["measure"]),
+        "the mean, and of how many trials; to open them, run this cell in a notebook",
+        "<table style='border-collapse:collapse'><thead><tr style='background:none'>"
+        f"<th style='{HEAD}'>{escaped(made['rows'])}{across}</th>{heads}</tr></thead>"
+        f"<tbody>{lines}</tbody></table>",
+        "".join(f"<p>{quiet(escaped(said))}</p>" for said in left_out),
+    )
+
+
+def _static_place(place: Mapping[str, Any] | None) -> str:
+    if place is None:
+        return f"<td style='{CELL}'></td>"
+    back, ink = place["light"] or ("none", "inherit")
+    return (
+        f"<td style='{CELL};background:{back};color:{ink}'>{escaped(place['text'])} "
+        f"<small>({escaped(place['count'])})</small></td>"
+    )

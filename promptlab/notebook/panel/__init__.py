@@ -1,0 +1,1 @@
+"""Panels that run: an experiment by clicks, a conversation by typing."""

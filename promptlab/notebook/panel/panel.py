@@ -1,0 +1,409 @@
+"""The panel: choose from an experiment, see what it would cost, run it, compare."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+
+from promptlab.errors import PromptlabError, SpecError
+from promptlab.notebook.compare.compare import compare
+from promptlab.notebook.facts import excerpt
+from promptlab.notebook.panel.background import Background
+from promptlab.notebook.panel.code import experiment_code
+from promptlab.notebook.panel.debounce import Debouncer
+from promptlab.notebook.panel.selection import (
+    Selection,
+    Text,
+    level_name,
+    levels_of,
+    texts_of,
+)
+from promptlab.notebook.widgets.controls import (
+    ControlBox,
+    button,
+    close_all,
+    fault_html,
+    folded,
+    in_a_row,
+    plan_line,
+    quiet_html,
+    stop_button,
+    telling,
+    writing,
+)
+from promptlab.secret import sealed
+from promptlab.spec.experiment import Experiment
+from promptlab.spec.markup import escaped
+
+if TYPE_CHECKING:
+    from promptlab.execution.handle import Handle
+    from promptlab.execution.plan import Plan
+    from promptlab.results.results import Results
+
+BOXES = 10
+"""Values of a parameter that get a box each; more are chosen from a list."""
+
+CASES_IN_CODE = 20
+"""Cases that are written out; of more, the code takes those at hand."""
+
+LONGEST_VALUE = 40
+
+
+def panel(experiment: Experiment, **options: Any) -> Panel:
+    """A panel that runs a part of an experiment: its values, cases, changed prompts.
+
+    What a run would make of calls, tokens and dollars is told at once. The outputs are
+    shown side by side when it is over; stopping keeps those that came. The options are
+    those of `Experiment.run`.
+    """
+    return Panel(experiment, sealed(options))
+
+
+@dataclass(frozen=True)
+class PanelSummary:
+    """What there is to say of some choices."""
+
+    plan: Plan | None = None
+    code: str = ""
+    error: Exception | None = None
+    of_text: bool = False
+    """Whether the error is in a text."""
+
+
+class Panel(ControlBox):
+    """An experiment's controls. `experiment` is what they say, `results` what came of
+    the last run."""
+
+    def __init__(self, experiment: Experiment, options: Mapping[str, Any]) -> None:
+        self._options = dict(options)
+        self._lock = threading.RLock()
+        self._loading = False
+        self._choices = Selection.all_of(experiment)
+        self._results: Results | None = None
+        self._latest = Debouncer(self._told, self._tell)
+        self._background = Background(
+            going=self._show_progress,
+            done=self._show_results,
+            failed=self._show_failure,
+            over=self._plan,
+        )
+        self._make_controls()
+        super().__init__(self._laid_out())
+        self._show_values()
+        self._show_text()
+        self._listen()
+        self._plan()
+
+    @property
+    def experiment(self) -> Experiment:
+        """What is chosen, as an experiment.
+
+        Raises:
+            SpecError: it cannot be run as it is.
+        """
+        return self._choices.experiment
+
+    @property
+    def results(self) -> Results | None:
+        """What the last run gave; None before."""
+        return self._results
+
+    def settle(self, timeout_s: float | None = None) -> bool:
+        """Waits until what is told is up to date and no run goes on; whether that
+        came."""
+        self._background.wait(timeout_s)
+        return self._latest.settle(timeout_s) and not self._background.running
+
+    # The controls.
+
+    def _make_controls(self) -> None:
+        source = self._choices.source
+        cases = len(source.dataset)
+        narrow = widgets.Layout(width="280px")
+        self.values: dict[str, Any] = {}
+        """By parameter, a box for each of its values, or a list of them all."""
+        self.cases = widgets.IntSlider(
+            *(cases, 1, max(cases, 1)),
+            disabled=cases == 1,
+            tooltip="How many cases, from the first",
+            layout=narrow,
+        )
+        self.repeats = widgets.BoundedIntText(
+            source.repeats,
+            min=1,
+            max=max(100, source.repeats),
+            tooltip="How often each case is asked",
+            layout=widgets.Layout(width="64px"),
+        )
+        self.text = widgets.Dropdown(
+            tooltip="Which text is edited", layout=widgets.Layout(flex="1 1 160px")
+        )
+        """Which text is edited."""
+        self.editor = writing("Text", height="132px")
+        self.restore_button = button("Restore", tooltip="Undo the changes of this text")
+        self.keep_button = button(
+            "Keep both", tooltip="Make the changed text a value of its own"
+        )
+        self.run_button = button("Run", icon="play", button_style="primary")
+        self.stop_button = stop_button()
+        self.code = writing("Code", height="260px")
+        """The code of the experiment that is chosen."""
+        self.told = telling()
+        """What a run would make, or why there can be none."""
+        self._fault = widgets.HTML()
+        self._progress = widgets.HTML()
+        self._boxes = widgets.VBox()
+        self._below = widgets.VBox()
+
+    def _laid_out(self) -> list[Any]:
+        source = self._choices.source
+        size = widgets.VBox(
+            [_line("cases", self.cases), _line("repeats", self.repeats)]
+        )
+        left = widgets.VBox([self._boxes, size], layout=_flex("1 1 340px"))
+        top = in_a_row(self.text, self.restore_button, self.keep_button)
+        right = widgets.VBox([top, self.editor, self._fault], layout=_flex("1 1 400px"))
+        return [
+            widgets.HTML(f"<b>{escaped(source.name)}</b>"),
+            widgets.HBox([left, right]).add_class("plp-columns"),
+            in_a_row(self.run_button, self.stop_button, self.told).add_class(
+                "plp-plan"
+            ),
+            self._progress,
+            folded("As code", self.code),
+            self._below,
+        ]
+
+    def _listen(self) -> None:
+        self.cases.observe(self._changed, "value")
+        self.repeats.observe(self._changed, "value")
+        self.text.observe(lambda _: self._show_text(), "value")
+        self.editor.observe(self._typed, "value")
+        self.restore_button.on_click(lambda _: self._restore())
+        self.keep_button.on_click(lambda _: self._keep_both())
+        self.run_button.on_click(lambda _: self._start())
+        self.stop_button.on_click(lambda _: self._background.stop())
+
+    def _show_values(self) -> None:
+        """A line for each parameter, and what can be edited; again when a value was
+        added."""
+        source, before = self._choices.source, self._boxes.children
+        lines = []
+        for name in source.grid.parameters:
+            names = [
+                excerpt(level_name(name, level), LONGEST_VALUE)
+                for level in levels_of(source, name)
+            ]
+            chosen = self._choices.values[name]
+            self.values[name] = control = _values(name, names, chosen)
+            boxes = control if isinstance(control, list) else [control]
+            for box in boxes if len(names) > 1 else ():
+                box.observe(self._changed, "value")
+            lines.append(_line(name, *boxes))
+        self._boxes.children = lines
+        close_all(*before)
+        texts = texts_of(source)
+        self.text.options = [(text.name, text) for text in texts]
+        self.text.value = texts[0]
+
+    # What the user does.
+
+    def _changed(self, _: Any = None) -> None:
+        with self._lock:
+            if self._loading:
+                return
+            self._choices = replace(
+                self._choices,
+                values={name: tuple(self._places(name)) for name in self.values},
+                cases=self.cases.value,
+                repeats=self.repeats.value,
+            )
+            self._plan()
+
+    def _places(self, name: str) -> Iterator[int]:
+        """The places of the values that are chosen."""
+        control = self.values[name]
+        if isinstance(control, list):
+            yield from (place for place, box in enumerate(control) if box.value)
+        else:
+            yield from sorted(control.value)
+
+    def _typed(self, _: Any) -> None:
+        with self._lock:
+            text: Text | None = self.text.value
+            if self._loading or text is None:
+                return
+            self._choices = self._choices.edited(text, self.editor.value)
+            self._show_edited()
+            self._plan()
+
+    def _show_text(self) -> None:
+        """Puts the text that is to be edited into the editor."""
+        with self._lock:
+            text: Text | None = self.text.value
+            if text is None:
+                return
+            self._load(text)
+
+    def _load(self, text: Text) -> None:
+        self._loading = True
+        try:
+            self.editor.value = self._choices.content(text)
+        finally:
+            self._loading = False
+        self._show_edited()
+
+    def _show_edited(self) -> None:
+        text = self.text.value
+        edited = text in self._choices.edits
+        self.restore_button.disabled = not edited
+        self.keep_button.disabled = not (edited and self._choices.can_add(text))
+
+    def _restore(self) -> None:
+        with self._lock:
+            text = self.text.value
+            self._choices = self._choices.edited(text, text.content)
+            self._load(text)
+            self._plan()
+
+    def _keep_both(self) -> None:
+        with self._lock:
+            text = self.text.value
+            try:
+                self._choices = self._choices.with_added(text)
+            except SpecError as error:
+                self._fault.value = fault_html(error)
+                return
+            self._loading = True
+            try:
+                self._show_values()
+            finally:
+                self._loading = False
+            *_, last = (
+                t
+                for t in texts_of(self._choices.source)
+                if t.parameter == text.parameter
+            )
+            self.text.value = last
+            self._load(last)
+            self._plan()
+
+    # What a run would make.
+
+    def _plan(self) -> None:
+        self._latest.ask(self._choices)
+        if self.told.value and "plp-stale" not in self.told._dom_classes:
+            self.told.add_class("plp-stale")
+
+    def _told(self, choices: Selection) -> PanelSummary:
+        try:
+            experiment = choices.experiment
+            planned = experiment.plan(**self._options)
+        except SpecError as error:
+            of_text = error.at[:1] in (("prompt",), ("system",))
+            return PanelSummary(error=error, of_text=of_text)
+        except Exception as error:
+            return PanelSummary(error=error)
+        return PanelSummary(planned, _code(experiment, len(choices.source.dataset)))
+
+    def _tell(self, told: PanelSummary) -> None:
+        with self._lock:
+            fault = fault_html(told.error) if told.error else ""
+            self._fault.value = fault if told.of_text else ""
+            if told.plan is not None:
+                self.told.value = plan_line(told.plan)
+                self.code.value = told.code
+            elif told.of_text:
+                self.told.value = fault_html("see what is said beside the text")
+            else:
+                self.told.value = fault
+            self.told.remove_class("plp-stale")
+            self._show_buttons(can_run=told.plan is not None)
+
+    # Runs.
+
+    def _start(self) -> None:
+        with self._lock:
+            choices = self._choices
+            if self._background.start(lambda: choices.experiment, self._options):
+                self._progress.value = quiet_html("starting …")
+                self._show_buttons(can_run=True)
+
+    def _show_buttons(self, *, can_run: bool) -> None:
+        running = self._background.running
+        self.run_button.disabled = running or not can_run
+        self.stop_button.disabled = not running
+
+    def _show_progress(self, handle: Handle) -> None:
+        with self._lock:
+            self._progress.value = handle._repr_html_()
+
+    def _show_failure(self, error: Exception) -> None:
+        with self._lock:
+            self._progress.value = fault_html(error)
+
+    def _show_results(self, results: Results) -> None:
+        with self._lock:
+            self._results = results
+            before = self._below.children
+        try:
+            shown = compare(results) if len(results) else widgets.HTML("no answers")
+        except PromptlabError as error:
+            shown = widgets.HTML(fault_html(error))
+        with self._lock:
+            self._below.children = [shown]
+            close_all(*before)
+
+    # How it is seen elsewhere.
+
+    def __repr__(self) -> str:
+        return f"Panel({self._choices.source.name!r})"
+
+    def _repr_html_(self) -> str:
+        """What a saved notebook shows: the experiment."""
+        try:
+            shown = self.experiment._repr_html_()
+        except SpecError:
+            shown = self._choices.source._repr_html_()
+        return f"{shown}<p>To choose and run, run this cell in a notebook.</p>"
+
+
+def _values(parameter: str, names: list[str], chosen: tuple[int, ...]) -> Any:
+    """Boxes to choose values by, or a list where they are many; text where there is
+    one."""
+    if len(names) == 1:
+        return [widgets.Label(names[0])]
+    if len(names) > BOXES:
+        return widgets.SelectMultiple(
+            options=[(name, place) for place, name in enumerate(names)],
+            value=chosen,
+            rows=6,
+            tooltip=parameter,
+            layout=widgets.Layout(width="280px"),
+        )
+    return [
+        widgets.Checkbox(place in chosen, description=name, indent=False)
+        for place, name in enumerate(names)
+    ]
+
+
+def _line(name: str, *controls: Any) -> Any:
+    label = widgets.Label(excerpt(name, LONGEST_VALUE)).add_class("plp-name")
+    values = widgets.HBox(controls).add_class("plp-values")
+    return widgets.HBox([label, values]).add_class("plp-line")
+
+
+def _flex(flex: str) -> Any:
+    return widgets.Layout(flex=flex)
+
+
+def _code(experiment: Experiment, cases: int) -> str:
+    if len(experiment.dataset) <= CASES_IN_CODE:
+        return experiment_code(experiment)
+    part = "" if len(experiment.dataset) == cases else f"[:{len(experiment.dataset)}]"
+    code = experiment_code(experiment, dataset=f"experiment.dataset{part}")
+    return f"# its cases are those of the experiment at hand\n{code}"

@@ -1,0 +1,1 @@
+"""Blind comparison: pairs of outputs, votes, and who won how often."""

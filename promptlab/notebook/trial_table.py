@@ -1,0 +1,182 @@
+"""Sources: what a view looks at, results or any table with the same columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import orjson
+import pandas as pd
+
+from promptlab.errors import SpecError, did_you_mean
+from promptlab.results.flags import reply_column
+from promptlab.results.results import Results
+from promptlab.spec.dataset import REPLY_COLUMNS, RESULT_COLUMNS
+
+if TYPE_CHECKING:
+    from promptlab.results.record import Record
+    from promptlab.spec.experiment import Experiment
+
+NEEDED = ("trial", "case", "output")
+"""The columns that no view can do without."""
+
+MADE = ("expected", *RESULT_COLUMNS)
+"""The columns that are neither parameters, inputs nor scores."""
+
+
+class Records(Protocol):
+    """The records behind the rows of a table."""
+
+    def __getitem__(self, place: int) -> Record: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The records behind some of the rows."""
+
+    records: Records
+    places: np.ndarray
+
+    def __getitem__(self, place: int) -> Record:
+        return self.records[int(self.places[place])]
+
+
+@dataclass(frozen=True, eq=False)
+class TrialTable:
+    """A table of trials, and what its columns are.
+
+    They are told apart by their places: parameters stand between `trial` and `case`,
+    inputs between `case` and `expected` or `repeat`, scores after the last column that
+    a run makes.
+    """
+
+    table: pd.DataFrame
+    """One row for each trial, with an index from 0."""
+    experiment: Experiment | None = None
+    """What was run, where that is known."""
+    results: Records | None = None
+    """The records of the run, where the table is taken from one."""
+
+    @classmethod
+    def of(cls, given: Results | pd.DataFrame | TrialTable) -> TrialTable:
+        """The source in results, or in a table such as `read_results` gives.
+
+        Raises:
+            SpecError: it is neither, or lacks a column.
+        """
+        if isinstance(given, TrialTable):
+            return given
+        if isinstance(given, Results):
+            return cls(given.table, given.experiment, given)
+        if not isinstance(given, pd.DataFrame):
+            raise SpecError(
+                "a view takes Results, or a DataFrame with the columns of "
+                f"Results.table, not {type(given).__name__}"
+            )
+        missing = [name for name in NEEDED if name not in given]
+        if missing:
+            raise SpecError(
+                f"the table has no column {missing[0]!r}; a view needs "
+                f"{', '.join(NEEDED)}, as Results.table has them"
+            )
+        table = given.reset_index(drop=True)
+        table.columns = pd.Index([str(name) for name in given])
+        if twice := table.columns[table.columns.duplicated()].tolist():
+            raise SpecError(f"the table has two columns {twice[0]!r}; rename one")
+        return cls(table)
+
+    def part(self, places: np.ndarray) -> TrialTable:
+        """Some of its rows, by their places."""
+        table = self.table.iloc[places].reset_index(drop=True)
+        records = None if self.results is None else Part(self.results, places)
+        return TrialTable(table, self.experiment, records)
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """The columns of the grid's parameters, in order."""
+        names = self._names
+        return tuple(names[names.index("trial") + 1 : names.index("case")])
+
+    @cached_property
+    def varying(self) -> tuple[str, ...]:
+        """The parameters that have more than one value."""
+        return tuple(n for n in self.parameters if len(self.values(n)) > 1)
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns of the dataset's inputs, in order."""
+        rest = self._names[self._names.index("case") + 1 :]
+        ends = [rest.index(name) for name in MADE if name in rest]
+        inputs = rest[: min(ends, default=len(rest))]
+        known = self.experiment.dataset.metadata if self.experiment else ()
+        return tuple(name for name in inputs if name not in known)
+
+    @cached_property
+    def metadata(self) -> tuple[str, ...]:
+        """The columns that the dataset carries along: between `expected` and what comes
+        after it, where no experiment says."""
+        if self.experiment is not None:
+            return self.experiment.dataset.metadata
+        if "expected" not in self._names:
+            return ()
+        rest = self._names[self._names.index("expected") + 1 :]
+        ends = [rest.index(name) for name in RESULT_COLUMNS if name in rest]
+        return tuple(rest[: min(ends, default=0)])
+
+    @cached_property
+    def scores(self) -> tuple[str, ...]:
+        """The columns that were added after a run."""
+        beside = {reply_column(self._names, name) for name in REPLY_COLUMNS}
+        ours = {*self.parameters, *self.inputs, *self.metadata}
+        known = {*MADE, *beside, *ours}
+        return tuple(name for name in self._names if name not in known)
+
+    def values(self, parameter: str) -> list[Any]:
+        """The values of a column, in the order they first appear; None where one is
+        missing."""
+        column = self.table[parameter]
+        distinct = column[~hashable(column).duplicated()].astype(object).tolist()
+        return [
+            None if pd.api.types.is_scalar(v) and pd.isna(v) else v for v in distinct
+        ]
+
+    def checked(
+        self, by: str | Sequence[str] | None, *, argument: str = "by"
+    ) -> tuple[str, ...]:
+        """The columns that a view tells apart by: those given, or the first parameter
+        that varies. `argument` is what the caller's caller knows them as.
+
+        Raises:
+            SpecError: the table has no such column.
+        """
+        if by is None:
+            return self.varying[:1] or self.parameters[:1]
+        names = (by,) if isinstance(by, str) else tuple(by)
+        for name in names:
+            if name not in self.table:
+                hint = did_you_mean(name, self._names)
+                raise SpecError(
+                    f"{argument}: the table has no column {name!r}"
+                    + (hint or f"; it has {', '.join(self._names)}")
+                )
+        return names
+
+    @property
+    def _names(self) -> list[str]:
+        return [str(name) for name in self.table]
+
+
+def hashable(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column; lists and objects in it, which have no hash, as JSON."""
+    if column.dtype != object:
+        return column
+    return column.map(lambda v: v if pd.api.types.is_hashable(v) else as_json(v))
+
+
+def as_json(value: Any) -> str:
+    """Any value as JSON; what JSON does not have, as Python writes it."""
+    plain = orjson.dumps(value, default=str, option=orjson.OPT_SERIALIZE_NUMPY)
+    return plain.decode()

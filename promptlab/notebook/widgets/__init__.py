@@ -1,0 +1,1 @@
+"""What the views share: controls, keys, scripts, and what a saved notebook shows."""

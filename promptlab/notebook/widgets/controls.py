@@ -1,0 +1,141 @@
+"""Controls: what the panels in a notebook have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+
+from promptlab.errors import PromptlabError
+from promptlab.notebook.facts import count
+from promptlab.notebook.widgets.static_output import hidden_class, show_both
+from promptlab.spec.markup import escaped
+
+if TYPE_CHECKING:
+    from promptlab.execution.plan import Plan
+
+NOTES = 2
+"""Warnings that are shown beside a plan."""
+
+
+class ControlBox(widgets.VBox):  # type: ignore[misc]
+    """Controls in a frame, with keys of their own; where there is no kernel, a notebook
+    shows `_repr_html_()` in their place."""
+
+    def __init__(self, children: Sequence[Any]) -> None:
+        self._hides = hidden_class()
+        style = f"<style>{_style()}.{self._hides} {{ display: none; }}</style>"
+        unseen = widgets.Layout(display="none")
+        super().__init__([widgets.HTML(style, layout=unseen), *children])
+        self.add_class("promptlab-panel")
+        guard_keys(self)
+
+    def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**more)
+        return {**bundle, "text/html": self._repr_html_()}
+
+    def _ipython_display_(self) -> None:
+        static = f"<div class='{self._hides}'>{self._repr_html_()}</div>"
+        show_both(super()._repr_mimebundle_(), static)
+
+
+def guard_keys(box: Any) -> None:
+    """Keeps the keys of a box of plain ipywidgets, where anywidget is installed.
+
+    They have no way to say that a key is theirs: in JupyterLab, `d d` with the focus on
+    one of their buttons deletes the cell.
+    """
+    with suppress(ImportError):
+        from promptlab.notebook.widgets.key_guard import KeyGuard
+
+        box.add_class(KeyGuard.box)
+        box.children = (*box.children, KeyGuard())
+
+
+def button(description: str, **more: Any) -> Any:
+    """A button as wide as its text."""
+    layout = widgets.Layout(width="auto")
+    return widgets.Button(description=description, layout=layout, **more)
+
+
+def stop_button() -> Any:
+    """The button that ends a run; it waits for one."""
+    return button("Stop", icon="stop", disabled=True)
+
+
+def writing(name: str, text: str = "", *, height: str, placeholder: str = "") -> Any:
+    """A field for a text of several lines, as wide as there is room; its name is for
+    screen readers."""
+    layout = widgets.Layout(width="auto", height=height)
+    return widgets.Textarea(text, placeholder=placeholder, tooltip=name, layout=layout)
+
+
+def folded(title: str, shown: Any) -> Any:
+    """Something under a title, shown when that is pressed."""
+    layout = widgets.Layout(width="auto")
+    head = widgets.ToggleButton(description=title, icon="caret-right", layout=layout)
+    inner = widgets.VBox([shown], layout=widgets.Layout(display="none"))
+
+    def turn(change: Any) -> None:
+        inner.layout.display = "" if change["new"] else "none"
+        head.icon = "caret-down" if change["new"] else "caret-right"
+
+    head.observe(turn, "value")
+    return widgets.VBox([head.add_class("plp-fold"), inner])
+
+
+def in_a_row(*controls: Any) -> Any:
+    """Controls side by side, in as many lines as they need."""
+    return widgets.HBox(controls).add_class("plp-row")
+
+
+def telling() -> Any:
+    """Where it is told what a run would make."""
+    return widgets.HTML(layout=widgets.Layout(flex="1 1 300px"))
+
+
+def close_all(*boxes: Any) -> None:
+    """Closes widgets and whatever is in them."""
+    for box in boxes:
+        close_all(*getattr(box, "children", ()))
+        box.close()
+
+
+def quiet_html(text: str) -> str:
+    """A remark."""
+    return f"<span class='plp-quiet'>{escaped(text)}</span>"
+
+
+def fault_html(fault: str | Exception) -> str:
+    """An error in one line, where the user looks."""
+    return f"<span class='plp-error' role='alert'>{escaped(_line(fault), 600)}</span>"
+
+
+def plan_line(plan: Plan) -> str:
+    """What a run would make, in a line, and what is odd about it."""
+    counts = plan.counts
+    parts = [f"<b>{count(len(plan.standings), 'trial')}</b>"]
+    parts += [f"{counts['cached']:,} cached"] if counts["cached"] else []
+    parts += [f"<b>{count(plan.calls, 'call')}</b> to make"]
+    if plan.calls:
+        parts += [f"tokens {escaped(plan.tokens)}"]
+        parts += [f"cost: {escaped(plan.cost)}"]
+    warned = plan.experiment.warnings[:NOTES]
+    notes = "".join(f"<br>{quiet_html(warning)}" for warning in warned)
+    return f"<span class='mathjax_ignore'>{' · '.join(parts)}{notes}</span>"
+
+
+def _line(fault: str | Exception) -> str:
+    said = " ".join(str(fault).split())
+    if isinstance(fault, (str, PromptlabError)):
+        return said
+    return f"{type(fault).__name__}: {said}"
+
+
+@cache
+def _style() -> str:
+    return (Path(__file__).parent / "controls.css").read_text("utf-8")

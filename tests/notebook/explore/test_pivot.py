@@ -1,0 +1,183 @@
+"""Pivots: means and counts by the values of columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import promptlab as pl
+from promptlab.notebook.explore.pivot import Pivot, Pivots, first_choice
+from promptlab.notebook.heat import DARK, INKS, LIGHT, colours, contrast
+from promptlab.notebook.trial_table import TrialTable
+
+from ..tables import table
+
+OUTPUTS = {
+    ("c1", "plain"): "Yes",
+    ("c1", "steps"): "no",
+    ("c2", "plain"): "no",
+    ("c2", "steps"): None,
+}
+
+
+SCORES = {"brief": [True, True, False, False], "fit": [0.1, 0.2, 0.3, 0.4]}
+
+
+def pivots(made: pd.DataFrame | None = None, *, scores: bool = True) -> Pivots:
+    if made is None:
+        made = table(
+            OUTPUTS,
+            expected={"c1": "yes", "c2": "no"},
+            in_lang=["en", "en", "de", "de"],
+            output_tokens=[1, 3, 5, None],
+            latency_s=[0.5, 1.5, 2.5, np.nan],
+            error=[None, None, None, "429"],
+            finish_reason=["stop", "length", "stop", None],
+            **(SCORES if scores else {}),
+        )
+    return Pivots(TrialTable.of(made))
+
+
+def said(pivot: Pivot) -> list[list[str]]:
+    rows, columns = pivot.values.shape
+    return [[pivot.said(r, c) for c in range(columns)] for r in range(rows)]
+
+
+def test_it_tells_what_can_be_told_apart_and_measured() -> None:
+    made = pivots()
+
+    assert made.dimensions[:2] == ("prompt", "case")
+    assert {"lang", "expected", "finish_reason", "brief", "model"} <= set(
+        made.dimensions
+    )
+    assert made.measures == (
+        "share brief",
+        "fit",
+        "share as expected",
+        "output_tokens",
+        "latency_s",
+        "share failed",
+        "share truncated",
+        "trials",
+    )
+    assert first_choice(made) == ("prompt", None, "share brief")
+    assert pivots(scores=False).measures[0] == "share as expected"
+
+
+def test_means_leave_out_what_is_not_known_and_counts_do_not() -> None:
+    made = pivots().pivot("prompt", "case", "output_tokens")
+
+    assert said(made) == [["1", "5", "3"], ["3", "", "3"], ["2", "5", "3"]]
+    assert made.counts.tolist() == [[1, 1, 2], [1, 1, 2], [2, 2, 4]]
+    assert made.known.tolist() == [[1, 1, 2], [1, 0, 1], [2, 1, 3]]
+
+
+@pytest.mark.parametrize(
+    ("measure", "shown"),
+    [
+        ("share as expected", [["100%"], ["0%"], ["50%"]]),
+        ("share failed", [["0%"], ["50%"], ["25%"]]),
+        ("share truncated", [["0%"], ["50%"], ["25%"]]),
+        ("share brief", [["50%"], ["50%"], ["50%"]]),
+        ("latency_s", [["1.5 s"], ["1.5 s"], ["1.5 s"]]),
+        ("trials", [["2"], ["2"], ["4"]]),
+    ],
+)
+def test_measures_are_read_in_their_units(measure: str, shown: list[list[str]]) -> None:
+    made = pivots(scores=measure != "share as expected").pivot("prompt", None, measure)
+
+    assert [row[:1] for row in said(made)] == shown
+
+
+def test_combinations_that_are_not_there_are_blank() -> None:
+    outputs = {key: text for key, text in OUTPUTS.items() if key != ("c1", "steps")}
+
+    made = pivots(table(outputs)).pivot("prompt", "case", "trials")
+
+    assert said(made)[1] == ["", "1", "1"]
+    assert np.isnan(made.heat[1, 0])
+
+
+def test_numbers_stand_in_their_order_and_texts_as_they_come() -> None:
+    made = table(OUTPUTS)
+    made.insert(2, "temperature", [1.0, 0.0, 0.7, np.nan])
+
+    pivot = pivots(made).pivot("temperature", "prompt", "trials")
+
+    assert pivot.rows.labels == ("0", "0.7", "1", "not sent")
+    assert pivot.columns is not None
+    assert pivot.columns.labels == ("plain", "steps")
+
+
+def test_the_trials_of_a_place_are_found_again() -> None:
+    made = pivots().pivot("prompt", "case", "trials")
+
+    assert made.places(0, 1).tolist() == [2]
+    assert made.places(1, -1).tolist() == [1, 3]
+    assert made.places(-1, -1).tolist() == [0, 1, 2, 3]
+    part = pivots().source.part(made.places(1, -1))
+    assert part.table["output"].isna().tolist() == [False, True]
+
+
+def test_a_pivot_is_a_table_too() -> None:
+    made = pivots().pivot("prompt", "case", "output_tokens").table
+
+    assert made.loc["plain", "c2"] == 5
+    assert made.index.name == "prompt"
+    assert made.columns.name == "case"
+
+
+def test_lists_and_objects_are_values_as_well() -> None:
+    made = table(OUTPUTS, in_tags=[["a"], ["a"], {"b": 1}, None])
+
+    pivot = pivots(made).pivot("tags", None, "trials")
+
+    assert said(pivot)[:2] == [["2", "2"], ["1", "1"]]
+
+
+def test_heat_is_between_the_least_and_the_most() -> None:
+    assert pivots().pivot("prompt", "case", "fit").heat.min() == 0
+    assert pivots().pivot("prompt", "case", "fit").heat.max() == 1
+    assert not pivots().pivot("prompt", "case", "trials").heat.any()
+
+
+def test_a_trial_that_is_there_twice_is_measured_but_not_judged() -> None:
+    twice = pd.concat([table(OUTPUTS, expected={"c1": "yes", "c2": "no"})] * 2)
+
+    made = pivots(twice)
+
+    assert made.measures[0] == "share failed"
+    assert said(made.pivot("prompt", None, "trials"))[0][0] == "4"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("promt", None, "trials"), "rows: the table has no column 'promt'; did you"),
+        (("prompt", "x", "trials"), "columns: the table has no column 'x'; it can be"),
+        (("prompt", None, "costs"), "there is no measure 'costs'"),
+        (("prompt", "prompt", "trials"), "rows and columns are both 'prompt'"),
+    ],
+)
+def test_what_is_not_there_is_told(given: tuple[str, str, str], said: str) -> None:
+    with pytest.raises(pl.SpecError, match=said):
+        pivots().pivot(*given)
+
+
+def test_a_pivot_of_more_than_can_be_reckoned_is_refused() -> None:
+    rows = 2_000
+    made = table({(f"c{n}", "p"): f"output {n}" for n in range(rows)})
+
+    with pytest.raises(pl.SpecError, match=r"2,000 × 2,000 values"):
+        pivots(made).pivot("case", "output", "trials")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_text_is_legible_at_any_heat(dark: bool) -> None:
+    seen = [colours(step / 200, dark=dark) for step in range(201)]
+
+    assert min(contrast(ink, back) for back, ink in seen) >= 4.5
+    assert {ink for _, ink in seen} == set(INKS)
+    ends = DARK if dark else LIGHT
+    assert (seen[0][0], seen[-1][0]) == (ends[0], ends[-1])
