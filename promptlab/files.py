@@ -208,12 +208,12 @@ def _rows(path: Path, encoding: str) -> Rows:
         return read_rows(path, encoding)
     if ending not in (".yaml", ".yml"):
         raise ConfigError(
-            f"{path}: a dataset is a {', '.join(ENDINGS)} or .yaml file, and those of "
-            f"text may be packed, .csv.gz; not {ending or 'one without an ending'!r}"
+            f"{path}: expected a {', '.join(ENDINGS)} or .yaml file, those of text "
+            f"may be packed as in .csv.gz, got {ending or 'one without an ending'!r}"
         )
     rows = _Source.read(path, encoding).plain
     if not isinstance(rows, list):
-        raise ConfigError(f"{path}: a dataset is a list of cases, not {brief(rows)}")
+        raise ConfigError(f"{path}: expected a list of cases, got {brief(rows)}")
     return rows
 
 
@@ -509,7 +509,7 @@ class _TreeReader:
                 '"{{field}} ..."'
             )
         raise ConfigError(
-            f"{self._path}{where}: a key is a string, not {brief(key)}; quote it"
+            f"{self._path}{where}: expected a string, got {brief(key)}; quote it"
         )
 
     def _member(self, owner: Any, key: Any, item: Any, place: tuple[Any, ...]) -> Any:

@@ -312,7 +312,7 @@ def _read_json(text: str, path: Path) -> Rows:
             ) from error
         raise
     if not isinstance(rows, list):
-        raise ConfigError(f"{path}: a dataset is a list of cases, not {brief(rows)}")
+        raise ConfigError(f"{path}: expected a list of cases, got {brief(rows)}")
     return rows
 
 
@@ -346,7 +346,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _object(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise ConfigError(f"{where}: a case is an object, not {brief(value)}")
+        raise ConfigError(f"{where}: expected an object, got {brief(value)}")
     return value
 
 

@@ -241,6 +241,6 @@ def _age(text: str) -> float:
     number, unit = text[:-1], text[-1:]
     if unit not in SPANS_S or not number.isdigit():
         raise typer.BadParameter(
-            f"--older-than takes an age such as 12h, 30d or 2w, not {text!r}"
+            f"--older-than: expected an age such as 12h, 30d or 2w, got {text!r}"
         )
     return int(number) * SPANS_S[unit]

@@ -310,7 +310,9 @@ def _faults(given: Sequence[str]) -> Faults:
         try:
             switches[name] = orjson.loads(value)
         except orjson.JSONDecodeError:
-            raise typer.BadParameter(f"{name} is a number, not {value!r}") from None
+            raise typer.BadParameter(
+                f"{name}: expected a number, got {value!r}"
+            ) from None
     try:
         return Faults(**switches)
     except (TypeError, ValueError) as error:

@@ -53,7 +53,7 @@ def pair(option: str, text: str) -> tuple[str, str]:
     """The two sides of `NAME=VALUE`, as it was given to an option."""
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise typer.BadParameter(f"{option} takes NAME=VALUE, not {text!r}")
+        raise typer.BadParameter(f"{option}: expected NAME=VALUE, got {text!r}")
     return name, value
 
 
@@ -82,7 +82,7 @@ def _cases(limit: str) -> slice:
         start = end = 0
     if not 1 <= start <= end:
         raise typer.BadParameter(
-            f"--limit takes N or A-B, such as 10 or 11-20, not {limit!r}"
+            f"--limit: expected N or A-B, such as 10 or 11-20, got {limit!r}"
         )
     return slice(start - 1, end)
 

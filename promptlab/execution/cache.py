@@ -89,7 +89,7 @@ class JsonTextDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no ty
 
     def put(self, key: Any) -> tuple[str, bool]:
         if not isinstance(key, str):
-            raise TypeError(f"a key is a string, not {type(key).__name__}")
+            raise TypeError(f"expected a string as a key, got {type(key).__name__}")
         return key, True
 
     def get(self, key: Any, raw: bool) -> str:
@@ -101,9 +101,7 @@ class JsonTextDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no ty
         self, value: Any, read: bool, key: Any = UNKNOWN
     ) -> tuple[int, int, None, bytes]:
         if read or not isinstance(value, bytes):
-            raise TypeError(
-                f"a value is JSON text in bytes, not {type(value).__name__}"
-            )
+            raise TypeError(f"expected JSON text in bytes, got {type(value).__name__}")
         return 0, MODE_RAW, None, value
 
     def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> bytes:

@@ -149,7 +149,7 @@ def forecast(
         CacheError: the cache cannot be used.
     """
     if not isinstance(level, (int, float)) or not 0 < level < 1:
-        raise SpecError(f"level is a share between 0 and 1, not {level!r}")
+        raise SpecError(f"level: expected a share between 0 and 1, got {level!r}")
     settings = settings_of(options)
     plan, known = looked_up(experiment, settings)
     asked = dealt(plan, known, pilot, seed)

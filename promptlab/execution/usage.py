@@ -179,7 +179,7 @@ def set_budget(
 def check_period(period: object) -> None:
     """Raises `SpecError` if there is no such period."""
     if period not in PERIODS:
-        raise SpecError(f"a budget is for a 'day' or a 'month', not {period!r}")
+        raise SpecError(f"a budget's period: expected 'day' or 'month', got {period!r}")
 
 
 def budgets() -> pd.DataFrame:
@@ -243,8 +243,8 @@ def moment_s(name: str, given: str | date | timedelta, now: float) -> float:
         SpecError: it is neither.
     """
     wrong = SpecError(
-        f"{name} is a time span before now such as '30m', '12h', '7d' or '2w', or a "
-        f"date such as '2026-11-01', not {given!r}"
+        f"{name}: expected a time span before now such as '30m', '12h', '7d' or '2w', "
+        f"or a date such as '2026-11-01', got {given!r}"
     )
     if isinstance(given, str):
         if span := re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", given.strip()):
@@ -270,8 +270,7 @@ def _groups(by: object) -> list[str]:
     names = [by] if isinstance(by, str) else [] if by is None else list(several)
     if not all(isinstance(name, str) for name in names):
         raise SpecError(
-            "by is what to group by, such as 'day' or ['day', 'model'], not "
-            f"{brief(by)}"
+            f"by: expected names such as 'day' or ['day', 'model'], got {brief(by)}"
         )
     return list(dict.fromkeys(names))
 

@@ -66,7 +66,7 @@ def own_price(model: Any, line: Any, source: str = OWN) -> OwnPrice:
     """
     if not isinstance(model, str) or not model:
         raise SpecError(
-            f'a price has a model, such as model = "gpt-6*", not {brief(model)}'
+            f'expected a model, such as model = "gpt-6*", got {brief(model)}'
         )
     said = f"the price of {model!r}"
     _check(line, said, known=KEYS)
@@ -99,7 +99,8 @@ def _check(line: Any, said: str, known: Collection[str]) -> None:
     """Whether it is a mapping of what may be in it, and of what must be."""
     if not isinstance(line, Mapping):
         raise SpecError(
-            f"{said} is a mapping with input and output, {UNIT}, not {brief(line)}"
+            f"{said}: expected a mapping with input and output, {UNIT}, "
+            f"got {brief(line)}"
         )
     for name in line:
         if name not in known:
@@ -156,7 +157,8 @@ def _day(value: Any, said: str) -> date | None:
         return date.fromisoformat(value)
     except (TypeError, ValueError) as error:
         raise SpecError(
-            f"{said}: valid_from is a day such as 2026-11-01, not {brief(value)}",
+            f"{said}: valid_from: expected a day, such as 2026-11-01, "
+            f"got {brief(value)}",
             at=("valid_from",),
         ) from error
 

@@ -109,7 +109,7 @@ def _entries(path: Path, text: str) -> Sequence[Any]:
 def _read(entry: Any, source: str, before: Sequence[OwnPrice]) -> OwnPrice:
     """A line of the table, which none before it contradicts."""
     if not isinstance(entry, Mapping):
-        raise SpecError(f"a price is a table with model, not {brief(entry)}")
+        raise SpecError(f"a price: expected a table with model, got {brief(entry)}")
     line = dict(entry)
     model = line.pop("model", None)
     own = own_price(model, line, source)

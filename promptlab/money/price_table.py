@@ -55,7 +55,9 @@ def prices(
     """
     for name, given in (("pattern", pattern), ("provider", provider), ("tier", tier)):
         if not isinstance(given, str) and (given is not None or name == "pattern"):
-            raise SpecError(f"{name} is a name such as {NAMES[name]}, not {given!r}")
+            raise SpecError(
+                f"{name}: expected a name such as {NAMES[name]}, got {given!r}"
+            )
     table, number = prices_in_force(prices), _day_number(day)
     provider, tier = provider.lower() if provider else None, tier or None
     listed = list(listed_models())
@@ -131,7 +133,9 @@ def _day_number(day: date | str | None) -> int:
         at = at or datetime.now(UTC)
         return (date(at.year, at.month, at.day) - EPOCH).days
     except (AttributeError, ValueError) as error:
-        raise SpecError(f"day is one such as 2026-11-01, not {day!r}") from error
+        raise SpecError(
+            f"day: expected a day such as 2026-11-01, got {day!r}"
+        ) from error
 
 
 def _nothing(

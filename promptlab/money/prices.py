@@ -43,8 +43,8 @@ class Prices:
             return given
         if not isinstance(given or {}, Mapping):
             raise SpecError(
-                "prices is a mapping of models to prices, such as "
-                f'{{"gpt-6*": {{"input": 2, "output": 10}}}}, not {given!r:.60}'
+                "prices: expected a mapping of models to prices, such as "
+                f'{{"gpt-6*": {{"input": 2, "output": 10}}}}, got {given!r:.60}'
             )
         own = []
         for model, line in (given or {}).items():

@@ -73,8 +73,8 @@ class TrialTable:
             return cls(given.table, given.experiment, given)
         if not isinstance(given, pd.DataFrame):
             raise SpecError(
-                "a view takes Results, or a DataFrame with the columns of "
-                f"Results.table, not {type(given).__name__}"
+                "expected Results, or a DataFrame with the columns of "
+                f"Results.table, got {type(given).__name__}"
             )
         missing = [name for name in NEEDED if name not in given]
         if missing:

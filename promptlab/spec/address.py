@@ -45,7 +45,7 @@ def _problem(base_url: object) -> str:
     holds what may be a key, as tracebacks show those."""
     if not isinstance(base_url, str):
         kind = type(base_url).__name__
-        return f"base_url is a string such as {OPENAI_URL!r}, not {kind}"
+        return f"base_url: expected a string such as {OPENAI_URL!r}, got {kind}"
     shown = _shown(base_url)
     try:
         parts = urlsplit(base_url.strip())

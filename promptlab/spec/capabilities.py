@@ -129,8 +129,8 @@ def check_capabilities(
             isinstance(rule, (bool, str)) for rule in rules.values()
         ):
             raise SpecError(
-                f"capabilities of {model!r}: give each parameter true, false or the "
-                f"name it has on the wire, not {rules!r}",
+                f"capabilities of {model!r}: expected true, false or the name on the "
+                f"wire of each parameter, got {rules!r}",
                 at=("capabilities", model),
             )
         for name, rule in rules.items():

@@ -226,8 +226,8 @@ def _no_rows(given: Any) -> DatasetError:
     parts = given.items() if isinstance(given, Mapping) else ()
     names = ", ".join(repr(n) for n, part in parts if hasattr(part, "to_pandas"))
     return DatasetError(
-        "a dataset is a list of dicts, a DataFrame or a file, "
-        f"not {type(given).__name__}"
+        "dataset: expected a list of dicts, a DataFrame or a file, "
+        f"got {type(given).__name__}"
         + (f"; take one of its parts: {names}" * bool(names))
     )
 
@@ -268,7 +268,7 @@ def _cases(
             about = {}
         if not isinstance(row, Mapping):
             raise DatasetError(
-                f"{name}, row {number}: a case is a mapping, not {type(row).__name__}"
+                f"{name}, row {number}: expected a mapping, got {type(row).__name__}"
             )
         if numbered is None:
             numbered = "id" not in row
@@ -287,7 +287,9 @@ def _case(
     where = f"{name}, row {number}"
     for column in row:
         if not isinstance(column, str) or not column:
-            raise DatasetError(f"{where}: a column's name is a string, not {column!r}")
+            raise DatasetError(
+                f"{where}: expected a string as a column's name, got {column!r}"
+            )
     values = {
         normal(column): _plain(value, where, column) for column, value in row.items()
     }

@@ -660,7 +660,7 @@ def _hashable(value: Any) -> Any:
 
 def _checked_name(name: object) -> str:
     if not isinstance(name, str) or not name.strip():
-        raise SpecError(f"an experiment's name is a string, not {name!r}", at=("name",))
+        raise SpecError(f"name: expected a string, got {name!r}", at=("name",))
     if len(name) > 100 or not name.isprintable():
         raise SpecError(
             "an experiment's name is one line of at most 100 characters", at=("name",)
@@ -678,7 +678,9 @@ def _grid(grid: Grid | Mapping[str, Any]) -> Grid:
     if isinstance(grid, Mapping):
         return Grid(**grid)
     if not isinstance(grid, Grid):
-        raise SpecError(f"grid is a Grid or a mapping, not {type(grid).__name__}")
+        raise SpecError(
+            f"grid: expected a Grid or a mapping, got {type(grid).__name__}"
+        )
     return grid
 
 

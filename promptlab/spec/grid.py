@@ -345,7 +345,7 @@ def _named(name: str, given: Mapping[Any, Any]) -> list[tuple[str | None, Any]]:
     for label in given:
         if not isinstance(label, str) or not label:
             raise SpecError(
-                f"{name}: the name of a value is a string, not {label!r}; quote it"
+                f"{name}: expected a string as a name, got {label!r}; quote it"
             )
     return list(given.items())
 
@@ -375,7 +375,7 @@ def _value(name: str, value: Any) -> Any:
         value = response_format(value)
     value = canonical(value)
     if name in ("model", "base_url") and (not isinstance(value, str) or not value):
-        raise SpecError(f"a {name} is a string, not {value!r}")
+        raise SpecError(f"expected a string, got {value!r}")
     if name == "base_url":
         return canonical_url(value)
     if name == "system":
@@ -389,7 +389,7 @@ def _check_system(value: Any) -> None:
     if value is None:
         return
     if not isinstance(value, str):
-        raise SpecError(f"a system message is a string or null, not {brief(value)}")
+        raise SpecError(f"expected a string or null, got {brief(value)}")
     if not value.strip():
         raise SpecError("the text is empty; null means no system message")
     Prompt([{"role": "system", "content": value}, {"role": "user", "content": "-"}])
@@ -470,7 +470,7 @@ def _mappings(what: str, given: Any) -> list[Mapping[str, Any]]:
     for entry in entries:
         if not isinstance(entry, Mapping) or not entry:
             raise SpecError(
-                f"{what}: an entry is a mapping of parameters, not {brief(entry)}"
+                f"{what}: expected a mapping of parameters, got {brief(entry)}"
             )
     return entries
 

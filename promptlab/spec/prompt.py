@@ -73,7 +73,7 @@ class Prompt:
             messages = [Message("user", messages)]
         if isinstance(messages, Mapping) or not isinstance(messages, Iterable):
             raise SpecError(
-                f"a prompt is a string or a list of messages, not {brief(messages)}"
+                f"expected a string or a list of messages, got {brief(messages)}"
             )
         read = tuple(_message(item) for item in messages)
         object.__setattr__(self, "messages", read)
@@ -83,7 +83,7 @@ class Prompt:
             _ = message.template
         if read[-1].role != "user":
             raise SpecError(
-                f"a prompt must end with a user message, not {read[-1].role!r}"
+                f"expected a user message at the end of a prompt, got {read[-1].role!r}"
             )
 
     @classmethod
@@ -221,13 +221,13 @@ def _message(item: Message | Mapping[str, str]) -> Message:
         return item
     if not isinstance(item, Mapping) or set(item) != {"role", "content"}:
         raise SpecError(
-            "a message is a mapping with 'role' and 'content', "
-            f"not {brief(dict(item) if isinstance(item, Mapping) else item)}"
+            "expected a message with 'role' and 'content', "
+            f"got {brief(dict(item) if isinstance(item, Mapping) else item)}"
         )
     role, content = item["role"], item["content"]
     if role not in ROLES:
         raise SpecError(
-            f"a message's role is one of {', '.join(ROLES)}, not {role!r}"
+            f"expected a role of {', '.join(ROLES)}, got {role!r}"
             + (
                 "; write 'system', which servers take for it"
                 if role == "developer"
@@ -235,5 +235,5 @@ def _message(item: Message | Mapping[str, str]) -> Message:
             )
         )
     if not isinstance(content, str):
-        raise SpecError(f"a message's content is a string, not {brief(content)}")
+        raise SpecError(f"expected a string as content, got {brief(content)}")
     return Message(role, content)

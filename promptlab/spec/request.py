@@ -153,13 +153,13 @@ def canonical(value: Any, depth: int = 0) -> Any:
     if hasattr(value, "tolist"):  # numpy scalars and arrays
         return canonical(value.tolist(), depth)
     raise SpecError(
-        f"a request holds only JSON values, not {type(value).__name__} ({value!r:.60})"
+        f"expected a JSON value, got {type(value).__name__} ({value!r:.60})"
     )
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise SpecError(f"a name in a request is a string, not {value!r}")
+        raise SpecError(f"expected a string as a name in a request, got {value!r}")
     if not value.isascii():
         try:
             value.encode()

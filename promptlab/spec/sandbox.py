@@ -105,7 +105,9 @@ def written(value: Any) -> Any:
 def to_json(value: Any, indent: int | str | None = None) -> str:
     """JSON as a person writes it: in its own order, every character as it is."""
     if isinstance(indent, int) and indent > DEEPEST_INDENT:
-        raise ValueError(f"tojson indents by {DEEPEST_INDENT} at most, not {indent}")
+        raise ValueError(
+            f"tojson: expected an indent <= {DEEPEST_INDENT}, got {indent}"
+        )
     return json.dumps(value, indent=indent, ensure_ascii=False, default=_listed)
 
 

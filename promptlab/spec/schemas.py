@@ -26,7 +26,7 @@ def response_format(kind: type) -> dict[str, Any]:
         ) from error
     if not isinstance(schema.get("properties"), dict):
         raise SpecError(
-            f"a class for response_format is a pydantic model or a dataclass, not "
+            f"expected a pydantic model or a dataclass for response_format, got "
             f"{kind.__name__}"
         )
     name = re.sub(r"[^a-zA-Z0-9_-]", "_", kind.__name__)[:64]

@@ -89,7 +89,10 @@ def test_usage_as_json_has_null_for_what_is_unknown(promptlab: CommandLine) -> N
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--since", "yesterday"], "since is a time span before now such as '30m'"),
+        (
+            ["--since", "yesterday"],
+            "since: expected a time span before now such as '30m'",
+        ),
         (["--by", "dya"], "did you mean 'day'"),
     ],
 )
@@ -153,8 +156,11 @@ def test_a_budget_that_is_only_looked_at_makes_no_file(
         (["--usd", "1"], "--usd needs a period: day or month"),
         (["--remove"], "--remove needs a period: day or month"),
         (["day", "--remove", "--tokens", "1"], "--tokens cannot be used with --remove"),
-        (["week"], "a budget is for a 'day' or a 'month', not 'week'"),
-        (["week", "--remove"], "a budget is for a 'day' or a 'month', not 'week'"),
+        (["week"], "a budget's period: expected 'day' or 'month', got 'week'"),
+        (
+            ["week", "--remove"],
+            "a budget's period: expected 'day' or 'month', got 'week'",
+        ),
     ],
     ids=str,
 )

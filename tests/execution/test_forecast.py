@@ -407,7 +407,7 @@ def test_a_surer_level_gives_a_wider_interval(
         ({"pilot": 1}, "an integer >= 2, or 0 to go by what is there, got 1"),
         ({"pilot": -1}, "got -1"),
         ({"pilot": 2.5}, "got 2.5"),
-        ({"level": 90}, "level is a share between 0 and 1, not 90"),
+        ({"level": 90}, "level: expected a share between 0 and 1, got 90"),
         ({"seed": "x"}, "seed: expected an integer >= 0, got 'x'"),
         ({"seed": -1}, "seed: expected an integer >= 0, got -1"),
         ({"refresh": True}, "keeps them in the cache"),

@@ -113,14 +113,14 @@ ONE = '[[price]]\nmodel = "m"\ninput = 1\noutput = 1\n'
         ('[price]\nmodel = "m"\n', r"price is a list of tables; write \[\[price\]\]"),
         (
             ONE + "\n[[price]]\ninput = 1\n",
-            r"\[\[price\]\] from line 6: a price has a model",
+            r"\[\[price\]\] from line 6: expected a model",
         ),
         ("price = " + "1" * 5_000, "prices.toml: not valid TOML: Exceeds the limit"),
         (
             ONE.replace("input = 1", "input = 1" + "0" * 400),
             "input: expected a number >= 0",
         ),
-        ("[[price]]\nmodel = 3\n", 'a price has a model, such as .*"gpt-6.*, not 3'),
+        ("[[price]]\nmodel = 3\n", 'expected a model, such as .*"gpt-6.*, got 3'),
         (
             ONE + ONE.replace("input = 1", "input = '1'"),
             "prices.toml, line 7: the price of 'm', input: expected a number >= 0, got",
@@ -149,8 +149,11 @@ ONE = '[[price]]\nmodel = "m"\ninput = 1\noutput = 1\n'
             ONE.replace("input = 1", "input = nan"),
             "input: expected a number >= 0, got nan",
         ),
-        (ONE + "valid_from = 2026-11-01T10:00:00Z\n", "valid_from is a day such as"),
-        (ONE + "flex = 1\n", "line 5: the price of 'm', flex is a mapping"),
+        (
+            ONE + "valid_from = 2026-11-01T10:00:00Z\n",
+            "valid_from: expected a day, such as",
+        ),
+        (ONE + "flex = 1\n", "line 5: the price of 'm', flex: expected a mapping"),
         (
             ONE + ONE,
             r"\[\[price\]\] from line 5: a second price of 'm' without valid_from; g",
@@ -159,7 +162,7 @@ ONE = '[[price]]\nmodel = "m"\ninput = 1\noutput = 1\n'
             'price = [{model = "m"}]',
             "prices.toml, price 1: the price of 'm': input and",
         ),
-        ("price = [3]", "price 1: a price is a table with model, not 3"),
+        ("price = [3]", "price 1: a price: expected a table with model, got 3"),
     ],
 )
 def test_a_mistake_in_a_file_is_one_line_that_says_where(

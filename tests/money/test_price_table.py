@@ -145,10 +145,10 @@ def test_the_file_of_the_working_directory_is_in_it(folder: Path) -> None:
             {"pattern": "claude-sonnet-4-5", "provider": "openai"},
             "no price is known for 'claude-sonnet-4-5' at openai",
         ),
-        ({"pattern": 5}, "pattern is a name such as 'gpt-6*', not 5"),
-        ({"pattern": None}, "pattern is a name such as 'gpt-6*', not None"),
-        ({"provider": 5}, "provider is a name such as 'anthropic', not 5"),
-        ({"tier": 5}, "tier is a name such as 'batch', not 5"),
+        ({"pattern": 5}, "pattern: expected a name such as 'gpt-6*', got 5"),
+        ({"pattern": None}, "pattern: expected a name such as 'gpt-6*', got None"),
+        ({"provider": 5}, "provider: expected a name such as 'anthropic', got 5"),
+        ({"tier": 5}, "tier: expected a name such as 'batch', got 5"),
         (
             {"pattern": "gpt-6*", "tier": "zz"},
             "no tier 'zz'; there are batch, flex, priority, fast, auto, default",
@@ -161,8 +161,8 @@ def test_the_file_of_the_working_directory_is_in_it(folder: Path) -> None:
             {"pattern": "m-1", "prices": {"m*": {**OWN, "valid_from": "2130-01-01"}}},
             "the price of 'm-1' is known only from 2130-01-01 on",
         ),
-        ({"day": 5}, "day is one such as 2026-11-01, not 5"),
-        ({"day": "soon"}, "day is one such as 2026-11-01, not 'soon'"),
+        ({"day": 5}, "day: expected a day such as 2026-11-01, got 5"),
+        ({"day": "soon"}, "day: expected a day such as 2026-11-01, got 'soon'"),
     ],
 )
 def test_what_is_not_there_is_told(asked: dict[str, Any], said: str) -> None:

@@ -395,9 +395,9 @@ def test_a_name_that_no_model_has_is_told_where_a_model_has_no_price(
 @pytest.mark.parametrize(
     ("given_", "said"),
     [
-        ([1], "prices is a mapping of models to prices"),
-        ({5: RATES}, 'a price has a model, such as model = "gpt-6.", not 5'),
-        ({"m": 3}, "the price of 'm' is a mapping with input and output"),
+        ([1], "prices: expected a mapping of models to prices"),
+        ({5: RATES}, 'expected a model, such as model = "gpt-6.", got 5'),
+        ({"m": 3}, "the price of 'm': expected a mapping with input and output"),
         (
             {"m": {"input": 1}},
             "the price of 'm': output is missing, in US dollars for a million tokens",
@@ -416,18 +416,24 @@ def test_a_name_that_no_model_has_is_told_where_a_model_has_no_price(
         ),
         (
             {"m": {"input": 1, "output": 1, "valid_from": "soon"}},
-            "valid_from is a day such as 2026-11-01, not 'soon'",
+            "valid_from: expected a day, such as 2026-11-01, got 'soon'",
         ),
-        ({"m": {**RATES, "valid_from": 5}}, "valid_from is a day such as .*, not 5"),
+        (
+            {"m": {**RATES, "valid_from": 5}},
+            "valid_from: expected a day, such as .*, got 5",
+        ),
         (
             {"m": {**RATES, "valid_from": datetime(2026, 11, 1)}},
-            "valid_from is a day such as 2026-11-01, not datetime",
+            "valid_from: expected a day, such as 2026-11-01, got datetime",
         ),
         (
             {"m": {**RATES, "cached_input": True}},
             "cached_input: expected a number >= 0",
         ),
-        ({"m": {**RATES, "flex": 1}}, "price of 'm', flex is a mapping with input"),
+        (
+            {"m": {**RATES, "flex": 1}},
+            "price of 'm', flex: expected a mapping with input",
+        ),
         (
             {"m": {**RATES, "flex": {**RATES, "valid_from": "2026-11-01"}}},
             "the price of 'm', flex: unknown key 'valid_from'; there are input",

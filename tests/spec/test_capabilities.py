@@ -268,8 +268,8 @@ def test_all_others_go_on_calling_it_max_tokens(base_url: str, model: str) -> No
     ("own", "said"),
     [
         ({"gpt-5": {"seed": True}}, "no model 'gpt-5' in the grid, which has 'm'"),
-        ({"m": {"seed": 1}}, "true, false or the name it has on the wire"),
-        ({"m": "seed"}, "true, false or the name it has on the wire"),
+        ({"m": {"seed": 1}}, "expected true, false or the name on the wire"),
+        ({"m": "seed"}, "expected true, false or the name on the wire"),
     ],
     ids=["model", "rule", "rules"],
 )

@@ -84,15 +84,15 @@ def test_the_dataset_may_be_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        ({"name": ""}, "an experiment's name is a string, not ''"),
-        ({"name": 5}, "an experiment's name is a string, not 5"),
+        ({"name": ""}, "name: expected a string, got ''"),
+        ({"name": 5}, "name: expected a string, got 5"),
         ({"name": "a\nb"}, "one line of at most 100 characters"),
         ({"name": "a" * 101}, "one line of at most 100 characters"),
         ({"repeats": 0}, "repeats: expected an integer >= 1, got 0"),
         ({"repeats": 1.5}, "repeats: expected an integer >= 1, got 1.5"),
         ({"repeats": True}, "repeats: expected an integer >= 1, got True"),
         ({"dataset": []}, "has no cases"),
-        ({"dataset": 5}, "not int"),
+        ({"dataset": 5}, "got int"),
         (
             {"dataset": [{"id": "a", "t": "x", "u": "y"}, {"id": "b", "t": "x"}]},
             "prompt 'prompt_1' needs ['u'], which case 'b' of 'dataset' does not have; "
@@ -133,7 +133,9 @@ def test_what_cannot_be_run_is_refused(parts: dict[str, Any], said: str) -> None
 
 
 def test_a_grid_of_another_kind_is_refused() -> None:
-    with pytest.raises(pl.SpecError, match="grid is a Grid or a mapping, not list"):
+    with pytest.raises(
+        pl.SpecError, match="grid: expected a Grid or a mapping, got list"
+    ):
         pl.Experiment("e", grid=["m"], dataset=CASES)  # type: ignore[arg-type]
 
 

@@ -154,18 +154,21 @@ def test_to_plain_makes_the_same_prompt(plain: Any) -> None:
     ("given", "said"),
     [
         ([], "needs at least one message"),
-        ([message("system", "a")], "must end with a user message, not 'system'"),
-        ([message("usr", "a")], "not 'usr'; did you mean 'user'"),
-        ([{"role": "user"}], "a mapping with 'role' and 'content'"),
+        (
+            [message("system", "a")],
+            "expected a user message at the end of a prompt, got 'system'",
+        ),
+        ([message("usr", "a")], "got 'usr'; did you mean 'user'"),
+        ([{"role": "user"}], "a message with 'role' and 'content'"),
         (
             [{**message("user", "a"), "name": "b"}],
-            "a mapping with 'role' and 'content'",
+            "a message with 'role' and 'content'",
         ),
-        (["a"], "a mapping with 'role' and 'content', not 'a'"),
-        ([message("user", 1)], "a message's content is a string, not 1"),  # type: ignore[arg-type]
-        (5, "a string or a list of messages, not 5"),
-        (None, "a string or a list of messages, not None"),
-        ({"role": "user", "content": "a"}, "a string or a list of messages, not {"),
+        (["a"], "expected a message with 'role' and 'content', got 'a'"),
+        ([message("user", 1)], "expected a string as content, got 1"),  # type: ignore[arg-type]
+        (5, "a string or a list of messages, got 5"),
+        (None, "a string or a list of messages, got None"),
+        ({"role": "user", "content": "a"}, "a string or a list of messages, got {"),
     ],
     ids=[
         "no message",

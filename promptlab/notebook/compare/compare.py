@@ -60,7 +60,7 @@ def compare(
     """
     if engine not in ENGINES:
         raise SpecError(
-            f"engine is 'anywidget' or 'ipywidgets', not {engine!r}"
+            f"engine: expected 'anywidget' or 'ipywidgets', got {engine!r}"
             + did_you_mean(str(engine), ENGINES)
         )
     comparison = Comparison.of(TrialTable.of(results), by, score, threshold)
@@ -86,12 +86,10 @@ def _first_view(
     shown = list(range(len(comparison.columns)))[:MOST_SHOWN]
     if columns is not None:
         if isinstance(columns, str):
-            raise SpecError(f"columns is a list of labels, not {columns!r}")
+            raise SpecError(f"columns: expected a list of labels, got {columns!r}")
         shown = list(dict.fromkeys(comparison.column(label) for label in columns))
         if not 1 <= len(shown) <= MOST_SHOWN:
-            raise SpecError(
-                f"columns: at most {MOST_SHOWN} are read side by side, not {len(shown)}"
-            )
+            raise SpecError(f"columns: expected at most {MOST_SHOWN}, got {len(shown)}")
     return RowFilter(
         columns=tuple(shown), baseline=_baseline(comparison, baseline, shown)
     )

@@ -232,7 +232,9 @@ def _number(name: str, text: str) -> float | int | None:
     try:
         value = float(text)
     except ValueError:
-        raise SpecError(f"{name} is a number, not {text!r:.40}", at=(name,)) from None
+        raise SpecError(
+            f"{name}: expected a number, got {text!r:.40}", at=(name,)
+        ) from None
     return int(value) if value.is_integer() else value
 
 

@@ -71,8 +71,7 @@ def playground(
     names = [models] if isinstance(models, str) else list(models)
     if not 1 <= len(names) <= MOST_COLUMNS:
         raise SpecError(
-            f"playground: one to {MOST_COLUMNS} models stand side by side, "
-            f"not {len(names)}"
+            f"playground: expected 1 to {MOST_COLUMNS} models, got {len(names)}"
         )
     return Playground(names, system, prompt, options)
 

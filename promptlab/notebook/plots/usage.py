@@ -69,7 +69,7 @@ def plot_usage(
     """
     if not isinstance(usage, pd.DataFrame):
         raise SpecError(
-            "plot_usage takes a DataFrame with a row for each day and model, not "
+            "expected a DataFrame with a row for each day and model, got "
             f"{type(usage).__name__}"
         )
     period, times = _times(usage)

@@ -95,9 +95,9 @@ def test_of_many_columns_six_are_shown_and_all_are_offered() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"columns": [f"p{i}" for i in range(7)]}, "at most 6 are read side by side"),
-        ({"columns": []}, "at most 6 are read side by side, not 0"),
-        ({"columns": "p1"}, "columns is a list of labels"),
+        ({"columns": [f"p{i}" for i in range(7)]}, "expected at most 6, got 7"),
+        ({"columns": []}, "expected at most 6, got 0"),
+        ({"columns": "p1"}, "columns: expected a list of labels"),
         ({"columns": ["p9"]}, "no column is 'p9'"),
         ({"engine": "ipywidget"}, "did you mean 'ipywidgets'"),
         ({"score": "nothing"}, "score: the table has no column"),
@@ -111,7 +111,7 @@ def test_what_cannot_be_shown_is_an_error(options: dict[str, Any], said: str) ->
 
 
 def test_what_is_no_table_is_an_error() -> None:
-    with pytest.raises(pl.SpecError, match="a view takes Results, or a DataFrame"):
+    with pytest.raises(pl.SpecError, match="expected Results, or a DataFrame"):
         compare([{"output": "x"}])  # type: ignore[arg-type]
 
 

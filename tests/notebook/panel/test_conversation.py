@@ -97,7 +97,7 @@ def test_holes_are_filled_and_a_blank_message_says_nothing() -> None:
     [
         (talk(said=()), "write a message to begin"),
         (talk(Column("  ")), "choose a model"),
-        (talk(Column("m", "warm")), "temperature is a number, not 'warm'"),
+        (talk(Column("m", "warm")), "temperature: expected a number, got 'warm'"),
         (talk(Column("m", "3")), "a number from 0 to 2"),
         (talk(Column("m", "", "1.5")), "an integer >= 1"),
         (talk(said=("{{",)), "template, line 1"),

@@ -170,7 +170,7 @@ def test_what_cannot_be_sent_is_told_and_the_message_stays(shown: Playground) ->
     shown.message.value = "Hello"
     shown.columns.children[0].temperature.value = "warm"
 
-    assert told(shown) == "temperature is a number, not 'warm'"
+    assert told(shown) == "temperature: expected a number, got 'warm'"
     assert shown.message.value == "Hello"
 
 
@@ -261,7 +261,7 @@ def test_stopping_gives_the_answers_that_came(client: FakeClient) -> None:
 
 
 def test_at_most_four_models_stand_side_by_side() -> None:
-    with pytest.raises(pl.SpecError, match="one to 4 models"):
+    with pytest.raises(pl.SpecError, match="expected 1 to 4 models"):
         playground(["m"] * 5)
 
 

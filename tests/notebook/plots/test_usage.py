@@ -204,8 +204,8 @@ def test_an_index_of_the_readers_own_does_not_matter() -> None:
             "no numbers 'request'; did you mean 'requests'",
         ),
         (usage(), {"measure": "model"}, "no numbers 'model'"),
-        ([], {}, "takes a DataFrame .* not list"),
-        (results(experiment()), {}, "takes a DataFrame .* not Results"),
+        ([], {}, "expected a DataFrame .* got list"),
+        (results(experiment()), {}, "expected a DataFrame .* got Results"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(
