@@ -1,23 +1,28 @@
 """promptlab: prompt experiments for people who live in notebooks.
 
     promptlab/
-    ├── errors.py      what we raise, drawn as a tree
-    ├── spec/          WHAT TO RUN       prompts, datasets, grids, requests, their keys
-    ├── money/         WHAT IT COSTS     usage, prices
-    ├── results/       WHAT CAME BACK    records, the table, exports
-    ├── stats/         HOW SURE          intervals, designs
-    ├── execution/     DOING IT          client, cache, limits, retries, runner
-    ├── notebook/      LOOKING AT IT     comparison, rating, plots, panels
-    ├── offline/       A STAND-IN MODEL  a server on this machine, to try without a key
+    ├── errors.py      what we raise, drawn as a tree; Failure
+    ├── formats.py     numbers as text: money, tokens, seconds, shares
+    ├── paths.py       paths as people write them
     ├── secret.py      API keys, out of sight of tracebacks and reprs
-    ├── home.py        paths, and where a project's state lives: .promptlab/
-    ├── rows.py        what a file of rows holds: CSV, Excel, JSON, Parquet
-    ├── files.py       the user's files: config.yaml, prompts, datasets
+    ├── spec/          WHAT TO RUN         prompts, datasets, grids, requests, keys
+    ├── money/         WHAT IT COSTS       prices, budgets, counts of tokens
+    ├── models/        TALKING TO A MODEL  clients, replies, failures, keys and logins
+    ├── store/         ON DISK             answers, the ledger, budgets, the archive
+    ├── results/       WHAT CAME BACK      records, the table, costs, exports, past runs
+    ├── execution/     DOING IT            options, calls, the runner, scheduling
+    ├── planning/      BEFORE THE RUN      plans, forecasts, pilots
+    ├── render/        AS TEXT AND HTML    pieces that cards are made of
+    ├── stats/         HOW SURE            intervals, designs
+    ├── notebook/      LOOKING AT IT       comparison, rating, plots, panels
+    ├── offline/       A STAND-IN MODEL    a server to try without a key
+    ├── files/         THE USER'S FILES    config.yaml, prompts, datasets
     └── cli/           python -m promptlab ...
 
-Imports point one way: errors ← spec ← money ← results ← execution ← cli, and errors,
-spec, results ← files ← cli; `notebook` sees results and stats, and runs an experiment
-through its own methods; `stats` and `offline` import nothing of ours. Names are loaded
+Imports point one way: errors, formats, paths, secret ← spec ← money ← models ← store
+← results ← execution ← planning ← files ← cli; `notebook` sees what is below planning,
+and runs an experiment through its own methods; `stats` and `offline` import nothing of
+ours. Names are loaded
 when they are first used, so that importing the package does nothing and takes no time.
 """
 
@@ -27,21 +32,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from promptlab.errors import PromptlabError, PromptlabWarning, SpecError
-    from promptlab.execution.cache import ResponseCache
-    from promptlab.execution.client import Client, OpenAIClient, SDKClient
-    from promptlab.execution.forecast import Forecast
-    from promptlab.execution.login import login, logout
-    from promptlab.execution.plan import Plan
-    from promptlab.execution.reconcile import reconcile
-    from promptlab.execution.records import find_run, recorded_runs
+    from promptlab.errors import Failure, PromptlabError, PromptlabWarning, SpecError
     from promptlab.execution.runner import arun, run, start
-    from promptlab.execution.usage import budgets, headroom, set_budget, usage
-    from promptlab.files import load_experiment
+    from promptlab.files.config import load_experiment
+    from promptlab.models.client import Client, OpenAIClient, SDKClient
+    from promptlab.models.login import login, logout
     from promptlab.money.price import Price
     from promptlab.money.price_table import prices
     from promptlab.money.prices import Prices
-    from promptlab.money.usage import Usage
     from promptlab.notebook.compare.compare import compare
     from promptlab.notebook.compare.marks import marks
     from promptlab.notebook.explore.explore import explore
@@ -58,28 +56,36 @@ if TYPE_CHECKING:
     from promptlab.notebook.rate.rate import rate
     from promptlab.notebook.rate.votes import votes
     from promptlab.offline import OfflineServer
+    from promptlab.planning.forecast import Forecast
+    from promptlab.planning.plan import Plan
     from promptlab.results.exports import read_results
-    from promptlab.results.record import Failure, Record, Response
+    from promptlab.results.record import Record
     from promptlab.results.results import Results
+    from promptlab.results.runs import find_run, recorded_runs
     from promptlab.spec.dataset import Case, Dataset
     from promptlab.spec.experiment import Experiment, Trial
     from promptlab.spec.grid import Grid, Variant
     from promptlab.spec.prompt import Prompt
     from promptlab.spec.request import Request
+    from promptlab.spec.response import Response
+    from promptlab.spec.usage import Usage
+    from promptlab.store.cache import ResponseCache
+    from promptlab.store.reconcile import reconcile
+    from promptlab.store.usage import budgets, headroom, set_budget, usage
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Case": "spec.dataset",
-    "Client": "execution.client",
+    "Client": "models.client",
     "Dataset": "spec.dataset",
     "Experiment": "spec.experiment",
-    "Failure": "results.record",
-    "Forecast": "execution.forecast",
+    "Failure": "errors",
+    "Forecast": "planning.forecast",
     "Grid": "spec.grid",
     "OfflineServer": "offline",
-    "OpenAIClient": "execution.client",
-    "Plan": "execution.plan",
+    "OpenAIClient": "models.client",
+    "Plan": "planning.plan",
     "Price": "money.price",
     "Prices": "money.prices",
     "Prompt": "spec.prompt",
@@ -87,23 +93,23 @@ _HOMES = {
     "PromptlabWarning": "errors",
     "Record": "results.record",
     "Request": "spec.request",
-    "Response": "results.record",
-    "ResponseCache": "execution.cache",
+    "Response": "spec.response",
+    "ResponseCache": "store.cache",
     "Results": "results.results",
-    "SDKClient": "execution.client",
+    "SDKClient": "models.client",
     "SpecError": "errors",
     "Trial": "spec.experiment",
-    "Usage": "money.usage",
+    "Usage": "spec.usage",
     "Variant": "spec.grid",
     "arun": "execution.runner",
-    "budgets": "execution.usage",
+    "budgets": "store.usage",
     "compare": "notebook.compare.compare",
     "explore": "notebook.explore.explore",
-    "find_run": "execution.records",
-    "headroom": "execution.usage",
-    "load_experiment": "files",
-    "login": "execution.login",
-    "logout": "execution.login",
+    "find_run": "results.runs",
+    "headroom": "store.usage",
+    "load_experiment": "files.config",
+    "login": "models.login",
+    "logout": "models.login",
     "marks": "notebook.compare.marks",
     "panel": "notebook.panel.panel",
     "playground": "notebook.panel.playground",
@@ -116,12 +122,12 @@ _HOMES = {
     "prices": "money.price_table",
     "rate": "notebook.rate.rate",
     "read_results": "results.exports",
-    "reconcile": "execution.reconcile",
-    "recorded_runs": "execution.records",
+    "reconcile": "store.reconcile",
+    "recorded_runs": "results.runs",
     "run": "execution.runner",
-    "set_budget": "execution.usage",
+    "set_budget": "store.usage",
     "start": "execution.runner",
-    "usage": "execution.usage",
+    "usage": "store.usage",
     "votes": "notebook.rate.votes",
 }
 

@@ -19,11 +19,18 @@ becomes the `error` of its record, and the rest of the run goes on.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
-if TYPE_CHECKING:
-    from promptlab.results.record import Failure
+from promptlab.formats import shortened
+
+GATEWAY_TIMEOUTS = (408, 504, 524)
+"""The statuses of a gateway that waited no longer: the model behind it may go on."""
+
+LONGEST_TEXT = 2_000
+"""Characters of each text of a failure that are kept."""
 
 
 class PromptlabError(Exception):
@@ -52,6 +59,83 @@ class ConfigError(SpecError):
 
 class CredentialsError(PromptlabError):
     """No API key was found, or it would be sent somewhere it must not go."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a call, or the trial it was part of, has no answer."""
+
+    kind: str
+    """`connection`, `timeout`, `status`, `invalid_reply`, `not_cached`, `wait`,
+    `broken_off` (the model had begun), `unreachable` (no connection came about),
+    `refused` (as the same was refused before), `dead_end` (a conversation has more to
+    ask and cannot go on from its last reply) or the name of an exception."""
+    message: str
+    status: int | None = None
+    """The HTTP status, or that which the code in a reply's body stands for."""
+    code: str | None = None
+    """The provider's code, such as `rate_limit_exceeded`."""
+    type: str | None = None
+    """The provider's type of error, such as `insufficient_quota`."""
+    param: str | None = None
+    """The parameter that the provider names."""
+    request_id: str | None = None
+    """What the provider's support asks for."""
+    attempts: int = 1
+    """How often the call was made."""
+    retry_after_s: float | None = None
+    """How long the server asked to wait."""
+    should_retry: bool | None = None
+    """What the server says of a further attempt, where it says so."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """The reply's headers, for the limiter; never kept."""
+
+    @cached_property
+    def summary(self) -> str:
+        """One line: status, code, what the server said, how often it was asked."""
+        message = " ".join(self.message.split())
+        times = f" ({self.attempts} attempts)" if self.attempts > 1 else ""
+        return f"{self.label}: {shortened(message, 500)}{times}"
+
+    @property
+    def may_be_charged(self) -> bool:
+        """Whether the provider may charge for the call all the same: it was neither
+        refused nor unsent."""
+        if self.kind == "broken_off" or self.status in GATEWAY_TIMEOUTS:
+            return True
+        return (self.status or 0) < 300 and self.kind != "unreachable"
+
+    @property
+    def label(self) -> str:
+        """Its status and code, each said once; else its kind."""
+        parts = dict.fromkeys(str(part) for part in (self.status, self.code) if part)
+        return " ".join(parts) or self.kind
+
+    def after(self, attempts: int) -> Failure:
+        """The same failure, at that attempt."""
+        return replace(self, attempts=attempts)
+
+    def to_keep(self) -> Failure:
+        """The same failure without headers, its texts cut to what is worth keeping."""
+        texts: dict[str, Any] = {
+            name: shortened(text, LONGEST_TEXT)
+            for name in ("message", "code", "type", "param", "request_id")
+            if isinstance(text := getattr(self, name), str)
+        }
+        return replace(self, headers={}, **texts)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Its fields that say something, as JSON values."""
+        return {
+            name: value
+            for name in self.__dataclass_fields__
+            if name != "headers" and (value := getattr(self, name)) is not None
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Failure:
+        """The failure that `to_plain` wrote."""
+        return cls(**plain)
 
 
 class CallError(PromptlabError):

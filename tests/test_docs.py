@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 import promptlab as pl
 from promptlab.cli.app import app
-from promptlab.files import load_config
+from promptlab.files.config import load_config
 
 ROOT = Path(pl.__file__).parents[1]
 README = ROOT / "README.md"

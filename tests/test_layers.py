@@ -16,47 +16,35 @@ import promptlab as pl
 
 ROOT = Path(pl.__file__).parent
 
+ROOTS = {"errors", "formats", "paths", "secret"}
+LAYERS = (
+    *("render", "spec", "money", "models", "store", "results", "execution"),
+    *("planning", "files", "cli"),
+)
+"""Each sees the roots and those before it."""
+
 BELOW: dict[str, set[str]] = {
-    "errors": set(),
-    "secret": {"errors"},
-    "spec": {"errors", "secret"},
-    "money": {"errors", "spec", "home"},
-    "results": {"errors", "spec", "money", "home"},
-    "home": {"errors"},
+    **dict.fromkeys(ROOTS, ROOTS),
+    **{part: ROOTS | set(LAYERS[:place]) for place, part in enumerate(LAYERS)},
     "stats": set(),
-    "execution": {
-        *("errors", "secret", "spec", "money", "results", "stats", "home", "offline"),
-    },
-    "notebook": {
-        *("errors", "secret", "spec", "money", "results", "stats", "home"),
-    },
-    "rows": {"errors", "home", "results"},
-    "files": {"errors", "home", "spec", "money", "results", "rows"},
     "offline": set(),
-    "cli": {
-        *(
-            "errors",
-            "home",
-            "spec",
-            "money",
-            "results",
-            "execution",
-            "files",
-            "offline",
-        ),
-        "promptlab",
-    },
     "__main__": {"cli"},
     "promptlab": set(),
 }
+BELOW["notebook"] = BELOW["planning"] | {"stats"}
+BELOW["render"] -= {"paths", "secret"}
+BELOW["models"] |= {"offline"}
+BELOW["execution"] |= {"stats", "offline"}
+BELOW["planning"] |= {"stats"}
+BELOW["cli"] |= {"offline", "promptlab"}
 """What each part may import beside itself, as the package's docstring draws it."""
 
 DOORS = {
     ("execution.progress", "Notebook._stop_button", "notebook"),
     ("spec.dataset", "Dataset.from_file", "files"),
     ("spec.experiment", "Experiment.arun", "execution"),
-    ("spec.experiment", "Experiment.forecast", "execution"),
-    ("spec.experiment", "Experiment.plan", "execution"),
+    ("spec.experiment", "Experiment.forecast", "planning"),
+    ("spec.experiment", "Experiment.plan", "planning"),
     ("spec.experiment", "Experiment.run", "execution"),
     ("spec.experiment", "Experiment.start", "execution"),
     ("spec.prompt", "Prompt.all_from_file", "files"),
@@ -66,35 +54,41 @@ DOORS = {
 
 HOMES = {
     "IPython": {"execution.progress", "notebook"},
-    "aiohttp": {"execution.client", "offline.server.server"},
-    "diskcache": {"execution.cache"},
+    "aiohttp": {"models.client", "offline.server.server"},
+    "diskcache": {"store.cache"},
     "anywidget": {"notebook"},
-    "dotenv": {"execution.credentials"},
+    "dotenv": {"models.credentials"},
     "genai_prices": {"money.list_prices"},
-    "httpx2": {"execution.client"},
+    "httpx2": {"models.client"},
     "ipywidgets": {"notebook"},
     "jinja2": {"spec.fields", "spec.sandbox", "spec.template"},
-    "keyring": {"execution.keyrings"},
+    "keyring": {"models.keyrings"},
     "numpy": {
         *("money.price", "results.costs", "results.results", "results.table"),
-        *("execution.plan", "execution.pilot", "execution.known", "notebook"),
-        *("execution.forecast", "execution.run_answers"),
+        *("planning.plan", "planning.pilot", "planning.known", "notebook"),
+        *("planning.forecast", "results.run_answers"),
         "stats",
     },
     "matplotlib": {"notebook.colours", "notebook.figures", "notebook.plots"},
-    "openai": {"execution.client", "execution.reconcile"},
+    "openai": {"models.client", "store.reconcile"},
     "openpyxl": {"results.exports"},
     "pandas": {
         "money.price_table",
         "results.exports",
         "results.results",
         "results.table",
-        *("execution.forecast", "execution.plan", "execution.reconcile"),
-        *("execution.records", "execution.usage", "notebook"),
+        *("planning.forecast", "planning.plan", "store.reconcile"),
+        *("results.runs", "store.usage", "notebook"),
     },
     "pyarrow": {
-        *("results.answers", "results.exports", "results.table", "rows", "notebook"),
-        "execution.run_answers",
+        *(
+            "results.columns",
+            "results.exports",
+            "results.table",
+            "files.rows",
+            "notebook",
+        ),
+        "results.run_answers",
     },
     "pydantic": {"files", "spec.schemas"},
     "rich": {"cli.printing", "execution.progress"},
@@ -103,7 +97,7 @@ HOMES = {
     "tiktoken": {"money.encodings"},
     "traitlets": {"notebook"},
     "typer": {"cli"},
-    "yarl": {"execution.client"},
+    "yarl": {"models.client"},
 }
 """Where each package is at home; orjson, small and fast, is everywhere."""
 
@@ -248,7 +242,7 @@ def test_planning_takes_pandas_only_when_its_table_is_asked_for() -> None:
     planned = [
         found.inside
         for found in OTHERS
-        if found.module == "execution.plan" and found.package in ("pandas", "numpy")
+        if found.module == "planning.plan" and found.package in ("pandas", "numpy")
     ]
 
     assert planned == ["Plan.table", "Plan.table"]

@@ -10,10 +10,10 @@ import time
 import promptlab as pl
 from benchmarks import workload
 from benchmarks.peers import Site
-from promptlab.execution.account import Account
-from promptlab.execution.ledger import Ledger
+from promptlab.execution.accounting import Account
 from promptlab.money.budget import Limits
 from promptlab.money.prices import Prices
+from promptlab.store.ledger import Ledger
 
 GROUP = 8
 BUDGET_USD = 1e6

@@ -24,10 +24,10 @@ from promptlab.cli.options import (
 )
 from promptlab.cli.printing import complain, day, print_json, print_table, size, tell
 from promptlab.cli.selection import load_config, merged, selected
-from promptlab.money.amounts import counted
+from promptlab.formats import counted
 
 if TYPE_CHECKING:
-    from promptlab.execution.cache import ResponseCache
+    from promptlab.store.cache import ResponseCache
 
 
 def list_(cache: Cache = None, json: Json = False) -> None:
@@ -107,9 +107,9 @@ def explain(
     cache: Cache = None,
 ) -> None:
     """Say why a trial hits or misses the cache."""
-    from promptlab.execution.cache import open_cache
-    from promptlab.execution.settings import Settings
-    from promptlab.execution.wire_names import known_names
+    from promptlab.execution.options import Settings
+    from promptlab.store.cache import open_cache
+    from promptlab.store.wire_names import known_names
 
     loaded = load_config(config, var)
     experiment = selected(loaded.experiment, repeats, limit, only)
@@ -190,7 +190,7 @@ def export(
     cache: Cache = None,
 ) -> None:
     """Write answers to a file that others can import."""
-    from promptlab.execution.archive import export_archive
+    from promptlab.store.archive import export_archive
 
     if not path.name.endswith((".jsonl", ".jsonl.gz")):
         complain(f"{path}: answers are written as .jsonl or .jsonl.gz")
@@ -203,8 +203,8 @@ def import_(
     cache: Cache = None,
 ) -> None:
     """Add the answers of an exported file."""
-    from promptlab.execution.archive import import_archive
-    from promptlab.execution.cache import open_cache
+    from promptlab.store.archive import import_archive
+    from promptlab.store.cache import open_cache
 
     imported = import_archive(open_cache(cache), path)
     tell(imported.summary)
@@ -217,7 +217,7 @@ def import_(
 
 def _existing(folder: Path | None) -> ResponseCache:
     """The cache in a folder, which is not made one; or the project's own."""
-    from promptlab.execution.cache import open_cache
+    from promptlab.store.cache import open_cache
 
     if folder is not None and not (folder / "cache.db").is_file():
         complain(f"there is no cache in {folder}")
@@ -236,7 +236,7 @@ def _confirm(question: str, yes: bool) -> None:
 
 
 def _age(text: str) -> float:
-    from promptlab.execution.usage import SPANS_S
+    from promptlab.store.usage import SPANS_S
 
     number, unit = text[:-1], text[-1:]
     if unit not in SPANS_S or not number.isdigit():

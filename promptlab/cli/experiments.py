@@ -51,12 +51,12 @@ from promptlab.cli.selection import (
     selected,
 )
 from promptlab.errors import ExportError, did_you_mean
-from promptlab.home import user_path
+from promptlab.paths import user_path
 
 if TYPE_CHECKING:
-    from promptlab.execution.records import RunRecord
     from promptlab.offline import Faults
     from promptlab.results.results import Results
+    from promptlab.results.runs import RunRecord
     from promptlab.spec.experiment import Experiment
 
 
@@ -250,7 +250,7 @@ def init(
 
 def schema() -> None:
     """Print the JSON Schema of config files, for editors."""
-    from promptlab.files import config_schema
+    from promptlab.files.config import config_schema
 
     print_json(config_schema())
 
@@ -323,7 +323,7 @@ def _tell_plan(
     experiment: Experiment, options: Mapping[str, Any], *, json: bool
 ) -> None:
     """What a run would do, unless it would be refused."""
-    from promptlab.execution.bounds import check_plan
+    from promptlab.execution.preflight import check_plan
 
     plan = experiment.plan(**options)
     check_plan(plan, **options)
@@ -378,7 +378,7 @@ def _write(results: Results, targets: Sequence[Path]) -> dict[Path, str]:
 
 def _failed_before(experiment: Experiment) -> frozenset[int]:
     """The trials that failed in the last run of just this experiment."""
-    from promptlab.execution.records import last_run_of, run_records
+    from promptlab.results.runs import last_run_of, run_records
 
     record = last_run_of(experiment)
     if record is None:

@@ -27,7 +27,7 @@ from promptlab.cli.printing import WRONG, complain, print_forecast, say
 from promptlab.cli.selection import load_config, options_of, selected
 
 if TYPE_CHECKING:
-    from promptlab.execution.pilot import Pilot
+    from promptlab.planning.pilot import Pilot
 
 
 def forecast(
@@ -67,7 +67,7 @@ def forecast(
     json: Json = False,
 ) -> None:
     """Say what a run would cost, from a few answers that it buys and keeps."""
-    from promptlab.execution.pilot import choose
+    from promptlab.planning.pilot import choose
 
     loaded = load_config(config, var)
     experiment = selected(loaded.experiment, repeats, limit, only)

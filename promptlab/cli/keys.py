@@ -23,13 +23,13 @@ def login(
     env_file: EnvFile = None,
 ) -> None:
     """Ask for a server's API key and store it in the system's keyring."""
-    from promptlab.execution.login import login
+    from promptlab.models.login import login
 
     tell(login(base_url, show=show, env_file=env_file))
 
 
 def logout(base_url: BaseUrl = None, env_file: EnvFile = None) -> None:
     """Remove a server's API key from the system's keyring."""
-    from promptlab.execution.login import logout
+    from promptlab.models.login import logout
 
     tell(logout(base_url, env_file=env_file))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from promptlab.errors import a_number
-from promptlab.home import user_path
+from promptlab.paths import user_path
 
 
 def number_from(low: int) -> Callable[[str], float]:

@@ -19,16 +19,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich.cells import cell_len
 
 from promptlab.execution.progress import printable
-from promptlab.money.amounts import counted, dollars
-from promptlab.results.latency import seconds
+from promptlab.formats import counted, dollars, seconds
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from promptlab.execution.forecast import Forecast
-    from promptlab.execution.plan import Plan
-    from promptlab.execution.records import RunRecord
+    from promptlab.planning.forecast import Forecast
+    from promptlab.planning.plan import Plan
     from promptlab.results.results import Results
+    from promptlab.results.runs import RunRecord
 
 WRONG = 1
 """The exit code of a wrong config, or when nothing could run."""

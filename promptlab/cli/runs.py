@@ -31,7 +31,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a recorded run: its totals, a summary, its failures."""
-    from promptlab.execution.records import find_run, run_records
+    from promptlab.results.runs import find_run, run_records
 
     if list_:
         print_runs(run_records(), json=json)
@@ -54,7 +54,7 @@ def export(
     ] = None,
 ) -> None:
     """Write the table of a recorded run to files."""
-    from promptlab.execution.records import find_run
+    from promptlab.results.runs import find_run
 
     if not output:
         complain("name a file to write with -o, such as -o results.csv")

@@ -12,7 +12,7 @@ import typer
 from promptlab.errors import ExportError, SpecError, did_you_mean
 
 if TYPE_CHECKING:
-    from promptlab.files import Config
+    from promptlab.files.config import Config
     from promptlab.spec.experiment import Experiment
 
 
@@ -22,9 +22,9 @@ def load_config(path: Path, var: Sequence[str] | None) -> Config:
     Raises:
         SpecError: it is wrong, or one of the inputs is of no use.
     """
-    from promptlab import files
+    from promptlab.files import config
 
-    return files.load_config(path, dict(pair("--var", text) for text in var or ()))
+    return config.load_config(path, dict(pair("--var", text) for text in var or ()))
 
 
 def selected(
@@ -95,8 +95,8 @@ def options_of(
     Raises:
         CredentialsError: the file would send a service's key to another.
     """
-    from promptlab.execution.credentials import check_foreign
-    from promptlab.execution.settings import Settings
+    from promptlab.execution.options import Settings
+    from promptlab.models.credentials import check_foreign
 
     options = merged(config, **given)
     if api_key_env:
@@ -111,7 +111,7 @@ def options_of(
 def check_models(experiment: Experiment, options: Mapping[str, Any]) -> None:
     """Raises `SpecError` when a model is to be an offline one, and there is none of
     that name: a run would only say so for each trial."""
-    from promptlab.execution.settings import Settings
+    from promptlab.execution.options import Settings
     from promptlab.offline import MODELS
     from promptlab.spec.address import OFFLINE_SCHEME
 

@@ -11,8 +11,8 @@ import typer
 
 from promptlab.cli.options import Json, Yes, number_from
 from promptlab.cli.printing import is_unknown, print_json, print_table, tell
-from promptlab.home import user_path
-from promptlab.money.amounts import dollars, thousands
+from promptlab.formats import dollars, thousands
+from promptlab.paths import user_path
 from promptlab.spec.address import OPENAI_URL
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def usage(
         return
     if reconcile:
         _refuse(context, ["by"], "cannot be used with --reconcile")
-        from promptlab.execution.reconcile import reconcile as reconciled
+        from promptlab.store.reconcile import reconcile as reconciled
 
         table = reconciled(
             since or "7d",
@@ -99,7 +99,7 @@ def usage(
         _print_reconciled(table, narrowed=narrowed, json=json)
         return
     _refuse(context, ["project_id", "api_key_id", "server"], "needs --reconcile")
-    from promptlab.execution.usage import budgets, headroom, usage
+    from promptlab.store.usage import budgets, headroom, usage
 
     groups = by or ["day", "model"]
     table, standing, room = usage(since, groups), budgets(), headroom()
@@ -150,7 +150,7 @@ def budget(
 ) -> None:
     """Show what all runs together may spend in a day or a month; set it, with --usd or
     --tokens."""
-    from promptlab.execution.usage import budgets, check_period, set_budget
+    from promptlab.store.usage import budgets, check_period, set_budget
 
     if period is None:
         _refuse(context, ["usd", "tokens", "remove"], "needs a period: day or month")
@@ -192,7 +192,7 @@ def prune(
     yes: Yes = False,
 ) -> None:
     """Remove old lines from the ledger; what was spent this month still counts."""
-    from promptlab.execution.usage import moment_s, prune
+    from promptlab.store.usage import moment_s, prune
 
     before_s = moment_s("--older-than", older_than, time.time())
     if not yes:
@@ -209,8 +209,8 @@ def export(
     since: Since = None,
 ) -> None:
     """Write the ledger, a row for each call, to a file."""
-    from promptlab.execution.usage import export_lines, moment_s
     from promptlab.results.exports import write
+    from promptlab.store.usage import export_lines, moment_s
 
     since_s = 0.0 if since is None else moment_s("--since", since, time.time())
     table = export_lines(since_s)
@@ -229,7 +229,7 @@ def _refuse(context: typer.Context, names: list[str], why: str) -> None:
 
 def _print_reconciled(table: pd.DataFrame, *, narrowed: bool, json: bool) -> None:
     """The ledger beside the organisation's numbers, and what that says."""
-    from promptlab.execution.reconcile import conclusion
+    from promptlab.store.reconcile import conclusion
 
     said = conclusion(table, narrowed=narrowed)
     if json:
@@ -327,7 +327,7 @@ def _group(value: Any) -> str:
 
 def _total(table: pd.DataFrame) -> str:
     """All of it in one line."""
-    from promptlab.execution.usage import maybe_charged
+    from promptlab.store.usage import maybe_charged
 
     parts = [
         f"{int(table['requests'].sum()):,} requests",

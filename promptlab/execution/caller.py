@@ -11,20 +11,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from promptlab.errors import CacheError, CallError, PromptlabWarning
-from promptlab.execution.account import Account, BudgetReached, Call
-from promptlab.execution.cache import Entry, ResponseCache, checked_response
-from promptlab.execution.client import Client
-from promptlab.execution.commits import GroupCommit
-from promptlab.execution.lanes import Lane, WaitTooLongError
-from promptlab.execution.limiter import LONGEST_RESET_S, Place
+from promptlab.errors import CacheError, CallError, Failure, PromptlabWarning
+from promptlab.execution.accounting import Account, BudgetReached, Call
 from promptlab.execution.loop import background_loop
-from promptlab.execution.redaction import redacted
-from promptlab.execution.retries import Backoff, Verdict, judge
-from promptlab.execution.settings import Settings
-from promptlab.results.record import Failure, Response
-from promptlab.results.response import ReplySummary
+from promptlab.execution.options import Settings
+from promptlab.execution.scheduling.lanes import Lane, WaitTooLongError
+from promptlab.execution.scheduling.limiter import LONGEST_RESET_S, Place
+from promptlab.execution.scheduling.retries import Backoff, Verdict, judge
+from promptlab.models.client import Client
+from promptlab.models.redaction import redacted
 from promptlab.spec.request import Request
+from promptlab.spec.response import ReplySummary, Response
+from promptlab.store.cache import Entry, ResponseCache, checked_response
+from promptlab.store.writer import GroupCommit
 
 ATTEMPTS_TO_REACH = 3
 """How often a call is made at most at a server that has answered none yet, where no

@@ -12,8 +12,8 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from promptlab.execution.claims import ClaimsOfCaches
-from promptlab.execution.pools import Pools
+from promptlab.execution.scheduling.pools import Pools
+from promptlab.store.claims import ClaimsOfCaches
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Protocol, TextIO, cast
 
-from promptlab.money.amounts import counted, dollars, thousands
-from promptlab.spec.markup import escaped
+from promptlab.formats import counted, dollars, duration, thousands
+from promptlab.render.markup import escaped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,18 +98,6 @@ class Progress:
             return [self.state]
         left = [] if self.left_s is None else [f"{duration(self.left_s)} left"]
         return [f"{self.calls_per_s:.3g} calls/s", *left]
-
-
-def duration(seconds: float) -> str:
-    """A time span in words: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def printable(text: str) -> str:

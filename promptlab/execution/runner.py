@@ -17,12 +17,10 @@ from promptlab.errors import (
     CacheError,
     CallError,
     CredentialsError,
+    Failure,
     PromptlabWarning,
 )
-from promptlab.execution.account import Account
-from promptlab.execution.asking import can_ask
-from promptlab.execution.bounds import check_run
-from promptlab.execution.cache import ResponseCache, open_cache
+from promptlab.execution.accounting import Account
 from promptlab.execution.caller import (
     RATE_LIMITED,
     AskedElsewhere,
@@ -30,33 +28,35 @@ from promptlab.execution.caller import (
     LeftOff,
     RunEnded,
 )
-from promptlab.execution.client import Client
-from promptlab.execution.credentials import NOT_NEEDED, Key, asked
 from promptlab.execution.handle import Handle, check_may_wait
-from promptlab.execution.lanes import Gate, Lane
-from promptlab.execution.ledger import Hits, Ledger, opened_ledger
 from promptlab.execution.loop import background_loop
-from promptlab.execution.order import Order
+from promptlab.execution.options import Settings
+from promptlab.execution.preflight import check_run
 from promptlab.execution.progress import Display, Progress, display_for
-from promptlab.execution.queues import Queue, lose_patience
-from promptlab.execution.records import RunRecord
-from promptlab.execution.redaction import redacted
-from promptlab.execution.retries import Verdict, judge
-from promptlab.execution.run_answers import RunAnswers
-from promptlab.execution.settings import Settings
-from promptlab.execution.survey import Finding, Standing, survey
-from promptlab.execution.wire_names import keep_name
+from promptlab.execution.scheduling.lanes import Gate, Lane
+from promptlab.execution.scheduling.order import Order
+from promptlab.execution.scheduling.queue import Queue, lose_patience
+from promptlab.execution.scheduling.retries import Verdict, judge
+from promptlab.models.client import Client
+from promptlab.models.credentials import NOT_NEEDED, Key, asked
+from promptlab.models.key_prompt import can_ask
+from promptlab.models.redaction import redacted
 from promptlab.money.budget import Limits
-from promptlab.results.answers import Answers
+from promptlab.results.columns import Answers
 from promptlab.results.costs import cache_savings
-from promptlab.results.record import Failure
-from promptlab.results.response import ReplySummary
 from promptlab.results.results import Results, Status
+from promptlab.results.run_answers import RunAnswers
+from promptlab.results.runs import RunRecord
 from promptlab.results.table import build_table
 from promptlab.secret import sealed
 from promptlab.spec.capabilities import other_name
 from promptlab.spec.experiment import Experiment, Question, Trial
 from promptlab.spec.request import Request
+from promptlab.spec.response import ReplySummary
+from promptlab.store.cache import ResponseCache, open_cache
+from promptlab.store.ledger import Hits, Ledger, opened_ledger
+from promptlab.store.lookup import Finding, Standing, survey
+from promptlab.store.wire_names import keep_name
 
 if TYPE_CHECKING:
     import pandas as pd

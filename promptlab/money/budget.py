@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from promptlab.errors import SpecError, a_number, brief
-from promptlab.money.amounts import dollars, thousands
+from promptlab.formats import dollars, thousands
 from promptlab.money.own_prices import to_be_given
 from promptlab.money.price import PER_MILLION, Price
 from promptlab.money.prices import is_free
-from promptlab.money.usage import Terms
 from promptlab.spec.request import most_output
+from promptlab.spec.usage import Terms
 
 
 class Amount(NamedTuple):

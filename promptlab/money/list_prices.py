@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from promptlab.money.price import Price
-from promptlab.money.usage import HALF_HOUR_S, Terms
 from promptlab.spec.address import is_local
+from promptlab.spec.usage import HALF_HOUR_S, Terms
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot

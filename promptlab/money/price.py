@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from promptlab.money.usage import Usage
+from promptlab.spec.usage import Usage
 
 PER_MILLION = 1e-6
 

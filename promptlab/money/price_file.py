@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from promptlab.errors import ConfigError, SpecError, brief
-from promptlab.home import check_regular, user_path
 from promptlab.money.own_prices import OwnPrice, own_price
 from promptlab.money.prices import Prices
+from promptlab.paths import check_regular, user_path
 
 PRICES_FILE = "prices.toml"
 """The file that is read from the working directory where no prices are given."""

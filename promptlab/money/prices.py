@@ -16,8 +16,8 @@ from promptlab.errors import SpecError, did_you_mean
 from promptlab.money.list_prices import USUAL, list_price
 from promptlab.money.own_prices import OwnPrice, about, own_price
 from promptlab.money.price import Price
-from promptlab.money.usage import Terms, Usage
 from promptlab.spec.address import is_local
+from promptlab.spec.usage import Terms, Usage
 
 EPOCH = date(1970, 1, 1)
 

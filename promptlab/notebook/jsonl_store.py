@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from promptlab.errors import CacheError, PromptlabWarning
-from promptlab.home import ignore_in_git, private_folder
+from promptlab.store.home import ignore_in_git, private_folder
 
 
 @dataclass(frozen=True)

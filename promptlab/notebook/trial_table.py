@@ -12,9 +12,9 @@ import orjson
 import pandas as pd
 
 from promptlab.errors import SpecError, did_you_mean
-from promptlab.results.flags import reply_column
 from promptlab.results.results import Results
 from promptlab.spec.dataset import REPLY_COLUMNS, RESULT_COLUMNS
+from promptlab.spec.flags import reply_column
 
 if TYPE_CHECKING:
     from promptlab.results.record import Record

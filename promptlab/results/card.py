@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from promptlab.money.amounts import dollars
-from promptlab.results.flags import FLAGS, reply_column
-from promptlab.results.latency import seconds
+from promptlab.formats import dollars, seconds
+from promptlab.render.markup import card, escaped, folded, quiet, table
 from promptlab.results.table import plain
 from promptlab.spec.dataset import REPLY_COLUMNS
-from promptlab.spec.markup import card, escaped, folded, quiet, table
+from promptlab.spec.flags import FLAGS, reply_column
 
 if TYPE_CHECKING:
     import pandas as pd

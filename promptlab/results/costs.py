@@ -13,11 +13,11 @@ from promptlab.money.list_prices import USUAL
 from promptlab.money.price import Price
 from promptlab.money.prices import Prices
 from promptlab.money.reported import SOURCE
-from promptlab.money.usage import HALF_HOUR_S, Terms, when
-from promptlab.results.answers import UNKNOWN, Answers, Calls
-from promptlab.results.response import ReplySummary
+from promptlab.results.columns import UNKNOWN, Answers, Calls
 from promptlab.spec.address import is_local
 from promptlab.spec.experiment import Experiment
+from promptlab.spec.response import ReplySummary
+from promptlab.spec.usage import HALF_HOUR_S, Terms, when
 
 if TYPE_CHECKING:
     import pandas as pd

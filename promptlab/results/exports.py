@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from promptlab.errors import ExportError, PromptlabWarning
-from promptlab.home import check_regular, user_path
+from promptlab.paths import check_regular, user_path
 from promptlab.results.table import TOKENS, column
 
 Kind = TypeVar("Kind")

@@ -1,4 +1,4 @@
-"""Latency: in words, and whether answers can be compared by it."""
+"""Latency: whether answers can be compared by it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,6 @@ if TYPE_CHECKING:
 SPED_UP = 0.5
 """The share of a prompt from which reading it from the provider's cache is thought to
 have made the answer faster."""
-
-
-def seconds(value: float | None) -> str:
-    """A latency in words: `5.5 ms`, `83 ms`, `1.2 s`, `83 s`; `–` where unknown."""
-    if value is None or value != value:
-        return "–"
-    if value < 0.9995:
-        return f"{1000 * value:.{1 if value < 0.00995 else 0}f} ms"
-    return f"{value:.1f} s" if value < 9.95 else f"{value:,.0f} s"
 
 
 def sped_up(input_tokens: pd.Series[Any], read: pd.Series[Any]) -> pd.Series[bool]:

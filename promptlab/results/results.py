@@ -14,24 +14,24 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from promptlab.errors import PromptlabWarning, SpecError, did_you_mean
-from promptlab.home import user_path
-from promptlab.money.amounts import counted, dollars, thousands
+from promptlab.errors import Failure, PromptlabWarning, SpecError, did_you_mean
+from promptlab.formats import counted, dollars, thousands
 from promptlab.money.own_prices import to_be_given
 from promptlab.money.price_table import price_frame
-from promptlab.money.usage import Usage
-from promptlab.results.answers import Answers, known_tokens
+from promptlab.paths import user_path
 from promptlab.results.card import results_html
+from promptlab.results.columns import Answers, known_tokens
 from promptlab.results.costs import Pricing, UsedPrice, cache_savings
-from promptlab.results.documents import Lookup, Wanted, documents, tokens
 from promptlab.results.exports import write
-from promptlab.results.flags import FLAGS, reply_column
 from promptlab.results.latency import mixed, sped_up
-from promptlab.results.record import Failure, Record
+from promptlab.results.record import Record
 from promptlab.results.table import TOKENS, plain, reckoned_table, texts
 from promptlab.spec.dataset import REPLY_COLUMNS
+from promptlab.spec.documents import Lookup, Wanted, documents, tokens
 from promptlab.spec.experiment import Experiment, Trial
+from promptlab.spec.flags import FLAGS, reply_column
 from promptlab.spec.prompt import ReplyMessage, Turn
+from promptlab.spec.usage import Usage
 
 Status = Literal["complete", "interrupted", "stopped", "running"]
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from promptlab.results.answers import UNKNOWN, Answers, Texts
+from promptlab.results.columns import UNKNOWN, Answers, Texts
 from promptlab.results.costs import Pricing, Reckoning, reckon
 from promptlab.spec.dataset import REPLY_COLUMNS
 from promptlab.spec.experiment import Experiment

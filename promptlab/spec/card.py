@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from promptlab.errors import SpecError
-from promptlab.spec.markup import card, escaped, facts, folded, notes, quiet
+from promptlab.render.markup import card, escaped, facts, folded, notes, quiet
 from promptlab.spec.prompt import Prompt
 
 if TYPE_CHECKING:

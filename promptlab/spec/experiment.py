@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 import orjson
 
 from promptlab.errors import DatasetError, PromptlabWarning, SpecError
+from promptlab.formats import counted
 from promptlab.secret import sealed
 from promptlab.spec.braces import hole, shown
 from promptlab.spec.capabilities import (
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from promptlab.execution.forecast import Forecast
     from promptlab.execution.handle import Handle
-    from promptlab.execution.plan import Plan
+    from promptlab.planning.forecast import Forecast
+    from promptlab.planning.plan import Plan
     from promptlab.results.results import Results
 
 NOT_SENT = ("model", "prompt", "system", "base_url")
@@ -170,14 +171,14 @@ class Experiment:
 
     def plan(self, **options: Any) -> Plan:
         """What a run would do: which trials are cached, new or duplicates of others."""
-        from promptlab.execution.plan import plan
+        from promptlab.planning.plan import plan
 
         return plan(self, **sealed(options))
 
     def forecast(self, pilot: int = 2, **options: Any) -> Forecast:
         """What a run would cost, from `pilot` answers of each variant that it buys and
         keeps; `level` and `seed` are options too."""
-        from promptlab.execution.forecast import forecast
+        from promptlab.planning.forecast import forecast
 
         return forecast(self, pilot, **sealed(options))
 
@@ -282,11 +283,11 @@ class Experiment:
     def size(self) -> str:
         """How large it is: `8 variants × 40 cases × 3 repeats = 960 trials`."""
         parts = [
-            _count(len(self.questions), "variant"),
-            _count(len(self.dataset), "case"),
-            _count(self.repeats, "repeat"),
+            counted(len(self.questions), "variant"),
+            counted(len(self.dataset), "case"),
+            counted(self.repeats, "repeat"),
         ]
-        return f"{' × '.join(parts)} = {_count(len(self), 'trial')}"
+        return f"{' × '.join(parts)} = {counted(len(self), 'trial')}"
 
     def _with(self, **changes: Any) -> Experiment:
         parts: dict[str, Any] = {
@@ -431,7 +432,7 @@ class Experiment:
                 told[group[0].model, name] = (reason, merged + len(group) - 1)
         for (model, name), (reason, merged) in told.items():
             yield f"{name} is not sent to {model}: {reason}" + (
-                f"; {_count(merged, 'variant')} became the same as another and "
+                f"; {counted(merged, 'variant')} became the same as another and "
                 f"{'is' if merged == 1 else 'are'} asked once"
                 if merged
                 else ""
@@ -690,7 +691,3 @@ def _dataset(dataset: Any) -> Dataset:
     if isinstance(dataset, str) or hasattr(dataset, "__fspath__"):
         return Dataset.from_file(dataset)
     return Dataset(dataset)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

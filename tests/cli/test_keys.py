@@ -25,10 +25,10 @@ TESTS = Path(__file__).parents[1]
 @pytest.fixture(autouse=True)
 def vault(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The file of a keyring in this process and in others."""
-    from execution.vaults import FileKeyring
+    from models.vaults import FileKeyring
 
     monkeypatch.setenv("TEST_KEYRING", str(folder / "keyring.json"))
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "execution.vaults.FileKeyring")
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "models.vaults.FileKeyring")
     monkeypatch.setenv("PYTHONPATH", f"{TESTS}{os.pathsep}{TESTS.parent}")
     before = keyring.get_keyring()
     keyring.set_keyring(FileKeyring())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from execution.planted import KEY, OPENAI, PRICES, contents, finds, gossip, places
-from execution.servers import ToldServer, error
+from fakes.servers import ToldServer, error
 
 from .conftest import CommandLine
 

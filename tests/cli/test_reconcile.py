@@ -7,12 +7,12 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
+from fakes.servers import ToldServer
+from store.organization import ADMIN_KEY, Organization, moment
 
-from promptlab.execution.ledger import Entered, Ledger, Line
 from promptlab.money.budget import Amount
+from promptlab.store.ledger import Entered, Ledger, Line
 from tests.cli.conftest import CommandLine
-from tests.execution.organization import ADMIN_KEY, Organization, moment
-from tests.execution.servers import ToldServer
 
 SINCE = ("--since", "2025-11-20")
 

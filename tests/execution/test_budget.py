@@ -16,20 +16,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-import promptlab as pl
-from promptlab.errors import CacheError
-from promptlab.execution.account import Account
-from promptlab.execution.ledger import Ledger
-from promptlab.execution.limiter import FIRST_WINDOW
-from promptlab.money.budget import Amount, Limits
-from promptlab.money.prices import Prices
-from promptlab.offline import OfflineServer
-
-from .conftest import capitals
-from .fakes import (
+from fakes.client import (
     BUSY,
     PATIENCE_S,
     FakeClient,
@@ -38,7 +25,19 @@ from .fakes import (
     response,
     wait_until,
 )
-from .servers import Received, Reply, ToldServer, answer, error
+from fakes.experiments import capitals
+from fakes.servers import Received, Reply, ToldServer, answer, error
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import promptlab as pl
+from promptlab.errors import CacheError
+from promptlab.execution.accounting import Account
+from promptlab.execution.scheduling.limiter import FIRST_WINDOW
+from promptlab.money.budget import Amount, Limits
+from promptlab.money.prices import Prices
+from promptlab.offline import OfflineServer
+from promptlab.store.ledger import Ledger
 
 PRICES = {"fake": {"input": 1, "output": 100}}
 """US dollars for a million tokens; made up."""
@@ -700,7 +699,7 @@ def test_a_project_budget_that_is_none_is_refused(
 
 CHILD = """
     import sys
-    from execution.conftest import capitals
+    from fakes.experiments import capitals
 
     experiment = capitals(60, temperature=[0], max_tokens=[50], prompt=[sys.argv[2]])
     print("ready", flush=True)

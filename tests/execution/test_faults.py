@@ -7,11 +7,10 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from fakes.experiments import capitals
 
 import promptlab as pl
 from promptlab.offline import Faults, OfflineServer
-
-from .conftest import capitals
 
 TRIALS = 40
 

@@ -16,14 +16,13 @@ from pathlib import Path
 
 import orjson
 import pytest
+from fakes.client import PATIENCE_S, wait_until
+from fakes.experiments import capitals
+from fakes.servers import Received, Reply, ToldServer, answer
 from pandas.testing import assert_frame_equal
 
 import promptlab as pl
 from promptlab.offline import Faults, OfflineServer
-
-from .conftest import capitals
-from .fakes import PATIENCE_S, wait_until
-from .servers import Received, Reply, ToldServer, answer
 
 CITIES = 100
 TRIALS = 2 * CITIES
@@ -31,7 +30,7 @@ IN_FLIGHT = 16
 
 CHILD = f"""
     import sys
-    from execution.conftest import capitals
+    from fakes.experiments import capitals
 
     experiment = capitals({CITIES}, model=["offline/small"], seed=[7])
     print("ready", flush=True)

@@ -19,16 +19,13 @@ import httpx2
 import keyring
 import openai
 import pytest
+from fakes.client import wait_until
+from fakes.experiments import capitals
+from fakes.servers import Received, Reply, ToldServer, answer, error
+from models.vaults import FileKeyring
 
 import promptlab as pl
-from promptlab.execution.loop import background_loop
-from promptlab.execution.progress import Progress
-from promptlab.execution.settings import Settings
-from promptlab.secret import Secret
-
-from .conftest import capitals
-from .fakes import wait_until
-from .planted import (
+from execution.planted import (
     KEY,
     OPENAI,
     PRICES,
@@ -39,8 +36,10 @@ from .planted import (
     received_key,
     seen_in,
 )
-from .servers import Received, Reply, ToldServer, answer, error
-from .vaults import FileKeyring
+from promptlab.execution.loop import background_loop
+from promptlab.execution.options import Settings
+from promptlab.execution.progress import Progress
+from promptlab.secret import Secret
 
 CITIES = 11
 

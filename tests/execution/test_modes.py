@@ -14,15 +14,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from fakes.client import PATIENCE_S, FakeClient, echo, wait_until
+from fakes.experiments import capitals, outcomes
 from pandas.testing import assert_frame_equal
 
 import promptlab as pl
+from execution.kernels import TESTS, Kernel
 from promptlab.execution.progress import Progress
 from promptlab.offline import Faults, OfflineServer
-
-from .conftest import capitals, outcomes
-from .fakes import PATIENCE_S, FakeClient, echo, wait_until
-from .kernels import TESTS, Kernel
 
 
 def new_uvloop() -> asyncio.AbstractEventLoop:
@@ -255,7 +254,7 @@ def test_runs_may_be_started_from_several_threads() -> None:
 
 SCRIPT = """
     import sys
-    from execution.conftest import capitals
+    from fakes.experiments import capitals
 
     results = capitals(200, model=["offline/small"]).run(
         base_url=sys.argv[1], max_concurrency=4
@@ -314,8 +313,8 @@ def test_ctrl_c_twice_ends_the_run_and_leaves_whatever_called_it() -> None:
 
 STUCK = """
     import sys, time
-    from execution.conftest import capitals
-    from execution.fakes import FakeClient
+    from fakes.experiments import capitals
+    from fakes.client import FakeClient
 
     def wait(*_):
         print("waits", flush=True)
@@ -364,8 +363,8 @@ def kernel(
 ) -> Iterator[Kernel]:
     kernel = Kernel(tmp_path_factory.mktemp("notebook"))
     kernel.run(f"""
-        from execution.conftest import capitals
-        from execution.fakes import FakeClient
+        from fakes.experiments import capitals
+        from fakes.client import FakeClient
 
         def slow(name):
             return capitals(200, name=name, model=["offline/small"], user=[name])

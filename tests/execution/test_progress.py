@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from promptlab.execution.progress import Progress, progress_html
-from promptlab.money.amounts import thousands
+from promptlab.formats import thousands
 
 RUNNING = Progress(
     name="triage",

@@ -12,16 +12,7 @@ from typing import Any
 import openai
 import pandas as pd
 import pytest
-from pandas.testing import assert_frame_equal
-
-import promptlab as pl
-from promptlab.errors import CallError, CredentialsError
-from promptlab.execution.limiter import FIRST_WINDOW
-from promptlab.execution.progress import Progress
-from promptlab.spec.request import Request
-
-from .conftest import capitals, outcomes
-from .fakes import (
+from fakes.client import (
     BAD_REQUEST,
     BUSY,
     NO_SUCH_MODEL,
@@ -38,6 +29,14 @@ from .fakes import (
     said,
     wait_until,
 )
+from fakes.experiments import capitals, outcomes
+from pandas.testing import assert_frame_equal
+
+import promptlab as pl
+from promptlab.errors import CallError, CredentialsError
+from promptlab.execution.progress import Progress
+from promptlab.execution.scheduling.limiter import FIRST_WINDOW
+from promptlab.spec.request import Request
 
 DATASETS = Path(__file__).parents[2] / "datasets"
 

@@ -13,10 +13,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from fakes.servers import Received, Reply, ToldServer, answer, error
+
 from promptlab.offline.server.errors import ApiError
 from promptlab.offline.server.limits import Bucket, Limits
-
-from .servers import Received, Reply, ToldServer, answer, error
 
 CALLS = 250
 PER_S = 40
@@ -25,7 +25,7 @@ LATENCY_S = 0.3
 
 CHILD = f"""
     import sys
-    from execution.conftest import capitals
+    from fakes.experiments import capitals
 
     experiment = capitals({CALLS}, temperature=[0], seed=[int(sys.argv[2])])
     print("ready", flush=True)

@@ -18,8 +18,8 @@ from promptlab.money.budget import (
     most_usd,
 )
 from promptlab.money.price import Price
-from promptlab.money.usage import Terms, Usage
 from promptlab.spec.request import most_output
+from promptlab.spec.usage import Terms, Usage
 
 parts = st.one_of(st.floats(0, 10), st.just(math.inf))
 amounts = st.builds(Amount, parts, parts)

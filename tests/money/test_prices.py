@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 import promptlab as pl
 from promptlab.errors import SpecError
-from promptlab.money.amounts import dollars
+from promptlab.formats import dollars
 from promptlab.money.own_prices import own_price
-from promptlab.money.usage import Terms, when
+from promptlab.spec.usage import Terms, when
 
 
 def day_of(year: int, month: int, day: int) -> int:

@@ -19,7 +19,7 @@ from promptlab.money.tokens import (
     TokenCounter,
     estimated_tokens,
 )
-from promptlab.money.usage import Usage
+from promptlab.spec.usage import Usage
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlab.money.price import Price
-from promptlab.money.usage import Usage, read_usage
+from promptlab.spec.usage import Usage, read_usage
 
 CHAT = {"prompt_tokens": 1000, "completion_tokens": 9, "total_tokens": 1009}
 

@@ -7,12 +7,12 @@ import subprocess
 import sys
 
 import pytest
-from execution.fakes import PATIENCE_S
+from fakes.client import PATIENCE_S
 
 import promptlab as pl
 from promptlab.errors import CacheError
-from promptlab.home import home
 from promptlab.notebook.jsonl_store import JsonlStore
+from promptlab.store.home import home
 
 WRITER = """
 import sys

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from execution.kernels import TESTS, Kernel
 from execution.planted import KEY, finds, gossip, places
-from execution.servers import ToldServer
+from fakes.servers import ToldServer
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
@@ -19,9 +19,9 @@ BEGIN = """
     %xmode Verbose
     import asyncio, logging
     import promptlab as pl
-    from execution.conftest import capitals
+    from fakes.experiments import capitals
     from execution.planted import planted_key
-    from promptlab.execution.settings import Settings
+    from promptlab.execution.options import Settings
     from promptlab.secret import Secret
 
     logging.basicConfig(level=logging.DEBUG)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import promptlab as pl
-from promptlab.results.answers import Answers
-from promptlab.results.response import ReplySummary
+from promptlab.results.columns import Answers
+from promptlab.spec.response import ReplySummary
 
 Outcome = str | pl.Failure | None
 """An answer, a failure, or None for a trial that was not asked."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from promptlab.results.answers import Answers, ranges
+from promptlab.results.columns import Answers, ranges
 
 from .making import FAILURE, head
 

@@ -13,9 +13,9 @@ from seen import Seen
 
 import promptlab as pl
 from promptlab.money.own_prices import own_price
-from promptlab.results.answers import Answers
+from promptlab.results.columns import Answers
 from promptlab.results.costs import Pricing
-from promptlab.results.response import ReplySummary
+from promptlab.spec.response import ReplySummary
 
 from .making import FAILURE, experiment, head
 

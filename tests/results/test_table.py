@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import promptlab as pl
-from promptlab.results.answers import Answers
+from promptlab.results.columns import Answers
 
 from .making import FAILURE, experiment, head, results
 

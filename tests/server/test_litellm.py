@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from execution.fakes import PATIENCE_S, wait_until
+from fakes.client import PATIENCE_S, wait_until
 
 import promptlab as pl
 from promptlab.execution.progress import Progress

@@ -25,7 +25,7 @@ from promptlab.notebook.compare.criterion import Criterion
 from promptlab.notebook.compare.marks import RowKey
 from promptlab.notebook.facts import label, plain_text, valid
 from promptlab.notebook.trial_table import TrialTable
-from promptlab.results import flags
+from promptlab.spec import flags
 
 MOST_COLUMNS = 200
 """More values than this are no columns to compare, but a slip."""

@@ -19,9 +19,9 @@ import orjson
 import pandas as pd
 
 from promptlab.errors import CacheError, PromptlabWarning, SpecError
-from promptlab.home import home
 from promptlab.notebook.facts import valid
 from promptlab.notebook.jsonl_store import JsonlStore
+from promptlab.store.home import home
 
 KINDS = ("star", "problem", "question")
 """What a row can be marked as."""

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from promptlab.errors import SpecError
-from promptlab.money.amounts import dollars
+from promptlab.formats import dollars
 from promptlab.notebook.compare.comparison import Comparison, plain
 from promptlab.notebook.facts import label, plain_text, seconds
-from promptlab.results.flags import reply_column
 from promptlab.results.record import Record
+from promptlab.spec.flags import reply_column
 
 EXCERPT = 20_000
 """Characters of a text that are given at once."""

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from promptlab.money.amounts import dollars
+from promptlab.formats import dollars
 from promptlab.notebook.compare.comparison import MEASURES, Comparison
 from promptlab.notebook.compare.marks import Mark
 from promptlab.notebook.compare.row_filter import (
@@ -35,8 +35,8 @@ from promptlab.notebook.facts import (
     seconds,
     share,
 )
-from promptlab.results.flags import reply_column
-from promptlab.results.response import called, is_truncated, is_withheld
+from promptlab.spec.flags import reply_column
+from promptlab.spec.response import called, is_truncated, is_withheld
 
 EXCERPT = 4_000
 """Characters of an output that go out with its row; the rest is asked for."""

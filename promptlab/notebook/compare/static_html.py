@@ -18,7 +18,7 @@ import orjson
 from promptlab.notebook.compare.comparison_session import ComparisonSession
 from promptlab.notebook.compare.rows_json import headings, page, verdicts, wrong
 from promptlab.notebook.facts import count
-from promptlab.spec.markup import isolated, kept_inside
+from promptlab.render.markup import isolated, kept_inside
 
 ROWS = 20
 LARGEST = 80_000

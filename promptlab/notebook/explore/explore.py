@@ -22,8 +22,8 @@ from promptlab.notebook.widgets.controls import (
     fault_html,
     in_a_row,
 )
+from promptlab.render.markup import escaped
 from promptlab.results.results import Results
-from promptlab.spec.markup import escaped
 
 if TYPE_CHECKING:
     from promptlab.notebook.explore.widget import PivotTable

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from promptlab.errors import SpecError, did_you_mean
-from promptlab.money.amounts import dollars
+from promptlab.formats import dollars
 from promptlab.notebook.compare.comparison import Comparison, plain
 from promptlab.notebook.facts import label, number, plain_text, seconds, share
 from promptlab.notebook.trial_table import TrialTable
-from promptlab.results import flags
+from promptlab.spec import flags
 
 MOST_ROWS = 100
 MOST_COLUMNS = 20

@@ -9,7 +9,7 @@ from typing import Any
 from promptlab.notebook.explore.pivot import Pivot
 from promptlab.notebook.facts import count, excerpt
 from promptlab.notebook.heat import colours
-from promptlab.spec.markup import card, escaped, quiet
+from promptlab.render.markup import card, escaped, quiet
 
 LABEL = 60
 """Characters of a label."""

@@ -12,14 +12,14 @@ from functools import cached_property
 from typing import Any
 
 from promptlab.errors import SpecError
-from promptlab.money.amounts import dollars
+from promptlab.formats import dollars
 from promptlab.notebook.facts import seconds
+from promptlab.render.markup import CELL, QUIET, ROW, escaped
 from promptlab.results.record import Record
-from promptlab.results.response import is_truncated
 from promptlab.results.results import Results
 from promptlab.spec.experiment import Experiment
-from promptlab.spec.markup import CELL, QUIET, ROW, escaped
 from promptlab.spec.prompt import Prompt
+from promptlab.spec.response import is_truncated
 
 NAME = "playground"
 

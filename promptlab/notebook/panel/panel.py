@@ -35,13 +35,13 @@ from promptlab.notebook.widgets.controls import (
     telling,
     writing,
 )
+from promptlab.render.markup import escaped
 from promptlab.secret import sealed
 from promptlab.spec.experiment import Experiment
-from promptlab.spec.markup import escaped
 
 if TYPE_CHECKING:
     from promptlab.execution.handle import Handle
-    from promptlab.execution.plan import Plan
+    from promptlab.planning.plan import Plan
     from promptlab.results.results import Results
 
 BOXES = 10

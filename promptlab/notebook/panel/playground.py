@@ -38,7 +38,7 @@ from promptlab.spec.experiment import Experiment
 
 if TYPE_CHECKING:
     from promptlab.execution.handle import Handle
-    from promptlab.execution.plan import Plan
+    from promptlab.planning.plan import Plan
     from promptlab.results.results import Results
 
 MOST_COLUMNS = 4

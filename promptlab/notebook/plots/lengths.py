@@ -15,8 +15,8 @@ from promptlab.notebook.plots.lettering import exact, percent
 from promptlab.notebook.plots.rows import Column, counts, leave_blank, rows
 from promptlab.notebook.plots.sheet import Sheet
 from promptlab.notebook.plots.strips import ROW, draw_strip, thinned
-from promptlab.results import flags
 from promptlab.results.results import Results
+from promptlab.spec import flags
 
 UNCOUNTED = "In characters: the server counted no tokens"
 

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.ticker import Formatter
 
-from promptlab.money.amounts import dollars
+from promptlab.formats import dollars
 from promptlab.notebook.figures import DPI
 from promptlab.notebook.trial_table import as_json
 

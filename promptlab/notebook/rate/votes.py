@@ -12,8 +12,8 @@ from typing import Any, Literal, cast, get_args
 
 import pandas as pd
 
-from promptlab.home import home
 from promptlab.notebook.jsonl_store import JsonlStore
+from promptlab.store.home import home
 
 Choice = Literal["left", "right", "tie", "skip"]
 """What a rater may say of a pair; `skip` is: cannot say."""

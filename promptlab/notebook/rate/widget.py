@@ -14,7 +14,7 @@ from promptlab.notebook.rate.rating_session import RatingSession
 from promptlab.notebook.rate.votes import votes_table
 from promptlab.notebook.widgets.scripts import script
 from promptlab.notebook.widgets.static_output import hidden_class, show_both
-from promptlab.spec.markup import escaped
+from promptlab.render.markup import escaped
 
 HERE = Path(__file__).parent
 

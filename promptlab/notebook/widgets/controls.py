@@ -13,10 +13,10 @@ import ipywidgets as widgets
 from promptlab.errors import PromptlabError
 from promptlab.notebook.facts import count
 from promptlab.notebook.widgets.static_output import hidden_class, show_both
-from promptlab.spec.markup import escaped
+from promptlab.render.markup import escaped
 
 if TYPE_CHECKING:
-    from promptlab.execution.plan import Plan
+    from promptlab.planning.plan import Plan
 
 NOTES = 2
 """Warnings that are shown beside a plan."""

@@ -13,10 +13,10 @@ import pytest
 from results.making import experiment, results
 
 import promptlab as pl
-from promptlab.home import home
 from promptlab.notebook.compare.comparison import Comparison
 from promptlab.notebook.compare.marks import Mark, Marks, RowKey, marks
 from promptlab.notebook.trial_table import TrialTable
+from promptlab.store.home import home
 
 from ..tables import comparison
 

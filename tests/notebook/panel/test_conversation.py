@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from execution.fakes import FakeClient
+from fakes.client import FakeClient
 from seen import HOSTILE, Seen
 
 import promptlab as pl

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from execution.fakes import FakeClient
+from fakes.client import FakeClient
 from seen import HOSTILE, Seen
 
 import promptlab as pl

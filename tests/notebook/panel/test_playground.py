@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from execution.fakes import NO_SUCH_MODEL, FakeClient, wait_until
+from fakes.client import NO_SUCH_MODEL, FakeClient, wait_until
 from seen import HOSTILE, Seen
 
 import promptlab as pl

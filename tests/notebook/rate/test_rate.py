@@ -9,10 +9,10 @@ import pytest
 from results.making import experiment, results
 
 import promptlab as pl
-from promptlab.home import home
 from promptlab.notebook.rate.rate import rate
 from promptlab.notebook.rate.votes import VoteStore, votes
 from promptlab.notebook.rate.widget import Rating
+from promptlab.store.home import home
 
 
 def made(cases: int = 4, name: str = "letters", **more: Any) -> pl.Results:

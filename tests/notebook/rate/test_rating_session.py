@@ -11,10 +11,10 @@ import pytest
 from results.making import FAILURE, experiment, results
 
 import promptlab as pl
-from promptlab.home import home
 from promptlab.notebook.rate.rating_session import RatingSession
 from promptlab.notebook.rate.votes import VoteStore, votes
 from promptlab.notebook.trial_table import TrialTable
+from promptlab.store.home import home
 
 NAMES = ("Alpha-name", "Beta-name", "Gamma-name")
 SECRETS = (*NAMES, "secret-model", "secret-system", "0.123", "prompt", "letters", "key")

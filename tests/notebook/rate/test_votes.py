@@ -11,8 +11,8 @@ import pytest
 
 import promptlab as pl
 from promptlab.errors import CacheError
-from promptlab.home import home
 from promptlab.notebook.rate.votes import Vote, VoteStore, votes
+from promptlab.store.home import home
 
 COLUMNS = [
     *("experiment", "by", "case", "repeat", "left", "right", "choice", "rater", "when")

@@ -1,0 +1,468 @@
+"""The account of a run: what its calls take, kept within budgets, and entered in the
+ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import threading
+import time
+import warnings
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from types import TracebackType
+from typing import Any, TypeVar
+
+import orjson
+
+from promptlab.errors import CacheError, Failure, PromptlabWarning
+from promptlab.execution.scheduling.limiter import number_told
+from promptlab.formats import dollars, thousands
+from promptlab.money.budget import Amount, Budget, Limits, in_words, most_usd
+from promptlab.money.price import Price
+from promptlab.money.prices import Prices
+from promptlab.money.reported import SOURCE
+from promptlab.spec.request import Request
+from promptlab.spec.response import Response
+from promptlab.spec.usage import Terms, when
+from promptlab.store.daybook import HAVE_LOCKS, Daybook
+from promptlab.store.ledger import Entered, Ledger, Line, Standing
+
+TOLD = tuple(
+    f"x-ratelimit-{what}-{of}"
+    for of in ("requests", "tokens")
+    for what in ("limit", "remaining")
+)
+"""Headers in which a server tells its limits, and how much is left of them."""
+
+
+T = TypeVar("T")
+
+NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
+"""What a file system without locks says."""
+
+POST_EVERY_S = 1.0
+"""How often what the daybook has is entered in the ledger."""
+
+
+class BudgetReached(Exception):
+    """The next call might exceed a budget, and nothing is in flight that might leave
+    something over. Its text says which budget."""
+
+
+class Account:
+    """Counts calls, their tokens and their cost; reserves for them, and enters them."""
+
+    def __init__(
+        self,
+        prices: Prices,
+        ledger: Ledger,
+        limits: Limits,
+        *,
+        project: Mapping[str, Limits],
+        experiment: str,
+        run: str | None,
+    ) -> None:
+        """`limits` are the run's own, `project` those of the project by period."""
+        self.calls = 0
+        """Calls that were answered."""
+        self.input_tokens = 0
+        self.output_tokens = 0
+        self.billed_usd = 0.0
+        """NaN once a call has no known price."""
+        self.guards = limits.any or bool(project)
+        """Whether there is a budget, the run's or the project's."""
+        self._price = cache(lambda *terms: prices.price(Terms(*terms)))
+        self._possible = cache(lambda *terms: prices.possible(Terms(*terms)))
+        self._ledger = ledger
+        self._limits = limits
+        self._budget = Budget(limits)
+        self._of_project = bool(project)
+        self.whose = run, experiment
+        """The run and the experiment that calls are entered under."""
+        self._waiting: deque[Entered] = deque()
+        self._writing = threading.Lock()
+        self._daybook = self._opened_daybook()
+        self._lines = 0
+        """How many the daybook had when the last of `_unposted` was written."""
+        self._unposted: deque[Entered] = deque()
+        self._post_at = time.monotonic() + POST_EVERY_S
+        self._beyond: dict[tuple[str, str], Amount] = {}
+        """By base URL and model, the most that a call took beyond its bound."""
+        self._told: dict[tuple[str, str], Mapping[str, str]] = {}
+        self._numbers = itertools.count()
+        self._sent: set[Call] = set()
+        self._version = ledger.version
+        self._changed = False
+        """Whether others have changed the ledger since the budgets were read."""
+        self._in_flight = 0
+        self._settled = asyncio.Event()
+
+    def call(self, request: Request, attempt: int) -> Call:
+        """An attempt at a call, to be made within `async with`."""
+        return Call(self, request, attempt)
+
+    def write(self) -> None:
+        """Puts on disk what waits for it, and enters in the ledger what the daybook
+        has: now and then, or at once where the project has a budget.
+
+        Raises:
+            CacheError: it cannot be written; it goes on waiting.
+        """
+        with self._writing:
+            entries = _taken(self._waiting)
+            try:
+                if entries:
+                    self._keep(entries)
+            except CacheError:
+                self._waiting.extendleft(reversed(entries))
+                raise
+            if self._of_project:
+                self._post()
+            elif time.monotonic() >= self._post_at:
+                with suppress(CacheError):  # the daybook has it
+                    self._post()
+            with suppress(CacheError):  # what has to be read says so
+                self._changed |= self._version != (version := self._ledger.version)
+                self._version = version
+
+    def heed_budgets(self) -> None:
+        """Keeps to the project's budgets as they are now, if others have changed
+        something: those that were set while the run goes on count for it too.
+
+        Raises:
+            CacheError: the ledger cannot be read.
+        """
+        if not self._changed:
+            return
+        self._changed = False
+        self._of_project = bool(self._ledger.budgets())
+        self.guards = self._limits.any or self._of_project
+        if self._of_project:
+            for call in self._sent:
+                call.hold(self._ledger)
+
+    def close(self) -> None:
+        """Enters all in the ledger, and the limits that servers told.
+
+        Raises:
+            CacheError: it cannot be written; the daybook stays, and is entered when
+                the ledger is opened the next time.
+        """
+        try:
+            self.write()
+            self._post()
+            if self._daybook is not None:
+                self._daybook.path.unlink(missing_ok=True)
+                self._ledger.forget(self._daybook.path.name)
+        finally:
+            if self._daybook is not None:
+                self._daybook.close()
+        if self._told:
+            seen = {
+                served: tuple(number_told(headers.get(name)) for name in TOLD)
+                for served, headers in self._told.items()
+            }
+            self._ledger.enter_limits(seen, time.time())
+
+    def _opened_daybook(self) -> Daybook | None:
+        """None where there can be none; then each line goes into the ledger at once."""
+        if not HAVE_LOCKS or not self._ledger.on_disk:
+            return None
+        folder = self._ledger.path.parent
+        try:
+            return Daybook(folder)
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                warnings.warn(
+                    f"{folder} is on a file system without file locks: of a run that "
+                    "is killed, what was under way is not noted. Let one process at a "
+                    "time use it, or set PROMPTLAB_HOME to another folder",
+                    PromptlabWarning,
+                    stacklevel=2,
+                )
+                return None
+            raise CacheError(
+                f"no file can be made in {folder}: {error.strerror}"
+            ) from error
+
+    def _keep(self, entries: Sequence[Entered]) -> None:
+        """Puts lines into the daybook; where that is not possible, into the ledger."""
+        if self._daybook is not None:
+            with suppress(OSError):
+                self._lines = self._daybook.append([entry.noted for entry in entries])
+                self._unposted.extend(entries)
+                return
+        self._ledger.enter(entries)
+
+    def _post(self) -> None:
+        """Enters in the ledger what the daybook has beyond it."""
+        self._post_at = time.monotonic() + POST_EVERY_S
+        if self._daybook is None or not self._unposted:
+            return
+        entries = _taken(self._unposted)
+        try:
+            self._ledger.post(self._daybook.path.name, entries, self._lines)
+        except CacheError:
+            self._unposted.extendleft(reversed(entries))
+            raise
+
+    # Of single calls.
+
+    async def reserve(self, most: Amount) -> int | None:
+        """Reserves what a call takes at most, once there is enough left; its number in
+        the ledger, where the project has a budget.
+
+        Raises:
+            BudgetReached: there will not be enough.
+        """
+        while isinstance(reserved := self._reserved(most), str):
+            if not self._in_flight:
+                raise BudgetReached(reserved)
+            self._settled.clear()
+            await self._settled.wait()
+        self._in_flight += 1
+        return reserved
+
+    def adopted(self, request: Request) -> Amount:
+        """What is reserved for a call that was sent before there was a budget."""
+        most = self.most(request)
+        self._budget.reserve(most)
+        self._in_flight += 1
+        return most.counted
+
+    def settle(self, most: Amount, took: Amount) -> None:
+        """Replaces what was reserved for a call by what it took."""
+        self._budget.settle(most, took)
+        self._in_flight -= 1
+        self._settled.set()
+
+    def release(self, most: Amount, number: int | None) -> None:
+        """Gives back what was reserved for a call that was not sent."""
+        self.settle(most, Amount())
+        if number is not None:
+            with suppress(CacheError):  # then it counts as if it had been sent
+                self._ledger.release(number)
+
+    def send(self, call: Call, beginning: Sequence[Any]) -> int:
+        """Notes on disk that a call goes out; its number."""
+        number = next(self._numbers)
+        self._sent.add(call)
+        if self._daybook is not None:
+            with suppress(OSError):  # it is not known, should the process be killed
+                self._daybook.append([{"sent": number, "call": beginning}])
+        return number
+
+    def enter(self, call: Call, entered: Entered) -> None:
+        """Has what became of a call wait for the next `write`."""
+        self._sent.discard(call)
+        self._waiting.append(entered)
+
+    def priced(self, request: Request, response: Response) -> Price | None:
+        """The price of a call that was answered; None where it is not known."""
+        model, tier = response.model, response.service_tier
+        at = when(response.received_s)
+        return self._price(request.base_url, request.model, model, tier, *at)
+
+    def count(self, response: Response, cost_usd: float | None) -> None:
+        """Counts a call that was answered, and those that the client made for it."""
+        usage = response.usage
+        self.calls += response.calls
+        self.input_tokens += usage.input_tokens or 0
+        self.output_tokens += usage.output_tokens or 0
+        self.billed_usd += float("nan") if cost_usd is None else cost_usd
+
+    def told(self, request: Request, headers: Mapping[str, str]) -> None:
+        """Notes the limits in a reply's headers."""
+        if TOLD[0] in headers or TOLD[2] in headers:
+            self._told[request.base_url, request.model] = headers
+
+    def most(self, request: Request) -> Amount:
+        """What a call takes at most: its bound, and what others took beyond theirs, as
+        at a gateway that adds to the prompt or a server that ignores max_tokens."""
+        beyond = self._beyond.get((request.base_url, request.model), Amount())
+        return self._bound(request).plus(beyond)
+
+    def note_beyond(self, request: Request, took: Amount) -> None:
+        """Notes what a call took beyond its bound, if it did."""
+        served = request.base_url, request.model
+        known = self._beyond.get(served, Amount())
+        if any(more := took.beyond(self._bound(request).plus(known))):
+            self._beyond[served] = known.plus(more)
+
+    def _bound(self, request: Request) -> Amount:
+        """What bounds a call. A token is at least a byte of what is sent."""
+        asked, given = len(orjson.dumps(request.body)), request.most_output
+        tier, at = request.body.get("service_tier"), when(time.time())
+        prices = self._possible(request.base_url, request.model, None, tier, *at)
+        costs = [most_usd(price, asked, given) for price in prices]
+        return Amount(max(costs, default=0.0), asked + given)
+
+    def _reserved(self, most: Amount) -> int | str | None:
+        """The number of the reservation, if it has one; or why there is none."""
+        if not self._budget.reserve(most):
+            return self._budget.says(most)
+        if not self._of_project:
+            return None
+        number: int | Standing | None = None
+        try:
+            number = self._ledger.reserve(most, time.time())
+            if not isinstance(number, int):
+                self.write()  # what is settled by now is reserved no longer
+                number = self._ledger.reserve(most, time.time())
+        finally:
+            if not isinstance(number, int):
+                self._budget.settle(most, Amount())
+        return number if isinstance(number, int) else _says(number, most)
+
+
+def _taken(waiting: deque[T]) -> list[T]:
+    """What waits by now, taken away; others may add to it meanwhile."""
+    return [waiting.popleft() for _ in range(len(waiting))]
+
+
+class Call:
+    """One attempt at a call: reserved for when it is entered, settled by its outcome.
+
+    What is neither answered nor failed by its end may be charged all the same, if it
+    was sent; it counts at its worst case.
+    """
+
+    def __init__(self, account: Account, request: Request, attempt: int) -> None:
+        self._account = account
+        self._request = request
+        self._attempt = attempt
+        self._most = Amount()
+        self._reservation: int | None = None
+        self._number: int | None = None
+        """Of the call, once it is sent."""
+        self._guarded = self._over = False
+
+    async def __aenter__(self) -> Call:
+        """Returns when the budgets allow it; raises `BudgetReached`."""
+        self._account.heed_budgets()
+        if self._account.guards:
+            most = self._account.most(self._request)
+            self._reservation = await self._account.reserve(most)
+            self._most = most.counted
+            self._guarded = True
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._over:
+            return
+        if self._number is not None:
+            given_up = kind is None or not issubclass(kind, Exception)
+            said = "given up" if given_up or kind is None else kind.__name__
+            self._end(Line(*self._beginning(), error=said), self._most)
+            self._put_on_disk()
+        elif self._guarded:
+            self._account.release(self._most, self._reservation)
+
+    def sent(self) -> None:
+        """Notes that it goes out now."""
+        self._number = self._account.send(self, self._beginning())
+
+    def hold(self, ledger: Ledger) -> None:
+        """Reserves for it, which is under way, within budgets that were set since."""
+        if not self._guarded:
+            self._most = self._account.adopted(self._request)
+            self._guarded = True
+        if self._reservation is None:
+            self._reservation = ledger.hold(self._most, time.time())
+
+    def answered(self, response: Response) -> None:
+        """Counts and enters it, with what it took."""
+        usage = response.usage
+        price = self._account.priced(self._request, response)
+        cost_usd, source = response.reported_cost_usd, SOURCE
+        if cost_usd is None:
+            cost_usd = None if price is None else price.call_usd(usage)
+            source = "" if price is None else price.source
+        self._account.count(response, cost_usd)
+        self._account.told(self._request, response.headers)
+        saved_usd = None if price is None else price.prompt_cache_saved_usd(usage)
+        line = Line(
+            *self._beginning(),
+            response.model,
+            response.service_tier,
+            usage.input_tokens,
+            usage.cached_input_tokens,
+            usage.cache_write_tokens,
+            usage.output_tokens,
+            usage.reasoning_tokens,
+            cost_usd,
+            saved_usd,
+            source or None,
+            response.latency_s,
+            None,
+            200,
+            response.request_id,
+        )
+        usd, tokens = self._most  # for a server that does not say
+        if usage.input_tokens is not None and usage.output_tokens is not None:
+            tokens = usage.input_tokens + usage.output_tokens
+        took = Amount(usd if cost_usd is None else cost_usd, tokens)
+        if self._account.guards and any(took.beyond(self._most)):
+            self._account.note_beyond(self._request, took)
+        self._end(line, took)
+
+    def failed(self, failure: Failure) -> None:
+        """Enters it as failed. It counts at its worst case if it may be charged."""
+        unsettled = failure.may_be_charged
+        self._account.told(self._request, failure.headers)
+        line = Line(
+            *self._beginning(),
+            error=failure.label,
+            status=None if failure.kind == "broken_off" else failure.status,
+            request_id=failure.request_id,
+        )
+        self._end(line, self._most if unsettled else Amount())
+        if unsettled:
+            self._put_on_disk()
+
+    def _beginning(self) -> tuple[float, str | None, str, str, str, int]:
+        """What its line begins with, whatever became of it."""
+        asked, number = self._request, self._attempt
+        return time.time(), *self._account.whose, asked.base_url, asked.model, number
+
+    def _put_on_disk(self) -> None:
+        """What may be charged, and has no answer that is stored with it, does not wait
+        for one."""
+        with suppress(CacheError):  # then it does
+            self._account.write()
+
+    def _end(self, line: Line, took: Amount) -> None:
+        self._over = True
+        if self._guarded:
+            self._account.settle(self._most, took)
+        entered = Entered(line, took, self._reservation, self._number)
+        self._account.enter(self, entered)
+
+
+def _says(standing: Standing, most: Amount) -> str:
+    """That a budget of the project is reached."""
+    limits, spent, held = standing.limits, standing.spent, standing.reserved
+    if standing.exceeded(most) == "usd":
+        limit, gone, flying, next_ = (
+            in_words(a, dollars) for a in (limits.usd, spent.usd, held.usd, most.usd)
+        )
+    else:
+        limit, gone, flying, next_ = (
+            f"{in_words(a, thousands)} tokens"
+            for a in (limits.tokens, spent.tokens, held.tokens, most.tokens)
+        )
+    flying = f"up to {flying} reserved, " if any(held) else ""
+    return (
+        f"the project's budget of {limit} a {standing.period} is reached: {gone} "
+        f"spent, {flying}and the next call may take {next_}; "
+        "pl.set_budget or `promptlab usage budget` sets it"
+    )

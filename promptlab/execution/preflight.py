@@ -1,0 +1,69 @@
+"""Bounds: what no budget can be kept for is refused, before the first call."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from promptlab.errors import PromptlabWarning
+from promptlab.execution.options import Settings
+from promptlab.money.budget import Limits, check_bounded, uncounted
+from promptlab.money.prices import is_free
+from promptlab.secret import sealed
+from promptlab.spec.experiment import Experiment
+from promptlab.store.home import home
+from promptlab.store.ledger import FILE, Ledger
+from promptlab.store.lookup import Standing
+
+if TYPE_CHECKING:
+    from promptlab.planning.plan import Plan
+
+
+def check_plan(plan: Plan, **options: object) -> None:
+    """Refuses what a run with these options would refuse once it is to call.
+
+    Raises:
+        SpecError: a budget cannot be kept, the run's or the project's.
+    """
+    if not plan.calls:
+        return
+    settings = Settings.of(sealed(options))
+    of_project: list[Limits] = []
+    if (home() / FILE).exists():
+        with closing(Ledger()) as ledger:
+            of_project = list(ledger.budgets().values())
+    new = (i for i, standing in enumerate(plan.standings) if standing == Standing.NEW)
+    check_run(plan.experiment, settings, of_project, new)
+
+
+def check_run(
+    experiment: Experiment,
+    settings: Settings,
+    of_project: Iterable[Limits],
+    trials: Iterable[int],
+) -> None:
+    """Refuses, where there is a budget, what it cannot be kept for, and warns of models
+    that it does not count.
+
+    Raises:
+        SpecError: dollars are limited and a price is not known, or an answer may have
+            any length.
+    """
+    limits = [settings.limits, *of_project]
+    if not any(of.any for of in limits):
+        return
+    pricing = settings.pricing(experiment)
+    each, questions = experiment.repeats, experiment.questions
+    free = []
+    for place in sorted({trial // each % len(questions) for trial in trials}):
+        terms = pricing.terms_now(place)
+        price = pricing.prices.price(terms)
+        check_bounded(limits, price, terms, questions[place].parameters)
+        if is_free(price, terms):
+            free.append(terms.model)
+    if free and any(math.isfinite(of.usd) for of in limits):
+        own = math.isfinite(settings.limits.usd)
+        warnings.warn(uncounted(free, own=own), PromptlabWarning, stacklevel=2)

@@ -1,0 +1,1 @@
+"""Which call is sent when: limits, queues, retries."""

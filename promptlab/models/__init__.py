@@ -1,0 +1,1 @@
+"""Talking to a model: clients, replies, failures, keys."""

@@ -1,0 +1,1 @@
+"""Before the run: plans, forecasts, pilots."""

@@ -1,0 +1,146 @@
+"""What is known: the answers that a forecast goes by, and how many calls are left."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptlab.money.prices import is_free
+from promptlab.results.costs import Pricing
+from promptlab.spec.experiment import Experiment
+from promptlab.spec.response import ReplySummary
+from promptlab.store.lookup import Finding, Standing
+
+Numbers = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+
+class Known:
+    """Notes of each answered trial what its calls took, and of all others how many of
+    their calls are left; what equals an earlier trial is left out."""
+
+    def __init__(self, experiment: Experiment, pricing: Pricing) -> None:
+        self._experiment = experiment
+        self._pricing = pricing
+        self._now_s = time.time()
+        free = [self._is_free(place) for place in range(len(experiment.questions))]
+        self._free = [] if all(free) else free
+        """Of each question, whether its calls cost nothing beside those of others."""
+        self._question, self._case = array("q"), array("q")
+        self._call_of, self._turn = array("q"), array("q")
+        self._taken = {name: array("d") for name in ("usd", "input", "output")}
+        self._seen: set[int] = set()
+        self._left: dict[tuple[int, int], int] = {}
+        self.open = np.zeros(len(experiment.questions), dtype=np.int64)
+        """Of each question, the trials that still have calls to make."""
+        self.usd = 0.0
+        """What the answers that are there cost, each call once; NaN where a price or
+        its tokens are not known."""
+
+    def noting(self, findings: Iterable[list[Finding]]) -> Iterator[list[Finding]]:
+        """The same findings, noted as they pass."""
+        for group in findings:
+            for finding in group:
+                self._note(finding)
+            yield group
+
+    @property
+    def questions(self) -> Places:
+        """The question of each answered trial."""
+        return np.asarray(self._question)
+
+    @property
+    def cases(self) -> Places:
+        """The case of each answered trial."""
+        return np.asarray(self._case)
+
+    @property
+    def answers(self) -> Places:
+        """How many trials are answered: cases × questions."""
+        shape = len(self._experiment.dataset), len(self._experiment.questions)
+        places = self.cases * shape[1] + self.questions
+        return np.bincount(places, minlength=shape[0] * shape[1]).reshape(shape)
+
+    def took(self, what: str) -> Numbers:
+        """What each answered trial took: `usd`, `input` or `output` tokens.
+
+        Where some calls of a question's other trials need not be made, as they are
+        shared with earlier ones, each call counts as much as it is still to be made, so
+        that the mean of a question, times its open trials, is what these will take. NaN
+        where such a call has no answer in any trial.
+        """
+        questions, turns = len(self.open), 1 + max(self._turn, default=0)
+        call_of, turn = np.asarray(self._call_of), np.asarray(self._turn)
+        place = self.questions[call_of] * turns + turn
+        answered = np.bincount(place, minlength=questions * turns)
+        weights = self._weights(answered.reshape(questions, turns).astype(float))
+        amounts = np.asarray(self._taken[what]) * weights.ravel()[place]
+        sums = np.bincount(call_of, amounts, len(self._question)).astype(float)
+        lacking = np.flatnonzero(np.isinf(weights).any(axis=1))
+        sums[np.isin(self.questions, lacking)] = np.nan
+        return sums
+
+    def _weights(self, answered: Numbers) -> Numbers:
+        """How much a call counts, by question and turn: 1 where every open trial makes
+        such a call and every answered one has made it; infinite where none has."""
+        left = np.zeros_like(answered)
+        for at, count in self._left.items():
+            left[at] = count
+        open_ = self.open[:, None]
+        trials = np.bincount(self.questions, minlength=len(self.open))[:, None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            weights = left / open_ * trials / answered
+        weights[left == 0] = 0
+        return np.where(open_ > 0, weights, 1.0)
+
+    def _note(self, finding: Finding) -> None:
+        rest = finding.trial // self._experiment.repeats
+        case, question = divmod(rest, len(self.open))
+        if finding.standing is Standing.CACHED:
+            self._note_answer(finding, question, case)
+        elif asks := finding.asks:
+            self.open[question] += 1
+            for turn in asks:
+                at = question, turn
+                self._left[at] = self._left.get(at, 0) + 1
+            for turn in finding.owns[: -len(asks)]:
+                self.usd += self._usd(question, finding.heads[turn])
+
+    def _note_answer(self, finding: Finding, question: int, case: int) -> None:
+        identity = int(finding.key[:15], 16)
+        if identity in self._seen:
+            return
+        self._seen.add(identity)
+        place = len(self._question)
+        self._question.append(question)
+        self._case.append(case)
+        for turn, head in enumerate(finding.heads):
+            self._call_of.append(place)
+            self._turn.append(turn)
+            self._taken["usd"].append(self._usd_today(question, head))
+            self._taken["input"].append(_number(head.input_tokens))
+            self._taken["output"].append(_number(head.output_tokens))
+            if turn in finding.owns:
+                self.usd += self._usd(question, head)
+
+    def _usd_today(self, question: int, head: ReplySummary) -> float:
+        """What a call like an answered one would cost now."""
+        return self._usd(question, head._replace(received_s=self._now_s))
+
+    def _usd(self, question: int, head: ReplySummary) -> float:
+        """What an answered call cost; NaN where that is not known."""
+        if self._free and self._free[question] and head.reported_cost_usd is None:
+            return 0.0
+        return self._pricing.call_usd(question, head)
+
+    def _is_free(self, question: int) -> bool:
+        terms = self._pricing.terms_now(question)
+        return is_free(self._pricing.prices.price(terms), terms)
+
+
+def _number(tokens: int | None) -> float:
+    return float("nan") if tokens is None else float(tokens)

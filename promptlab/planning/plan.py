@@ -1,0 +1,295 @@
+"""The plan: what a run would do, before it does it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from promptlab.execution.loop import running_loop
+from promptlab.execution.options import Settings
+from promptlab.execution.scheduling.limiter import Limiter
+from promptlab.formats import counted, dollars, duration, in_tokens, thousands
+from promptlab.money.budget import Amount
+from promptlab.money.estimate import Range
+from promptlab.planning.cost_range import Outlay
+from promptlab.render.markup import card, escaped, facts, notes, quiet
+from promptlab.secret import sealed
+from promptlab.spec.experiment import Experiment
+from promptlab.store.cache import open_cache
+from promptlab.store.ledger import project_standings
+from promptlab.store.lookup import Finding, Standing, survey
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, repr=False)
+class Plan:
+    """What a run of an experiment would do now."""
+
+    experiment: Experiment
+    standings: bytes
+    """Of each trial its `Standing`, in order: one byte each."""
+    calls: int
+    """The calls that it would make if all go well; failures repeat some."""
+    input_tokens: Range
+    """About what those calls would send, at least and at most: an estimate."""
+    output_tokens: Range
+    """What they would be answered with: at most max_tokens, infinite without it."""
+    cost_usd: Range
+    """What they would cost at list price; NaN where a price is not known. Calls on
+    this machine that have none are left out, where there are others."""
+    least_s: float = 0.0
+    """How long it would take at least within the user's limits and those that servers
+    told before, in seconds; 0 where no limit is known."""
+    unpriced: tuple[str, ...] = ()
+    """The models elsewhere that are to be called, and whose price is not known."""
+    free: tuple[str, ...] = ()
+    """The models on this machine that are to be called, and have no price: they are
+    taken to cost nothing."""
+    budget_notes: tuple[str, ...] = ()
+    """Budgets of the project that leave less than the calls may take, one line each."""
+    counting: Mapping[str, str] = field(default_factory=dict)
+    """How the tokens sent to each model that is to be called were counted, and how far
+    off that may be."""
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """How many trials are `cached`, `new` and `duplicate`."""
+        found = Counter(self.standings)
+        return Counter({s.name.lower(): found[s.value] for s in Standing})
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row for each trial: what it asks, and its `standing`."""
+        import numpy as np
+        import pandas as pd
+
+        from promptlab.results.table import trial_columns
+
+        rows = np.arange(len(self.standings), dtype=np.int64)
+        names = pd.Index([s.name.lower() for s in Standing], dtype="str")
+        codes = np.frombuffer(self.standings, dtype=np.int8)
+        standing = pd.Categorical.from_codes(codes, names)
+        return pd.DataFrame(
+            {**trial_columns(self.experiment, rows), "standing": standing}, copy=False
+        )
+
+    @property
+    def models(self) -> dict[str, int]:
+        """How many new trials each model of the experiment has."""
+        each = self.experiment.repeats
+        step = len(self.experiment.questions) * each
+        found = dict.fromkeys((q.model for q in self.experiment.questions), 0)
+        for place, question in enumerate(self.experiment.questions):
+            for start in range(place * each, (place + 1) * each):
+                new = self.standings[start::step].count(Standing.NEW)
+                found[question.model] += new
+        return found
+
+    def __repr__(self) -> str:
+        said = "; ".join((self.headline, *self.budget_notes))
+        return f"Plan({self.experiment.name!r}: {said})"
+
+    def _repr_html_(self) -> str:
+        return plan_html(self)
+
+    @property
+    def headline(self) -> str:
+        """The counts in one line."""
+        counts = self.counts
+        return (
+            f"{counted(len(self.standings), 'trial')}: "
+            f"{counts['cached']:,} cached, {counts['new']:,} new, "
+            f"{counted(counts['duplicate'], 'duplicate')}; "
+            f"{counted(self.calls, 'call')} to make"
+            + (f", for {self.cost}" * self._costs)
+            + (f", in {self.time}" if self.time else "")
+            + (f", cost {self.cost}" * bool(self.unpriced))
+        )
+
+    @property
+    def tokens(self) -> str:
+        """About how many tokens the calls take, in words."""
+        read, written = self.input_tokens, self.output_tokens
+        least = thousands(read.low)
+        most = "any number" if math.isinf(read.high) else thousands(read.high)
+        inward = f"{least} to {most}" if least != most else least
+        if math.isinf(written.high):
+            return f"{inward} in, any number out: max_tokens would bound it"
+        return f"{inward} in, at most {thousands(written.high)} out"
+
+    @property
+    def counted(self) -> str:
+        """How the tokens to be sent were counted, in words."""
+        ways = dict.fromkeys(self.counting.values())
+        if len(ways) == 1:
+            return next(iter(ways))
+        return "; ".join(f"of {model} {way}" for model, way in self.counting.items())
+
+    @property
+    def cost(self) -> str:
+        """About what the calls cost, in words."""
+        return cost_in_words(self.cost_usd, self.unpriced, self.free)
+
+    @property
+    def time(self) -> str:
+        """How long the limits make it take at least, in words; empty where they do
+        not."""
+        return f"{duration(self.least_s)} or more" if self.least_s >= 1 else ""
+
+    @property
+    def _costs(self) -> bool:
+        low, high = self.cost_usd
+        return low == low and high > 0
+
+
+def plan(experiment: Experiment, **options: Any) -> Plan:
+    """What a run with these options would do: nothing is called, no key is needed.
+
+    Raises:
+        SpecError: an option is wrong, or a prompt fails on some case.
+        CacheError: the cache cannot be read.
+    """
+    settings = Settings.of(sealed(options))
+    return planned(experiment, settings, surveyed(experiment, settings))
+
+
+def surveyed(experiment: Experiment, settings: Settings) -> Iterator[list[Finding]]:
+    """How every trial stands before a run with these settings."""
+    reads = settings.use_cache and not settings.refresh
+    cache = open_cache(settings.cache) if reads else None
+    return survey(settings.requests(experiment), cache)
+
+
+def planned(
+    experiment: Experiment, settings: Settings, findings: Iterable[list[Finding]]
+) -> Plan:
+    """What a run would do that finds the trials so."""
+    standings = bytearray()
+    outlay = Outlay(experiment, settings)
+    for group in findings:
+        standings.extend(finding.standing for finding in group)
+        for finding in group:
+            if finding.standing is Standing.CACHED:
+                outlay.learn(finding)
+            elif finding.owns and not settings.offline:
+                outlay.add(finding)
+    most = Amount(
+        outlay.cost_usd.high, outlay.input_tokens.high + outlay.output_tokens.high
+    )
+    return Plan(
+        experiment,
+        bytes(standings),
+        calls=outlay.calls,
+        budget_notes=tuple(_shortages(most)) if outlay.calls else (),
+        input_tokens=outlay.input_tokens,
+        output_tokens=outlay.output_tokens,
+        cost_usd=outlay.cost_usd,
+        unpriced=outlay.unpriced,
+        free=outlay.free,
+        counting=outlay.counting,
+        least_s=_least_s(settings, outlay),
+    )
+
+
+def _shortages(most: Amount) -> Iterator[str]:
+    """The budgets of the project that leave less than calls take at most."""
+    for standing in project_standings():
+        limits, left = standing.limits, standing.left
+        for limit, there, wanted, told in (
+            (limits.usd, left.usd, most.usd, dollars),
+            (limits.tokens, left.tokens, most.tokens, in_tokens),
+        ):
+            if wanted > there:
+                yield (
+                    f"the project's budget of {told(limit)} a {standing.period} "
+                    f"leaves {told(there)}: the run may stop there"
+                )
+
+
+def cost_in_words(cost_usd: Range, unpriced: Sequence[str], free: Sequence[str]) -> str:
+    """What calls cost, at least and at most, or why that is not known; `free` are the
+    models on this machine that have no price."""
+    low, high = cost_usd
+    if low != low:
+        if not unpriced:
+            return "no known price (models on this machine are taken to cost nothing)"
+        return f"not known: no price for {', '.join(unpriced)}"
+    beside = without(free)
+    if math.isinf(high):
+        return f"{dollars(low)} or more{beside}: max_tokens would bound it"
+    return (f"{dollars(low)} to {dollars(high)}" if high else dollars(0)) + beside
+
+
+def without(free: Sequence[str]) -> str:
+    """That these models are left out of a cost."""
+    return f", without {', '.join(free)} (no known price)" if free else ""
+
+
+def plan_html(plan: Plan) -> str:
+    """The counts, the models that are asked, tokens and dollars."""
+    rows = [("trials", _standings(plan)), ("calls", _asked(plan))]
+    if plan.calls:
+        tokens = f"{escaped(plan.tokens)} {quiet(f'({escaped(plan.counted)})')}"
+        rows += [("tokens", tokens), ("cost", escaped(plan.cost))]
+        if plan.time:
+            rows.append(("time", f"{plan.time} {quiet('by the rate limits')}"))
+    title = f"Plan of {escaped(plan.experiment.name)}"
+    told = notes(escaped(note) for note in plan.budget_notes)
+    return card(title, escaped(plan.experiment.size), facts(rows), told)
+
+
+BAR = (("new", "#3b7dd8"), ("cached", "#7fb58a"), ("duplicate", "#b8b8b8"))
+"""The standings as a bar shows them; their numbers stand beside it."""
+
+MODELS = 10
+
+
+def _standings(plan: Plan) -> str:
+    total = len(plan.standings)
+    counts = plan.counts
+    parts = "".join(
+        f"<span style='display:inline-block;height:100%;background:{colour};"
+        f"width:{100 * counts[name] / total:.2f}%'></span>"
+        for name, colour in BAR
+        if counts[name]
+    )
+    told = " · ".join(
+        f"<span style='border-bottom:2px solid {colour}'>{counts[name]:,} {name}</span>"
+        for name, colour in BAR
+        if counts[name] or name == "new"
+    )
+    return (
+        "<span style='display:inline-block;width:160px;height:8px;margin-right:10px;"
+        "border-radius:4px;overflow:hidden;white-space:nowrap;font-size:0'>"
+        f"{parts}</span>{told}"
+    )
+
+
+def _asked(plan: Plan) -> str:
+    if not plan.calls:
+        return "none: every answer is there"
+    asked = [f"{escaped(m, 60)} ({new:,})" for m, new in plan.models.items() if new]
+    if len(asked) > MODELS:
+        asked[MODELS:] = [f"and {len(asked) - MODELS:,} more"]
+    return f"{plan.calls:,} {quiet('to ' + ', '.join(asked))}"
+
+
+def _least_s(settings: Settings, outlay: Outlay) -> float:
+    """How long the calls take at least, each model within its limits."""
+    now = time.monotonic()
+    own = Limiter(now)
+    own.bound(settings.rpm, settings.tpm, now)
+    waits = [0.0]
+    loop = running_loop()
+    for served, load in outlay.loads.items():
+        waits.append(own.least_s(*load, now))
+        pool = loop.pools.known(*served) if loop is not None else None
+        waits.append(pool.limiter.servers_least_s(*load, now) if pool else 0.0)
+    return max(waits)

@@ -1,0 +1,1 @@
+"""Objects as text and HTML: functions of plain values."""

@@ -1,0 +1,129 @@
+"""Run answers: which answers a run had, so that it can be looked at again as it was.
+
+They are kept beside the run's record, in `answers.parquet`: a row for each call that
+was answered, with `trial`, `received_s`, `checksum` and whether the run `paid` for it.
+An answer is known by when it was received and by the CRC-32 of its text; the answer
+itself is in the cache, where a later `refresh` may have put another one in its place.
+"""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from promptlab.results.columns import Answers
+from promptlab.spec.response import ReplySummary
+from promptlab.store.cache import ResponseCache
+
+FILE = "answers.parquet"
+
+
+@dataclass(frozen=True, eq=False)
+class RunAnswers:
+    """The answered calls of a run, in the order of its trials."""
+
+    trial: np.ndarray
+    received_s: np.ndarray
+    checksum: np.ndarray
+    paid: np.ndarray
+
+    @classmethod
+    def of(cls, answers: Answers) -> RunAnswers:
+        """Those of a run that is over."""
+        columns: list[array[Any]] = [array(kind) for kind in "qdIb"]
+        for index, received_s, text, paid in _calls(answers):
+            values = index, received_s, checksum(text), paid
+            for column, value in zip(columns, values, strict=True):
+                column.append(value)
+        trial, received, checksums, paid_for = map(np.asarray, columns)
+        return cls(trial, received, checksums, paid_for.astype(bool))
+
+    @classmethod
+    def read(cls, folder: Path) -> RunAnswers | None:
+        """Those that a folder keeps; None where there is no file, or a damaged one."""
+        try:
+            table = pq.read_table(folder / FILE)
+            return cls(*(table[name].to_numpy() for name in cls.__dataclass_fields__))
+        except (OSError, KeyError, pa.ArrowInvalid):
+            return None
+
+    def write(self, folder: Path) -> None:
+        """Keeps them in a folder.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        table = pa.table({n: getattr(self, n) for n in self.__dataclass_fields__})
+        draft = folder / f".{FILE}.tmp"
+        try:
+            pq.write_table(table, draft)
+            draft.chmod(0o600)
+            draft.replace(folder / FILE)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def paid_by(self, trial: int) -> list[bool]:
+        """Which calls of a trial this run paid for, in order."""
+        first, last = np.searchsorted(self.trial, [trial, trial + 1])
+        paid: list[bool] = self.paid[first:last].tolist()
+        return paid
+
+    @cached_property
+    def identities(self) -> frozenset[tuple[float, int]]:
+        """What the answers are known by."""
+        return frozenset(
+            zip(self.received_s.tolist(), self.checksum.tolist(), strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class PastAnswers:
+    """A cache as it was for a run: only the answers that the run had are there."""
+
+    cache: ResponseCache
+    had: RunAnswers
+
+    def heads(self, keys: Sequence[str]) -> dict[str, ReplySummary]:
+        """The heads, by key, of those answers that are still kept."""
+        found = {key: h for key, h in self.cache.heads(keys).items() if self._had(h)}
+        rest = [key for key in keys if key not in found]
+        for key, head in self.cache.replaced(rest):
+            if self._had(head):
+                found[key] = head
+        return found
+
+    def head(self, key: str) -> ReplySummary | None:
+        """The head of one answer; None if it is not kept."""
+        return self.heads([key]).get(key)
+
+    def _had(self, head: ReplySummary) -> bool:
+        return (head.received_s, checksum(head.output)) in self.had.identities
+
+
+def checksum(text: str) -> int:
+    """The CRC-32 of a text in UTF-8."""
+    return zlib.crc32(text.encode("utf-8", "surrogatepass"))
+
+
+def _calls(answers: Answers) -> Iterator[tuple[int, float, str, bool]]:
+    """Every answered call: its trial, when it was received, its text, whether it was
+    paid for."""
+    index = 0
+    for stretch in answers.output.packed().chunks:
+        for text in stretch.to_pylist():
+            if calls := answers.calls.get(index):
+                for head, paid in zip(calls.heads, calls.paid, strict=True):
+                    yield index, head.received_s, head.output, paid
+            elif answers.answered[index]:
+                received_s = answers.received_s[index]
+                yield index, received_s, text, not answers.cached[index]
+            index += 1

@@ -1,0 +1,1 @@
+"""On disk: answers, the ledger, what runs left."""

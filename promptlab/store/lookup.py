@@ -1,0 +1,154 @@
+"""The survey: before any call, what of an experiment is cached, new, or asked twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+from promptlab.spec.experiment import Opening, Requests, chain
+from promptlab.spec.prompt import Turn
+from promptlab.spec.response import ReplySummary
+
+AT_ONCE = 2_000
+"""Trials looked up together; a run can be stopped between two such groups."""
+
+SLICE_S = 0.5
+"""Seconds after which such a group is closed, if its prompts take that long."""
+
+
+class Standing(IntEnum):
+    """How a trial stands before a run."""
+
+    NEW = 0
+    CACHED = 1
+    DUPLICATE = 2
+    """Not cached, and the same as an earlier trial from first message to last."""
+
+
+class Finding(NamedTuple):
+    """How one trial stands."""
+
+    trial: int
+    """Its index."""
+    standing: Standing
+    key: str
+    """Of the last call that is known: all of them where it is cached."""
+    heads: Sequence[ReplySummary] = ()
+    """What the cache has of its calls, in order."""
+    first: int = 0
+    """Of a duplicate, the trial that it equals."""
+    turns: Sequence[Turn] = ()
+    """The messages of each of its calls; not of a duplicate."""
+    owns: Sequence[int] = ()
+    """The places among them of the calls that no earlier trial makes."""
+
+    @property
+    def asks(self) -> list[int]:
+        """The places of the calls that it adds to the run."""
+        return [turn for turn in self.owns if turn >= len(self.heads)]
+
+
+class KnownAnswers(Protocol):
+    """Where answers are looked up: a cache, or one as it was for a recorded run."""
+
+    def heads(self, keys: Sequence[str]) -> dict[str, ReplySummary]:
+        """The heads, by key, of those of the answers that are there."""
+
+    def head(self, key: str) -> ReplySummary | None:
+        """The head of one answer; None if there is none."""
+
+
+def survey(requests: Requests, cache: KnownAnswers | None) -> Iterator[list[Finding]]:
+    """How every trial stands, in order, group by group.
+
+    Every prompt is rendered, so a template that fails on some case is found here.
+    """
+    seen: dict[str, int] = {}
+    for group in _batched(requests.openings()):
+        found = (
+            cache.heads([opening.key for opening in group]) if cache is not None else {}
+        )
+        findings = []
+        for opening in group:
+            head = found.get(opening.key)
+            if len(opening.turns) == 1 and head is not None:
+                finding = Finding(
+                    *(opening.trial, Standing.CACHED, opening.key, (head,)),
+                    turns=opening.turns,
+                    owns=(0,),
+                )
+            else:
+                finding = _finding(opening, head, requests, cache, seen)
+            findings.append(finding)
+        yield findings
+
+
+def _finding(
+    opening: Opening,
+    head: ReplySummary | None,
+    requests: Requests,
+    cache: KnownAnswers | None,
+    seen: dict[str, int],
+) -> Finding:
+    heads, key = _heads(opening, head, requests, cache)
+    standing = Standing.CACHED
+    if len(heads) < len(opening.turns):
+        standing = Standing.NEW
+        first = seen.setdefault(opening.identity, opening.trial)
+        if first != opening.trial:
+            return Finding(opening.trial, Standing.DUPLICATE, key, first=first)
+    turns = range(len(heads) if _is_over(heads, opening) else len(opening.turns))
+    owns = [turn for turn in turns if _is_first(opening, turn, seen)]
+    return Finding(opening.trial, standing, key, heads, turns=opening.turns, owns=owns)
+
+
+def _heads(
+    opening: Opening,
+    head: ReplySummary | None,
+    requests: Requests,
+    cache: KnownAnswers | None,
+) -> tuple[list[ReplySummary], str]:
+    """What is cached of a conversation, from its first call on."""
+    heads, key = [], opening.key
+    while head is not None and cache is not None:
+        heads.append(head)
+        request = requests.request(opening.trial, [head.message for head in heads])
+        if request is None or head.dead_end:
+            break
+        key = request.key
+        head = cache.head(key)
+    return heads, key
+
+
+def _is_over(heads: Sequence[ReplySummary], opening: Opening) -> bool:
+    """Whether a conversation has ended before its last call: none of these is made."""
+    return 0 < len(heads) < len(opening.turns) and bool(heads[-1].dead_end)
+
+
+def _is_first(opening: Opening, turn: int, seen: dict[str, int]) -> bool:
+    """Whether no earlier trial makes the call of that turn after the same turns."""
+    if turn:
+        so_far = f"{turn}:{chain(opening.key, opening.turns[1 : turn + 1])}"
+        return seen.setdefault(so_far, opening.trial) == opening.trial
+    begun = f"0:{opening.key}"  # noted by conversations; by its key, a single call
+    if len(opening.turns) == 1:
+        return begun not in seen
+    return (
+        opening.key not in seen
+        and seen.setdefault(begun, opening.trial) == opening.trial
+    )
+
+
+def _batched(openings: Iterator[Opening]) -> Iterator[list[Opening]]:
+    """Groups of so many, or of those that could be rendered in so long."""
+    group: list[Opening] = []
+    end = time.monotonic() + SLICE_S
+    for opening in openings:
+        group.append(opening)
+        if len(group) == AT_ONCE or time.monotonic() > end:
+            yield group
+            group, end = [], time.monotonic() + SLICE_S
+    if group:
+        yield group

@@ -1,0 +1,564 @@
+"""The ledger: every call is entered, once, durably, and without what was said."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+from fakes.client import (
+    BUSY,
+    PATIENCE_S,
+    FakeClient,
+    Script,
+    refusal,
+    response,
+    wait_until,
+)
+from fakes.experiments import capitals
+
+import promptlab as pl
+from promptlab.errors import CacheError
+from promptlab.money.budget import Amount, Limits
+from promptlab.offline import Faults, OfflineServer
+from promptlab.store.ledger import Entered, Hits, Ledger, Line
+from promptlab.store.usage import export_lines
+
+PRICES = {"fake": {"input": 1, "cached_input": 0.1, "cache_write": 2, "output": 10}}
+NOW = 1_795_000_000.0
+"""In November 2026."""
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = Ledger(tmp_path / "usage.sqlite")
+    yield ledger
+    ledger.close()
+
+
+def line(at: float = NOW, **more: object) -> Line:
+    parts = {"run": "r", "experiment": "e", "base_url": "https://x.test", "model": "m"}
+    return Line(at, **{**parts, **more})  # type: ignore[arg-type]
+
+
+def entered(usd: float, at: float = NOW, reservation: int | None = None) -> Entered:
+    return Entered(line(at), Amount(usd, 10), reservation)
+
+
+def test_a_line_has_what_a_call_took() -> None:
+    usage = pl.Usage(
+        input_tokens=2_006,
+        cached_input_tokens=1_920,
+        cache_write_tokens=20,
+        output_tokens=5,
+        reasoning_tokens=2,
+    )
+    told = replace(response("x"), usage=usage, service_tier="flex", request_id="req_1")
+
+    results = capitals(1, temperature=[0]).run(
+        client=FakeClient(lambda request: told), prices=PRICES
+    )
+
+    (row,) = export_lines().to_dict("records")
+    assert row["run"] == results.run
+    assert (row["experiment"], row["model"]) == ("capitals", "fake")
+    assert (row["snapshot"], row["service_tier"]) == ("fake-2026-11-01", "flex")
+    assert row["base_url"] == "http://localhost/v1"
+    assert [row[f"{kind}_tokens"] for kind in ("input", "output", "reasoning")] == [
+        *(2_006, 5, 2),
+    ]
+    assert (row["cached_input_tokens"], row["cache_write_tokens"]) == (1_920, 20)
+    cost_usd = (66 * 1 + 1_920 * 0.1 + 20 * 2 + 5 * 10) / 1e6
+    assert row["cost_usd"] == pytest.approx(cost_usd)
+    assert row["cost_usd"] == pytest.approx(results.totals.billed_usd)
+    saved_usd = (1_920 * 0.9 - 20 * 1) / 1e6
+    assert row["prompt_cache_saved_usd"] == pytest.approx(saved_usd)
+    assert (row["price"], row["attempt"], row["status"]) == ("own prices", 1, 200)
+    assert (row["latency_s"], row["request_id"]) == (0.25, "req_1")
+    assert row["error"] != row["error"]
+
+
+def test_a_retried_call_is_answered_once_and_its_failures_are_entered_too() -> None:
+    client = FakeClient(Script([BUSY, refusal(500, "server_error"), "Here."]))
+
+    capitals(1, temperature=[0]).run(client=client, prices=PRICES)
+
+    lines = export_lines()
+    assert lines["error"].fillna("").tolist() == [
+        "429 rate_limit_exceeded",
+        "500 server_error",
+        "",
+    ]
+    assert lines["attempt"].tolist() == [1, 2, 3]
+    assert lines["cost_usd"].notna().tolist() == [False, False, True]
+
+
+def test_an_unknown_price_is_no_cost_rather_than_zero() -> None:
+    capitals(1).run(client=FakeClient())
+
+    assert export_lines()["cost_usd"].isna().all()
+
+
+def test_calls_are_entered_without_a_cache_and_without_a_record() -> None:
+    results = capitals(3).run(client=FakeClient(), use_cache=False, record=False)
+
+    assert len(export_lines()) == results.totals.calls == 6
+
+
+def test_what_was_said_is_not_in_it(clean_home: Path) -> None:
+    client = FakeClient(
+        lambda request: (
+            refusal(400, message="You said: Where is city 0?")
+            if "city 0" in str(request.body)
+            else "an answer of its own"
+        )
+    )
+
+    capitals(4).run(client=client)
+
+    for file in clean_home.glob("usage*"):
+        content = file.read_bytes()
+        for text in (b"Where is", b"city 0", b"an answer of its own"):
+            assert text not in content
+
+
+def test_it_is_the_users_alone(clean_home: Path) -> None:
+    capitals(1).run(client=FakeClient())
+
+    file = clean_home / "usage.sqlite"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_what_the_cache_gave_is_entered_by_model() -> None:
+    experiment = capitals(3, model=["fake", "other"], temperature=[0])
+    experiment.run(client=FakeClient(), prices=PRICES)
+    experiment.run(client=FakeClient(), prices=PRICES)
+
+    table = pl.usage(by="model").set_index("model")
+
+    assert table["requests"].tolist() == [3, 3]
+    assert table["cached"].tolist() == [3, 3]
+    assert table.loc["fake", "saved_usd"] == pytest.approx(3 * (10 + 50) / 1e6)
+    assert table["saved_usd"].isna().tolist() == [False, True]
+
+
+CHILD = """
+    import sys
+    from fakes.experiments import capitals
+
+    experiment = capitals(200, model=["offline/small"], prompt=[sys.argv[2]])
+    print("ready", flush=True)
+    sys.stdin.readline()
+    experiment.run(base_url=sys.argv[1], max_concurrency=16, progress=False)
+"""
+
+
+def child(base_url: str, prompt: str) -> subprocess.Popen[str]:
+    tests = Path(__file__).parents[1]
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(CHILD), base_url, prompt],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"},
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout.readline() == "ready\n"
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    return process
+
+
+def test_after_a_kill_every_answer_in_the_cache_is_in_the_ledger(
+    cache: pl.ResponseCache,
+) -> None:
+    with OfflineServer(Faults(latency_s=0.02)).in_thread() as server:
+        process = child(server.base_url, "Where is {{city}}?")
+        wait_until(lambda: server.answered >= 60)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate(timeout=PATIENCE_S)
+
+        lines = export_lines()
+
+    answered, killed = lines[lines["error"].isna()], lines[lines["error"].notna()]
+    assert 0 < len(cache) <= len(answered) <= server.answered
+    assert set(killed["error"]) == {"killed"}
+    assert server.calls <= len(answered) + len(killed) <= server.calls + 16
+    assert pl.usage(by=None)["unsettled"].tolist() == [len(killed)]
+
+
+def test_two_processes_lose_no_line() -> None:
+    with OfflineServer().in_thread() as server:
+        processes = [child(server.base_url, f"{n}: {{{{city}}}}?") for n in (1, 2)]
+        for process in processes:
+            process.communicate(timeout=PATIENCE_S)
+
+        assert len(export_lines()) == server.answered == 800
+
+
+def fill(file: Path) -> None:
+    """Makes a ledger refuse lines, as a full disk would."""
+    with closing(sqlite3.connect(file)) as other:
+        other.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON calls"
+            " BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        )
+
+
+def empty(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("DROP TRIGGER full")
+
+
+@pytest.mark.filterwarnings("default")
+def test_lines_that_cannot_be_entered_now_are_entered_later(clean_home: Path) -> None:
+    capitals(1).run(client=FakeClient())
+    file = clean_home / "usage.sqlite"
+    fill(file)
+
+    with pytest.warns(pl.PromptlabWarning, match="disk is full"):
+        results = capitals(8).run(client=FakeClient())
+    before = len(list(clean_home.glob("usage-*.daybook")))
+    empty(file)
+
+    assert (results.status, results.totals.answered) == ("complete", 16)
+    assert before == 1
+    assert len(export_lines()) == 16
+    assert not list(clean_home.glob("usage-*.daybook"))
+
+
+def test_under_a_project_budget_a_full_disk_stops_the_run_and_loses_no_answer(
+    clean_home: Path,
+) -> None:
+    pl.set_budget("day", tokens=1_000_000)
+    fill(clean_home / "usage.sqlite")
+    client = FakeClient()
+    experiment = capitals(8, max_tokens=[10])
+
+    with pytest.warns(pl.PromptlabWarning, match="disk is full"):
+        results = experiment.run(client=client)
+    empty(clean_home / "usage.sqlite")
+    again = experiment.run(client=client, offline=True)
+
+    assert results.status == "stopped"
+    assert "disk is full" in results.reason
+    assert again.totals.answered == results.totals.answered == client.calls
+
+
+def write_daybook(folder: Path, *rows: object, cut: bytes = b"") -> str:
+    path = folder / "usage-0123.daybook"
+    path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows) + cut)
+    return path.name
+
+
+def test_the_daybook_of_a_killed_process_is_entered_but_for_a_cut_off_line(
+    ledger: Ledger,
+) -> None:
+    folder = ledger.path.parent
+    write_daybook(folder, entered(1.5).row, entered(2.0).row, cut=b'[1795000000.0,"r"')
+
+    with closing(Ledger(ledger.path)) as reader:
+        count = reader.rows("SELECT COUNT(*) FROM calls")
+        spent = reader.rows("SELECT usd FROM spent")
+
+    assert (count, spent) == ([(2,)], [(3.5,)])
+    assert not list(folder.glob("usage-*.daybook"))
+
+
+def test_what_was_entered_of_a_daybook_is_not_entered_again(ledger: Ledger) -> None:
+    entries = [entered(1.0), entered(2.0), entered(4.0)]
+    name = write_daybook(ledger.path.parent, *(entry.noted for entry in entries))
+    ledger.post(name, entries[:2], 2)
+
+    for _ in range(2):
+        Ledger(ledger.path).close()
+
+    assert ledger.rows("SELECT SUM(took_usd), COUNT(*) FROM calls") == [(7.0, 3)]
+    assert ledger.rows("SELECT * FROM posted") == []
+
+
+def test_what_may_be_charged_without_an_answer_is_on_disk_at_once(
+    clean_home: Path,
+) -> None:
+    late = pl.Failure(kind="timeout", message="no answer within 600 s")
+    client = FakeClient(lambda request: late, held=lambda request: client.calls > 1)
+
+    def lines() -> int:
+        books = clean_home.glob("*.daybook")
+        noted = [line for book in books for line in book.read_bytes().splitlines()]
+        return sum(line.startswith(b"[") for line in noted)
+
+    handle = capitals(1).start(client=client, max_attempts=1, progress=False)
+    wait_until(lambda: lines() == 1)
+    client.release_all()
+    handle.result()
+
+    assert pl.usage(by="error")["requests"].tolist() == [2]
+
+
+def test_a_run_leaves_no_daybook(clean_home: Path) -> None:
+    capitals(2).run(client=FakeClient())
+
+    assert not list(clean_home.glob("usage-*.daybook"))
+
+
+@pytest.mark.parametrize("content", [b"not a database" * 100, b"SQLite format 3\x00"])
+def test_a_damaged_ledger_is_named_before_anything_is_paid(
+    clean_home: Path, content: bytes
+) -> None:
+    clean_home.mkdir()
+    (clean_home / "usage.sqlite").write_bytes(content)
+    client = FakeClient()
+
+    with pytest.raises(CacheError, match=r"usage\.sqlite cannot be opened.*move it"):
+        capitals(1).run(client=client)
+
+    assert client.calls == 0
+
+
+def test_the_ledger_of_a_newer_promptlab_is_left_alone(ledger: Ledger) -> None:
+    ledger.rows("PRAGMA user_version = 99")
+
+    with pytest.raises(CacheError, match="a newer promptlab made it"):
+        Ledger(ledger.path)
+
+
+def test_where_no_ledger_can_be_made_the_run_goes_on_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("PROMPTLAB_HOME", str(tmp_path / "file" / "home"))
+
+    with pytest.warns(pl.PromptlabWarning, match="are not entered"):
+        results = capitals(1).run(client=FakeClient(), use_cache=False, record=False)
+
+    assert results.totals.answered == 2
+
+
+def test_reservations_count_until_they_are_settled(ledger: Ledger) -> None:
+    ledger.set_budget("day", Limits(usd=10))
+
+    first = ledger.reserve(Amount(6, 0), NOW)
+    refused = ledger.reserve(Amount(6, 0), NOW)
+    assert isinstance(first, int)
+    ledger.enter([entered(1.0, reservation=first)])
+    second = ledger.reserve(Amount(6, 0), NOW)
+
+    assert not isinstance(refused, int)
+    assert (refused.spent.usd, refused.reserved.usd) == (0, 6)
+    assert isinstance(second, int)
+
+
+def test_a_reservation_is_given_back(ledger: Ledger) -> None:
+    ledger.set_budget("day", Limits(tokens=10))
+    number = ledger.reserve(Amount(0, 10), NOW)
+    assert isinstance(number, int)
+
+    ledger.release(number)
+
+    assert isinstance(ledger.reserve(Amount(0, 10), NOW), int)
+
+
+DAY_S = 86_400
+
+
+@pytest.mark.parametrize(
+    ("period", "before_s", "counts"),
+    [
+        ("day", 0, True),
+        ("day", DAY_S, False),
+        ("month", DAY_S, True),
+        ("month", 31 * DAY_S, False),
+    ],
+)
+def test_a_budget_counts_its_own_period(
+    ledger: Ledger, period: str, before_s: float, counts: bool
+) -> None:
+    ledger.enter([entered(3.0, at=NOW - before_s)])
+    ledger.set_budget(period, Limits(usd=10))
+
+    (standing,) = ledger.standings(NOW)
+
+    assert standing.spent.usd == (3.0 if counts else 0.0)
+
+
+def test_lines_are_written_all_or_none(ledger: Ledger) -> None:
+    with pytest.raises(CacheError):
+        ledger.enter([entered(1), Entered(line(model=None), Amount(1, 1))])
+
+    assert ledger.rows("SELECT COUNT(*) FROM calls") == [(0,)]
+    assert ledger.rows("SELECT COUNT(*) FROM spent") == [(0,)]
+
+
+def test_pruning_takes_old_lines_away(ledger: Ledger) -> None:
+    ledger.enter([entered(1, at=NOW - 40 * DAY_S), entered(1, at=NOW)])
+    ledger.enter_hits([Hits(NOW - 40 * DAY_S, None, "e", "u", "m", 1, 1.0)])
+
+    gone = ledger.prune(NOW - 30 * DAY_S)
+
+    assert gone == 1
+    assert ledger.rows("SELECT at FROM calls") == [(NOW,)]
+    assert ledger.rows("SELECT COUNT(*) FROM hits") == [(0,)]
+
+
+def test_pruning_all_lines_leaves_what_this_month_s_budgets_count(
+    ledger: Ledger,
+) -> None:
+    now = time.time()
+    ledger.enter([entered(3.0, at=now), entered(2.0, at=now - 70 * DAY_S)])
+    for period in ("day", "month"):
+        ledger.set_budget(period, Limits(usd=10))
+
+    gone = ledger.prune(now + 1)
+
+    assert gone == 2
+    assert [standing.spent.usd for standing in ledger.standings(now)] == [3.0, 3.0]
+    assert ledger.rows("SELECT COUNT(*) FROM spent") == [(1,)]
+
+
+MIDNIGHT = (NOW // DAY_S + 1) * DAY_S
+
+
+def test_a_call_in_flight_at_midnight_is_not_spent_twice(ledger: Ledger) -> None:
+    ledger.set_budget("day", Limits(usd=1))
+    number = ledger.reserve(Amount(1, 0), MIDNIGHT - 1)
+    assert isinstance(number, int)
+
+    refused = ledger.reserve(Amount(1, 0), MIDNIGHT + 1)
+    ledger.enter([entered(1.0, at=MIDNIGHT + 2, reservation=number)])
+    after = ledger.reserve(Amount(1, 0), MIDNIGHT + 3)
+
+    assert not isinstance(refused, int)
+    assert not isinstance(after, int)
+    assert after.spent.usd == 1.0
+
+
+WRONG = [
+    ["x", *entered(1.0).row[1:]],
+    [-1.0, *entered(1.0).row[1:]],
+    [1e300, *entered(1.0).row[1:]],
+    [*entered(1.0).row[:-1], "many"],
+    [*entered(1.0).row[:-1], -5],
+    [*entered(1.0).row[:-1], 2**63],
+    [*entered(1.0).noted[:-1], "a reservation"],
+    [*entered(1.0).noted, 1],
+    {"sent": 1, "call": ["x"]},
+    {"sent": 1, "call": [NOW, "r", "e", "u", "m", "first"]},
+    {"sent": "1", "call": []},
+    7,
+    None,
+]
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda line: orjson.dumps(line).decode())
+def test_a_line_of_wrong_types_is_told_and_costs_no_other(
+    ledger: Ledger, wrong: object
+) -> None:
+    whole = entered(1.5).noted
+    write_daybook(ledger.path.parent, whole, wrong, whole)
+
+    with pytest.warns(pl.PromptlabWarning, match=r"1 line of .* was damaged"):
+        Ledger(ledger.path).close()
+
+    assert ledger.rows("SELECT COUNT(*), SUM(took_usd) FROM calls") == [(2, 3.0)]
+    assert not list(ledger.path.parent.glob("usage-*.daybook"))
+
+
+def test_a_call_without_an_outcome_stays_reserved_and_is_shown_as_unsettled(
+    ledger: Ledger,
+) -> None:
+    first, second = (ledger.hold(Amount(usd, 0), NOW) for usd in (1, 2))
+    over = Entered(line(), Amount(0.5, 0), first, 0)
+    sent = [{"sent": n, "call": [NOW, "r", "e", "u", "m", 1]} for n in (0, 1)]
+    ledger.set_budget("day", Limits(usd=5))
+    write_daybook(ledger.path.parent, *sent, over.noted)
+
+    Ledger(ledger.path).close()
+
+    (standing,) = ledger.standings(NOW)
+    assert ledger.rows("SELECT error, model FROM calls ORDER BY took_usd") == [
+        ("killed", "m"),
+        (None, over.line.model),
+    ]
+    assert (standing.spent.usd, standing.reserved.usd) == (0.5, 2)
+    assert ledger.rows("SELECT id FROM reserved") == [(second,)]
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_damaged_line_of_a_daybook_is_told_and_costs_no_other(ledger: Ledger) -> None:
+    whole = entered(1.5).row
+    path = ledger.path.parent / "usage-0123.daybook"
+    lines = [orjson.dumps(whole), b'[1795000000.0,"r[17', b"[1,2]", orjson.dumps(whole)]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+
+    with pytest.warns(pl.PromptlabWarning, match=r"2 lines of .* were damaged"):
+        Ledger(ledger.path).close()
+
+    assert ledger.rows("SELECT COUNT(*), SUM(took_usd) FROM calls") == [(2, 3.0)]
+    assert not path.exists()
+
+
+RACE = """
+    import sys
+    from pathlib import Path
+    from promptlab.store.daybook import Daybook
+
+    folder, count = Path(sys.argv[1]), int(sys.argv[2])
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for _ in range(count):
+        book = Daybook(folder)
+        assert book.path.exists()
+        book.append([1])
+        assert book.path.exists()
+        book.path.unlink()
+        book.close()
+    print("done")
+"""
+
+
+def test_a_daybook_is_never_taken_for_an_abandoned_one_while_it_is_made(
+    ledger: Ledger,
+) -> None:
+    folder = ledger.path.parent
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(RACE), str(folder), "300"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    while process.poll() is None:
+        Ledger(ledger.path).close()
+
+    assert process.stdout.read() == "done\n"
+    assert ledger.rows("SELECT COUNT(*) FROM calls") == [(0,)]
+    process.stdin.close()
+    process.stdout.close()
+
+
+def test_what_is_reserved_is_not_left_of_a_budget() -> None:
+    with closing(Ledger()) as ledger:
+        ledger.set_budget("day", Limits(usd=10, tokens=100))
+        ledger.reserve(Amount(6, 40), time.time())
+
+    (row,) = pl.budgets().to_dict("records")
+
+    assert (row["left_usd"], row["left_tokens"]) == (4, 60)
