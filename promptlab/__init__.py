@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from promptlab.errors import Failure, PromptlabError, PromptlabWarning, SpecError
+    from promptlab.execution.options import RunOptions
     from promptlab.execution.runner import arun, run, start
     from promptlab.files.config import load_experiment
     from promptlab.models.client import Client, OpenAIClient, SDKClient
@@ -96,6 +97,7 @@ _HOMES = {
     "Response": "spec.response",
     "ResponseCache": "store.cache",
     "Results": "results.results",
+    "RunOptions": "execution.options",
     "SDKClient": "models.client",
     "SpecError": "errors",
     "Trial": "spec.experiment",
@@ -152,6 +154,7 @@ __all__ = [
     "Response",
     "ResponseCache",
     "Results",
+    "RunOptions",
     "SDKClient",
     "SpecError",
     "Trial",

@@ -612,8 +612,8 @@ FAULTS = (
     ),
     Fault(
         "planning/plan.py",
-        "own.bound(settings.rpm, settings.tpm, now)",
-        "own.bound(settings.tpm, settings.rpm, now)",
+        "own.bound(options.rpm, options.tpm, now)",
+        "own.bound(options.tpm, options.rpm, now)",
         "planning/test_plan.py",
         "requests and tokens a minute are swapped",
     ),

@@ -107,7 +107,7 @@ def explain(
     cache: Cache = None,
 ) -> None:
     """Say why a trial hits or misses the cache."""
-    from promptlab.execution.options import Settings
+    from promptlab.execution.options import RunOptions
     from promptlab.store.cache import open_cache
     from promptlab.store.wire_names import known_names
 
@@ -117,10 +117,10 @@ def explain(
         complain(f"there is no trial {trial}; the last is {len(experiment) - 1}")
     chosen = experiment.trials[trial]
     options = merged(loaded, base_url=base_url, env_file=env_file, cache=cache)
-    settings = Settings.of(options)
+    run_options = RunOptions.of(options)
     tell(chosen)
-    request = chosen.first_request(settings.route, known_names())
-    tell(open_cache(settings.cache).explain(request))
+    request = chosen.first_request(run_options.route, known_names())
+    tell(open_cache(run_options.cache).explain(request))
 
 
 def prune(

@@ -95,31 +95,31 @@ def options_of(
     Raises:
         CredentialsError: the file would send a service's key to another.
     """
-    from promptlab.execution.options import Settings
+    from promptlab.execution.options import RunOptions
     from promptlab.models.credentials import check_foreign
 
     options = merged(config, **given)
     if api_key_env:
         return options | {"api_key_env": _variables(api_key_env)}
-    settings = Settings.of(options)
+    run_options = RunOptions.of(options)
     models = [level.value for level in config.experiment.grid.levels("model")]
-    urls = dict.fromkeys(map(settings.route, models))
-    check_foreign(settings.api_key_env, urls, settings.variables)
+    urls = dict.fromkeys(map(run_options.route, models))
+    check_foreign(run_options.api_key_env, urls, run_options.variables)
     return options
 
 
 def check_models(experiment: Experiment, options: Mapping[str, Any]) -> None:
     """Raises `SpecError` when a model is to be an offline one, and there is none of
     that name: a run would only say so for each trial."""
-    from promptlab.execution.options import Settings
+    from promptlab.execution.options import RunOptions
     from promptlab.offline import MODELS
     from promptlab.spec.address import OFFLINE_SCHEME
 
     if "base_url" in experiment.grid.parameters:
         return
-    settings = Settings.of(options)
+    run_options = RunOptions.of(options)
     for model in (level.value for level in experiment.grid.levels("model")):
-        is_offline = settings.route(model).startswith(OFFLINE_SCHEME)
+        is_offline = run_options.route(model).startswith(OFFLINE_SCHEME)
         if is_offline and model not in MODELS:
             raise SpecError(
                 f"no offline model {model!r}"

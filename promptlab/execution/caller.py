@@ -14,7 +14,7 @@ from typing import Any
 from promptlab.errors import CacheError, CallError, Failure, PromptlabWarning
 from promptlab.execution.accounting import Account, BudgetReached, Call
 from promptlab.execution.loop import background_loop
-from promptlab.execution.options import Settings
+from promptlab.execution.options import RunOptions
 from promptlab.execution.scheduling.lanes import Lane, WaitTooLongError
 from promptlab.execution.scheduling.limiter import LONGEST_RESET_S, Place
 from promptlab.execution.scheduling.retries import Backoff, Verdict, judge
@@ -77,7 +77,7 @@ class Caller:
         self,
         client: Client,
         cache: ResponseCache | None,
-        settings: Settings,
+        options: RunOptions,
         account: Account,
         experiment: str,
         stop: Callable[[str], None],
@@ -91,7 +91,7 @@ class Caller:
         self._client = client
         self._cache = cache
         self._account = account
-        self._settings = settings
+        self._options = options
         self._experiment = experiment
         self._stop = stop
         self._leave_off = leave_off
@@ -146,7 +146,7 @@ class Caller:
     def share(self, key: str, head: ReplySummary) -> None:
         """Keeps an answer for the other conversations of this run that begin so, where
         the cache is not read."""
-        if self._cache is None or self._settings.refresh:
+        if self._cache is None or self._options.refresh:
             self._renewed[key] = head
 
     async def close(self) -> None:
@@ -158,7 +158,7 @@ class Caller:
             await asyncio.to_thread(self._account.close)
         except CacheError as error:
             warnings.warn(str(error), PromptlabWarning, stacklevel=2)
-        if self._settings.client is None:
+        if self._options.client is None:
             await self._client.close()
 
     def _claimed_elsewhere(self, key: str) -> float:
@@ -167,18 +167,18 @@ class Caller:
         still. Nor is any where the cache is not read."""
         if self._claims is None:
             return 0.0
-        if self._claims.take(key) or self._settings.refresh:
+        if self._claims.take(key) or self._options.refresh:
             self._elsewhere_since.pop(key, None)
             return 0.0
         now = time.monotonic()
         waited_s = now - self._elsewhere_since.setdefault(key, now)
-        if waited_s > self._settings.timeout_s + self._settings.max_wait_s:
+        if waited_s > self._options.timeout_s + self._options.max_wait_s:
             return 0.0
         soonest_s, latest_s = LOOK_AGAIN_S
         return min(max(soonest_s, waited_s / 4), latest_s)
 
     def _cached(self, request: Request) -> ReplySummary | None:
-        if self._cache is None or self._settings.refresh:
+        if self._cache is None or self._options.refresh:
             return self._renewed.get(request.key)
         return self._cache.head(request.key)
 
@@ -205,14 +205,14 @@ class Caller:
                 asked_s = failure.retry_after_s or 0.0
                 wait_s = asked_s + self._backoff.wait_s(failed, self._dice)
             waited_s += wait_s
-            if waited_s > self._settings.max_wait_s:
-                raise CallError(_too_long(failure, wait_s, self._settings.max_wait_s))
+            if waited_s > self._options.max_wait_s:
+                raise CallError(_too_long(failure, wait_s, self._options.max_wait_s))
             if alone:
                 await lane.rest(wait_s)
 
     def _most_attempts(self, failure: Failure, lane: Lane) -> int:
         """Fewer at a server that was never reached: most likely it is not there."""
-        most = self._settings.max_attempts
+        most = self._options.max_attempts
         never = failure.kind == "unreachable" and not lane.answered
         return min(most, ATTEMPTS_TO_REACH) if never else most
 
@@ -306,7 +306,7 @@ class Caller:
         """Stores answers; those that were there before, in place of some."""
         if self._cache is None:
             return {}
-        if self._settings.refresh:
+        if self._options.refresh:
             self._cache.put(entries)
             return {}
         return self._cache.add(entries)
@@ -316,7 +316,7 @@ class Caller:
         how long all calls have to wait; None where this one waits alone."""
         limiter, headers, now = lane.limiter, failure.headers, time.monotonic()
         asked_s = failure.retry_after_s or None
-        too_long = asked_s is not None and asked_s > self._settings.max_wait_s
+        too_long = asked_s is not None and asked_s > self._options.max_wait_s
         if judge(failure) is not Verdict.REPEAT:
             limiter.settled(place, headers, now)
             return None

@@ -1,4 +1,4 @@
-"""Settings: how an experiment is run, as opposed to what is asked."""
+"""RunOptions: how an experiment is run, as opposed to what is asked."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ProgressOption = bool | Literal["auto"] | Callable[[Progress], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class RunOptions:
     """The options of `run`, `arun`, `start` and `plan`. None of them changes a key but
     `base_url`."""
 
@@ -133,8 +133,8 @@ class Settings:
                 raise SpecError("base_url= and client= exclude each other")
 
     @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Settings:
-        """Settings from keyword arguments; an unknown one is a `SpecError`."""
+    def of(cls, options: Mapping[str, Any]) -> RunOptions:
+        """RunOptions from keyword arguments; an unknown one is a `SpecError`."""
         known = [f.name for f in fields(cls)]
         for name in options:
             if name not in known:
@@ -178,7 +178,7 @@ class Settings:
         return Pricing(experiment, self.prices_in_force, routes)
 
     def requests(self, experiment: Experiment) -> Requests:
-        """The experiment's requests under these settings."""
+        """The experiment's requests under these options."""
         return Requests(experiment, self.route, known_names())
 
     def keys(self, requests: Requests) -> dict[str, Key]:
@@ -239,13 +239,13 @@ def _check_client(client: object) -> None:
 
 
 def _positive(
-    settings: Settings,
+    options: RunOptions,
     *names: str,
     whole: bool = False,
     optional: bool = False,
 ) -> None:
     for name in names:
-        value = getattr(settings, name)
+        value = getattr(options, name)
         if optional and value is None:
             continue
         kinds = (int,) if whole else (int, float)

@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from promptlab.errors import PromptlabWarning
-from promptlab.execution.options import Settings
+from promptlab.execution.options import RunOptions
 from promptlab.money.budget import Limits, check_bounded, uncounted
 from promptlab.money.prices import is_free
 from promptlab.secret import sealed
@@ -30,18 +30,18 @@ def check_plan(plan: Plan, **options: object) -> None:
     """
     if not plan.calls:
         return
-    settings = Settings.of(sealed(options))
+    run_options = RunOptions.of(sealed(options))
     of_project: list[Limits] = []
     if (home() / FILE).exists():
         with closing(Ledger()) as ledger:
             of_project = list(ledger.budgets().values())
     new = (i for i, standing in enumerate(plan.standings) if standing == Standing.NEW)
-    check_run(plan.experiment, settings, of_project, new)
+    check_run(plan.experiment, run_options, of_project, new)
 
 
 def check_run(
     experiment: Experiment,
-    settings: Settings,
+    options: RunOptions,
     of_project: Iterable[Limits],
     trials: Iterable[int],
 ) -> None:
@@ -52,10 +52,10 @@ def check_run(
         SpecError: dollars are limited and a price is not known, or an answer may have
             any length.
     """
-    limits = [settings.limits, *of_project]
+    limits = [options.limits, *of_project]
     if not any(of.any for of in limits):
         return
-    pricing = settings.pricing(experiment)
+    pricing = options.pricing(experiment)
     each, questions = experiment.repeats, experiment.questions
     free = []
     for place in sorted({trial // each % len(questions) for trial in trials}):
@@ -65,5 +65,5 @@ def check_run(
         if is_free(price, terms):
             free.append(terms.model)
     if free and any(math.isfinite(of.usd) for of in limits):
-        own = math.isfinite(settings.limits.usd)
+        own = math.isfinite(options.limits.usd)
         warnings.warn(uncounted(free, own=own), PromptlabWarning, stacklevel=2)

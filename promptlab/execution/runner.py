@@ -30,7 +30,7 @@ from promptlab.execution.caller import (
 )
 from promptlab.execution.handle import Handle, check_may_wait
 from promptlab.execution.loop import background_loop
-from promptlab.execution.options import Settings
+from promptlab.execution.options import RunOptions
 from promptlab.execution.preflight import check_run
 from promptlab.execution.progress import Display, Progress, display_for
 from promptlab.execution.scheduling.lanes import Gate, Lane
@@ -88,7 +88,7 @@ def run(
     after a few seconds; a third time, at once.
 
     With `wanted`, only trials of these indexes are asked; others are looked up. The
-    options are those of `Settings`.
+    options are those of `RunOptions`.
 
     Raises:
         SpecError: an option is wrong, or a prompt fails on some case.
@@ -96,7 +96,7 @@ def run(
         CacheError: the cache cannot be used.
     """
     check_may_wait()
-    handle = _started(Run(experiment, Settings.of(sealed(options)), wanted))
+    handle = _started(Run(experiment, RunOptions.of(sealed(options)), wanted))
     interrupts = 0
     while True:
         try:
@@ -125,7 +125,7 @@ async def arun(
     When it is cancelled the run ends, its answers are kept, and the cancellation goes
     on to the caller.
     """
-    handle = _started(Run(experiment, Settings.of(sealed(options)), wanted))
+    handle = _started(Run(experiment, RunOptions.of(sealed(options)), wanted))
     finished = asyncio.wrap_future(handle.future)
     try:
         # The stop button of a notebook is noticed only when the loop wakes up.
@@ -151,8 +151,8 @@ def start(
     Raises:
         SpecError: an option is wrong.
     """
-    settings = Settings.of(sealed(options))
-    return _started(Run(experiment, settings, wanted, stoppable=True))
+    run_options = RunOptions.of(sealed(options))
+    return _started(Run(experiment, run_options, wanted, stoppable=True))
 
 
 def _started(run: Run) -> Handle:
@@ -168,26 +168,26 @@ class Run:
     def __init__(
         self,
         experiment: Experiment,
-        settings: Settings,
+        options: RunOptions,
         wanted: Collection[int] | None = None,
         *,
         stoppable: bool = False,
     ) -> None:
         """A notebook shows a button to stop it, if it is `stoppable`."""
         self._experiment = experiment
-        self._settings = settings
+        self._options = options
         self._wanted = None if wanted is None else set(wanted)
         self._stop = self._cancel_soon if stoppable else None
-        self._requests = settings.requests(experiment)
+        self._requests = options.requests(experiment)
         self._answers = Answers(len(experiment))
-        self._pricing = settings.pricing(experiment)
+        self._pricing = options.pricing(experiment)
         self._keys: dict[str, Key] = {}
         self._followers: dict[int, array[int]] = {}
         self._gate = Gate(
-            settings.max_concurrency,
-            rpm=settings.rpm,
-            tpm=settings.tpm,
-            max_wait_s=settings.max_wait_s,
+            options.max_concurrency,
+            rpm=options.rpm,
+            tpm=options.tpm,
+            max_wait_s=options.max_wait_s,
         )
         self._queues: dict[tuple[str, str], Queue] = {}
         self._order = Order(experiment, self._queue_of)
@@ -213,7 +213,7 @@ class Run:
     def find_keys(self) -> None:
         """Finds the keys of the servers that may be called. In a notebook, the user is
         asked for those that are missing, if a call is to be made."""
-        self._keys = self._settings.keys(self._requests)
+        self._keys = self._options.keys(self._requests)
         lacking = {url for url, key in self._keys.items() if key.secret is None}
         if lacking and can_ask():
             for base_url in self._called(lacking):
@@ -230,7 +230,7 @@ class Run:
 
     async def execute(self) -> Results:
         """Runs to the end; gives the results of what was answered or failed."""
-        with display_for(self._settings.progress, self._stop) as show:
+        with display_for(self._options.progress, self._stop) as show:
             reporter = asyncio.create_task(self._report(show))
             try:
                 results = await self._run()
@@ -317,9 +317,9 @@ class Run:
     # One run, step by step.
 
     async def _run(self) -> Results:
-        settings = self._settings
-        if settings.use_cache:
-            self._cache = open_cache(settings.cache)
+        options = self._options
+        if options.use_cache:
+            self._cache = open_cache(options.cache)
         await self._survey()
         with opened_ledger() as ledger:
             return await self._asked(ledger)
@@ -333,8 +333,8 @@ class Run:
             if self._cache is not None:
                 self._cache.check_writable()
             waiting = (trial for queue in self._queues.values() for trial in queue)
-            check_run(self._experiment, self._settings, budgets.values(), waiting)
-            client = self._settings.opened_client(self._requests, self._keys)
+            check_run(self._experiment, self._options, budgets.values(), waiting)
+            client = self._options.opened_client(self._requests, self._keys)
         record = self._begin_record()
         run = record.name if record else None
         if client is not None:
@@ -361,10 +361,10 @@ class Run:
         return results
 
     def _begin_record(self) -> RunRecord | None:
-        if not self._settings.record:
+        if not self._options.record:
             return None
         models = [level.value for level in self._experiment.grid.levels("model")]
-        routes = {model: self._settings.route(model) for model in models}
+        routes = {model: self._options.route(model) for model in models}
         folder = str(self._cache.directory) if self._cache is not None else ""
         own = self._pricing.prices.own
         return RunRecord.begin(self._experiment, routes, folder, own)
@@ -388,7 +388,7 @@ class Run:
 
     async def _survey(self) -> None:
         """Takes what is cached into the answers, and queues the rest."""
-        reads = None if self._settings.refresh else self._cache
+        reads = None if self._options.refresh else self._cache
         groups = survey(self._requests, reads)
         # Off the loop: others run, and this run may be ended, however long it takes.
         while group := await asyncio.to_thread(next, groups, None):
@@ -404,24 +404,24 @@ class Run:
             self._answers.put(index, finding.heads, finding.key)
         elif finding.standing is Standing.DUPLICATE:
             self._followers.setdefault(finding.first, array("Q")).append(index)
-            if self._settings.offline:
+            if self._options.offline:
                 self._answers.fail(index, NOT_CACHED, finding.heads)
             elif self._wants(index) and not self._wants(finding.first):
                 self._wanted = (self._wanted or set()) | {finding.first}
                 self._queue_of(finding.first).put(finding.first)
-        elif self._settings.offline:
+        elif self._options.offline:
             failure = _dead_end(finding.heads) or NOT_CACHED
             self._answers.fail(index, failure, finding.heads)
-        elif self._wants(index) and self._settings.leader_first:
+        elif self._wants(index) and self._options.leader_first:
             self._order.put(index, finding.turns)
         elif self._wants(index):
             self._queue_of(index).put(index)
 
     def _called(self, base_urls: set[str]) -> set[str]:
         """Those of the base URLs that a trial is to be asked at."""
-        settings = self._settings
-        reads = settings.use_cache and not settings.refresh
-        cache = open_cache(settings.cache) if reads else None
+        options = self._options
+        reads = options.use_cache and not options.refresh
+        cache = open_cache(options.cache) if reads else None
         called = set()
         for group in survey(self._requests, cache):
             for finding in group:
@@ -449,11 +449,11 @@ class Run:
         run: str | None,
     ) -> None:
         """Asks what is lined up, until all has an outcome or the run is ended."""
-        settings, name = self._settings, self._experiment.name
+        options, name = self._options, self._experiment.name
         self._account = Account(
             self._pricing.prices,
             ledger,
-            settings.limits,
+            options.limits,
             project=budgets,
             experiment=name,
             run=run,
@@ -461,7 +461,7 @@ class Run:
         caller = self._caller = Caller(
             client,
             self._cache,
-            settings,
+            options,
             self._account,
             name,
             stop=lambda reason: self.end("stopped", reason),
@@ -479,7 +479,7 @@ class Run:
         workers = [
             asyncio.create_task(self._work(lane, caller))
             for lane in self._lanes
-            for _ in range(min(lane.queue.left, settings.max_concurrency))
+            for _ in range(min(lane.queue.left, options.max_concurrency))
         ]
         patience = asyncio.create_task(
             lose_patience(
@@ -627,7 +627,7 @@ class Run:
             verdict = judge(failure, answered=await lane.pool.has_answered())
         if failure.kind == "unreachable" and not lane.answered:
             verdict = Verdict.FAIL_MODEL
-        too_long = (failure.retry_after_s or 0) > self._settings.max_wait_s
+        too_long = (failure.retry_after_s or 0) > self._options.max_wait_s
         too_long |= failure.status == RATE_LIMITED and lane.limiter.refuses
         if verdict is Verdict.REPEAT and too_long:
             verdict = Verdict.FAIL_MODEL

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Sequence
 
-from promptlab.execution.options import Settings
+from promptlab.execution.options import RunOptions
 from promptlab.money.calibration import Observations
 from promptlab.money.encodings import counter_for
 from promptlab.money.estimate import ZERO, Estimate, Range
@@ -24,7 +24,7 @@ class Outlay:
     """Adds up what the calls of an experiment may take, and learns from answered ones
     how each model's server counts."""
 
-    def __init__(self, experiment: Experiment, settings: Settings) -> None:
+    def __init__(self, experiment: Experiment, options: RunOptions) -> None:
         questions = experiment.questions
         seen: dict[tuple[str, str | None], Observations] = {}
         self._repeats = experiment.repeats
@@ -37,7 +37,7 @@ class Outlay:
             Estimate(most_output(q.parameters), observed.counter.attached(q.parameters))
             for q, observed in zip(questions, self._observed, strict=True)
         ]
-        pricing = settings.pricing(experiment)
+        pricing = options.pricing(experiment)
         self._terms = [pricing.terms_now(place) for place in range(len(questions))]
         self._reporting: set[tuple[str, str]] = set()
         """The base URLs and models whose replies say what they cost."""

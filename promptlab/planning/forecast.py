@@ -15,7 +15,7 @@ from promptlab.execution.runner import run
 from promptlab.formats import counted, dollars, thousands
 from promptlab.money.estimate import Range
 from promptlab.planning.known import Known
-from promptlab.planning.pilot import dealt, looked_up, settings_of
+from promptlab.planning.pilot import dealt, looked_up, pilot_options
 from promptlab.planning.plan import Plan, without
 from promptlab.render.markup import card, escaped, facts, notes, quiet, table
 from promptlab.spec.experiment import Experiment
@@ -150,12 +150,12 @@ def forecast(
     """
     if not isinstance(level, (int, float)) or not 0 < level < 1:
         raise SpecError(f"level: expected a share between 0 and 1, got {level!r}")
-    settings = settings_of(options)
-    plan, known = looked_up(experiment, settings)
+    run_options = pilot_options(options)
+    plan, known = looked_up(experiment, run_options)
     asked = dealt(plan, known, pilot, seed)
     results = run(experiment, wanted=asked, **options) if asked else None
     if results is not None:
-        plan, known = looked_up(experiment, settings)
+        plan, known = looked_up(experiment, run_options)
     failures = _failures(results, asked)
     cost = _interval(known, "usd", level, plan.cost_usd)
     return Forecast(

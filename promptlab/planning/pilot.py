@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from promptlab.errors import SpecError
-from promptlab.execution.options import Settings
+from promptlab.execution.options import RunOptions
 from promptlab.formats import counted
 from promptlab.money.estimate import Range
 from promptlab.planning.cost_range import Outlay
@@ -57,10 +57,10 @@ def choose(
         SpecError: an option is wrong, or a prompt fails on some case.
         CacheError: the cache cannot be read.
     """
-    settings = settings_of(options)
-    plan, known = looked_up(experiment, settings)
+    run_options = pilot_options(options)
+    plan, known = looked_up(experiment, run_options)
     trials = dealt(plan, known, pilot, seed)
-    outlay = Outlay(experiment, settings)
+    outlay = Outlay(experiment, run_options)
     for trial in trials:
         turns = experiment.trials[trial].turns
         owns = range(len(turns))
@@ -74,23 +74,23 @@ def choose(
     )
 
 
-def settings_of(options: Mapping[str, Any]) -> Settings:
-    """The settings of a pilot, whose answers must be there afterwards."""
-    settings = Settings.of(options)
-    if settings.refresh or settings.offline or not settings.use_cache:
+def pilot_options(options: Mapping[str, Any]) -> RunOptions:
+    """The options of a pilot, whose answers must stay in the cache."""
+    run_options = RunOptions.of(options)
+    if run_options.refresh or run_options.offline or not run_options.use_cache:
         raise SpecError(
             "a forecast buys answers and keeps them in the cache, so it goes with none "
             "of refresh=True, offline=True and use_cache=False; leave them out: with "
             "pilot=0 nothing is bought"
         )
-    return settings
+    return run_options
 
 
-def looked_up(experiment: Experiment, settings: Settings) -> tuple[Plan, Known]:
+def looked_up(experiment: Experiment, options: RunOptions) -> tuple[Plan, Known]:
     """What a run would do now, and what is known of what it takes."""
-    known = Known(experiment, settings.pricing(experiment))
-    findings = known.noting(surveyed(experiment, settings))
-    return planned(experiment, settings, findings), known
+    known = Known(experiment, options.pricing(experiment))
+    findings = known.noting(surveyed(experiment, options))
+    return planned(experiment, options, findings), known
 
 
 def dealt(plan: Plan, known: Known, pilot: int, seed: int) -> list[int]:

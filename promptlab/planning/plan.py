@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from promptlab.execution.loop import running_loop
-from promptlab.execution.options import Settings
+from promptlab.execution.options import RunOptions
 from promptlab.execution.scheduling.limiter import Limiter
 from promptlab.formats import counted, dollars, duration, in_tokens, thousands
 from promptlab.money.budget import Amount
@@ -156,29 +156,29 @@ def plan(experiment: Experiment, **options: Any) -> Plan:
         SpecError: an option is wrong, or a prompt fails on some case.
         CacheError: the cache cannot be read.
     """
-    settings = Settings.of(sealed(options))
-    return planned(experiment, settings, surveyed(experiment, settings))
+    run_options = RunOptions.of(sealed(options))
+    return planned(experiment, run_options, surveyed(experiment, run_options))
 
 
-def surveyed(experiment: Experiment, settings: Settings) -> Iterator[list[Finding]]:
-    """How every trial stands before a run with these settings."""
-    reads = settings.use_cache and not settings.refresh
-    cache = open_cache(settings.cache) if reads else None
-    return survey(settings.requests(experiment), cache)
+def surveyed(experiment: Experiment, options: RunOptions) -> Iterator[list[Finding]]:
+    """How every trial stands before a run with these options."""
+    reads = options.use_cache and not options.refresh
+    cache = open_cache(options.cache) if reads else None
+    return survey(options.requests(experiment), cache)
 
 
 def planned(
-    experiment: Experiment, settings: Settings, findings: Iterable[list[Finding]]
+    experiment: Experiment, options: RunOptions, findings: Iterable[list[Finding]]
 ) -> Plan:
     """What a run would do that finds the trials so."""
     standings = bytearray()
-    outlay = Outlay(experiment, settings)
+    outlay = Outlay(experiment, options)
     for group in findings:
         standings.extend(finding.standing for finding in group)
         for finding in group:
             if finding.standing is Standing.CACHED:
                 outlay.learn(finding)
-            elif finding.owns and not settings.offline:
+            elif finding.owns and not options.offline:
                 outlay.add(finding)
     most = Amount(
         outlay.cost_usd.high, outlay.input_tokens.high + outlay.output_tokens.high
@@ -194,7 +194,7 @@ def planned(
         unpriced=outlay.unpriced,
         free=outlay.free,
         counting=outlay.counting,
-        least_s=_least_s(settings, outlay),
+        least_s=_least_s(options, outlay),
     )
 
 
@@ -281,11 +281,11 @@ def _asked(plan: Plan) -> str:
     return f"{plan.calls:,} {quiet('to ' + ', '.join(asked))}"
 
 
-def _least_s(settings: Settings, outlay: Outlay) -> float:
+def _least_s(options: RunOptions, outlay: Outlay) -> float:
     """How long the calls take at least, each model within its limits."""
     now = time.monotonic()
     own = Limiter(now)
-    own.bound(settings.rpm, settings.tpm, now)
+    own.bound(options.rpm, options.tpm, now)
     waits = [0.0]
     loop = running_loop()
     for served, load in outlay.loads.items():

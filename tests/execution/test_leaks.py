@@ -37,7 +37,7 @@ from execution.planted import (
     seen_in,
 )
 from promptlab.execution.loop import background_loop
-from promptlab.execution.options import Settings
+from promptlab.execution.options import RunOptions
 from promptlab.execution.progress import Progress
 from promptlab.secret import Secret
 
@@ -264,28 +264,29 @@ def test_what_holds_a_key_neither_shows_nor_pickles_it(
     server: ToldServer, plant: Plant, clean_home: Path
 ) -> None:
     options = plant()
-    settings = Settings.of(options)
+    run_options = RunOptions.of(options)
     experiment = capitals(1, temperature=[0])
     handle = experiment.start(
         **{"allow_insecure": True, "prices": PRICES, "max_attempts": 1, **options}
     )
     client = (
-        settings.opened_client(
-            settings.requests(experiment), settings.keys(settings.requests(experiment))
+        run_options.opened_client(
+            run_options.requests(experiment),
+            run_options.keys(run_options.requests(experiment)),
         )
         if "client" in options
         else pl.OpenAIClient({OPENAI: Secret(KEY)})
     )
     results = handle.result()
-    held = [settings, client, handle, results, Secret(KEY), settings.variables]
+    held = [run_options, client, handle, results, Secret(KEY), run_options.variables]
 
     for thing in held:
         shown = f"{thing!r} {thing} {getattr(thing, '__dict__', '')!r}"
         assert not finds(KEY, shown), type(thing)
-    for thing in (settings, client, handle, results, Secret(KEY)):
+    for thing in (run_options, client, handle, results, Secret(KEY)):
         assert not finds(KEY, _pickled(thing)), type(thing)
     assert copy.deepcopy(Secret(KEY)).ending == KEY[-4:]
-    values = [repr(getattr(settings, field.name)) for field in fields(settings)]
+    values = [repr(getattr(run_options, field.name)) for field in fields(run_options)]
     assert not finds(KEY, " ".join(values))
 
 

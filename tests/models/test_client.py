@@ -21,7 +21,7 @@ from fakes.servers import Received, Reply, ToldServer, answer, error, message
 
 import promptlab as pl
 from promptlab.errors import CallError, CredentialsError
-from promptlab.execution.options import Settings
+from promptlab.execution.options import RunOptions
 from promptlab.secret import Secret
 
 KEY = "sk-test-0123456789abcdefghijklmnop"
@@ -815,7 +815,7 @@ def test_the_key_is_nowhere_but_in_the_request(
         repr(results.failures),
         results.to("table.jsonl").read_text(),
         repr(given.get("client")),
-        repr(Settings.of({"api_key": key, "headers": {"X-Key": key}})),
+        repr(RunOptions.of({"api_key": key, "headers": {"X-Key": key}})),
         repr(pl.OpenAIClient({server.base_url: Secret(key)})),
         "".join(capfd.readouterr()),
         caplog.text,

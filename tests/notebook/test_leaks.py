@@ -21,7 +21,7 @@ BEGIN = """
     import promptlab as pl
     from fakes.experiments import capitals
     from execution.planted import planted_key
-    from promptlab.execution.options import Settings
+    from promptlab.execution.options import RunOptions
     from promptlab.secret import Secret
 
     logging.basicConfig(level=logging.DEBUG)
@@ -62,7 +62,7 @@ SHOWN = (
     "talk.send_button.click(); assert talk.settle(60)",
     "talk",
     "pl.login(show=True)",
-    "vars(Settings.of({'api_key': planted_key(), 'headers': {'X': planted_key()}}))",
+    "vars(RunOptions.of({'api_key': planted_key(), 'headers': {'X': planted_key()}}))",
     "capitals(1, name='raises').run(api_key=gives, **options).errors",
     "client = pl.OpenAIClient({url: Secret(planted_key())})",
 )
