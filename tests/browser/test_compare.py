@@ -658,7 +658,7 @@ DIFFERENCES = [
 
 def test_differences_are_exact_and_quick(open_notebook: OpenNotebook) -> None:
     notebook = open_notebook("1")
-    script = Path(promptlab.__file__).parent / "notebook" / "compare" / "compare.js"
+    script = Path(promptlab.__file__).parent / "notebook" / "compare" / "diff.js"
     code = """async ([source, pairs]) => {
         const blob = new Blob([source], { type: "text/javascript" });
         const url = URL.createObjectURL(blob);

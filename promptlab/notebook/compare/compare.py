@@ -65,11 +65,11 @@ def compare(
         )
     comparison = Comparison.of(TrialTable.of(results), by, score, threshold)
     view = _first_view(comparison, baseline, columns)
-    live = ComparisonSession(comparison, view, name)
+    session = ComparisonSession(comparison, view, name)
     if engine == "ipywidgets":
         from promptlab.notebook.compare.pager import ComparisonPager
 
-        return ComparisonPager(live)
+        return ComparisonPager(session)
     try:
         from promptlab.notebook.compare.widget import ComparisonWidget
     except ImportError as error:
@@ -77,7 +77,7 @@ def compare(
             "compare needs anywidget: pip install 'promptlab-notebook[notebook]', "
             "or use engine='ipywidgets'"
         ) from error
-    return ComparisonWidget(live)
+    return ComparisonWidget(session)
 
 
 def _first_view(

@@ -38,8 +38,8 @@ SAID = {
 class ComparisonPager(ControlBox):
     """Outputs side by side, ten rows at a time."""
 
-    def __init__(self, live: ComparisonSession) -> None:
-        self._live = live
+    def __init__(self, session: ComparisonSession) -> None:
+        self._session = session
         self._start = 0
         self._text = widgets.Text(
             placeholder="Filter",
@@ -49,13 +49,13 @@ class ComparisonPager(ControlBox):
         self._text.layout = widgets.Layout(width="220px")
         narrow = widgets.Layout(width="150px")
         places = [("everywhere", "")]
-        places += [(name, field.id) for field, name in fields(live.comparison)]
+        places += [(name, field.id) for field, name in fields(session.comparison)]
         self._field = widgets.Dropdown(
             options=places, tooltip="Where to look", layout=narrow
         )
-        said = {**SAID, "wrong": wrong(live.comparison)[0]}
+        said = {**SAID, "wrong": wrong(session.comparison)[0]}
         self._only = widgets.Dropdown(
-            options=[(said[kind], kind) for kind in ("", *kinds(live.comparison))],
+            options=[(said[kind], kind) for kind in ("", *kinds(session.comparison))],
             tooltip="Which rows",
             layout=narrow,
         )
@@ -84,20 +84,20 @@ class ComparisonPager(ControlBox):
     @property
     def table(self) -> pd.DataFrame:
         """The rows that are shown, filtered: a column for each output."""
-        return self._live.table
+        return self._session.table
 
     @property
     def marks(self) -> pd.DataFrame:
         """The rows of this experiment that were pinned, marked or noted."""
-        return self._live.marks
+        return self._session.marks
 
     def turn(self, row: int) -> None:
         """Shows the page that holds a row, by its number from 0."""
-        rows = self._live.rows(self._live.view)
+        rows = self._session.rows(self._session.view)
         last = max(0, len(rows) - 1)
         self._start = min(max(0, row), last) // PAGE * PAGE
         part = rows[self._start : self._start + PAGE]
-        self._page.value = rows_html(self._live, part, OUTPUT)
+        self._page.value = rows_html(self._session, part, OUTPUT)
         self._show_place(part, len(rows))
 
     def _show_place(self, part: np.ndarray, total: int) -> None:
@@ -106,10 +106,10 @@ class ComparisonPager(ControlBox):
         self._row.max = max(1, total)
         with self._row.hold_trait_notifications():
             self._row.value = self._start + 1
-        everything = count(len(self._live.comparison), "row")
+        everything = count(len(self._session.comparison), "row")
         shown = (
             everything
-            if total == len(self._live.comparison)
+            if total == len(self._session.comparison)
             else (f"{total:,} of {everything}")
         )
         end = self._start + len(part)
@@ -117,9 +117,9 @@ class ComparisonPager(ControlBox):
 
     def _look(self, _: Any) -> None:
         """Shows the rows that are looked for now."""
-        before = self._live.view
+        before = self._session.view
         only = frozenset({self._only.value} - {""})
-        self._live.view = RowFilter(
+        self._session.view = RowFilter(
             columns=before.columns,
             baseline=before.baseline,
             text=self._text.value,
@@ -129,7 +129,7 @@ class ComparisonPager(ControlBox):
         try:
             self.turn(0)
         except SpecError as error:
-            self._live.view = before
+            self._session.view = before
             self._told.value = fault_html(error)
 
     def _go(self, change: Any) -> None:
@@ -137,7 +137,7 @@ class ComparisonPager(ControlBox):
             self.turn(change["new"] - 1)
 
     def __repr__(self) -> str:
-        return repr(self._live.comparison)
+        return repr(self._session.comparison)
 
     def _repr_html_(self) -> str:
-        return static_html(self._live)
+        return static_html(self._session)

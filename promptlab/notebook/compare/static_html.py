@@ -40,28 +40,29 @@ CELL = (
 QUIET = "opacity:.7"
 
 
-def static_html(live: ComparisonSession, *, name: str = "") -> str:
-    """The first rows of a comparison, as many as there is room for.
-
-    `name` is its class, by which a widget can hide it while that is shown.
-    """
-    rows = live.rows(live.view)
-    table, there = _table(live, rows[:ROWS], OUTPUT, LARGEST)
+def static_html(session: ComparisonSession) -> str:
+    """The first rows of a comparison, as many as there is room for."""
+    rows = session.rows(session.view)
+    table, there = _table(session, rows[:ROWS], OUTPUT, LARGEST)
     # JupyterLab would typeset what stands between two dollar signs.
-    classes = html.escape(f"mathjax_ignore {name}".strip())
-    return f"<div class='{classes}'>{_told(live, there, len(rows))}{table}</div>"
+    return (
+        f"<div class='mathjax_ignore'>{_told(session, there, len(rows))}{table}</div>"
+    )
 
 
-def rows_html(live: ComparisonSession, rows: np.ndarray, output: int) -> str:
+def rows_html(session: ComparisonSession, rows: np.ndarray, output: int) -> str:
     """Some rows as a table, with so many characters of each output."""
-    return _table(live, rows, output)[0]
+    return _table(session, rows, output)[0]
 
 
 def _table(
-    live: ComparisonSession, rows: np.ndarray, output: int, largest: int | None = None
+    session: ComparisonSession,
+    rows: np.ndarray,
+    output: int,
+    largest: int | None = None,
 ) -> tuple[str, int]:
     """Rows as a table of at most so many bytes, and how many it holds."""
-    comparison, view = live.comparison, live.view
+    comparison, view = session.comparison, session.view
     heads = headings(comparison, view, right=False)
     head = "".join(_heading(heading, view.baseline) for heading in heads)
     by = _escaped(", ".join(comparison.by), LABEL)
@@ -73,7 +74,7 @@ def _table(
     size = _size(start)
     before: dict[str, Any] = {}
     words = verdicts(comparison)
-    for row in page(comparison, view, rows, live.marked(), output):
+    for row in page(comparison, view, rows, session.marked(), output):
         text = _row(row, output, words, again=row["case"] == before.get("case"))
         before = row
         size += _size(text)
@@ -88,26 +89,32 @@ def _size(text: str) -> int:
     return len(orjson.dumps(text)) - 2
 
 
-def _told(live: ComparisonSession, there: int, shown: int) -> str:
+def _told(session: ComparisonSession, there: int, shown: int) -> str:
     """What this is, and how much of it."""
-    comparison = live.comparison
+    comparison = session.comparison
     all_rows = count(len(comparison), "row")
     parts = [
         all_rows if there == len(comparison) else f"{there:,} of {all_rows}",
-        *([f"{shown:,} as filtered{_filter(live)}"] if shown < len(comparison) else []),
+        *(
+            [f"{shown:,} as filtered{_filter(session)}"]
+            if shown < len(comparison)
+            else []
+        ),
     ]
-    hidden = len(comparison.columns) - len(live.view.columns)
+    hidden = len(comparison.columns) - len(session.view.columns)
     if hidden:
-        parts.append(f"{len(live.view.columns)} of {len(comparison.columns)} columns")
+        parts.append(
+            f"{len(session.view.columns)} of {len(comparison.columns)} columns"
+        )
     return (
         f"<p style='{QUIET}'><b>{html.escape(', '.join(parts))}</b>; "
         "the live view needs a kernel: run this cell again to filter and mark.</p>"
     )
 
 
-def _filter(live: ComparisonSession) -> str:
+def _filter(session: ComparisonSession) -> str:
     """The filter that is applied, in words."""
-    view, words = live.view, wrong(live.comparison)
+    view, words = session.view, wrong(session.comparison)
     kinds = [words[0] if kind == "wrong" else kind for kind in sorted(view.only)]
     parts = [*([repr(view.text)] if view.text.strip() else []), *kinds]
     return f" ({', '.join(parts)})" if parts else ""

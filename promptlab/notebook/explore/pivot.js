@@ -3,17 +3,6 @@
 // Whatever comes from a table is text: it becomes text nodes and titles only, never
 // markup.
 
-function el(tag, given = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(given)) {
-    if (value === undefined || value === null || value === false) continue;
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else node.setAttribute(name, value === true ? "" : String(value));
-  }
-  node.append(...children.filter((child) => child !== null));
-  return node;
-}
-
 /** A text that does not turn around what stands beside it. */
 const apart = (text) => el("bdi", {}, text);
 

@@ -48,20 +48,7 @@ const SAID = {
   stale: "An earlier vote was stored meanwhile; this one was not counted.",
 };
 
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    made.setAttribute(name, value);
-  }
-  made.append(...children);
-  return made;
-}
-
-function count(number, thing) {
-  return `${number.toLocaleString("en")} ${thing}${number === 1 ? "" : "s"}`;
-}
-
-function render({ model, el }) {
+function render({ model, el: host }) {
   const view = {
     state: null, // the last answer of the kernel
     asked: null, // what it has not answered yet
@@ -72,8 +59,8 @@ function render({ model, el }) {
   const parts = skeleton(act);
   const { root } = parts;
   // Hides what a saved notebook shows in place of this view, once a kernel answers.
-  const veil = element("style", {}, `.${CSS.escape(model.get("hides"))} { display: none; }`);
-  el.append(root);
+  const veil = el("style", {}, `.${CSS.escape(model.get("hides"))} { display: none; }`);
+  host.append(root);
 
   function send(name, message) {
     if (view.asked !== null) return;
@@ -153,7 +140,7 @@ function render({ model, el }) {
   function say(text, alarming) {
     // With a number in it, for a screen reader does not read the same text twice.
     const number = text && view.state ? ` ${view.state.settled} settled.` : "";
-    const unseen = element("span", { class: "pr-unseen" }, number);
+    const unseen = el("span", { class: "pr-unseen" }, number);
     parts.status.replaceChildren(text, unseen);
     parts.status.toggleAttribute("data-alarming", alarming);
   }
@@ -182,13 +169,13 @@ function render({ model, el }) {
 function skeleton(act) {
   const buttons = {};
   function button(name, text, keys, attributes = {}) {
-    const made = element(
+    const made = el(
       "button",
       { type: "button", "data-act": name, ...attributes },
-      element("span", {}, text),
+      el("span", {}, text),
     );
     if (keys) {
-      made.append(element("span", { class: "pr-key", "aria-hidden": "true" }, keys[0]));
+      made.append(el("span", { class: "pr-key", "aria-hidden": "true" }, keys[0]));
       made.setAttribute("aria-keyshortcuts", keys.slice(1).join(" "));
     }
     made.addEventListener("click", () => {
@@ -198,33 +185,33 @@ function skeleton(act) {
     return made;
   }
   function answer(number) {
-    const text = element("div", { class: "pr-text", dir: "auto" });
+    const text = el("div", { class: "pr-text", dir: "auto" });
     const label = `Answer ${number}`;
-    const pane = element(
+    const pane = el(
       "section",
       { class: "pr-answer", "aria-label": label },
-      element("h4", {}, label),
+      el("h4", {}, label),
       text,
     );
     return { pane, text };
   }
 
-  const title = element("h3", {}, "Which answer is better?");
-  const asked = element("span", { class: "pr-case", dir: "auto" });
-  const progress = element("div", { class: "pr-progress" });
-  const bar = element("div", { class: "pr-fill" });
-  const inputs = element("dl");
-  const question = element("section", { class: "pr-question", "aria-label": "Question" });
-  const expected = element("div", { class: "pr-expected" });
+  const title = el("h3", {}, "Which answer is better?");
+  const asked = el("span", { class: "pr-case", dir: "auto" });
+  const progress = el("div", { class: "pr-progress" });
+  const bar = el("div", { class: "pr-fill" });
+  const inputs = el("dl");
+  const question = el("section", { class: "pr-question", "aria-label": "Question" });
+  const expected = el("div", { class: "pr-expected" });
   question.append(inputs, expected);
   const left = answer(1);
   const right = answer(2);
-  const pair = element(
+  const pair = el(
     "div",
     { class: "pr-pair" },
     question,
-    element("div", { class: "pr-answers" }, left.pane, right.pane),
-    element(
+    el("div", { class: "pr-answers" }, left.pane, right.pane),
+    el(
       "div",
       { class: "pr-votes" },
       button("left", "1 is better", ["←", "1", "ArrowLeft"]),
@@ -232,34 +219,34 @@ function skeleton(act) {
       button("right", "2 is better", ["→", "2", "ArrowRight"]),
     ),
   );
-  const message = element("div", { class: "pr-message" });
-  const tally = element("div", { class: "pr-tally" });
-  const confirm = element(
+  const message = el("div", { class: "pr-message" });
+  const tally = el("div", { class: "pr-tally" });
+  const confirm = el(
     "div",
     { class: "pr-confirm", role: "group", "aria-label": "Reveal early?" },
-    element("p"),
+    el("p"),
     button("reveal early", "Reveal now"),
     button("close", "Go on voting"),
   );
-  const tools = element(
+  const tools = el(
     "div",
     { class: "pr-tools" },
     button("skip", "Skip", ["s", "s"]),
     button("undo", "Undo", ["u", "u"]),
     button("expected", "Expected", ["e", "e"], { "aria-pressed": "false" }),
     button("reopen", "Back to the skipped"),
-    element("span", { class: "pr-space" }),
+    el("span", { class: "pr-space" }),
     button("reveal", "Reveal", ["r", "r"]),
     button("help", "Keys", ["?", "?"], { "aria-expanded": "false" }),
   );
-  const help = element("dl", { class: "pr-help" });
+  const help = el("dl", { class: "pr-help" });
   for (const [keys, text] of HELP) {
-    help.append(element("dt", {}, keys), element("dd", {}, text));
+    help.append(el("dt", {}, keys), el("dd", {}, text));
   }
   help.hidden = true;
-  const status = element("span", { class: "pr-status", role: "status" });
-  const note = element("p", { class: "pr-note" });
-  const root = element(
+  const status = el("span", { class: "pr-status", role: "status" });
+  const note = el("p", { class: "pr-note" });
+  const root = el(
     "div",
     {
       class: "promptlab-rate",
@@ -267,19 +254,19 @@ function skeleton(act) {
       role: "group",
       "aria-label": "Blind comparison",
     },
-    element("header", {}, title, asked, progress),
-    element("div", { class: "pr-bar", "aria-hidden": "true" }, bar),
+    el("header", {}, title, asked, progress),
+    el("div", { class: "pr-bar", "aria-hidden": "true" }, bar),
     pair,
     message,
     tally,
     confirm,
     tools,
     help,
-    element(
+    el(
       "footer",
       {},
       status,
-      element("span", { class: "pr-hint" }, "Click here to vote with the keys"),
+      el("span", { class: "pr-hint" }, "Click here to vote with the keys"),
     ),
     note,
   );
@@ -309,7 +296,7 @@ function show(parts, view) {
   parts.message.textContent = "";
   parts.confirm.firstChild.textContent =
     "Reveal the names and the tally now? Not yet voted on: " +
-    `${count(state.total - state.settled, "pair")}.`;
+    `${plural(state.total - state.settled, "pair")}.`;
   buttons.undo.setAttribute("aria-disabled", String(state.settled === 0));
   buttons.reopen.hidden = state.show !== "finished" || state.skipped === 0;
   if (state.show === "pair") showPair(parts, state);
@@ -329,7 +316,7 @@ function show(parts, view) {
 function showProgress(parts, state) {
   const skipped = state.skipped ? ` · ${state.skipped} skipped` : "";
   parts.progress.textContent = state.total
-    ? `${state.settled.toLocaleString("en")} of ${count(state.total, "pair")}${skipped}`
+    ? `${whole(state.settled)} of ${plural(state.total, "pair")}${skipped}`
     : "";
   parts.bar.style.width = state.total
     ? `${(100 * state.settled) / state.total}%`
@@ -340,8 +327,8 @@ function showPair(parts, state) {
   parts.asked.textContent = `case ${state.case}`;
   parts.inputs.replaceChildren(
     ...state.inputs.flatMap(([name, value]) => [
-      element("dt", { dir: "auto" }, name),
-      element("dd", { dir: "auto" }, value),
+      el("dt", { dir: "auto" }, name),
+      el("dd", { dir: "auto" }, value),
     ]),
   );
   for (const side of ["left", "right"]) {
@@ -369,8 +356,8 @@ function showExpected(parts, state) {
   parts.expected.replaceChildren(
     ...(on
       ? [
-          element("span", { class: "pr-name" }, "expected"),
-          element("div", { dir: "auto" }, state.expected),
+          el("span", { class: "pr-name" }, "expected"),
+          el("div", { dir: "auto" }, state.expected),
         ]
       : []),
   );
@@ -386,37 +373,37 @@ function showTally(parts, state) {
   const head = ["", "wins", "ties", "losses", "pairs", "won", ""];
   const body = state.tally.map((row) => {
     const share = row.pairs ? `${Math.round((100 * row.wins) / row.pairs)}%` : "–";
-    const bar = element("div", { class: "pr-ends" });
+    const bar = el("div", { class: "pr-ends" });
     for (const end of ["wins", "ties", "losses"]) {
-      const part = element("span", { class: `pr-${end}`, title: count(row[end], end) });
+      const part = el("span", { class: `pr-${end}`, title: plural(row[end], end) });
       part.style.flexGrow = String(row[end]);
       bar.append(part);
     }
-    return element(
+    return el(
       "tr",
       {},
-      element("th", { scope: "row", dir: "auto" }, row.variant),
+      el("th", { scope: "row", dir: "auto" }, row.variant),
       ...[row.wins, row.ties, row.losses, row.pairs, share].map((text) =>
-        element("td", {}, text.toLocaleString("en")),
+        el("td", {}, typeof text === "number" ? whole(text) : text),
       ),
-      element("td", { class: "pr-picture", "aria-hidden": "true" }, bar),
+      el("td", { class: "pr-picture", "aria-hidden": "true" }, bar),
     );
   });
   parts.tally.replaceChildren(
-    element(
+    el(
       "table",
       {},
-      element(
+      el(
         "thead",
         {},
-        element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text))),
+        el("tr", {}, ...head.map((text) => el("th", { scope: "col" }, text))),
       ),
-      element("tbody", {}, ...body),
+      el("tbody", {}, ...body),
     ),
   );
   if (state.settled < state.total) {
     parts.message.textContent =
-      `Revealed after ${state.settled} of ${count(state.total, "pair")}. ` +
+      `Revealed after ${state.settled} of ${plural(state.total, "pair")}. ` +
       "Run this cell again to go on with the others.";
   }
 }
@@ -425,10 +412,10 @@ function note(state) {
   const notes = [];
   if (state.identical) {
     const counts = state.identical === 1 ? "counts as a tie" : "count as ties";
-    notes.push(`${count(state.identical, "pair")} of identical answers ${counts}`);
+    notes.push(`${plural(state.identical, "pair")} of identical answers ${counts}`);
   }
   if (state.left_out) {
-    notes.push(`${count(state.left_out, "pair")} left out, as an answer is missing`);
+    notes.push(`${plural(state.left_out, "pair")} left out, as an answer is missing`);
   }
   return notes.join(" · ");
 }

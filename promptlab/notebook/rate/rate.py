@@ -52,11 +52,11 @@ def rate(
         name = source.experiment.name if source.experiment else UNNAMED
     if not name:
         raise SpecError("rate: name is empty; votes are kept under it")
-    ratings = RatingSession.of(source, by, VoteStore.of(name), rater=rater, seed=seed)
+    session = RatingSession.of(source, by, VoteStore.of(name), rater=rater, seed=seed)
     try:
         from promptlab.notebook.rate.widget import Rating
     except ImportError as error:
         raise SpecError(
             "rate needs anywidget: pip install 'promptlab-notebook[notebook]'"
         ) from error
-    return Rating(ratings)
+    return Rating(session)

@@ -39,8 +39,7 @@ class ControlBox(widgets.VBox):  # type: ignore[misc]
         return {**bundle, "text/html": self._repr_html_()}
 
     def _ipython_display_(self) -> None:
-        static = f"<div class='{self._hides}'>{self._repr_html_()}</div>"
-        show_both(super()._repr_mimebundle_(), static)
+        show_both(super()._repr_mimebundle_(), self._repr_html_(), self._hides)
 
 
 def guard_keys(box: Any) -> None:

@@ -1,4 +1,4 @@
-/* What all our widgets begin with: keys pressed in them are not the notebook's shortcuts. */
+/* Keys: those pressed in our widgets are not the notebook's shortcuts. */
 
 // JupyterLab looks for a shortcut from the element that has focus upwards, and stops where
 // this attribute is. `d d`, `x` and their like are bound to that element itself, so it must

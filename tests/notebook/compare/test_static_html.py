@@ -52,7 +52,7 @@ def test_every_text_is_shown_and_none_is_markup(text: str) -> None:
     given = live(comparison(made, by="prompt"))
     given.answer({"kind": "mark", "row": 0, "change": {"note": text}})
 
-    seen = Seen(static_html(given, name="promptlab-x"))
+    seen = Seen(static_html(given))
 
     assert seen.tags <= PLAIN
     assert seen.attributes <= {"style", "class"}
@@ -98,7 +98,7 @@ def test_its_size_has_a_bound_whatever_it_holds(character: str) -> None:
     made = table(outputs, in_one=[long] * 300, in_two=[long] * 300, error=[long] * 300)
     given = live(comparison(made))
 
-    html = static_html(given, name="promptlab-x")
+    html = static_html(given)
 
     assert len(orjson.dumps(html)) < LARGEST + 1_000
     assert len(Seen(html).tags) > 5, "at least a row"
