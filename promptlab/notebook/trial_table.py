@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import orjson
 import pandas as pd
+import pyarrow as pa
 
 from promptlab.errors import SpecError, did_you_mean
+from promptlab.notebook.facts import plain_text
 from promptlab.results.results import Results
 from promptlab.spec.dataset import REPLY_COLUMNS, RESULT_COLUMNS
 from promptlab.spec.flags import reply_column
@@ -42,6 +44,46 @@ class Part:
 
     def __getitem__(self, place: int) -> Record:
         return self.records[int(self.places[place])]
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Values, each kept once: `values[codes[i]]` is the i-th."""
+
+    codes: np.ndarray
+    values: Sequence[Any]
+
+    @classmethod
+    def of(cls, values: pd.Series[Any]) -> Coded:
+        """A column by its distinct values, in the order they first appear; None where
+        one is missing."""
+        try:
+            codes, distinct = pd.factorize(values, use_na_sentinel=False)
+        except TypeError:  # lists and objects have no hash
+            texts = [plain_text(plain(value)) for value in values]
+            codes = pd.factorize(np.array(texts, dtype=object))[0]
+            return cls(codes, [plain(values.iloc[i]) for i in first_of_each(codes)])
+        return cls(codes, [plain(value) for value in list(distinct)])
+
+    def spread(self, numbers: np.ndarray) -> np.ndarray:
+        """What is known of each value, wherever the value stands."""
+        return np.asarray(numbers[self.codes])
+
+    def code_of(self, text: str) -> int:
+        """The code of the value that has this text; -1 if none has."""
+        return self._by_text.get(text, -1)
+
+    @cached_property
+    def _by_text(self) -> dict[str, int]:
+        return {plain_text(value): code for code, value in enumerate(self.values)}
+
+    @cached_property
+    def texts(self) -> pa.Array:
+        """The values as texts, those missing as null."""
+        return pa.array(
+            [None if v is None else plain_text(v) for v in self.values],
+            pa.large_string(),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,14 +176,25 @@ class TrialTable:
         known = {*MADE, *beside, *ours}
         return tuple(name for name in self._names if name not in known)
 
-    def values(self, parameter: str) -> list[Any]:
-        """The values of a column, in the order they first appear; None where one is
-        missing."""
-        column = self.table[parameter]
-        distinct = column[~hashable(column).duplicated()].astype(object).tolist()
-        return [
-            None if pd.api.types.is_scalar(v) and pd.isna(v) else v for v in distinct
-        ]
+    @cached_property
+    def repeated(self) -> bool:
+        """Whether any case was asked more than once."""
+        return "repeat" in self.table and self.table["repeat"].nunique() > 1
+
+    def coded(self, name: str) -> Coded:
+        """A column by its distinct values."""
+        if name not in self._coded:
+            self._coded[name] = Coded.of(self.table[name])
+        return self._coded[name]
+
+    def values(self, name: str) -> Sequence[Any]:
+        """The distinct values of a column, in the order they first appear; None where
+        one is missing."""
+        return self.coded(name).values
+
+    def numbers(self, name: str) -> np.ndarray:
+        """A column as numbers, NaN where one is missing."""
+        return self.table[name].to_numpy(dtype="float64", na_value=np.nan)
 
     def checked(
         self, by: str | Sequence[str] | None, *, argument: str = "by"
@@ -164,9 +217,30 @@ class TrialTable:
                 )
         return names
 
+    @cached_property
+    def _coded(self) -> dict[str, Coded]:
+        return {}
+
     @property
     def _names(self) -> list[str]:
         return [str(name) for name in self.table]
+
+
+def plain(value: Any) -> Any:
+    """A table's value as Python's own, None where it is missing."""
+    if isinstance(value, (str, list, dict)):
+        return value
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if value is None or value is pd.NA or value != value:
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def first_of_each(codes: np.ndarray) -> np.ndarray:
+    """Where each code first appears."""
+    found: np.ndarray = np.flatnonzero(~pd.Series(codes).duplicated().to_numpy())
+    return found
 
 
 def hashable(column: pd.Series[Any]) -> pd.Series[Any]:

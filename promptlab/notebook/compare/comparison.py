@@ -24,7 +24,12 @@ from promptlab.errors import SpecError, did_you_mean
 from promptlab.notebook.compare.criterion import Criterion
 from promptlab.notebook.compare.marks import RowKey
 from promptlab.notebook.facts import label, plain_text, valid
-from promptlab.notebook.trial_table import TrialTable
+from promptlab.notebook.trial_table import (
+    Coded,
+    TrialTable,
+    first_of_each,
+    plain,
+)
 from promptlab.spec import flags
 
 MOST_COLUMNS = 200
@@ -55,39 +60,11 @@ class Column:
         return " · ".join(label(value) for value in self.labels.values())
 
 
-@dataclass(frozen=True)
-class Coded:
-    """Values, each kept once: `values[codes[i]]` is the i-th."""
-
-    codes: np.ndarray
-    values: Sequence[Any]
-
-    def spread(self, numbers: np.ndarray) -> np.ndarray:
-        """What is known of each value, wherever the value stands."""
-        return np.asarray(numbers[self.codes])
-
-    def code_of(self, text: str) -> int:
-        """The code of the value that has this text; -1 if none has."""
-        return self._by_text.get(text, -1)
-
-    @cached_property
-    def _by_text(self) -> dict[str, int]:
-        return {plain_text(value): code for code, value in enumerate(self.values)}
-
-    @cached_property
-    def texts(self) -> pa.Array:
-        """The values as texts, those missing as null."""
-        return pa.array(
-            [None if v is None else plain_text(v) for v in self.values],
-            pa.large_string(),
-        )
-
-
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """The trials of a table, side by side."""
 
-    source: TrialTable
+    trials: TrialTable
     by: tuple[str, ...]
     """The parameters whose values are the columns."""
     others: tuple[str, ...]
@@ -101,7 +78,7 @@ class Comparison:
     @classmethod
     def of(
         cls,
-        source: TrialTable,
+        trials: TrialTable,
         by: str | Sequence[str] | None = None,
         score: str | None = None,
         threshold: float | None = None,
@@ -112,25 +89,25 @@ class Comparison:
             SpecError: there is no such column, it has too many values, two trials
                 would stand in the same place, or the score has no threshold.
         """
-        names = _checked_by(source, by)
-        table = source.table
-        column, firsts = _grouped([_coded(table[n]).codes for n in names])
+        names = _checked_by(trials, by)
+        table = trials.table
+        column, firsts = _grouped([trials.coded(n).codes for n in names])
         if len(firsts) > MOST_COLUMNS:
             raise SpecError(
                 f"compare: {' and '.join(names)} have {len(firsts):,} values; "
                 f"at most {MOST_COLUMNS} can be compared"
             )
-        varying = [n for n in source.varying if n not in names]
-        fixed = [n for n in varying if _goes_with(source, n, names, column)]
+        varying = [n for n in trials.varying if n not in names]
+        fixed = [n for n in varying if _goes_with(trials, n, names, column)]
         others = tuple(n for n in varying if n not in fixed)
         keys = [n for n in (*others, "case", "repeat") if n in table and n not in names]
-        row, rows = _grouped([_coded(table[n]).codes for n in keys], len(table))
+        row, rows = _grouped([trials.coded(n).codes for n in keys], len(table))
         places = _places(row, column, (len(rows), len(firsts)))
         if isinstance(places, tuple):
             raise SpecError(_told_twice(table, places, (*names, *keys)))
         columns = tuple(_columns(table.iloc[firsts], names, fixed))
-        criterion = Criterion.of(table, source.scores, score, threshold)
-        return cls(source, names, others, columns, places, criterion)
+        criterion = Criterion.of(table, trials.scores, score, threshold)
+        return cls(trials, names, others, columns, places, criterion)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -141,7 +118,7 @@ class Comparison:
     @property
     def table(self) -> pd.DataFrame:
         """The table that is compared."""
-        return self.source.table
+        return self.trials.table
 
     @cached_property
     def first(self) -> np.ndarray:
@@ -179,7 +156,7 @@ class Comparison:
         """What is expected of each trial; None if the table does not say."""
         if "expected" not in self.table:
             return None
-        coded = _coded(self.table["expected"])
+        coded = self.trials.coded("expected")
         return coded if any(v is not None for v in coded.values) else None
 
     @cached_property
@@ -191,7 +168,7 @@ class Comparison:
         it. A failed trial is not right. None where nothing decides.
         """
         if self.criterion is not None:
-            met = self.criterion.applied(self.numbers(self.criterion.column))
+            met = self.criterion.applied(self.trials.numbers(self.criterion.column))
             return np.where(self.failed, 0.0, met)
         if self.expected is None:
             return None
@@ -213,36 +190,21 @@ class Comparison:
         """The columns of numbers that a run notes of each trial, and of scores."""
         return (
             *(n for n in MEASURES if n in self.table and self.table[n].notna().any()),
-            *(n for n in self.source.scores if _is_number(self.table[n])),
+            *(n for n in self.trials.scores if _is_number(self.table[n])),
         )
-
-    @cached_property
-    def repeated(self) -> bool:
-        """Whether any case was asked more than once."""
-        return "repeat" in self.table and self.table["repeat"].nunique() > 1
-
-    def numbers(self, name: str) -> np.ndarray:
-        """A column of the table as numbers, NaN where one is missing."""
-        return self.table[name].to_numpy(dtype="float64", na_value=np.nan)
 
     def of_rows(self, name: str) -> Coded:
         """A column that is the same for all trials of a row."""
         if name not in self._of_rows:
-            self._of_rows[name] = _coded(self.table[name].take(self.first))
+            self._of_rows[name] = Coded.of(self.table[name].take(self.first))
         return self._of_rows[name]
-
-    def of_trials(self, name: str) -> Coded:
-        """A column of the table by its distinct values."""
-        if name not in self._of_trials:
-            self._of_trials[name] = _coded(self.table[name])
-        return self._of_trials[name]
 
     def key(self, row: int) -> RowKey:
         """What a row is."""
         place = self.first[row]
         fixed = {n for column in self.columns for n in column.also}
         names = [
-            n for n in self.source.parameters if n not in self.by and n not in fixed
+            n for n in self.trials.parameters if n not in self.by and n not in fixed
         ]
 
         def value(name: str) -> Any:
@@ -294,10 +256,6 @@ class Comparison:
     def _of_rows(self) -> dict[str, Coded]:
         return {}
 
-    @cached_property
-    def _of_trials(self) -> dict[str, Coded]:
-        return {}
-
     def _as_expected(self, expected: Coded) -> np.ndarray:
         choices = list(_choices(expected.values))
         longest = max(pc.max(pc.binary_length(texts)).as_py() or 0 for texts in choices)
@@ -315,17 +273,17 @@ class Comparison:
         return np.where(unknown[expected.codes], np.nan, right)
 
 
-def _checked_by(source: TrialTable, by: str | Sequence[str] | None) -> tuple[str, ...]:
-    names = source.checked(by)
+def _checked_by(trials: TrialTable, by: str | Sequence[str] | None) -> tuple[str, ...]:
+    names = trials.checked(by)
     if not names:
         raise SpecError("by: the table has no parameter to compare; name a column")
     if len(set(names)) < len(names):
         raise SpecError(f"by: a column is named twice in {', '.join(names)}")
     for name in names:
-        if name in source.inputs or name in ("trial", "output", "expected"):
+        if name in trials.inputs or name in ("trial", "output", "expected"):
             raise SpecError(
                 f"by: {name!r} is no parameter, so it has nothing to compare; "
-                f"the parameters are {', '.join(source.parameters)}"
+                f"the parameters are {', '.join(trials.parameters)}"
             )
     return names
 
@@ -335,30 +293,19 @@ def _is_number(values: pd.Series[Any]) -> bool:
 
 
 def _goes_with(
-    source: TrialTable, name: str, by: Sequence[str], column: np.ndarray
+    trials: TrialTable, name: str, by: Sequence[str], column: np.ndarray
 ) -> bool:
     """Whether a parameter has one value in each column.
 
     What is designed tells it, where that is known: of a run that was stopped early,
     the table may not.
     """
-    if source.experiment is not None and set(by) <= set(source.parameters):
-        labels = [question.labels for question in source.experiment.questions]
+    if trials.experiment is not None and set(by) <= set(trials.parameters):
+        labels = [question.labels for question in trials.experiment.questions]
         pairs = {tuple(repr(row.get(n)) for n in (*by, name)) for row in labels}
         return len(pairs) == len({pair[:-1] for pair in pairs})
-    pairs_there = _grouped([column, _coded(source.table[name]).codes])[1]
+    pairs_there = _grouped([column, trials.coded(name).codes])[1]
     return len(pairs_there) == len(np.unique(column))
-
-
-def _coded(values: pd.Series[Any]) -> Coded:
-    """A column by its distinct values, in the order they first appear."""
-    try:
-        codes, distinct = pd.factorize(values, use_na_sentinel=False)
-    except TypeError:  # lists and objects have no hash
-        texts = [plain_text(plain(value)) for value in values]
-        codes = pd.factorize(np.array(texts, dtype=object))[0]
-        return Coded(codes, [plain(values.iloc[i]) for i in _firsts(codes)])
-    return Coded(codes, [plain(value) for value in list(distinct)])
 
 
 def _grouped(
@@ -371,13 +318,7 @@ def _grouped(
         size = int(codes.max(initial=0)) + 1
         joined = codes if number == 0 else group * size + codes
         group = pd.factorize(joined)[0].astype(np.int64)
-    return group, _firsts(group)
-
-
-def _firsts(codes: np.ndarray) -> np.ndarray:
-    """Where each code first appears."""
-    found: np.ndarray = np.flatnonzero(~pd.Series(codes).duplicated().to_numpy())
-    return found
+    return group, first_of_each(group)
 
 
 def _places(
@@ -410,17 +351,6 @@ def _columns(
     labels = {n: [plain(v) for v in list(firsts[n])] for n in (*by, *fixed)}
     for i in range(len(firsts)):
         yield Column({n: labels[n][i] for n in by}, {n: labels[n][i] for n in fixed})
-
-
-def plain(value: Any) -> Any:
-    """A table's value as Python's own, None where it is missing."""
-    if isinstance(value, (str, list, dict)):
-        return value
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if value is None or value is pd.NA or value != value:
-        return None
-    return value.item() if hasattr(value, "item") else value
 
 
 def _texts(values: pd.Series[Any]) -> pa.Array:

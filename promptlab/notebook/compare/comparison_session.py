@@ -159,11 +159,11 @@ class ComparisonSession:
 def _name(comparison: Comparison) -> str:
     """What marks are kept under: the experiment, or of a table that does not tell it a
     name that comes from its columns and its first case."""
-    source = comparison.source
-    if source.experiment is not None:
-        return source.experiment.name
-    first = source.table[["case", *source.inputs]].head(1).astype(str).to_csv()
-    told = repr((source.parameters, source.inputs, first))
+    trials = comparison.trials
+    if trials.experiment is not None:
+        return trials.experiment.name
+    first = trials.table[["case", *trials.inputs]].head(1).astype(str).to_csv()
+    told = repr((trials.parameters, trials.inputs, first))
     return f"table-{hashlib.sha256(told.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from promptlab.errors import SpecError
 from promptlab.formats import dollars
-from promptlab.notebook.compare.comparison import Comparison, plain
+from promptlab.notebook.compare.comparison import Comparison
 from promptlab.notebook.facts import label, plain_text, seconds
+from promptlab.notebook.trial_table import plain
 from promptlab.results.record import Record
 from promptlab.spec.flags import reply_column
 
@@ -48,7 +49,7 @@ def request_details(comparison: Comparison, place: int) -> dict[str, Any]:
         "dropped": [] if record is None else _named(record.trial.question.dropped),
         "inputs": [
             _excerpt(name, _cell(row, name), f"input:{name}")
-            for name in comparison.source.inputs
+            for name in comparison.trials.inputs
         ],
         "outcome": list(_outcome(comparison, row)),
         "note": NO_MESSAGES if record is None else "",
@@ -66,7 +67,7 @@ def text_of(comparison: Comparison, place: int, part: str) -> str:
     kind, _, name = part.partition(":")
     if kind == "output":
         return comparison.outputs[place].as_py() or ""
-    if kind == "input" and name in comparison.source.inputs:
+    if kind == "input" and name in comparison.trials.inputs:
         return _cell(comparison.table.iloc[place], name)
     record = _record(comparison, place)
     if kind == "message" and record is not None and name.isdecimal():
@@ -82,7 +83,7 @@ def _check(comparison: Comparison, place: int) -> None:
 
 
 def _record(comparison: Comparison, place: int) -> Record | None:
-    results = comparison.source.results
+    results = comparison.trials.results
     return None if results is None else results[place]
 
 
@@ -90,7 +91,7 @@ def _labels(comparison: Comparison, place: int) -> Iterator[str]:
     row = comparison.table.iloc[place]
     for name in (*comparison.by, *comparison.others):
         yield f"{name} {label(plain(row[name]))}"
-    if comparison.repeated and "repeat" not in comparison.by:
+    if comparison.trials.repeated and "repeat" not in comparison.by:
         yield f"repeat {label(plain(row['repeat']))}"
 
 
@@ -120,7 +121,7 @@ def _parameters(
     comparison: Comparison, record: Record | None, row: Any
 ) -> list[list[str]]:
     if record is None:
-        return _named({n: plain(row[n]) for n in comparison.source.parameters})
+        return _named({n: plain(row[n]) for n in comparison.trials.parameters})
     question = record.trial.question
     at = {} if question.base_url is None else {"base_url": question.base_url}
     return _named({"model": question.model, **at, **question.parameters})
@@ -144,7 +145,7 @@ def _outcome(comparison: Comparison, row: Any) -> Iterator[list[str]]:
             yield [said, write(value)]
     if "cached" in table and plain(row["cached"]) is not None:
         yield ["from the cache", "yes" if row["cached"] else "no"]
-    for name in comparison.source.scores:
+    for name in comparison.trials.scores:
         if (value := plain(row[name])) is not None:
             yield [name, label(value)[:EXCERPT]]
     for name in ("error", "key"):

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from promptlab.errors import SpecError
-from promptlab.notebook.compare.comparison import MISSING, Coded, Comparison
+from promptlab.notebook.compare.comparison import MISSING, Comparison
 from promptlab.notebook.compare.marks import Mark
+from promptlab.notebook.trial_table import Coded
 
 MOST_SHOWN = 6
 """The most columns that are read side by side."""
@@ -170,7 +171,7 @@ def is_number(comparison: Comparison, field: Field) -> bool:
 
 def row_names(comparison: Comparison) -> list[str]:
     """The columns of the table that are the same for all outputs of a row."""
-    names = ["case", *comparison.others, "repeat", *comparison.source.inputs]
+    names = ["case", *comparison.others, "repeat", *comparison.trials.inputs]
     if comparison.expected is not None:
         names.append("expected")
     return [n for n in names if n in comparison.table and n not in comparison.by]
@@ -275,7 +276,7 @@ def _holding(
 
 def _everywhere(comparison: Comparison) -> Iterator[Field]:
     """The fields that are looked into when none is named: what is read as text."""
-    inputs = comparison.source.inputs
+    inputs = comparison.trials.inputs
     for field, name in fields(comparison):
         if field.column is not None or name == "finish_reason":
             continue
@@ -301,7 +302,7 @@ def _with_word(
     elif field.name == "error":
         trials = _matches(comparison.errors, word)
     else:
-        coded = comparison.of_trials(field.name)
+        coded = comparison.trials.coded(field.name)
         trials = coded.spread(_matches(coded.texts, word))
     return _in_column(comparison, view, field, trials)
 
@@ -323,7 +324,7 @@ def _comparing(comparison: Comparison, view: RowFilter, field: Field) -> np.ndar
         raise SpecError(
             f"{field.name} is a number: look for one, or for a comparison like > 2"
         )
-    numbers = comparison.numbers(field.name)
+    numbers = comparison.trials.numbers(field.name)
     compare = COMPARE[match[1] or "="]
     trials = compare(numbers, float(match[2])) & ~np.isnan(numbers)
     if field.scope == "row":
@@ -364,8 +365,8 @@ def _measured(comparison: Comparison, field: Field) -> np.ndarray:
     if field.name == "output":
         return _lengths(comparison.outputs)
     if field.name in comparison.measures:
-        return comparison.numbers(field.name)
-    coded = comparison.of_trials(field.name)
+        return comparison.trials.numbers(field.name)
+    coded = comparison.trials.coded(field.name)
     return coded.spread(_ranks(coded))
 
 
@@ -409,7 +410,7 @@ def _natural(text: str) -> list[tuple[int, int, str]]:
 
 def verbal_scores(comparison: Comparison) -> list[str]:
     """The scores that are words, not numbers."""
-    return [n for n in comparison.source.scores if n not in comparison.measures]
+    return [n for n in comparison.trials.scores if n not in comparison.measures]
 
 
 def _matches(texts: pa.Array, word: str) -> np.ndarray:

@@ -303,7 +303,7 @@ def _column_facts(
                 sort=f"right@{index}:",
             )
     for name in comparison.measures:
-        values = comparison.numbers(name)[places]
+        values = comparison.trials.numbers(name)[places]
         values = values[~np.isnan(values)]
         if name == "input_tokens" or not len(values) or _is_verdict(comparison, name):
             continue
@@ -355,10 +355,10 @@ def _measure(name: str, value: float) -> str:
 def _head(comparison: Comparison, values: Mapping[str, Any]) -> dict[str, Any]:
     """What stands before a row: which it is, what was asked, what is expected."""
     tags = {name: values[name] for name in comparison.others}
-    if comparison.repeated and "repeat" in values:
+    if comparison.trials.repeated and "repeat" in values:
         tags["repeat"] = values["repeat"]
     expected = values.get("expected")
-    inputs = comparison.source.inputs
+    inputs = comparison.trials.inputs
     room = max(50, min(1_500, INPUTS_EXCERPT // max(1, len(inputs))))
     return {
         "case": None if "case" not in values else _short(plain_text(values["case"])),

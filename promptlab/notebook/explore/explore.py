@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 import ipywidgets as widgets
@@ -11,8 +12,8 @@ import pandas as pd
 
 from promptlab.errors import PromptlabError, SpecError
 from promptlab.notebook.compare.compare import compare
-from promptlab.notebook.explore.pivot import Groups, Pivot, Pivots, first_choice
-from promptlab.notebook.explore.pivot_view import pivot_html, told
+from promptlab.notebook.explore.pivot import Groups, Pivot, Pivots
+from promptlab.notebook.explore.pivot_view import pivot_html, pivot_json
 from promptlab.notebook.facts import count, excerpt
 from promptlab.notebook.trial_table import TrialTable
 from promptlab.notebook.widgets.controls import (
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from promptlab.notebook.explore.widget import PivotTable
 
 NO_COLUMNS = "–"
-"""Stands for no column where columns are chosen."""
+"""No column, where columns are chosen."""
 
 LONGEST_LABEL = 60
 
@@ -56,7 +57,7 @@ def explore(
         SpecError: there is no such column or measure.
     """
     pivots = Pivots(TrialTable.of(results))
-    first = first_choice(pivots)
+    first = pivots.first_choice
     rows = rows or first[0]
     if columns is None and first[1] != rows:
         columns = first[1]
@@ -71,29 +72,30 @@ def explore(
 
 
 class Explorer(ControlBox):
-    """A pivot with its choices above, and the trials of a number below."""
+    """A pivot with its choices above, and the trials behind a number below."""
 
     def __init__(self, pivots: Pivots, pivot: Pivot, made: type[PivotTable]) -> None:
         self._pivots = pivots
         self._pivot = pivot
         self._lock = threading.RLock()
         self._loading = False
-        self._places: np.ndarray | None = None
+        self._opened: np.ndarray | None = None
+        """The positions in the table of the trials that are open."""
         across = pivot.columns.name if pivot.columns else NO_COLUMNS
-        dimensions = _with(pivots.dimensions, pivot.rows.name, across)
+        names = dict.fromkeys([*pivots.dimensions, pivot.rows.name, across])
+        dimensions = [name for name in names if name != NO_COLUMNS]
         self.rows = _dropdown("Rows", dimensions, pivot.rows.name)
         self.columns = _dropdown("Columns", [NO_COLUMNS, *dimensions], across)
-        self.measure = _dropdown("Measure", pivots.measures, pivot.measure.name)
+        self.measure = _dropdown("Measure", pivots.measures, pivot.measure)
         self.close_button = button("Close")
-        self.close_button.layout.display = "none"
         self.pivot_table = made(self.open_trials)
-        self._said = widgets.HTML()
+        self._caption = widgets.HTML()
         self._below = widgets.VBox()
         super().__init__(
             [
                 in_a_row(self.rows, self.columns, self.measure),
                 self.pivot_table,
-                in_a_row(self._said, self.close_button),
+                in_a_row(self._caption, self.close_button),
                 self._below,
             ]
         )
@@ -109,37 +111,34 @@ class Explorer(ControlBox):
 
     @property
     def trials(self) -> pd.DataFrame:
-        """The trials that are open; all, when none of the numbers is."""
-        table = self._pivots.source.table
-        return table if self._places is None else table.iloc[self._places]
+        """The trials behind the number that is open, or all where none is."""
+        table = self._pivots.trials.table
+        return table if self._opened is None else table.iloc[self._opened]
 
     def open_trials(self, row: int, column: int) -> None:
-        """Opens the trials behind a number, by its row and column from 0; -1 stands for
-        all."""
+        """Opens the trials behind a number, by its row and column from 0; -1 means all
+        of them."""
         with self._lock:
             pivot = self._pivot
-            places = pivot.places(row, column)
-            if not len(places):
+            opened = pivot.positions(row, column)
+            if not len(opened):
                 return
-            self._places = places
+            self._opened = opened
             self.pivot_table.opened = [row, column]
-            said = [*_said(pivot.rows, row), *_said(pivot.columns, column)]
-            what = ", ".join(escaped(part) for part in said) or "everything"
-            self._say(f"<b>{count(len(places), 'trial')}</b>: {what}")
+            parts = [*_said(pivot.rows, row), *_said(pivot.columns, column)]
+            what = ", ".join(map(escaped, parts)) or "everything"
             try:
-                part = self._pivots.source.part(places)
-                shown = compare(cast(Any, part))
+                shown = compare(cast(Any, self._pivots.trials.part(opened)))
             except PromptlabError as error:
                 shown = widgets.HTML(fault_html(error))
-            self._show_below(shown)
+            self._show_below(f"<b>{count(len(opened), 'trial')}</b>: {what}", shown)
 
     def close_trials(self) -> None:
         """Closes the trials that are open."""
         with self._lock:
-            self._places = None
+            self._opened = None
             self.pivot_table.opened = []
-            self._say("")
-            self._show_below()
+            self._show_below("")
 
     def _changed(self, change: Any) -> None:
         with self._lock:
@@ -154,10 +153,9 @@ class Explorer(ControlBox):
                     self.measure.value,
                 )
             except SpecError as error:
-                self._say(fault_html(error))
-                return
-            self.close_trials()
-            self._show()
+                self._caption.value = fault_html(error)
+            else:
+                self._show()
 
     def _swap(self, change: Any) -> None:
         """Where rows and columns became one, the other takes what this one was."""
@@ -165,8 +163,8 @@ class Explorer(ControlBox):
             return
         other = self.columns if change["owner"] is self.rows else self.rows
         before = change["old"]
-        if other is self.rows and before == NO_COLUMNS:
-            other, before = self.columns, NO_COLUMNS
+        if before == NO_COLUMNS:
+            other = self.columns
         self._loading = True
         try:
             other.value = before
@@ -174,13 +172,12 @@ class Explorer(ControlBox):
             self._loading = False
 
     def _show(self) -> None:
-        self.pivot_table.shown = told(self._pivot)
+        self.close_trials()
+        self.pivot_table.shown = pivot_json(self._pivot)
 
-    def _say(self, said: str) -> None:
-        self._said.value = said
-        self.close_button.layout.display = "" if self._places is not None else "none"
-
-    def _show_below(self, *shown: Any) -> None:
+    def _show_below(self, caption: str, *shown: Any) -> None:
+        self._caption.value = caption
+        self.close_button.layout.display = "" if shown else "none"
         before = self._below.children
         self._below.children = shown
         close_all(*before)
@@ -192,18 +189,13 @@ class Explorer(ControlBox):
         return pivot_html(self._pivot)
 
 
-def _said(groups: Groups | None, place: int) -> list[str]:
-    if groups is None or place < 0:
+def _said(groups: Groups | None, index: int) -> list[str]:
+    if groups is None or index < 0:
         return []
-    return [f"{groups.name} {excerpt(groups.labels[place], LONGEST_LABEL)}"]
+    return [f"{groups.name} {excerpt(groups.labels[index], LONGEST_LABEL)}"]
 
 
-def _with(names: Any, *more: str) -> list[str]:
-    """The names, and others that are to be among them."""
-    return list(dict.fromkeys([*names, *(name for name in more if name != NO_COLUMNS)]))
-
-
-def _dropdown(description: str, names: Any, value: str) -> Any:
+def _dropdown(description: str, names: Iterable[str], value: str) -> Any:
     return widgets.Dropdown(
         options=list(names),
         value=value,

@@ -20,8 +20,8 @@ CELL = "text-align:right;padding:5px 12px;font-variant-numeric:tabular-nums"
 HEAD = "text-align:left;padding:5px 12px;background:none"
 
 
-def told(pivot: Pivot) -> dict[str, Any]:
-    """A pivot as plain JSON values: its labels, and the places row by row."""
+def pivot_json(pivot: Pivot) -> dict[str, Any]:
+    """A pivot as plain JSON values: its labels, and the cells row by row."""
     rows, columns = pivot.shown
     across = pivot.columns
     all_rows, all_columns = (size - 1 for size in pivot.values.shape)
@@ -31,7 +31,7 @@ def told(pivot: Pivot) -> dict[str, Any]:
     return {
         "rows": excerpt(pivot.rows.name, LABEL),
         "columns": None if across is None else excerpt(across.name, LABEL),
-        "measure": pivot.measure.name,
+        "measure": pivot.measure,
         "heads": [
             "" if across is None else _label(across.labels, place)
             for place in column_places
@@ -62,7 +62,7 @@ def _place(pivot: Pivot, row: int, column: int) -> dict[str, Any] | None:
     return {
         "row": row if row < rows else -1,
         "column": column if column < columns else -1,
-        "text": pivot.said(row, column) or "–",
+        "text": pivot.text(row, column) or "–",
         "count": f"{trials:,}" if known == trials else f"{known:,} of {trials:,}",
         "light": None if math.isnan(warm) else list(colours(warm)),
         "dark": None if math.isnan(warm) else list(colours(warm, dark=True)),
@@ -80,7 +80,7 @@ def _left_out(pivot: Pivot) -> Iterator[str]:
 
 def pivot_html(pivot: Pivot) -> str:
     """A pivot as a table that needs neither script nor style sheet."""
-    made = told(pivot)
+    made = pivot_json(pivot)
     heads = "".join(
         f"<th style='{CELL}'>{escaped(head)}</th>" for head in made["heads"]
     )

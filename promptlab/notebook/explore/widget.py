@@ -21,7 +21,7 @@ class PivotTable(anywidget.AnyWidget):  # type: ignore[misc]
     _css = HERE / "pivot.css"
 
     shown: Any = traitlets.Dict().tag(sync=True)
-    """The pivot, as `promptlab.notebook.explore.pivot_view.told` gives it."""
+    """The pivot, as `promptlab.notebook.explore.pivot_view.pivot_json` gives it."""
     opened: Any = traitlets.List().tag(sync=True)
     """The row and the column of the number whose trials are shown; empty if none."""
 

@@ -58,7 +58,7 @@ def test_other_parameters_that_vary_and_repeats_part_the_rows() -> None:
 
     assert given.others == ("temperature",)
     assert given.places.shape == (2 * 2 * 2, 2)
-    assert given.repeated
+    assert given.trials.repeated
 
 
 def test_a_parameter_that_goes_with_the_column_is_told_in_its_heading() -> None:
@@ -304,7 +304,7 @@ def test_columns_of_any_name_and_values_of_any_kind_are_compared() -> None:
 
     given = comparison(made)
 
-    assert given.source.inputs == ("7",)
+    assert given.trials.inputs == ("7",)
     assert given.of_rows("7").texts.to_pylist()[0] == "[1,2]"
     assert given.criterion is None
 

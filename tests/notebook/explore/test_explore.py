@@ -83,7 +83,7 @@ def test_pressing_a_number_opens_its_trials_in_the_comparison() -> None:
 
     assert explorer.trials["output"].fillna("").tolist() == ["", "f"]
     assert explorer.pivot_table.opened == [0, 1]
-    assert Seen(explorer._said.value).text == "2 trials: prompt plain, temperature 1"
+    assert Seen(explorer._caption.value).text == "2 trials: prompt plain, temperature 1"
     (comparison,) = explorer._below.children
     assert repr(comparison) == "Comparison(2 rows × 1)"
     asked = comparison.answer({"kind": "asked", "trial": 1})["asked"]

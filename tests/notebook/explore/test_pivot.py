@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import promptlab as pl
-from promptlab.notebook.explore.pivot import Pivot, Pivots, first_choice
+from promptlab.notebook.explore.pivot import Pivot, Pivots
 from promptlab.notebook.heat import DARK, INKS, LIGHT, colours, contrast
 from promptlab.notebook.trial_table import TrialTable
 
@@ -41,7 +41,7 @@ def pivots(made: pd.DataFrame | None = None, *, scores: bool = True) -> Pivots:
 
 def said(pivot: Pivot) -> list[list[str]]:
     rows, columns = pivot.values.shape
-    return [[pivot.said(r, c) for c in range(columns)] for r in range(rows)]
+    return [[pivot.text(r, c) for c in range(columns)] for r in range(rows)]
 
 
 def test_it_tells_what_can_be_told_apart_and_measured() -> None:
@@ -61,7 +61,7 @@ def test_it_tells_what_can_be_told_apart_and_measured() -> None:
         "share truncated",
         "trials",
     )
-    assert first_choice(made) == ("prompt", None, "share brief")
+    assert made.first_choice == ("prompt", None, "share brief")
     assert pivots(scores=False).measures[0] == "share as expected"
 
 
@@ -110,13 +110,13 @@ def test_numbers_stand_in_their_order_and_texts_as_they_come() -> None:
     assert pivot.columns.labels == ("plain", "steps")
 
 
-def test_the_trials_of_a_place_are_found_again() -> None:
+def test_the_trials_of_a_cell_are_found_again() -> None:
     made = pivots().pivot("prompt", "case", "trials")
 
-    assert made.places(0, 1).tolist() == [2]
-    assert made.places(1, -1).tolist() == [1, 3]
-    assert made.places(-1, -1).tolist() == [0, 1, 2, 3]
-    part = pivots().source.part(made.places(1, -1))
+    assert made.positions(0, 1).tolist() == [2]
+    assert made.positions(1, -1).tolist() == [1, 3]
+    assert made.positions(-1, -1).tolist() == [0, 1, 2, 3]
+    part = pivots().trials.part(made.positions(1, -1))
     assert part.table["output"].isna().tolist() == [False, True]
 
 
@@ -155,8 +155,8 @@ def test_a_trial_that_is_there_twice_is_measured_but_not_judged() -> None:
     ("given", "said"),
     [
         (("promt", None, "trials"), "rows: the table has no column 'promt'; did you"),
-        (("prompt", "x", "trials"), "columns: the table has no column 'x'; it can be"),
-        (("prompt", None, "costs"), "there is no measure 'costs'"),
+        (("prompt", "x", "trials"), "columns: the table has no column 'x'; valid"),
+        (("prompt", None, "costs"), "unknown measure 'costs'"),
         (("prompt", "prompt", "trials"), "rows and columns are both 'prompt'"),
     ],
 )
@@ -165,11 +165,11 @@ def test_what_is_not_there_is_told(given: tuple[str, str, str], said: str) -> No
         pivots().pivot(*given)
 
 
-def test_a_pivot_of_more_than_can_be_reckoned_is_refused() -> None:
+def test_a_pivot_of_too_many_cells_is_refused() -> None:
     rows = 2_000
     made = table({(f"c{n}", "p"): f"output {n}" for n in range(rows)})
 
-    with pytest.raises(pl.SpecError, match=r"2,000 × 2,000 values"):
+    with pytest.raises(pl.SpecError, match=r"2,000 × 2,000 cells"):
         pivots(made).pivot("case", "output", "trials")
 
 
