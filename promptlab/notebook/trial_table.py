@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from promptlab.errors import SpecError, did_you_mean
-from promptlab.notebook.facts import plain_text
+from promptlab.formats import dollars, number, plain_text, seconds
 from promptlab.results.results import Results
 from promptlab.spec.dataset import REPLY_COLUMNS, RESULT_COLUMNS
 from promptlab.spec.flags import reply_column
@@ -235,6 +235,20 @@ def plain(value: Any) -> Any:
     if value is None or value is pd.NA or value != value:
         return None
     return value.item() if hasattr(value, "item") else value
+
+
+def plain_values(values: pd.Series[Any]) -> list[Any]:
+    """A column as Python's own values, None where one is missing."""
+    return [plain(value) for value in list(values)]
+
+
+def measure_text(name: str, value: float) -> str:
+    """A number of a column in the column's unit."""
+    if name == "latency_s":
+        return seconds(value)
+    if name in ("cost_usd", "billed_usd"):
+        return dollars(value)
+    return number(value)
 
 
 def first_of_each(codes: np.ndarray) -> np.ndarray:

@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from promptlab.errors import SpecError, did_you_mean
+from promptlab.formats import label, plain_text, valid
 from promptlab.notebook.compare.criterion import Criterion
 from promptlab.notebook.compare.marks import RowKey
-from promptlab.notebook.facts import label, plain_text, valid
 from promptlab.notebook.trial_table import (
     Coded,
     TrialTable,

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from promptlab.errors import SpecError, did_you_mean
-from promptlab.notebook.facts import label
+from promptlab.formats import label
 
 RIGHT = "right"
 """The one column that is a verdict by its name."""

@@ -19,7 +19,7 @@ import orjson
 import pandas as pd
 
 from promptlab.errors import CacheError, PromptlabWarning, SpecError
-from promptlab.notebook.facts import valid
+from promptlab.formats import valid
 from promptlab.notebook.jsonl_store import JsonlStore
 from promptlab.store.home import home
 

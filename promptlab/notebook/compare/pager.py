@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from promptlab.errors import SpecError
+from promptlab.formats import counted
 from promptlab.notebook.compare.comparison_session import ComparisonSession
 from promptlab.notebook.compare.row_filter import RowFilter, fields
 from promptlab.notebook.compare.rows_json import kinds, wrong
 from promptlab.notebook.compare.static_html import rows_html, static_html
-from promptlab.notebook.facts import count
 from promptlab.notebook.widgets.controls import ControlBox, fault_html, in_a_row
 
 PAGE = 10
@@ -106,7 +106,7 @@ class ComparisonPager(ControlBox):
         self._row.max = max(1, total)
         with self._row.hold_trait_notifications():
             self._row.value = self._start + 1
-        everything = count(len(self._session.comparison), "row")
+        everything = counted(len(self._session.comparison), "row")
         shown = (
             everything
             if total == len(self._session.comparison)

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from promptlab.errors import SpecError
-from promptlab.formats import dollars
+from promptlab.formats import label, plain_text
 from promptlab.notebook.compare.comparison import Comparison
-from promptlab.notebook.facts import label, plain_text, seconds
-from promptlab.notebook.trial_table import plain
+from promptlab.notebook.trial_table import measure_text, plain
 from promptlab.results.record import Record
 from promptlab.spec.flags import reply_column
 
@@ -136,13 +135,13 @@ def _outcome(comparison: Comparison, row: Any) -> Iterator[list[str]]:
         beside = reply_column(table.columns, name)
         if beside is not None and (value := plain(row[beside])) is not None:
             yield [name.replace("_", " "), str(value)[:EXCERPT]]
-    for name, said, write in (
-        ("latency_s", "latency", seconds),
-        ("cost_usd", "cost", dollars),
-        ("billed_usd", "paid by this run", dollars),
+    for name, said in (
+        ("latency_s", "latency"),
+        ("cost_usd", "cost"),
+        ("billed_usd", "paid by this run"),
     ):
         if name in table and (value := plain(row[name])) is not None:
-            yield [said, write(value)]
+            yield [said, measure_text(name, value)]
     if "cached" in table and plain(row["cached"]) is not None:
         yield ["from the cache", "yes" if row["cached"] else "no"]
     for name in comparison.trials.scores:

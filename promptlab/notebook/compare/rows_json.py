@@ -13,7 +13,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from promptlab.formats import dollars
+from promptlab.formats import (
+    counted,
+    label,
+    number,
+    plain_text,
+    share,
+    shortened,
+)
 from promptlab.notebook.compare.comparison import MEASURES, Comparison
 from promptlab.notebook.compare.marks import Mark
 from promptlab.notebook.compare.row_filter import (
@@ -26,15 +33,7 @@ from promptlab.notebook.compare.row_filter import (
     row_names,
     verbal_scores,
 )
-from promptlab.notebook.facts import (
-    count,
-    excerpt,
-    label,
-    number,
-    plain_text,
-    seconds,
-    share,
-)
+from promptlab.notebook.trial_table import measure_text, plain_values
 from promptlab.spec.flags import reply_column
 from promptlab.spec.response import called, is_truncated, is_withheld
 
@@ -53,13 +52,8 @@ BY_EXPECTED = {"expected": "✓ as expected", "unexpected": "≠ expected"}
 """What is said of an output where no criterion decides. Another text than the expected
 one may be right too, so only a criterion says wrong."""
 
-SHORT = {
-    "input_tokens": "in",
-    "output_tokens": "tok",
-    "latency_s": "",
-    "cost_usd": "",
-}
-"""What stands behind a measure where there is little room."""
+SHORT = {"input_tokens": "in", "output_tokens": "tok"}
+"""The unit of a measure where there is little room."""
 
 
 def page(
@@ -73,7 +67,7 @@ def page(
     places = comparison.places[rows][:, list(view.columns)]
     outputs = _outputs(comparison, view, rows, places, excerpt)
     heads = comparison.table.iloc[comparison.first[rows]]
-    columns = {name: _values(heads[name]) for name in row_names(comparison)}
+    columns = {name: plain_values(heads[name]) for name in row_names(comparison)}
     width = len(view.columns)
     return [
         {
@@ -217,7 +211,10 @@ def _notes(part: pd.DataFrame) -> list[list[list[str]]]:
     reasons, refusals, calls = (
         [None] * len(part)
         if column is None
-        else [None if value is None else str(value) for value in _values(part[column])]
+        else [
+            None if value is None else str(value)
+            for value in plain_values(part[column])
+        ]
         for column in columns
     )
     return [
@@ -244,12 +241,12 @@ def _noted(
 def _facts(comparison: Comparison, part: pd.DataFrame) -> list[list[list[str]]]:
     """For each trial, what is measured of it: short, and in words."""
     columns = [
-        (name, _values(part[name]), pd.api.types.is_bool_dtype(part[name]))
+        (name, plain_values(part[name]), pd.api.types.is_bool_dtype(part[name]))
         for name in comparison.measures
         if name != "input_tokens" and not _is_verdict(comparison, name)
     ]
-    words = [(name, _values(part[name])) for name in verbal_scores(comparison)]
-    read = _values(part["input_tokens"]) if "input_tokens" in part else None
+    words = [(name, plain_values(part[name])) for name in verbal_scores(comparison)]
+    read = plain_values(part["input_tokens"]) if "input_tokens" in part else None
     found: list[list[list[str]]] = []
     for i in range(len(part)):
         facts = []
@@ -265,7 +262,7 @@ def _facts(comparison: Comparison, part: pd.DataFrame) -> list[list[list[str]]]:
         for name, values in words:
             if values[i] is not None:
                 said = plain_text(values[i])
-                short = f"{_short(name)}: {excerpt(said, WORDS_EXCERPT)}"
+                short = f"{_short(name)}: {shortened(said, WORDS_EXCERPT)}"
                 facts.append([short, f"{_short(name)}: {_short(said)}"])
         found.append(facts)
     return found
@@ -277,7 +274,7 @@ def _column_facts(
     places = comparison.places[:, index]
     places = places[places >= 0]
     trials = len(places)
-    yield _fact("trials", count(trials, "trial"), "how many are in this column")
+    yield _fact("trials", counted(trials, "trial"), "how many are in this column")
     if not trials:
         return
     if failed := int(comparison.failed[places].sum()):
@@ -345,11 +342,7 @@ def _fact(kind: str, text: str, title: str, sort: str = "") -> dict[str, str]:
 
 
 def _measure(name: str, value: float) -> str:
-    if name == "latency_s":
-        return seconds(value)
-    if name == "cost_usd":
-        return dollars(value)
-    return f"{number(value)} {SHORT.get(name, '')}".rstrip()
+    return f"{measure_text(name, value)} {SHORT.get(name, '')}".rstrip()
 
 
 def _head(comparison: Comparison, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -381,13 +374,4 @@ def _named(values: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= LABEL_EXCERPT else text[: LABEL_EXCERPT - 1] + "…"
-
-
-def _values(values: pd.Series[Any]) -> list[Any]:
-    """A column as Python's own values, None where one is missing."""
-    missing = values.isna()
-    return [
-        None if absent else value
-        for value, absent in zip(values.astype(object).tolist(), missing, strict=True)
-    ]
+    return shortened(text, LABEL_EXCERPT)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import orjson
 
+from promptlab.formats import counted, shortened
 from promptlab.notebook.compare.comparison_session import ComparisonSession
 from promptlab.notebook.compare.rows_json import headings, page, verdicts, wrong
-from promptlab.notebook.facts import count
 from promptlab.render.markup import isolated, kept_inside
 
 ROWS = 20
@@ -92,7 +92,7 @@ def _size(text: str) -> int:
 def _told(session: ComparisonSession, there: int, shown: int) -> str:
     """What this is, and how much of it."""
     comparison = session.comparison
-    all_rows = count(len(comparison), "row")
+    all_rows = counted(len(comparison), "row")
     parts = [
         all_rows if there == len(comparison) else f"{there:,} of {all_rows}",
         *(
@@ -179,7 +179,7 @@ def _output(
         text = _escaped(output["text"], length)
     rest = output["length"] - length
     if rest > 0:
-        text += f" <i style='{QUIET}'>(and {count(rest, 'character')} more)</i>"
+        text += f" <i style='{QUIET}'>(and {counted(rest, 'character')} more)</i>"
     facts = [_escaped(said, LABEL) for said, _ in output["facts"]]
     facts = [*(_escaped(said, LABEL) for _, said, _ in output["notes"]), *facts]
     if output["verdict"]:
@@ -189,7 +189,7 @@ def _output(
 
 def _escaped(text: str, length: int) -> str:
     """A text that is only text, wherever it is put; its line ends and spaces kept."""
-    cut = text if len(text) <= length else text[: length - 1] + "…"
+    cut = shortened(text, length)
     lines = re.split(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]", cut)
     kept = (CONTROL.sub("\ufffd", kept_inside(line)) for line in lines)
     safe = (html.escape(line, quote=True) for line in kept)

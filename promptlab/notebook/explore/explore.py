@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from promptlab.errors import PromptlabError, SpecError
+from promptlab.formats import counted, shortened
 from promptlab.notebook.compare.compare import compare
 from promptlab.notebook.explore.pivot import Groups, Pivot, Pivots
 from promptlab.notebook.explore.pivot_view import pivot_html, pivot_json
-from promptlab.notebook.facts import count, excerpt
 from promptlab.notebook.trial_table import TrialTable
 from promptlab.notebook.widgets.controls import (
     ControlBox,
@@ -131,7 +131,7 @@ class Explorer(ControlBox):
                 shown = compare(cast(Any, self._pivots.trials.part(opened)))
             except PromptlabError as error:
                 shown = widgets.HTML(fault_html(error))
-            self._show_below(f"<b>{count(len(opened), 'trial')}</b>: {what}", shown)
+            self._show_below(f"<b>{counted(len(opened), 'trial')}</b>: {what}", shown)
 
     def close_trials(self) -> None:
         """Closes the trials that are open."""
@@ -192,7 +192,7 @@ class Explorer(ControlBox):
 def _said(groups: Groups | None, index: int) -> list[str]:
     if groups is None or index < 0:
         return []
-    return [f"{groups.name} {excerpt(groups.labels[index], LONGEST_LABEL)}"]
+    return [f"{groups.name} {shortened(groups.labels[index], LONGEST_LABEL)}"]
 
 
 def _dropdown(description: str, names: Iterable[str], value: str) -> Any:

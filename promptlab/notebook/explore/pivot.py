@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,10 +9,9 @@ import numpy as np
 import pandas as pd
 
 from promptlab.errors import SpecError, did_you_mean
-from promptlab.formats import dollars
+from promptlab.formats import label, share
 from promptlab.notebook.compare.comparison import Comparison
-from promptlab.notebook.facts import label, number, seconds, share
-from promptlab.notebook.trial_table import TrialTable
+from promptlab.notebook.trial_table import TrialTable, measure_text
 from promptlab.spec import flags
 
 MOST_ROWS = 100
@@ -90,7 +88,10 @@ class Pivot:
     def text(self, row: int, column: int) -> str:
         """The mean of a cell as a person reads it; empty where there is none."""
         value = float(self.values[row, column])
-        return "" if np.isnan(value) else _writer(self.measure)(value)
+        if np.isnan(value):
+            return ""
+        of_share = self.measure.startswith("share ")
+        return share(value) if of_share else measure_text(self.measure, value)
 
     def positions(self, row: int, column: int) -> np.ndarray:
         """Where a cell's trials are in the table; -1 means all rows, or all columns."""
@@ -243,14 +244,3 @@ class Pivots:
             for name in self.trials.scores
             if pd.api.types.is_numeric_dtype(table[name]) and table[name].notna().any()
         ]
-
-
-def _writer(measure: str) -> Callable[[float], str]:
-    """How a mean of a measure is written."""
-    if measure.startswith("share "):
-        return lambda value: share(value, 1)
-    if measure == "latency_s":
-        return seconds
-    if measure in ("cost_usd", "billed_usd"):
-        return dollars
-    return number

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from promptlab.formats import counted, shortened
 from promptlab.notebook.explore.pivot import Pivot
-from promptlab.notebook.facts import count, excerpt
 from promptlab.notebook.heat import colours
 from promptlab.render.markup import card, escaped, quiet
 
@@ -29,8 +29,8 @@ def pivot_json(pivot: Pivot) -> dict[str, Any]:
     row_places = [*range(rows), *([all_rows] if rows > 1 else [])]
     column_places = [*range(columns), *([all_columns] if wide else [])]
     return {
-        "rows": excerpt(pivot.rows.name, LABEL),
-        "columns": None if across is None else excerpt(across.name, LABEL),
+        "rows": shortened(pivot.rows.name, LABEL),
+        "columns": None if across is None else shortened(across.name, LABEL),
         "measure": pivot.measure,
         "heads": [
             "" if across is None else _label(across.labels, place)
@@ -48,7 +48,7 @@ def pivot_json(pivot: Pivot) -> dict[str, Any]:
 
 
 def _label(labels: tuple[str, ...], place: int) -> str:
-    return excerpt(labels[place], LABEL) if place < len(labels) else "all"
+    return shortened(labels[place], LABEL) if place < len(labels) else "all"
 
 
 def _place(pivot: Pivot, row: int, column: int) -> dict[str, Any] | None:
@@ -73,9 +73,9 @@ def _left_out(pivot: Pivot) -> Iterator[str]:
     rows, columns = pivot.shown
     there = tuple(size - 1 for size in pivot.values.shape)
     if rows < there[0]:
-        yield f"{rows:,} of {count(there[0], 'value')} of {pivot.rows.name}"
+        yield f"{rows:,} of {counted(there[0], 'value')} of {pivot.rows.name}"
     if columns < there[1] and pivot.columns is not None:
-        yield f"{columns:,} of {count(there[1], 'value')} of {pivot.columns.name}"
+        yield f"{columns:,} of {counted(there[1], 'value')} of {pivot.columns.name}"
 
 
 def pivot_html(pivot: Pivot) -> str:
@@ -92,7 +92,7 @@ def pivot_html(pivot: Pivot) -> str:
         for line in made["lines"][:STATIC_ROWS]
     )
     rest = len(made["lines"]) - STATIC_ROWS
-    left_out = [f"and {count(rest, 'row')} more"] if rest > 0 else []
+    left_out = [f"and {counted(rest, 'row')} more"] if rest > 0 else []
     left_out += [f"live are shown {said}" for said in made["left_out"]]
     return card(
         escaped(made["measure"]),

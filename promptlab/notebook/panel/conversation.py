@@ -12,8 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from promptlab.errors import SpecError
-from promptlab.formats import dollars
-from promptlab.notebook.facts import seconds
+from promptlab.formats import dollars, seconds
 from promptlab.render.markup import CELL, QUIET, ROW, escaped
 from promptlab.results.record import Record
 from promptlab.results.results import Results

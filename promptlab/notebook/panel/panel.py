@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from promptlab.errors import PromptlabError, SpecError
+from promptlab.formats import shortened
 from promptlab.notebook.compare.compare import compare
-from promptlab.notebook.facts import excerpt
 from promptlab.notebook.panel.background import Background
 from promptlab.notebook.panel.code import experiment_code
 from promptlab.notebook.panel.debounce import Debouncer
@@ -195,7 +195,7 @@ class Panel(ControlBox):
         lines = []
         for name in source.grid.parameters:
             names = [
-                excerpt(level_name(name, level), LONGEST_VALUE)
+                shortened(level_name(name, level), LONGEST_VALUE)
                 for level in levels_of(source, name)
             ]
             chosen = self._choices.values[name]
@@ -392,7 +392,7 @@ def _values(parameter: str, names: list[str], chosen: tuple[int, ...]) -> Any:
 
 
 def _line(name: str, *controls: Any) -> Any:
-    label = widgets.Label(excerpt(name, LONGEST_VALUE)).add_class("plp-name")
+    label = widgets.Label(shortened(name, LONGEST_VALUE)).add_class("plp-name")
     values = widgets.HBox(controls).add_class("plp-values")
     return widgets.HBox([label, values]).add_class("plp-line")
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from promptlab.errors import SpecError
-from promptlab.notebook.facts import excerpt, label
+from promptlab.formats import label, shortened
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.grid import Grid, Level
 from promptlab.spec.prompt import Message, Prompt
@@ -35,7 +35,7 @@ class Text:
     def name(self) -> str:
         """What it is called in a list."""
         which = f", message {self.message + 1} ({self.role})" if self.role else ""
-        return f"{self.parameter} {excerpt(self.label, LONGEST_NAME)}{which}"
+        return f"{self.parameter} {shortened(self.label, LONGEST_NAME)}{which}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,8 +15,8 @@ import orjson
 import pandas as pd
 
 from promptlab.errors import SpecError
-from promptlab.notebook.facts import label, plain_text, valid
-from promptlab.notebook.trial_table import TrialTable
+from promptlab.formats import label, plain_text, valid
+from promptlab.notebook.trial_table import TrialTable, plain, plain_values
 
 MOST = 6
 """How many variants are compared at once: 15 pairs for each row."""
@@ -79,14 +79,14 @@ class PairQueue:
     def question(self, pair: Pair) -> list[tuple[str, str]]:
         """The inputs that a pair's case has: names and texts."""
         row = self.source.table.iloc[pair.place]
-        values = {name: _value(row[name]) for name in self.source.inputs}
+        values = {name: plain(row[name]) for name in self.source.inputs}
         return [(valid(n), plain_text(v)) for n, v in values.items() if v is not None]
 
     def expected(self, pair: Pair) -> str | None:
         """What a good answer is, where the dataset says so."""
         if "expected" not in self.source.table:
             return None
-        value = _value(self.source.table["expected"].iloc[pair.place])
+        value = plain(self.source.table["expected"].iloc[pair.place])
         return None if value is None else plain_text(value)
 
 
@@ -174,7 +174,10 @@ def _rows(
 ) -> list[_Row]:
     table = source.table
     others = [name for name in source.parameters if name not in names]
-    columns = {name: [_label(v) for v in table[name].astype(object)] for name in others}
+    columns = {
+        name: [None if v is None else label(v) for v in plain_values(table[name])]
+        for name in others
+    }
     repeats = table["repeat"].tolist() if "repeat" in table else [0] * len(table)
     cases = [plain_text(case) for case in table["case"].astype(object)]
     outputs = [None if pd.isna(o) else valid(str(o)) for o in table["output"]]
@@ -183,7 +186,11 @@ def _rows(
         labels = [columns[name][place] for name in others]
         identity = (cases[place], int(repeats[place]), *labels)
         if (row := rows.get(identity)) is None:
-            sent = {n: v for n, v in zip(others, labels, strict=True) if v is not None}
+            sent = {
+                n: label(v)
+                for n, v in zip(others, labels, strict=True)
+                if v is not None
+            }
             row = _Row(cases[place], int(repeats[place]), sent, {})
             rows[identity] = row
         if variant in row.trials:
@@ -255,19 +262,8 @@ def _sides(seed: int, two: tuple[str, str]) -> Iterator[bool]:
 
 
 def _labels(table: pd.DataFrame, names: tuple[str, ...]) -> list[str]:
-    columns = [[label(_value(v)) for v in table[n].astype(object)] for n in names]
+    columns = [[label(v) for v in plain_values(table[n])] for n in names]
     return [" · ".join(labels) for labels in zip(*columns, strict=True)]
-
-
-def _label(value: Any) -> str | None:
-    return None if (value := _value(value)) is None else label(value)
-
-
-def _value(value: Any) -> Any:
-    """A value of the table, None where it is missing."""
-    if isinstance(value, (list, dict)):
-        return value
-    return None if pd.isna(value) else value
 
 
 def _digest(*parts: Any) -> str:

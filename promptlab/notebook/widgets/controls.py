@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from promptlab.errors import PromptlabError
-from promptlab.notebook.facts import count
+from promptlab.formats import counted
 from promptlab.notebook.widgets.static_output import hidden_class, show_both
 from promptlab.render.markup import escaped
 
@@ -117,9 +117,9 @@ def fault_html(fault: str | Exception) -> str:
 def plan_line(plan: Plan) -> str:
     """What a run would make, in a line, and what is odd about it."""
     counts = plan.counts
-    parts = [f"<b>{count(len(plan.standings), 'trial')}</b>"]
+    parts = [f"<b>{counted(len(plan.standings), 'trial')}</b>"]
     parts += [f"{counts['cached']:,} cached"] if counts["cached"] else []
-    parts += [f"<b>{count(plan.calls, 'call')}</b> to make"]
+    parts += [f"<b>{counted(plan.calls, 'call')}</b> to make"]
     if plan.calls:
         parts += [f"tokens {escaped(plan.tokens)}"]
         parts += [f"cost: {escaped(plan.cost)}"]
