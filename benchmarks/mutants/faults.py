@@ -584,7 +584,7 @@ FAULTS = (
     ),
     Fault(
         "execution/runner.py",
-        "elif self._wants(index) and not self._wants(finding.first):",
+        "elif self._wants(index) and not self._wants(lookup.first):",
         "elif self._wants(index):",
         "execution/test_runner.py execution/test_modes.py planning/test_forecast.py",
         "a trial that another equals is queued twice",

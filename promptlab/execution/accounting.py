@@ -29,7 +29,7 @@ from promptlab.spec.request import Request
 from promptlab.spec.response import Response
 from promptlab.spec.usage import Terms, when
 from promptlab.store.daybook import HAVE_LOCKS, Daybook
-from promptlab.store.ledger import Entered, Ledger, Line, Standing
+from promptlab.store.ledger import BudgetStatus, CallRow, Ledger, LedgerEntry
 
 TOLD = tuple(
     f"x-ratelimit-{what}-{of}"
@@ -83,12 +83,12 @@ class Account:
         self._of_project = bool(project)
         self.whose = run, experiment
         """The run and the experiment that calls are entered under."""
-        self._waiting: deque[Entered] = deque()
+        self._waiting: deque[LedgerEntry] = deque()
         self._writing = threading.Lock()
         self._daybook = self._opened_daybook()
         self._lines = 0
         """How many the daybook had when the last of `_unposted` was written."""
-        self._unposted: deque[Entered] = deque()
+        self._unposted: deque[LedgerEntry] = deque()
         self._post_at = time.monotonic() + POST_EVERY_S
         self._beyond: dict[tuple[str, str], Amount] = {}
         """By base URL and model, the most that a call took beyond its bound."""
@@ -189,7 +189,7 @@ class Account:
                 f"no file can be made in {folder}: {error.strerror}"
             ) from error
 
-    def _keep(self, entries: Sequence[Entered]) -> None:
+    def _keep(self, entries: Sequence[LedgerEntry]) -> None:
         """Puts lines into the daybook; where that is not possible, into the ledger."""
         if self._daybook is not None:
             with suppress(OSError):
@@ -256,7 +256,7 @@ class Account:
                 self._daybook.append([{"sent": number, "call": beginning}])
         return number
 
-    def enter(self, call: Call, entered: Entered) -> None:
+    def enter(self, call: Call, entered: LedgerEntry) -> None:
         """Has what became of a call wait for the next `write`."""
         self._sent.discard(call)
         self._waiting.append(entered)
@@ -307,7 +307,7 @@ class Account:
             return self._budget.says(most)
         if not self._of_project:
             return None
-        number: int | Standing | None = None
+        number: int | BudgetStatus | None = None
         try:
             number = self._ledger.reserve(most, time.time())
             if not isinstance(number, int):
@@ -362,7 +362,7 @@ class Call:
         if self._number is not None:
             given_up = kind is None or not issubclass(kind, Exception)
             said = "given up" if given_up or kind is None else kind.__name__
-            self._end(Line(*self._beginning(), error=said), self._most)
+            self._end(CallRow(*self._beginning(), error=said), self._most)
             self._put_on_disk()
         elif self._guarded:
             self._account.release(self._most, self._reservation)
@@ -390,7 +390,7 @@ class Call:
         self._account.count(response, cost_usd)
         self._account.told(self._request, response.headers)
         saved_usd = None if price is None else price.prompt_cache_saved_usd(usage)
-        line = Line(
+        line = CallRow(
             *self._beginning(),
             response.model,
             response.service_tier,
@@ -419,7 +419,7 @@ class Call:
         """Enters it as failed. It counts at its worst case if it may be charged."""
         unsettled = failure.may_be_charged
         self._account.told(self._request, failure.headers)
-        line = Line(
+        line = CallRow(
             *self._beginning(),
             error=failure.label,
             status=None if failure.kind == "broken_off" else failure.status,
@@ -440,18 +440,18 @@ class Call:
         with suppress(CacheError):  # then it does
             self._account.write()
 
-    def _end(self, line: Line, took: Amount) -> None:
+    def _end(self, line: CallRow, took: Amount) -> None:
         self._over = True
         if self._guarded:
             self._account.settle(self._most, took)
-        entered = Entered(line, took, self._reservation, self._number)
+        entered = LedgerEntry(line, took, self._reservation, self._number)
         self._account.enter(self, entered)
 
 
-def _says(standing: Standing, most: Amount) -> str:
+def _says(status: BudgetStatus, most: Amount) -> str:
     """That a budget of the project is reached."""
-    limits, spent, held = standing.limits, standing.spent, standing.reserved
-    if standing.exceeded(most) == "usd":
+    limits, spent, held = status.limits, status.spent, status.reserved
+    if status.exceeded(most) == "usd":
         limit, gone, flying, next_ = (
             in_words(a, dollars) for a in (limits.usd, spent.usd, held.usd, most.usd)
         )
@@ -462,7 +462,7 @@ def _says(standing: Standing, most: Amount) -> str:
         )
     flying = f"up to {flying} reserved, " if any(held) else ""
     return (
-        f"the project's budget of {limit} a {standing.period} is reached: {gone} "
+        f"the project's budget of {limit} a {status.period} is reached: {gone} "
         f"spent, {flying}and the next call may take {next_}; "
         "pl.set_budget or `promptlab usage budget` sets it"
     )

@@ -23,7 +23,7 @@ from promptlab.models.redaction import redacted
 from promptlab.spec.request import Request
 from promptlab.spec.response import ReplySummary, Response
 from promptlab.store.cache import Entry, ResponseCache, checked_response
-from promptlab.store.writer import GroupCommit
+from promptlab.store.writer import CacheWriter
 
 ATTEMPTS_TO_REACH = 3
 """How often a call is made at most at a server that has answered none yet, where no
@@ -95,7 +95,7 @@ class Caller:
         self._experiment = experiment
         self._stop = stop
         self._leave_off = leave_off
-        self._commits = GroupCommit(self._write)
+        self._commits = CacheWriter(self._write)
         self._flights = background_loop().flights
         self._renewed: dict[str, ReplySummary] = {}
         folder = cache.directory.resolve() if cache is not None else None
@@ -132,7 +132,7 @@ class Caller:
         flight = self._flights[place] = asyncio.get_running_loop().create_future()
         head = None
         try:
-            # Another process may have asked since the survey.
+            # Another process may have asked since the lookup.
             if (head := self._cached(request)) is not None:
                 return head, True
             head, was_there = await self._answer(request, lane)

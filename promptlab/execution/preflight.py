@@ -16,7 +16,7 @@ from promptlab.secret import sealed
 from promptlab.spec.experiment import Experiment
 from promptlab.store.home import home
 from promptlab.store.ledger import FILE, Ledger
-from promptlab.store.lookup import Standing
+from promptlab.store.lookup import TrialStatus
 
 if TYPE_CHECKING:
     from promptlab.planning.plan import Plan
@@ -35,7 +35,7 @@ def check_plan(plan: Plan, **options: object) -> None:
     if (home() / FILE).exists():
         with closing(Ledger()) as ledger:
             of_project = list(ledger.budgets().values())
-    new = (i for i, standing in enumerate(plan.standings) if standing == Standing.NEW)
+    new = (i for i, status in enumerate(plan.statuses) if status == TrialStatus.NEW)
     check_run(plan.experiment, run_options, of_project, new)
 
 

@@ -54,8 +54,8 @@ from promptlab.spec.experiment import Experiment, Question, Trial
 from promptlab.spec.request import Request
 from promptlab.spec.response import ReplySummary
 from promptlab.store.cache import ResponseCache, open_cache
-from promptlab.store.ledger import Hits, Ledger, opened_ledger
-from promptlab.store.lookup import Finding, Standing, survey
+from promptlab.store.ledger import CacheHits, Ledger, opened_ledger
+from promptlab.store.lookup import TrialLookup, TrialStatus, look_up
 from promptlab.store.wire_names import keep_name
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _started(run: Run) -> Handle:
 
 
 class Run:
-    """One run of an experiment: survey, calls, results. It lives on the loop."""
+    """One run of an experiment: lookup, calls, results. It lives on the loop."""
 
     def __init__(
         self,
@@ -369,11 +369,11 @@ class Run:
         own = self._pricing.prices.own
         return RunRecord.begin(self._experiment, routes, folder, own)
 
-    def _hits(self, results: Results) -> list[Hits]:
+    def _hits(self, results: Results) -> list[CacheHits]:
         """What was taken from the cache, as the ledger keeps it."""
         now, name, each = time.time(), self._experiment.name, self._experiment.repeats
         return [
-            Hits(
+            CacheHits(
                 now,
                 results.run,
                 name,
@@ -389,31 +389,31 @@ class Run:
     async def _survey(self) -> None:
         """Takes what is cached into the answers, and queues the rest."""
         reads = None if self._options.refresh else self._cache
-        groups = survey(self._requests, reads)
+        groups = look_up(self._requests, reads)
         # Off the loop: others run, and this run may be ended, however long it takes.
         while group := await asyncio.to_thread(next, groups, None):
-            for finding in group:
-                self._take(finding)
+            for lookup in group:
+                self._take(lookup)
             if self._ending.is_set():
                 return
         self._order.settle()
 
-    def _take(self, finding: Finding) -> None:
-        index = finding.trial
-        if finding.standing is Standing.CACHED:
-            self._answers.put(index, finding.heads, finding.key)
-        elif finding.standing is Standing.DUPLICATE:
-            self._followers.setdefault(finding.first, array("Q")).append(index)
+    def _take(self, lookup: TrialLookup) -> None:
+        index = lookup.trial
+        if lookup.status is TrialStatus.CACHED:
+            self._answers.put(index, lookup.heads, lookup.key)
+        elif lookup.status is TrialStatus.DUPLICATE:
+            self._followers.setdefault(lookup.first, array("Q")).append(index)
             if self._options.offline:
-                self._answers.fail(index, NOT_CACHED, finding.heads)
-            elif self._wants(index) and not self._wants(finding.first):
-                self._wanted = (self._wanted or set()) | {finding.first}
-                self._queue_of(finding.first).put(finding.first)
+                self._answers.fail(index, NOT_CACHED, lookup.heads)
+            elif self._wants(index) and not self._wants(lookup.first):
+                self._wanted = (self._wanted or set()) | {lookup.first}
+                self._queue_of(lookup.first).put(lookup.first)
         elif self._options.offline:
-            failure = _dead_end(finding.heads) or NOT_CACHED
-            self._answers.fail(index, failure, finding.heads)
+            failure = _dead_end(lookup.heads) or NOT_CACHED
+            self._answers.fail(index, failure, lookup.heads)
         elif self._wants(index) and self._options.leader_first:
-            self._order.put(index, finding.turns)
+            self._order.put(index, lookup.turns)
         elif self._wants(index):
             self._queue_of(index).put(index)
 
@@ -423,11 +423,11 @@ class Run:
         reads = options.use_cache and not options.refresh
         cache = open_cache(options.cache) if reads else None
         called = set()
-        for group in survey(self._requests, cache):
-            for finding in group:
-                cached = finding.standing is Standing.CACHED
-                if not cached and self._wants(finding.trial):
-                    called.add(self._requests.destination(finding.trial)[0])
+        for group in look_up(self._requests, cache):
+            for lookup in group:
+                cached = lookup.status is TrialStatus.CACHED
+                if not cached and self._wants(lookup.trial):
+                    called.add(self._requests.destination(lookup.trial)[0])
             if base_urls <= called:
                 break
         return base_urls & called

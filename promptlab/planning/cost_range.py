@@ -17,7 +17,7 @@ from promptlab.spec.prompt import Turn
 from promptlab.spec.request import most_output
 from promptlab.spec.response import ReplySummary
 from promptlab.spec.usage import Terms
-from promptlab.store.lookup import Finding
+from promptlab.store.lookup import TrialLookup
 
 
 class Outlay:
@@ -43,25 +43,25 @@ class Outlay:
         """The base URLs and models whose replies say what they cost."""
         self._prices = [pricing.prices.price(of) for of in self._terms]
 
-    def add(self, finding: Finding) -> None:
+    def add(self, lookup: TrialLookup) -> None:
         """Adds the calls that a trial asks."""
-        place = self._place(finding)
-        said = _said(finding.turns, self._observed[place].counter)
-        replies = [_repeated(head) for head in finding.heads]
+        place = self._place(lookup)
+        said = _said(lookup.turns, self._observed[place].counter)
+        replies = [_repeated(head) for head in lookup.heads]
         replies += [None] * (len(said) - len(replies))
-        for turn in finding.asks:
+        for turn in lookup.asks:
             self._estimates[place].add(said[: turn + 1], replies[:turn])
 
-    def learn(self, finding: Finding) -> None:
+    def learn(self, lookup: TrialLookup) -> None:
         """Compares what the server counted of a cached trial's first call, and notes
         whether it says what calls cost."""
-        place = self._place(finding)
-        if finding.heads[0].reported_cost_usd is not None:
+        place = self._place(lookup)
+        if lookup.heads[0].reported_cost_usd is not None:
             of = self._terms[place]
             self._reporting.add((of.base_url, of.model))
         observed = self._observed[place]
-        if observed.wants_next() and (tokens := finding.heads[0].input_tokens):
-            (said,) = _said(finding.turns[:1], observed.counter)
+        if observed.wants_next() and (tokens := lookup.heads[0].input_tokens):
+            (said,) = _said(lookup.turns[:1], observed.counter)
             attached = self._estimates[place].attached
             observed.add(said + PER_REPLY + attached, tokens)
 
@@ -154,9 +154,9 @@ class Outlay:
             if estimate.calls
         }
 
-    def _place(self, finding: Finding) -> int:
+    def _place(self, lookup: TrialLookup) -> int:
         """Of the trial's question."""
-        return finding.trial // self._repeats % len(self._estimates)
+        return lookup.trial // self._repeats % len(self._estimates)
 
 
 def _said(turns: Sequence[Turn], counter: TokenCounter) -> list[int]:

@@ -13,7 +13,7 @@ from promptlab.money.prices import is_free
 from promptlab.results.costs import Pricing
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.response import ReplySummary
-from promptlab.store.lookup import Finding, Standing
+from promptlab.store.lookup import TrialLookup, TrialStatus
 
 Numbers = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -41,11 +41,13 @@ class Known:
         """What the answers that are there cost, each call once; NaN where a price or
         its tokens are not known."""
 
-    def noting(self, findings: Iterable[list[Finding]]) -> Iterator[list[Finding]]:
-        """The same findings, noted as they pass."""
-        for group in findings:
-            for finding in group:
-                self._note(finding)
+    def noting(
+        self, lookups: Iterable[list[TrialLookup]]
+    ) -> Iterator[list[TrialLookup]]:
+        """The same lookups, noted as they pass."""
+        for group in lookups:
+            for lookup in group:
+                self._note(lookup)
             yield group
 
     @property
@@ -97,34 +99,34 @@ class Known:
         weights[left == 0] = 0
         return np.where(open_ > 0, weights, 1.0)
 
-    def _note(self, finding: Finding) -> None:
-        rest = finding.trial // self._experiment.repeats
+    def _note(self, lookup: TrialLookup) -> None:
+        rest = lookup.trial // self._experiment.repeats
         case, question = divmod(rest, len(self.open))
-        if finding.standing is Standing.CACHED:
-            self._note_answer(finding, question, case)
-        elif asks := finding.asks:
+        if lookup.status is TrialStatus.CACHED:
+            self._note_answer(lookup, question, case)
+        elif asks := lookup.asks:
             self.open[question] += 1
             for turn in asks:
                 at = question, turn
                 self._left[at] = self._left.get(at, 0) + 1
-            for turn in finding.owns[: -len(asks)]:
-                self.usd += self._usd(question, finding.heads[turn])
+            for turn in lookup.owns[: -len(asks)]:
+                self.usd += self._usd(question, lookup.heads[turn])
 
-    def _note_answer(self, finding: Finding, question: int, case: int) -> None:
-        identity = int(finding.key[:15], 16)
+    def _note_answer(self, lookup: TrialLookup, question: int, case: int) -> None:
+        identity = int(lookup.key[:15], 16)
         if identity in self._seen:
             return
         self._seen.add(identity)
         place = len(self._question)
         self._question.append(question)
         self._case.append(case)
-        for turn, head in enumerate(finding.heads):
+        for turn, head in enumerate(lookup.heads):
             self._call_of.append(place)
             self._turn.append(turn)
             self._taken["usd"].append(self._usd_today(question, head))
             self._taken["input"].append(_number(head.input_tokens))
             self._taken["output"].append(_number(head.output_tokens))
-            if turn in finding.owns:
+            if turn in lookup.owns:
                 self.usd += self._usd(question, head)
 
     def _usd_today(self, question: int, head: ReplySummary) -> float:

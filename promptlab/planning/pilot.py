@@ -15,10 +15,10 @@ from promptlab.formats import counted
 from promptlab.money.estimate import Range
 from promptlab.planning.cost_range import Outlay
 from promptlab.planning.known import Known
-from promptlab.planning.plan import Plan, cost_in_words, planned, surveyed
+from promptlab.planning.plan import Plan, cost_in_words, looked_up_trials, planned
 from promptlab.spec.experiment import Experiment
 from promptlab.stats.designs import deal
-from promptlab.store.lookup import Finding, Standing
+from promptlab.store.lookup import TrialLookup, TrialStatus
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def choose(
     for trial in trials:
         turns = experiment.trials[trial].turns
         owns = range(len(turns))
-        outlay.add(Finding(trial, Standing.NEW, "", turns=turns, owns=owns))
+        outlay.add(TrialLookup(trial, TrialStatus.NEW, "", turns=turns, owns=owns))
     return Pilot(
         frozenset(trials),
         outlay.calls,
@@ -89,8 +89,8 @@ def pilot_options(options: Mapping[str, Any]) -> RunOptions:
 def looked_up(experiment: Experiment, options: RunOptions) -> tuple[Plan, Known]:
     """What a run would do now, and what is known of what it takes."""
     known = Known(experiment, options.pricing(experiment))
-    findings = known.noting(surveyed(experiment, options))
-    return planned(experiment, options, findings), known
+    lookups = known.noting(looked_up_trials(experiment, options))
+    return planned(experiment, options, lookups), known
 
 
 def dealt(plan: Plan, known: Known, pilot: int, seed: int) -> list[int]:
@@ -106,8 +106,8 @@ def dealt(plan: Plan, known: Known, pilot: int, seed: int) -> list[int]:
     answers = known.answers
     cases, variants = answers.shape
     repeats = plan.experiment.repeats
-    standings = np.frombuffer(plan.standings, dtype=np.uint8)
-    new = (standings == Standing.NEW).reshape(cases, variants, repeats)
+    statuses = np.frombuffer(plan.statuses, dtype=np.uint8)
+    new = (statuses == TrialStatus.NEW).reshape(cases, variants, repeats)
     missing = np.where(known.open > 0, pilot - answers.sum(axis=0), 0)
     return [
         (case * variants + variant) * repeats + repeat

@@ -21,8 +21,8 @@ from promptlab.render.markup import card, escaped, facts, notes, quiet
 from promptlab.secret import sealed
 from promptlab.spec.experiment import Experiment
 from promptlab.store.cache import open_cache
-from promptlab.store.ledger import project_standings
-from promptlab.store.lookup import Finding, Standing, survey
+from promptlab.store.ledger import project_budget_statuses
+from promptlab.store.lookup import TrialLookup, TrialStatus, look_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,8 +33,8 @@ class Plan:
     """What a run of an experiment would do now."""
 
     experiment: Experiment
-    standings: bytes
-    """Of each trial its `Standing`, in order: one byte each."""
+    statuses: bytes
+    """Of each trial its `TrialStatus`, in order: one byte each."""
     calls: int
     """The calls that it would make if all go well; failures repeat some."""
     input_tokens: Range
@@ -61,8 +61,8 @@ class Plan:
     @cached_property
     def counts(self) -> Counter[str]:
         """How many trials are `cached`, `new` and `duplicate`."""
-        found = Counter(self.standings)
-        return Counter({s.name.lower(): found[s.value] for s in Standing})
+        found = Counter(self.statuses)
+        return Counter({s.name.lower(): found[s.value] for s in TrialStatus})
 
     @property
     def table(self) -> pd.DataFrame:
@@ -72,12 +72,12 @@ class Plan:
 
         from promptlab.results.table import trial_columns
 
-        rows = np.arange(len(self.standings), dtype=np.int64)
-        names = pd.Index([s.name.lower() for s in Standing], dtype="str")
-        codes = np.frombuffer(self.standings, dtype=np.int8)
-        standing = pd.Categorical.from_codes(codes, names)
+        rows = np.arange(len(self.statuses), dtype=np.int64)
+        names = pd.Index([s.name.lower() for s in TrialStatus], dtype="str")
+        codes = np.frombuffer(self.statuses, dtype=np.int8)
+        status = pd.Categorical.from_codes(codes, names)
         return pd.DataFrame(
-            {**trial_columns(self.experiment, rows), "standing": standing}, copy=False
+            {**trial_columns(self.experiment, rows), "standing": status}, copy=False
         )
 
     @property
@@ -88,7 +88,7 @@ class Plan:
         found = dict.fromkeys((q.model for q in self.experiment.questions), 0)
         for place, question in enumerate(self.experiment.questions):
             for start in range(place * each, (place + 1) * each):
-                new = self.standings[start::step].count(Standing.NEW)
+                new = self.statuses[start::step].count(TrialStatus.NEW)
                 found[question.model] += new
         return found
 
@@ -104,7 +104,7 @@ class Plan:
         """The counts in one line."""
         counts = self.counts
         return (
-            f"{counted(len(self.standings), 'trial')}: "
+            f"{counted(len(self.statuses), 'trial')}: "
             f"{counts['cached']:,} cached, {counts['new']:,} new, "
             f"{counted(counts['duplicate'], 'duplicate')}; "
             f"{counted(self.calls, 'call')} to make"
@@ -157,35 +157,37 @@ def plan(experiment: Experiment, **options: Any) -> Plan:
         CacheError: the cache cannot be read.
     """
     run_options = RunOptions.of(sealed(options))
-    return planned(experiment, run_options, surveyed(experiment, run_options))
+    return planned(experiment, run_options, looked_up_trials(experiment, run_options))
 
 
-def surveyed(experiment: Experiment, options: RunOptions) -> Iterator[list[Finding]]:
+def looked_up_trials(
+    experiment: Experiment, options: RunOptions
+) -> Iterator[list[TrialLookup]]:
     """How every trial stands before a run with these options."""
     reads = options.use_cache and not options.refresh
     cache = open_cache(options.cache) if reads else None
-    return survey(options.requests(experiment), cache)
+    return look_up(options.requests(experiment), cache)
 
 
 def planned(
-    experiment: Experiment, options: RunOptions, findings: Iterable[list[Finding]]
+    experiment: Experiment, options: RunOptions, lookups: Iterable[list[TrialLookup]]
 ) -> Plan:
     """What a run would do that finds the trials so."""
-    standings = bytearray()
+    statuses = bytearray()
     outlay = Outlay(experiment, options)
-    for group in findings:
-        standings.extend(finding.standing for finding in group)
-        for finding in group:
-            if finding.standing is Standing.CACHED:
-                outlay.learn(finding)
-            elif finding.owns and not options.offline:
-                outlay.add(finding)
+    for group in lookups:
+        statuses.extend(lookup.status for lookup in group)
+        for lookup in group:
+            if lookup.status is TrialStatus.CACHED:
+                outlay.learn(lookup)
+            elif lookup.owns and not options.offline:
+                outlay.add(lookup)
     most = Amount(
         outlay.cost_usd.high, outlay.input_tokens.high + outlay.output_tokens.high
     )
     return Plan(
         experiment,
-        bytes(standings),
+        bytes(statuses),
         calls=outlay.calls,
         budget_notes=tuple(_shortages(most)) if outlay.calls else (),
         input_tokens=outlay.input_tokens,
@@ -200,15 +202,15 @@ def planned(
 
 def _shortages(most: Amount) -> Iterator[str]:
     """The budgets of the project that leave less than calls take at most."""
-    for standing in project_standings():
-        limits, left = standing.limits, standing.left
+    for status in project_budget_statuses():
+        limits, left = status.limits, status.left
         for limit, there, wanted, told in (
             (limits.usd, left.usd, most.usd, dollars),
             (limits.tokens, left.tokens, most.tokens, in_tokens),
         ):
             if wanted > there:
                 yield (
-                    f"the project's budget of {told(limit)} a {standing.period} "
+                    f"the project's budget of {told(limit)} a {status.period} "
                     f"leaves {told(there)}: the run may stop there"
                 )
 
@@ -234,7 +236,7 @@ def without(free: Sequence[str]) -> str:
 
 def plan_html(plan: Plan) -> str:
     """The counts, the models that are asked, tokens and dollars."""
-    rows = [("trials", _standings(plan)), ("calls", _asked(plan))]
+    rows = [("trials", _statuses(plan)), ("calls", _asked(plan))]
     if plan.calls:
         tokens = f"{escaped(plan.tokens)} {quiet(f'({escaped(plan.counted)})')}"
         rows += [("tokens", tokens), ("cost", escaped(plan.cost))]
@@ -246,13 +248,13 @@ def plan_html(plan: Plan) -> str:
 
 
 BAR = (("new", "#3b7dd8"), ("cached", "#7fb58a"), ("duplicate", "#b8b8b8"))
-"""The standings as a bar shows them; their numbers stand beside it."""
+"""The statuses as a bar shows them; their numbers stand beside it."""
 
 MODELS = 10
 
 
-def _standings(plan: Plan) -> str:
-    total = len(plan.standings)
+def _statuses(plan: Plan) -> str:
+    total = len(plan.statuses)
     counts = plan.counts
     parts = "".join(
         f"<span style='display:inline-block;height:100%;background:{colour};"

@@ -46,7 +46,7 @@ from promptlab.spec.experiment import Experiment, Requests
 from promptlab.spec.response import ReplySummary
 from promptlab.store.cache import ResponseCache
 from promptlab.store.home import home, ignore_in_git, private_folder
-from promptlab.store.lookup import Standing, survey
+from promptlab.store.lookup import TrialStatus, look_up
 from promptlab.store.wire_names import known_names
 
 if TYPE_CHECKING:
@@ -245,26 +245,26 @@ class RunRecord:
         kept = PastAnswers(cache, had) if cache is not None and had else cache
         gone = 0
         failed_with: dict[int, Sequence[ReplySummary]] = {}
-        for group in survey(requests, kept):
-            for finding in group:
-                index = finding.trial
+        for group in look_up(requests, kept):
+            for lookup in group:
+                index = lookup.trial
                 if index in failures:
-                    heads = finding.heads
-                    if finding.standing is Standing.DUPLICATE:
-                        heads = failed_with.get(finding.first, ())
+                    heads = lookup.heads
+                    if lookup.status is TrialStatus.DUPLICATE:
+                        heads = failed_with.get(lookup.first, ())
                     failed_with[index] = heads
                     paid = had.paid_by(index) if had else []
                     failure = Failure.from_plain(failures[index])
                     answers.fail(index, failure, heads[: len(paid)], paid)
                 elif answered is not None and index not in answered:
                     continue
-                elif finding.standing is Standing.CACHED:
+                elif lookup.status is TrialStatus.CACHED:
                     paid = (
                         had.paid_by(index)
                         if had
-                        else [index in asked] * len(finding.heads)
+                        else [index in asked] * len(lookup.heads)
                     )
-                    answers.put(index, finding.heads, finding.key, paid)
+                    answers.put(index, lookup.heads, lookup.key, paid)
                 elif answered is not None or self.status == "complete":
                     answers.fail(index, PRUNED if cache is not None else NOT_KEPT)
                     gone += cache is not None

@@ -77,7 +77,7 @@ BUSY_S = 30.0
 """How long other processes are waited for."""
 
 
-class Line(NamedTuple):
+class CallRow(NamedTuple):
     """One call, or an attempt at one; the columns of `calls`."""
 
     at: float
@@ -107,7 +107,7 @@ class Line(NamedTuple):
     request_id: str | None = None
 
 
-class Hits(NamedTuple):
+class CacheHits(NamedTuple):
     """What a run took from the cache instead of calling; the columns of `hits`."""
 
     at: float
@@ -124,10 +124,10 @@ KILLED = "killed"
 """As the error of a line: the process was killed while it waited for the answer."""
 
 
-class Entered(NamedTuple):
+class LedgerEntry(NamedTuple):
     """A line, and what it settles."""
 
-    line: Line
+    line: CallRow
     took: Amount
     """What it counts for in budgets: of a call whose outcome is open, its worst
     case."""
@@ -151,7 +151,7 @@ PERIODS = ("day", "month")
 
 
 @dataclass(frozen=True)
-class Standing:
+class BudgetStatus:
     """How a project stands in a period."""
 
     period: str
@@ -210,7 +210,7 @@ class Ledger:
 
     # Lines.
 
-    def enter(self, entries: Sequence[Entered]) -> None:
+    def enter(self, entries: Sequence[LedgerEntry]) -> None:
         """Enters calls, and settles what was reserved for them; on disk when it
         returns.
 
@@ -220,7 +220,7 @@ class Ledger:
         with self._writing() as connection:
             _enter(connection, entries)
 
-    def post(self, daybook: str, entries: Sequence[Entered], lines: int) -> None:
+    def post(self, daybook: str, entries: Sequence[LedgerEntry], lines: int) -> None:
         """As `enter`, what a daybook has, of which `lines` lines are done with then.
 
         Raises:
@@ -255,7 +255,7 @@ class Ledger:
                     stacklevel=4,
                 )
 
-    def enter_hits(self, hits: Sequence[Hits]) -> None:
+    def enter_hits(self, hits: Sequence[CacheHits]) -> None:
         """Enters what the cache gave."""
         if hits:
             with self._writing() as connection:
@@ -290,18 +290,18 @@ class Ledger:
         rows = self.rows("SELECT period, usd, tokens FROM budgets ORDER BY period")
         return {period: _limits(usd, tokens) for period, usd, tokens in rows}
 
-    def standings(self, now: float) -> list[Standing]:
+    def budget_statuses(self, now: float) -> list[BudgetStatus]:
         """How the project stands, in each period that has a budget."""
         with self._reading() as connection:
-            return _standings(connection, now)
+            return _budget_statuses(connection, now)
 
-    def reserve(self, most: Amount, now: float) -> int | Standing:
-        """Reserves what a call takes at most: its number, or the standing in the period
+    def reserve(self, most: Amount, now: float) -> int | BudgetStatus:
+        """Reserves what a call takes at most: its number, or the status in the period
         whose budget does not allow it."""
         with self._writing() as connection:
-            for standing in _standings(connection, now):
-                if standing.exceeded(most):
-                    return standing
+            for status in _budget_statuses(connection, now):
+                if status.exceeded(most):
+                    return status
             return _reserve(connection, most, now)
 
     def hold(self, most: Amount, now: float) -> int:
@@ -426,7 +426,7 @@ def opened_ledger() -> Iterator[Ledger]:
         ledger.close()
 
 
-def project_standings() -> list[Standing]:
+def project_budget_statuses() -> list[BudgetStatus]:
     """How the project stands now, in each period that has a budget; no file is made.
 
     Raises:
@@ -435,7 +435,7 @@ def project_standings() -> list[Standing]:
     if not _is_there(home() / FILE):
         return []
     with closing(Ledger()) as ledger:
-        return ledger.standings(time.time())
+        return ledger.budget_statuses(time.time())
 
 
 def _is_there(path: Path) -> bool:
@@ -475,12 +475,12 @@ def _insert(table: str, fields: Sequence[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(fields)}) VALUES ({marks})"
 
 
-def _left(lines: Sequence[bytes], posted: int) -> tuple[list[Entered], int]:
+def _left(lines: Sequence[bytes], posted: int) -> tuple[list[LedgerEntry], int]:
     """What a killed process's daybook has beyond the lines that were posted, and how
     many of these are damaged. Of a call that was sent, and of which nothing more is
     said, it is not known what it took: what was reserved for it stays so."""
     entries, damaged = [], 0
-    waiting: dict[int, Entered] = {}
+    waiting: dict[int, LedgerEntry] = {}
     for place, line in enumerate(lines):
         try:
             match orjson.loads(line):
@@ -498,22 +498,22 @@ def _left(lines: Sequence[bytes], posted: int) -> tuple[list[Entered], int]:
     return entries + list(waiting.values()), damaged
 
 
-def _sent(beginning: Sequence[Any]) -> Entered:
+def _sent(beginning: Sequence[Any]) -> LedgerEntry:
     """A call of which nothing is known but that it was sent."""
-    entered = Entered(Line(*beginning)._replace(error=KILLED), Amount())
+    entered = LedgerEntry(CallRow(*beginning)._replace(error=KILLED), Amount())
     _check(entered.row)
     return entered
 
 
-def _outcome(members: Sequence[Any]) -> Entered:
+def _outcome(members: Sequence[Any]) -> LedgerEntry:
     """A call that is over, as it was noted; `ValueError` if it is damaged."""
     row, rest = members[: len(KINDS)], members[len(KINDS) :]
     _check(row)
     if len(rest) > 2 or any(type(one) not in (int, type(None)) for one in rest):
         raise ValueError("numbers of wrong types")
     number, reservation = [*rest, None, None][:2]
-    line, took = row[: len(Line._fields)], row[len(Line._fields) :]
-    return Entered(Line(*line), Amount(*took), reservation, number)
+    line, took = row[: len(CallRow._fields)], row[len(CallRow._fields) :]
+    return LedgerEntry(CallRow(*line), Amount(*took), reservation, number)
 
 
 def _check(row: Sequence[Any]) -> None:
@@ -532,12 +532,14 @@ def _kinds(hint: Any) -> tuple[type, ...]:
 
 
 KINDS = [
-    _kinds(hint) for parts in (Line, Amount) for hint in get_type_hints(parts).values()
+    _kinds(hint)
+    for parts in (CallRow, Amount)
+    for hint in get_type_hints(parts).values()
 ]
 """What each member of a row may be."""
 
 
-def _enter(connection: sqlite3.Connection, entries: Sequence[Entered]) -> None:
+def _enter(connection: sqlite3.Connection, entries: Sequence[LedgerEntry]) -> None:
     """Enters lines, with what they count for, and settles what was reserved."""
     rows = [entry.row for entry in entries]
     settled = [(e.reservation,) for e in entries if e.reservation is not None]
@@ -560,8 +562,8 @@ def _reserve(connection: sqlite3.Connection, most: Amount, now: float) -> int:
     return int(row.lastrowid or 0)
 
 
-INSERT_CALL = _insert("calls", (*Line._fields, "took_usd", "took_tokens"))
-INSERT_HITS = _insert("hits", Hits._fields)
+INSERT_CALL = _insert("calls", (*CallRow._fields, "took_usd", "took_tokens"))
+INSERT_HITS = _insert("hits", CacheHits._fields)
 INSERT_LIMITS = "INSERT OR REPLACE INTO limits VALUES (?, ?, ?, ?, ?, ?, ?)"
 ADD_SPENT = (
     "INSERT INTO spent VALUES (?, ?, ?) ON CONFLICT (day) DO UPDATE SET"
@@ -570,7 +572,7 @@ ADD_SPENT = (
 SUM = "SELECT COALESCE(SUM(usd), 0.0), COALESCE(SUM(tokens), 0.0)"
 
 
-def _standings(connection: sqlite3.Connection, now: float) -> list[Standing]:
+def _budget_statuses(connection: sqlite3.Connection, now: float) -> list[BudgetStatus]:
     found = []
     for period, usd, tokens in connection.execute(
         "SELECT period, usd, tokens FROM budgets ORDER BY period"
@@ -583,7 +585,7 @@ def _standings(connection: sqlite3.Connection, now: float) -> list[Standing]:
             )
             for of, on in (("spent", since), ("reserved", since - 1))
         )
-        found.append(Standing(period, _limits(usd, tokens), spent, reserved))
+        found.append(BudgetStatus(period, _limits(usd, tokens), spent, reserved))
     return found
 
 

@@ -1,4 +1,4 @@
-"""The survey: before any call, what of an experiment is cached, new, or asked twice."""
+"""The lookup: before any call, which trials are cached, new, or asked twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SLICE_S = 0.5
 """Seconds after which such a group is closed, if its prompts take that long."""
 
 
-class Standing(IntEnum):
+class TrialStatus(IntEnum):
     """How a trial stands before a run."""
 
     NEW = 0
@@ -27,12 +27,12 @@ class Standing(IntEnum):
     """Not cached, and the same as an earlier trial from first message to last."""
 
 
-class Finding(NamedTuple):
+class TrialLookup(NamedTuple):
     """How one trial stands."""
 
     trial: int
     """Its index."""
-    standing: Standing
+    status: TrialStatus
     key: str
     """Of the last call that is known: all of them where it is cached."""
     heads: Sequence[ReplySummary] = ()
@@ -60,7 +60,9 @@ class KnownAnswers(Protocol):
         """The head of one answer; None if there is none."""
 
 
-def survey(requests: Requests, cache: KnownAnswers | None) -> Iterator[list[Finding]]:
+def look_up(
+    requests: Requests, cache: KnownAnswers | None
+) -> Iterator[list[TrialLookup]]:
     """How every trial stands, in order, group by group.
 
     Every prompt is rendered, so a template that fails on some case is found here.
@@ -70,38 +72,40 @@ def survey(requests: Requests, cache: KnownAnswers | None) -> Iterator[list[Find
         found = (
             cache.heads([opening.key for opening in group]) if cache is not None else {}
         )
-        findings = []
+        lookups = []
         for opening in group:
             head = found.get(opening.key)
             if len(opening.turns) == 1 and head is not None:
-                finding = Finding(
-                    *(opening.trial, Standing.CACHED, opening.key, (head,)),
+                lookup = TrialLookup(
+                    *(opening.trial, TrialStatus.CACHED, opening.key, (head,)),
                     turns=opening.turns,
                     owns=(0,),
                 )
             else:
-                finding = _finding(opening, head, requests, cache, seen)
-            findings.append(finding)
-        yield findings
+                lookup = _trial_lookup(opening, head, requests, cache, seen)
+            lookups.append(lookup)
+        yield lookups
 
 
-def _finding(
+def _trial_lookup(
     opening: Opening,
     head: ReplySummary | None,
     requests: Requests,
     cache: KnownAnswers | None,
     seen: dict[str, int],
-) -> Finding:
+) -> TrialLookup:
     heads, key = _heads(opening, head, requests, cache)
-    standing = Standing.CACHED
+    status = TrialStatus.CACHED
     if len(heads) < len(opening.turns):
-        standing = Standing.NEW
+        status = TrialStatus.NEW
         first = seen.setdefault(opening.identity, opening.trial)
         if first != opening.trial:
-            return Finding(opening.trial, Standing.DUPLICATE, key, first=first)
+            return TrialLookup(opening.trial, TrialStatus.DUPLICATE, key, first=first)
     turns = range(len(heads) if _is_over(heads, opening) else len(opening.turns))
     owns = [turn for turn in turns if _is_first(opening, turn, seen)]
-    return Finding(opening.trial, standing, key, heads, turns=opening.turns, owns=owns)
+    return TrialLookup(
+        opening.trial, status, key, heads, turns=opening.turns, owns=owns
+    )
 
 
 def _heads(

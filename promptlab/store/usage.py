@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 from promptlab.errors import GATEWAY_TIMEOUTS, SpecError, brief, did_you_mean
 from promptlab.money.budget import Limits, check_amount
 from promptlab.store.home import home
-from promptlab.store.ledger import FILE, PERIODS, Ledger, Line, project_standings
+from promptlab.store.ledger import (
+    FILE,
+    PERIODS,
+    CallRow,
+    Ledger,
+    project_budget_statuses,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,12 +193,12 @@ def budgets() -> pd.DataFrame:
     for calls in flight, and those `left_`."""
     import pandas as pd
 
-    standings = project_standings()
-    columns: dict[str, Any] = {"period": [s.period for s in standings]}
+    statuses = project_budget_statuses()
+    columns: dict[str, Any] = {"period": [s.period for s in statuses]}
     for unit in ("usd", "tokens"):
-        limit = [getattr(s.limits, unit) for s in standings]
-        spent = [getattr(s.spent, unit) for s in standings]
-        held = [getattr(s.reserved, unit) for s in standings]
+        limit = [getattr(s.limits, unit) for s in statuses]
+        spent = [getattr(s.spent, unit) for s in statuses]
+        held = [getattr(s.reserved, unit) for s in statuses]
         left = [a - b - c for a, b, c in zip(limit, spent, held, strict=True)]
         for name, amounts in (
             *((unit, limit), (f"spent_{unit}", spent)),
@@ -208,8 +214,8 @@ def export_lines(since_s: float = 0.0) -> pd.DataFrame:
     call or failed attempt, `at` as a time in UTC."""
     import pandas as pd
 
-    sql = f"SELECT {', '.join(Line._fields)} FROM calls WHERE at >= ? ORDER BY at"
-    table = pd.DataFrame(_rows(sql, [since_s]), columns=list(Line._fields))
+    sql = f"SELECT {', '.join(CallRow._fields)} FROM calls WHERE at >= ? ORDER BY at"
+    table = pd.DataFrame(_rows(sql, [since_s]), columns=list(CallRow._fields))
     table["at"] = pd.to_datetime(table["at"].astype("float64"), unit="s")
     for name, kind in EXPORTED.items():
         table[name] = table[name].astype(kind)
@@ -219,7 +225,7 @@ def export_lines(since_s: float = 0.0) -> pd.DataFrame:
 EXPORTED: dict[str, Any] = (
     dict.fromkeys(("run", "experiment", "base_url", "model", "snapshot"), "str")
     | dict.fromkeys(("service_tier", "price", "error", "request_id"), "str")
-    | {name: "Int64" for name in Line._fields if name.endswith("_tokens")}
+    | {name: "Int64" for name in CallRow._fields if name.endswith("_tokens")}
     | {"attempt": "int64", "status": "Int64", "latency_s": "float64"}
     | dict.fromkeys(("cost_usd", "prompt_cache_saved_usd"), "float64")
 )

@@ -12,7 +12,7 @@ from promptlab.spec.response import ReplySummary
 from promptlab.store.cache import Entry
 
 
-class GroupCommit:
+class CacheWriter:
     """A thread that writes what waits, all of it in one transaction, and then says so.
 
     While one group is being written the next one gathers, so that each answer is on

@@ -11,7 +11,7 @@ from fakes.servers import ToldServer
 from store.organization import ADMIN_KEY, Organization, moment
 
 from promptlab.money.budget import Amount
-from promptlab.store.ledger import Entered, Ledger, Line
+from promptlab.store.ledger import CallRow, Ledger, LedgerEntry
 from tests.cli.conftest import CommandLine
 
 SINCE = ("--since", "2025-11-20")
@@ -31,14 +31,14 @@ def server(
     server = ToldServer()
     server.reply = organization
     with server.in_thread(), closing(Ledger()) as ledger:
-        line = Line(
+        line = CallRow(
             *(moment("2025-11-21"), "run", "e", server.base_url, "astra"),
             input_tokens=100,
             cached_input_tokens=20,
             output_tokens=10,
             cost_usd=0.5,
         )
-        ledger.enter([Entered(line, Amount())])
+        ledger.enter([LedgerEntry(line, Amount())])
         yield server
 
 

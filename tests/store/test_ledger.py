@@ -32,7 +32,7 @@ import promptlab as pl
 from promptlab.errors import CacheError
 from promptlab.money.budget import Amount, Limits
 from promptlab.offline import Faults, OfflineServer
-from promptlab.store.ledger import Entered, Hits, Ledger, Line
+from promptlab.store.ledger import CacheHits, CallRow, Ledger, LedgerEntry
 from promptlab.store.usage import export_lines
 
 PRICES = {"fake": {"input": 1, "cached_input": 0.1, "cache_write": 2, "output": 10}}
@@ -47,13 +47,13 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger.close()
 
 
-def line(at: float = NOW, **more: object) -> Line:
+def line(at: float = NOW, **more: object) -> CallRow:
     parts = {"run": "r", "experiment": "e", "base_url": "https://x.test", "model": "m"}
-    return Line(at, **{**parts, **more})  # type: ignore[arg-type]
+    return CallRow(at, **{**parts, **more})  # type: ignore[arg-type]
 
 
-def entered(usd: float, at: float = NOW, reservation: int | None = None) -> Entered:
-    return Entered(line(at), Amount(usd, 10), reservation)
+def entered(usd: float, at: float = NOW, reservation: int | None = None) -> LedgerEntry:
+    return LedgerEntry(line(at), Amount(usd, 10), reservation)
 
 
 def test_a_line_has_what_a_call_took() -> None:
@@ -389,14 +389,14 @@ def test_a_budget_counts_its_own_period(
     ledger.enter([entered(3.0, at=NOW - before_s)])
     ledger.set_budget(period, Limits(usd=10))
 
-    (standing,) = ledger.standings(NOW)
+    (status,) = ledger.budget_statuses(NOW)
 
-    assert standing.spent.usd == (3.0 if counts else 0.0)
+    assert status.spent.usd == (3.0 if counts else 0.0)
 
 
 def test_lines_are_written_all_or_none(ledger: Ledger) -> None:
     with pytest.raises(CacheError):
-        ledger.enter([entered(1), Entered(line(model=None), Amount(1, 1))])
+        ledger.enter([entered(1), LedgerEntry(line(model=None), Amount(1, 1))])
 
     assert ledger.rows("SELECT COUNT(*) FROM calls") == [(0,)]
     assert ledger.rows("SELECT COUNT(*) FROM spent") == [(0,)]
@@ -404,7 +404,7 @@ def test_lines_are_written_all_or_none(ledger: Ledger) -> None:
 
 def test_pruning_takes_old_lines_away(ledger: Ledger) -> None:
     ledger.enter([entered(1, at=NOW - 40 * DAY_S), entered(1, at=NOW)])
-    ledger.enter_hits([Hits(NOW - 40 * DAY_S, None, "e", "u", "m", 1, 1.0)])
+    ledger.enter_hits([CacheHits(NOW - 40 * DAY_S, None, "e", "u", "m", 1, 1.0)])
 
     gone = ledger.prune(NOW - 30 * DAY_S)
 
@@ -424,7 +424,7 @@ def test_pruning_all_lines_leaves_what_this_month_s_budgets_count(
     gone = ledger.prune(now + 1)
 
     assert gone == 2
-    assert [standing.spent.usd for standing in ledger.standings(now)] == [3.0, 3.0]
+    assert [status.spent.usd for status in ledger.budget_statuses(now)] == [3.0, 3.0]
     assert ledger.rows("SELECT COUNT(*) FROM spent") == [(1,)]
 
 
@@ -481,19 +481,19 @@ def test_a_call_without_an_outcome_stays_reserved_and_is_shown_as_unsettled(
     ledger: Ledger,
 ) -> None:
     first, second = (ledger.hold(Amount(usd, 0), NOW) for usd in (1, 2))
-    over = Entered(line(), Amount(0.5, 0), first, 0)
+    over = LedgerEntry(line(), Amount(0.5, 0), first, 0)
     sent = [{"sent": n, "call": [NOW, "r", "e", "u", "m", 1]} for n in (0, 1)]
     ledger.set_budget("day", Limits(usd=5))
     write_daybook(ledger.path.parent, *sent, over.noted)
 
     Ledger(ledger.path).close()
 
-    (standing,) = ledger.standings(NOW)
+    (status,) = ledger.budget_statuses(NOW)
     assert ledger.rows("SELECT error, model FROM calls ORDER BY took_usd") == [
         ("killed", "m"),
         (None, over.line.model),
     ]
-    assert (standing.spent.usd, standing.reserved.usd) == (0.5, 2)
+    assert (status.spent.usd, status.reserved.usd) == (0.5, 2)
     assert ledger.rows("SELECT id FROM reserved") == [(second,)]
 
 

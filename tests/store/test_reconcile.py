@@ -19,7 +19,7 @@ from rich.traceback import Traceback
 import promptlab as pl
 from promptlab.errors import CredentialsError
 from promptlab.money.budget import Amount
-from promptlab.store.ledger import Entered, Ledger, Line
+from promptlab.store.ledger import CallRow, Ledger, LedgerEntry
 from promptlab.store.reconcile import conclusion
 from store.organization import ADMIN_KEY, Organization, moment
 
@@ -69,11 +69,11 @@ def call(server: ToldServer) -> Call:
     def enter(when: str, model: str = "astra", **more: Any) -> None:
         tokens = {"input_tokens": 100, "cached_input_tokens": 20, "output_tokens": 10}
         parts: dict[str, Any] = {"base_url": server.base_url, "cost_usd": 0.5, **tokens}
-        line = Line(
+        line = CallRow(
             moment(when), "run", "e", model=model, **(parts | {"snapshot": None} | more)
         )
         with closing(Ledger()) as ledger:
-            ledger.enter([Entered(line, Amount())])
+            ledger.enter([LedgerEntry(line, Amount())])
 
     return enter
 
@@ -255,11 +255,13 @@ def test_calls_to_other_servers_are_not_ours_here(
 def test_what_the_cache_gave_is_no_request(
     server: ToldServer, reconcile: Reconcile
 ) -> None:
-    from promptlab.store.ledger import Hits
+    from promptlab.store.ledger import CacheHits
 
     when = moment("2025-11-21")
     with closing(Ledger()) as ledger:
-        ledger.enter_hits([Hits(when, "run", "e", server.base_url, "astra", 5, 2.5)])
+        ledger.enter_hits(
+            [CacheHits(when, "run", "e", server.base_url, "astra", 5, 2.5)]
+        )
 
     assert reconcile().empty
 

@@ -16,7 +16,7 @@ from fakes.experiments import capitals
 
 import promptlab as pl
 from promptlab.money.budget import Amount
-from promptlab.store.ledger import Entered, Ledger, Line
+from promptlab.store.ledger import CallRow, Ledger, LedgerEntry
 from promptlab.store.usage import moment_s, prune
 
 
@@ -26,8 +26,8 @@ def at(text: str) -> float:
 
 def line(
     when: str, model: str = "m", cost_usd: float | None = 1.0, **more: object
-) -> Line:
-    return Line(
+) -> CallRow:
+    return CallRow(
         at(when),
         "run",
         "e",
@@ -53,7 +53,7 @@ def ledger(clean_home: Path) -> Iterator[Ledger]:
         line("2026-11-24 08:01", cost_usd=None, error="timeout"),
         line("2026-11-24 08:02", latency_s=2.0),
     ]
-    ledger.enter([Entered(line, Amount()) for line in lines])
+    ledger.enter([LedgerEntry(line, Amount()) for line in lines])
     yield ledger
     ledger.close()
 

@@ -13,7 +13,7 @@ import promptlab as pl
 from promptlab.errors import CacheError
 from promptlab.spec.response import ReplySummary
 from promptlab.store.cache import Entry
-from promptlab.store.writer import GroupCommit
+from promptlab.store.writer import CacheWriter
 
 
 def entry(number: int) -> Entry:
@@ -56,7 +56,7 @@ async def queued(*tasks: asyncio.Task[None]) -> None:
 
 def test_an_entry_is_on_disk_when_put_returns(cache: pl.ResponseCache) -> None:
     async def main() -> None:
-        commits = GroupCommit(cache.add)
+        commits = CacheWriter(cache.add)
         for number in range(5):
             await commits.put(entry(number))
             assert entry(number).key in cache
@@ -71,7 +71,7 @@ def test_what_comes_during_a_write_is_written_together_in_the_next() -> None:
     disk = SlowDisk()
 
     async def main() -> None:
-        commits = GroupCommit(disk.write)
+        commits = CacheWriter(disk.write)
         first = asyncio.create_task(commits.put(entry(0)))
         await begun(disk)
         others = [asyncio.create_task(commits.put(entry(n))) for n in range(1, 100)]
@@ -93,7 +93,7 @@ def test_an_error_reaches_all_who_wait_for_the_write(error: Exception) -> None:
     disk.error = error
 
     async def main() -> list[object]:
-        commits = GroupCommit(disk.write)
+        commits = CacheWriter(disk.write)
         first = asyncio.create_task(commits.put(entry(0)))
         await begun(disk)
         others = [asyncio.create_task(commits.put(entry(n))) for n in range(1, 10)]
@@ -119,7 +119,7 @@ def test_after_an_error_the_next_entries_are_written(cache: pl.ResponseCache) ->
         return cache.add(entries)
 
     async def main() -> None:
-        commits = GroupCommit(write)
+        commits = CacheWriter(write)
         with pytest.raises(CacheError):
             await commits.put(entry(0))
         full.append(False)
@@ -133,7 +133,7 @@ def test_after_an_error_the_next_entries_are_written(cache: pl.ResponseCache) ->
 
 def test_close_writes_what_waits(cache: pl.ResponseCache) -> None:
     async def main() -> None:
-        commits = GroupCommit(cache.add)
+        commits = CacheWriter(cache.add)
         waiting = [asyncio.create_task(commits.put(entry(n))) for n in range(50)]
         await asyncio.sleep(0)
         await commits.close()
@@ -148,7 +148,7 @@ def test_an_entry_is_written_even_if_its_waiter_gives_up() -> None:
     disk = SlowDisk()
 
     async def main() -> None:
-        commits = GroupCommit(disk.write)
+        commits = CacheWriter(disk.write)
         first = asyncio.create_task(commits.put(entry(0)))
         await begun(disk)
         second = asyncio.create_task(commits.put(entry(1)))
@@ -166,7 +166,7 @@ def test_close_ends_the_thread(cache: pl.ResponseCache) -> None:
     before = set(threading.enumerate())
 
     async def main() -> None:
-        await GroupCommit(cache.add).close()
+        await CacheWriter(cache.add).close()
 
     asyncio.run(main())
 
@@ -178,7 +178,7 @@ def test_what_comes_after_the_end_is_refused_instead_of_waited_for(
     cache: pl.ResponseCache,
 ) -> None:
     async def main() -> None:
-        commits = GroupCommit(cache.add)
+        commits = CacheWriter(cache.add)
         await commits.close()
         with pytest.raises(CacheError, match="the run is over"):
             await commits.put(entry(1))

@@ -117,7 +117,7 @@ def fault_html(fault: str | Exception) -> str:
 def plan_line(plan: Plan) -> str:
     """What a run would make, in a line, and what is odd about it."""
     counts = plan.counts
-    parts = [f"<b>{counted(len(plan.standings), 'trial')}</b>"]
+    parts = [f"<b>{counted(len(plan.statuses), 'trial')}</b>"]
     parts += [f"{counts['cached']:,} cached"] if counts["cached"] else []
     parts += [f"<b>{counted(plan.calls, 'call')}</b> to make"]
     if plan.calls:
