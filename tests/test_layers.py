@@ -69,7 +69,7 @@ HOMES = {
         *("planning.forecast", "results.run_answers"),
         "stats",
     },
-    "matplotlib": {"notebook.colours", "notebook.figures", "notebook.plots"},
+    "matplotlib": {"notebook.figures", "notebook.plots"},
     "openai": {"models.client", "store.reconcile"},
     "openpyxl": {"results.exports"},
     "pandas": {

@@ -17,20 +17,14 @@ class Plot(Figure):
     """A matplotlib figure that a notebook shows once, as the last line of a cell.
 
     It belongs to no pyplot state: `%matplotlib` is not needed, and nothing is shown
-    that was not asked for. `savefig` writes it to a file.
+    that was not asked for. Its colours and fonts are those of the reader's style, such
+    as `plt.style.use("dark_background")`. `savefig` writes it to a file.
     """
 
-    def __init__(
-        self, width_in: float, height_in: float, *, title: str, table: pd.DataFrame
-    ) -> None:
-        super().__init__(
-            figsize=(width_in, height_in),
-            dpi=DPI,
-            facecolor="white",  # on a dark page too: the texts are dark
-            edgecolor="white",
-        )
+    def __init__(self, title: str, **options: Any) -> None:
+        super().__init__(dpi=DPI, **options)
         self.title = title
-        self.table = table
+        self.table = pd.DataFrame()
         """The plotted values."""
 
     def __repr__(self) -> str:

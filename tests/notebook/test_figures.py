@@ -11,9 +11,12 @@ from typing import Any
 import matplotlib
 import pytest
 from IPython.core.formatters import DisplayFormatter
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from promptlab.notebook import plots
+from promptlab.notebook.colormap import contrast
 from promptlab.notebook.figures import DPI, SHARP, Plot
 from tests.notebook.plots.tables import trials
 
@@ -77,14 +80,36 @@ def test_it_is_opaque_whatever_the_reader_has_set(plot: Plot) -> None:
     assert plot.get_facecolor() == (1.0, 1.0, 1.0, 1.0)
 
 
-def test_a_dark_style_sheet_changes_nothing() -> None:
-    light = plots.plot_cost(trials())
-
+def test_a_dark_style_sheet_makes_a_dark_figure_with_light_letters() -> None:
     style = Path(matplotlib.get_data_path(), "stylelib", "dark_background.mplstyle")
     settings = matplotlib.rc_params_from_file(style, use_default_template=False)
     with matplotlib.rc_context(settings):
         dark = plots.plot_cost(trials())
-        assert dark._repr_png_() == light._repr_png_()
+        dark._repr_png_()
+
+    written = [text for text in dark.findobj(Text) if text.get_text()]
+    assert to_hex(dark.get_facecolor()) == "#000000"
+    assert min(contrast(to_hex(text.get_color()), "#000000") for text in written) >= 4.5
+
+
+@pytest.mark.parametrize("text", ["white", "black"])
+def test_letters_are_legible_on_any_figure(text: str) -> None:
+    settings = {"text.color": text, "figure.facecolor": "#fdf6e3"}
+    with matplotlib.rc_context(settings):
+        figure = plots.plot_latency(trials())
+
+    written = [text for text in figure.findobj(Text) if text.get_text()]
+    assert min(contrast(to_hex(t.get_color()), "#fdf6e3") for t in written) >= 4.5
+
+
+def test_letters_and_rows_are_as_large_as_the_reader_has_set() -> None:
+    usual = plots.plot_cost(trials())
+
+    with matplotlib.rc_context({"font.size": 20}):
+        large = plots.plot_cost(trials())
+
+    assert large.get_figheight() > 1.7 * usual.get_figheight()
+    assert large.axes[0].get_yticklabels()[0].get_fontsize() == 20
 
 
 def test_the_same_table_gives_the_same_picture_in_any_thread() -> None:

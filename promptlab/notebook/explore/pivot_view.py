@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from promptlab.formats import counted, shortened
+from promptlab.notebook.colormap import heat
 from promptlab.notebook.explore.pivot import Pivot
-from promptlab.notebook.heat import colours
 from promptlab.render.markup import card, escaped, quiet
 
 LABEL = 60
@@ -64,8 +64,8 @@ def _place(pivot: Pivot, row: int, column: int) -> dict[str, Any] | None:
         "column": column if column < columns else -1,
         "text": pivot.text(row, column) or "–",
         "count": f"{trials:,}" if known == trials else f"{known:,} of {trials:,}",
-        "light": None if math.isnan(warm) else list(colours(warm)),
-        "dark": None if math.isnan(warm) else list(colours(warm, dark=True)),
+        "light": None if math.isnan(warm) else list(heat(warm)),
+        "dark": None if math.isnan(warm) else list(heat(warm, dark=True)),
     }
 
 

@@ -1,4 +1,4 @@
-"""What trials cost: each of them, the mean, and what it came to."""
+"""What trials cost: each of them, the mean, and the total."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from promptlab.errors import SpecError
+from promptlab.formats import dollars
 from promptlab.notebook.figures import Plot
+from promptlab.notebook.plots.columns import (
+    Column,
+    add_columns,
+    canvas_of_rows,
+    counts,
+    leave_blank,
+)
+from promptlab.notebook.plots.figure_layout import Canvas, line_height
 from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped, numbers
-from promptlab.notebook.plots.lettering import Dollars, money
-from promptlab.notebook.plots.rows import Column, counts, leave_blank, rows
-from promptlab.notebook.plots.sheet import Sheet
-from promptlab.notebook.plots.strips import ROW, draw_strip, thinned
+from promptlab.notebook.plots.strip_plot import ROW, draw_strip, thinned
+from promptlab.notebook.plots.ticks import Dollars
 from promptlab.notebook.trial_table import hashable
 from promptlab.results.results import Results
 from promptlab.stats.intervals import mean_interval
@@ -54,18 +61,18 @@ def plot_cost(
     title = f"Cost per {PER:,} trials{groups.by}"
     table = groups.table(_costs)
     known = groups.known("cost_usd")
-    unknown = "" if known else "The price of no trial is known"
-    if why := groups.nothing or unknown:
-        return Sheet.empty(ax, title, why).done(table)
-    lines = [
+    if why := groups.nothing("" if known else "The price of no trial is known"):
+        return Canvas.of(ax, title).empty(why, table)
+    notes = [
         "A point is a trial, the box the middle half, the stroke the median, the "
         "diamond the mean and its 95% interval",
-        *groups.remarks(*groups.unknown("Price", known), *thinned(list(table["n"]))),
+        *groups.notes(groups.unknown("Price", known), thinned(table["n"])),
     ]
     drawn, plotted = groups.drawn, table[:MOST]
-    sheet = rows(ax, title, lines, drawn.labels, _columns(plotted), height=ROW)
-    _draw(sheet, drawn, plotted)
-    return sheet.done(table)
+    canvas = canvas_of_rows(ax, title, notes, drawn.labels)
+    add_columns(canvas, _columns(plotted))
+    _draw(canvas, drawn, plotted)
+    return canvas.finish(table, height=ROW * line_height() * max(len(drawn), 2))
 
 
 def _costs(group: Group) -> Mapping[str, Any]:
@@ -97,43 +104,37 @@ def _columns(table: pd.DataFrame) -> list[Column]:
 
 
 def _money(amounts: pd.Series[float]) -> list[str]:
-    return [money(amount) for amount in amounts]
+    return [dollars(amount, digits=3) for amount in amounts]
 
 
-def _draw(sheet: Sheet, groups: Groups, table: pd.DataFrame) -> None:
-    ax, ink = sheet.ax, sheet.ink
+def _draw(canvas: Canvas, groups: Groups, table: pd.DataFrame) -> None:
+    ax, theme = canvas.ax, canvas.theme
     for row, group in enumerate(groups):
         costs = group.numbers("cost_usd").dropna() * PER
-        draw_strip(sheet, row, costs, group.mark)
+        draw_strip(canvas, row, costs, group.style)
         if costs.empty:
-            leave_blank(sheet, row, group, "price unknown")
-    rows = np.arange(len(groups))
+            leave_blank(canvas, row, group, "price unknown")
     means = table["mean_usd_per_1000"]
-    ax.hlines(
-        rows,
-        table["low_usd_per_1000"],
-        table["high_usd_per_1000"],
-        color=ink.text,
-        linewidth=1.6,
-    )
-    ax.plot(
+    low, high = table["low_usd_per_1000"], table["high_usd_per_1000"]
+    ax.errorbar(
         means,
-        rows,
-        linestyle="",
-        marker="D",
+        range(len(groups)),
+        xerr=[means - low, high - means],
+        fmt="D",
         markersize=6.5,
-        markerfacecolor=ink.ground,
-        markeredgecolor=ink.text,
+        markerfacecolor=theme.ground,
         markeredgewidth=1.4,
+        color=theme.text,
+        elinewidth=1.6,
     )
     medians = table["median_usd_per_1000"].dropna()
     far = medians.min() > 0 and medians.max() / medians.min() > FAR_APART
     if far and all((g.numbers("cost_usd").dropna() > 0).all() for g in groups):
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(FuncFormatter(Dollars()))
-        sheet.label_x(f"US dollars per {PER:,} trials, log scale")
+        canvas.label_x(f"US dollars per {PER:,} trials, log scale")
     else:
-        sheet.from_zero(table[["most_usd_per_1000", "high_usd_per_1000"]])
+        canvas.from_zero(table[["most_usd_per_1000", "high_usd_per_1000"]])
         ax.xaxis.set_major_formatter(Dollars())
-        sheet.label_x(f"US dollars per {PER:,} trials")
-    sheet.grid("x")
+        canvas.label_x(f"US dollars per {PER:,} trials")
+    canvas.grid("x")

@@ -1,4 +1,4 @@
-"""Groups: the trials that a plot tells apart, in the order and look of their value."""
+"""Groups: the trials that a plot compares, in the order and style of their value."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from promptlab.notebook.colours import Mark, mark
-from promptlab.notebook.plots.lettering import cut, drawable, shown, told_apart, trials
+from promptlab.formats import NOT_SENT, counted
+from promptlab.notebook.colormap import Style, style
+from promptlab.notebook.plots.labels import drawable, label, shorten_middle, unique
 from promptlab.notebook.trial_table import TrialTable, hashable
 from promptlab.results.results import Results
 
@@ -26,7 +27,7 @@ class Group:
     """The trials of one value, or of one combination of values."""
 
     label: str
-    mark: Mark
+    style: Style
     rows: pd.DataFrame
 
     @cached_property
@@ -41,6 +42,7 @@ class Group:
 
     @property
     def failed(self) -> int:
+        """How many trials failed."""
         return len(self.rows) - self.n
 
     def numbers(self, column: str) -> pd.Series[float]:
@@ -54,10 +56,10 @@ class Groups:
 
     source: TrialTable
     names: tuple[str, ...]
-    """The columns that tell them apart."""
+    """The columns that the trials are grouped by."""
     members: tuple[Group, ...]
     index: pd.Index[Any]
-    """The values that tell them apart, for the plot's table."""
+    """The value of each group, for the plot's table."""
 
     def __iter__(self) -> Iterator[Group]:
         return iter(self.members)
@@ -67,72 +69,67 @@ class Groups:
 
     @property
     def labels(self) -> list[str]:
+        """The label of each group."""
         return [group.label for group in self.members]
-
-    @cached_property
-    def answered(self) -> pd.DataFrame:
-        """The rows of all trials that did not fail, drawn or not."""
-        table = self.source.table
-        return table[~failed(table)]
-
-    def known(self, column: str) -> int:
-        """For how many of those a column holds a number."""
-        return int(numbers(self.answered, column).notna().sum())
-
-    def unknown(self, what: str, known: int) -> list[str]:
-        """A line on trials of which something is not known, if there are any."""
-        n = len(self.answered)
-        return [f"{what} unknown: {n - known:,} of {trials(n)}, left out"] * (known < n)
 
     @property
     def by(self) -> str:
         """`" by prompt · model"`, for a title."""
         return f" by {title(self.names)}" if self.names else ""
 
-    @property
-    def failures(self) -> list[str]:
-        """A line on failed trials, if there are any."""
-        asked = len(self.source.table)
-        failed = asked - len(self.answered)
-        return [f"{failed:,} of {trials(asked)} failed: left out"] * (failed > 0)
+    @cached_property
+    def answered(self) -> pd.DataFrame:
+        """The rows of all trials that did not fail, drawn or not."""
+        return self.source.table[~failed(self.source.table)]
 
     @property
     def drawn(self) -> Groups:
         """The first of them, as many as can be drawn."""
         return replace(self, members=self.members[:MOST], index=self.index[:MOST])
 
-    @property
-    def undrawn(self) -> list[str]:
-        """A line on those that are not drawn, if there are any."""
-        if len(self) <= MOST:
-            return []
-        return [f"The first {MOST} of {len(self):,} are drawn; .table has all"]
+    def known(self, column: str) -> int:
+        """For how many answered trials a column holds a number."""
+        return int(numbers(self.answered, column).notna().sum())
 
-    @property
-    def pooled(self) -> list[str]:
-        """A line on what varies within the groups, if anything does."""
-        return self.within(self.names)
-
-    def remarks(self, *more: str) -> list[str]:
-        """Lines on what is pooled, failed and not drawn, and what more there is."""
-        return [*self.pooled, *self.failures, *more, *self.undrawn]
-
-    def within(self, told: Collection[str]) -> list[str]:
-        """A line on what varies but for what the plot tells apart, if anything does."""
-        within = [name for name in self.source.varying if name not in told]
-        return [f"Pooled over {title(within, ', ')}"] if within else []
-
-    @property
-    def nothing(self) -> str:
-        """Why there is nothing to draw; empty if there is something."""
+    def nothing(self, unknown: str = "") -> str:
+        """Why there is nothing to draw: no trials, all failed, or what is unknown."""
         asked = len(self.source.table)
         if len(self.answered):
-            return ""
-        return f"All {trials(asked)} failed" if asked else "No trials"
+            return unknown
+        return f"All {counted(asked, 'trial')} failed" if asked else "No trials"
+
+    def notes(self, *more: str) -> list[str]:
+        """Lines on what is pooled, failed and not drawn, and those given."""
+        lines = [self.pooled(self.names), self.failures, *more, self.undrawn]
+        return [line for line in lines if line]
+
+    def pooled(self, names: Collection[str]) -> str:
+        """A line on the parameters that vary but are not among those names."""
+        within = [name for name in self.source.varying if name not in names]
+        return f"Pooled over {title(within, ', ')}" if within else ""
+
+    @property
+    def failures(self) -> str:
+        """A line on failed trials, if there are any."""
+        asked = len(self.source.table)
+        count = asked - len(self.answered)
+        return f"{count:,} of {counted(asked, 'trial')} failed: left out" * (count > 0)
+
+    @property
+    def undrawn(self) -> str:
+        """A line on groups that are not drawn, if there are any."""
+        line = f"The first {MOST} of {len(self):,} are drawn; .table has all"
+        return line * (len(self) > MOST)
+
+    def unknown(self, what: str, known: int) -> str:
+        """A line on answered trials of which something is unknown, if there are any."""
+        n = len(self.answered)
+        line = f"{what} unknown: {n - known:,} of {counted(n, 'trial')}, left out"
+        return line * (known < n)
 
     def table(self, row: Callable[[Group], Mapping[str, Any]]) -> pd.DataFrame:
-        """A row for each group, under the values that tell them apart."""
-        nobody = Group("", mark(0), self.source.table.iloc[:0])
+        """A row for each group, under its value."""
+        nobody = Group("", style(0), self.source.table.iloc[:0])
         rows = [row(group) for group in self.members]
         return pd.DataFrame(rows, index=self.index, columns=list(row(nobody)))
 
@@ -144,17 +141,17 @@ def grouped(
     varies.
 
     One column's groups stand in the order of its categories, else as they first
-    appear, and so do their colours: a part of a table shows each value as the whole.
+    appear, and so do their styles: a part of a table shows each value as the whole.
 
     Raises:
         SpecError: what is given is no table of trials, or lacks the columns.
     """
     source = TrialTable.of(results)
     names = tuple(dict.fromkeys(source.checked(by)))
-    return Groups(source, names, *parted(source.table, names, source.parameters))
+    return Groups(source, names, *split(source.table, names, source.parameters))
 
 
-def parted(
+def split(
     table: pd.DataFrame,
     names: Sequence[str],
     parameters: Collection[str] = (),
@@ -165,18 +162,18 @@ def parted(
 
     A value that is missing is one that was not sent, in a column of `parameters`.
     """
-    places = _places(table, names)
-    order, first, counts = np.unique(places, return_index=True, return_counts=True)
+    codes = _group_codes(table, names)
+    order, first, counts = np.unique(codes, return_index=True, return_counts=True)
     rows = np.split(  # of no rows at all it makes one part
-        np.argsort(places, kind="stable"), np.cumsum(counts)[:-1]
+        np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1]
     )
-    missing = ["not sent" if name in parameters else "none" for name in names]
+    missing = [NOT_SENT if name in parameters else "none" for name in names]
     values = zip(*(table[name].iloc[first] for name in names), strict=True)
-    labels = [BETWEEN.join(map(shown, row, missing)) for row in values]
-    labels = told_apart(labels if names else [whole] * len(order))
+    labels = [BETWEEN.join(map(label, row, missing)) for row in values]
+    labels = unique(labels if names else [whole] * len(order))
     members = tuple(
-        Group(label, mark(place), table.iloc[part])
-        for label, place, part in zip(labels, order.tolist(), rows, strict=False)
+        Group(text, style(code), table.iloc[part])
+        for text, code, part in zip(labels, order.tolist(), rows, strict=False)
     )
     return members, _index(table.iloc[first], names, whole)
 
@@ -191,28 +188,26 @@ def numbers(table: pd.DataFrame, column: str) -> pd.Series[float]:
 
 def title(names: Sequence[str], between: str = BETWEEN) -> str:
     """Names of columns, for a title."""
-    return between.join(cut(drawable(str(name))) for name in names)
+    return between.join(shorten_middle(drawable(str(name))) for name in names)
 
 
 def failed(rows: pd.DataFrame) -> pd.Series[bool]:
     """Which of the trials have no answer."""
-    if "error" in rows:
-        return rows["error"].notna()
-    return rows["output"].isna()
+    return rows["error"].notna() if "error" in rows else rows["output"].isna()
 
 
-def _places(table: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
-    """For each row the place of its group."""
+def _group_codes(table: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
+    """For each row the number of its group."""
     if not names:
         return np.zeros(len(table), dtype=np.int64)
+    columns = pd.DataFrame({n: _codes(table[name]) for n, name in enumerate(names)})
     if len(names) == 1:
-        return _codes(table[names[0]])
-    codes = pd.DataFrame(dict(enumerate(_codes(table[name]) for name in names)))
-    return codes.groupby(list(codes), sort=False).ngroup().to_numpy()
+        return columns[0].to_numpy()
+    return columns.groupby(list(columns), sort=False).ngroup().to_numpy()
 
 
 def _codes(column: pd.Series[Any]) -> np.ndarray:
-    """For each row the place of its value; a missing one of categories comes last."""
+    """For each row the number of its value; a missing one of categories comes last."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         codes = column.cat.codes.to_numpy().astype(np.int64)
         return np.where(codes < 0, len(column.cat.categories), codes)

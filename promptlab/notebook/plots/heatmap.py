@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,9 +12,20 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, to_hex
 from matplotlib.patches import Rectangle
 
+from promptlab import formats
 from promptlab.errors import SpecError, did_you_mean
-from promptlab.notebook.colours import text_on
+from promptlab.notebook.colormap import text_on
 from promptlab.notebook.figures import Plot
+from promptlab.notebook.plots.figure_layout import (
+    MARGIN,
+    NARROWEST,
+    WIDTH,
+    Canvas,
+    line_height,
+    points,
+    text_style,
+    width_of,
+)
 from promptlab.notebook.plots.groups import (
     MOST,
     Groups,
@@ -24,53 +34,29 @@ from promptlab.notebook.plots.groups import (
     numbers,
     title,
 )
-from promptlab.notebook.plots.lettering import (
-    fonts,
-    money,
-    number,
-    percent,
-    seconds,
-    widest_pt,
-)
-from promptlab.notebook.plots.rows import name_rows
-from promptlab.notebook.plots.sheet import (
-    AS_IT_IS,
-    MARGIN,
-    NARROWEST,
-    SMALL,
-    TEXT,
-    WIDTH,
-    Sheet,
-    size_of,
-)
 from promptlab.notebook.trial_table import TrialTable
 from promptlab.results.results import Results
 
 AGGREGATES = ("mean", "median", "min", "max", "sum")
 """What may be shown of a combination's trials."""
 
-SCALE = "cividis"
-"""Perceptually uniform, and nearly the same to colour-blind readers."""
-
-TILE = 44.0
-"""How high a tile is, in points."""
-
-TURN = 35
-TURN_SIN, TURN_COS = math.sin(math.radians(TURN)), math.cos(math.radians(TURN))
-"""How far labels on top are turned, if they are wider than their tiles."""
-
 OTHERWISE = ("output_tokens", "latency_s")
 """What is shown if there is no score."""
 
+SCALE = "cividis"
+"""Perceptually uniform, and nearly the same to colour-blind readers."""
+
+TILE = 4.4
+"""How high a tile is, in sizes of letters."""
+
 WIDEST, PADDING = 150.0, 12.0
-"""How wide a tile is at most, and how much of it stays free at least."""
+"""How wide a tile is at most, and how much of it stays free at least, in points."""
 
 SMALLEST = 5.0
 """The size of letters below which a tile stays without."""
 
-
-Texts = list[list[tuple[str, str]]]
-"""For each tile, from left to right and from the top down, what is written in it."""
+TURN = 35
+"""How far labels on top are turned, in degrees, if they are wider than their tiles."""
 
 
 def plot_heatmap(
@@ -99,34 +85,39 @@ def plot_heatmap(
     value = _value(source, value)
     if aggregate not in AGGREGATES:
         raise SpecError(
-            f"plot_heatmap: there is no aggregate {aggregate!r}"
-            + (did_you_mean(aggregate, AGGREGATES) or f"; use {', '.join(AGGREGATES)}")
+            f"plot_heatmap: unknown aggregate {aggregate!r}"
+            + did_you_mean(aggregate, AGGREGATES)
+            + f"; valid names: {', '.join(AGGREGATES)}"
         )
     down, across = grouped(results, rows), grouped(results, columns)
     tiles = _tiles(down, across, value, aggregate)
     table = _table(down, across, tiles, value)
     heading = f"{aggregate.capitalize()} {title([value])} by {title([rows, columns])}"
-    if down.nothing:
-        return Sheet.empty(ax, heading, down.nothing).done(table)
-    lines = [
-        *down.within((rows, columns)),
-        *down.failures,
-        *dict.fromkeys(down.undrawn + across.undrawn),
-    ]
+    if why := down.nothing():
+        return Canvas.of(ax, heading).empty(why, table)
+    lines = down.pooled((rows, columns)), down.failures, down.undrawn, across.undrawn
+    notes = [line for line in dict.fromkeys(lines) if line]
+    canvas = Canvas.of(ax, heading, notes, above=10)
     down, across = down.drawn, across.drawn
     tiles = tiles.loc[(slice(MOST - 1), slice(MOST - 1)), :]
     written = _writer(source, value, aggregate)
-    texts = _texts(tiles, written, aggregate, len(across))
-    wide, size = _sizes(ax, down, across, texts)
-    lines = [_explained(tiles, texts, written, aggregate, size), *lines]
-    sheet = _sheet(ax, heading, down, across, lines, wide)
-    _draw(sheet, tiles["number"].to_numpy().reshape(len(down), -1), texts, size)
-    return sheet.done(table)
+    texts = _texts(tiles, written, aggregate)
+    canvas.name_rows(down.labels)
+    wide, size = _sizes(canvas, texts, len(down), len(across))
+    _name_columns(canvas, across, wide)
+    small = canvas.theme.small
+    beside: dict[str, Any] = {"offset": (-8, 6), "ha": "right", "va": "bottom"}
+    canvas.write(title(down.names), (0, 1), "axes fraction", **beside, **small)
+    below: dict[str, Any] = {"offset": (0, -6), "va": "top"}
+    explained = _explained(tiles, texts, written, aggregate, size)
+    canvas.write(explained, (0, 0), "axes fraction", **below, **small)
+    _draw(canvas, tiles["number"].to_numpy().reshape(len(down), -1), texts, size)
+    height = TILE * line_height() * len(down)
+    return canvas.finish(table, height=height, width=wide * len(across))
 
 
 def _two(source: TrialTable, rows: str | None, columns: str | None) -> tuple[str, str]:
-    """The two parameters: those given; for the rest the first others, varying ones
-    before those that do not."""
+    """The two parameters: those given, else the first others, varying ones first."""
     for argument, given in (("rows", rows), ("columns", columns)):
         source.checked(given, argument=argument)
     others = dict.fromkeys((*source.varying, *source.parameters))
@@ -167,12 +158,12 @@ def _has_numbers(source: TrialTable, name: str) -> bool:
 
 
 def _tiles(down: Groups, across: Groups, value: str, aggregate: str) -> pd.DataFrame:
-    """For each place in rows and columns: `number`, `sd`, `n` and how many `asked`."""
+    """For each row and column: `number`, `sd`, `n` and how many `asked`."""
     table = down.source.table
     trials = pd.DataFrame(
         {
-            "row": _places(down),
-            "column": _places(across),
+            "row": _positions(down),
+            "column": _positions(across),
             "value": numbers(table, value).mask(failed(table)),
         }
     )
@@ -189,8 +180,8 @@ def _tiles(down: Groups, across: Groups, value: str, aggregate: str) -> pd.DataF
     )
 
 
-def _places(groups: Groups) -> pd.Series[int]:
-    """For each trial the place of its group."""
+def _positions(groups: Groups) -> pd.Series[int]:
+    """For each trial the position of its group."""
     sizes = [len(group.rows) for group in groups]
     trials = [trial for group in groups for trial in group.rows.index]
     return pd.Series(np.repeat(np.arange(len(groups)), sizes), index=trials, dtype=int)
@@ -201,8 +192,8 @@ def _table(
 ) -> pd.DataFrame:
     """The tiles under the values of the two parameters."""
     table = tiles.set_axis([value, "sd", "n", "asked"], axis="columns")
-    places = np.array(tiles.index.to_list(), dtype=int).reshape(-1, 2)
-    rows, columns = down.index.take(places[:, 0]), across.index.take(places[:, 1])
+    at = np.array(tiles.index.to_list(), dtype=int).reshape(-1, 2)
+    rows, columns = down.index.take(at[:, 0]), across.index.take(at[:, 1])
     table.index = pd.MultiIndex.from_arrays([rows, columns])
     return table
 
@@ -210,128 +201,102 @@ def _table(
 def _writer(source: TrialTable, value: str, aggregate: str) -> Callable[[float], str]:
     """How numbers of that column are written."""
     if pd.api.types.infer_dtype(source.table[value], skipna=True) == "boolean":
-        return number if aggregate == "sum" else percent
+        return formats.number if aggregate == "sum" else formats.share
     if value.endswith("_usd"):
-        return money
-    return seconds if value.endswith("_s") else number
+        return formats.dollars
+    return formats.seconds if value.endswith("_s") else formats.number
 
 
 def _texts(
-    tiles: pd.DataFrame,
-    written: Callable[[float], str],
-    aggregate: str,
-    columns: int,
-) -> Texts:
-    """The numbers, and below each the spread and the number of trials."""
+    tiles: pd.DataFrame, written: Callable[[float], str], aggregate: str
+) -> list[tuple[str, str]]:
+    """For each tile its number, and below it the spread and the number of trials."""
+    spread = aggregate == "mean" and written is not formats.share
 
     def text(tile: Any) -> tuple[str, str]:
         if not tile.n:
             return "", "failed" if tile.asked else "not asked"
-        spread = aggregate == "mean" and written is not percent and tile.n > 1
-        below = f"±{written(tile.sd)}  " * spread + f"n={tile.n:,}"
-        return written(tile.number), below
+        plus_minus = f"±{written(tile.sd)}  " * (spread and tile.n > 1)
+        return written(tile.number), f"{plus_minus}n={tile.n:,}"
 
-    flat = [text(tile) for tile in tiles.itertuples()]
-    return [flat[start : start + columns] for start in range(0, len(flat), columns)]
+    return [text(tile) for tile in tiles.itertuples()]
 
 
-def _explained(
-    tiles: pd.DataFrame,
-    texts: Texts,
-    written: Callable[[float], str],
-    aggregate: str,
-    size: float,
-) -> str:
-    """What the numbers are, or the colours if there is no room for numbers."""
-    what = f"{aggregate.capitalize()} over the trials of each combination"
-    if size >= SMALLEST:
-        spread = any("±" in below for row in texts for _, below in row)
-        return what + (", ± their standard deviation" if spread else "")
-    ends = tiles["number"].min(), tiles["number"].max()
-    return f"{what}, from {written(ends[0])} (dark) to {written(ends[1])} (light)"
-
-
-def _sheet(
-    ax: Axes | None,
-    heading: str,
-    down: Groups,
-    across: Groups,
-    lines: list[str],
-    tile: float,
-) -> Sheet:
-    """The axes, with the values of the two parameters to the left and on top."""
-    rows, columns = title(down.names), title(across.names)
-    left, labels = _left(down), widest_pt(across.labels, TEXT)
-    wide = tile * len(across)
-    turned = labels > tile - 6
-    sheet = Sheet.of(
-        ax,
-        heading,
-        lines,
-        height=TILE * len(down),
-        left=left,
-        right=max(_room(left) - wide, labels * TURN_COS if turned else 0.0),
-        above=40.0 + (labels * TURN_SIN - 4 if turned else 0.0),
-        below=4.0,
-        narrowest=wide,
-    )
-    name_rows(sheet, down.labels)
-    _name_columns(sheet, across.labels, turn=TURN if turned else 0)
-    at = sheet.points_from(0, 1)
-    sheet.small(-8, 12, rows, at, ha="right")
-    sheet.small(0, sheet.above - 12, columns, at)
-    return sheet
-
-
-def _name_columns(sheet: Sheet, labels: Sequence[str], turn: int) -> None:
-    ax = sheet.ax
+def _name_columns(canvas: Canvas, across: Groups, wide: float) -> None:
+    """Writes the values on top of the tiles, and above them what they are."""
+    ax = canvas.ax
     ax.xaxis.tick_top()
-    style: dict[str, Any] = {"rotation": turn, "rotation_mode": "anchor"}
-    style |= {"ha": "left" if turn else "center"} | fonts() | AS_IT_IS
-    ax.set_xticks(range(len(labels)), labels=list(labels), **style)
-    ax.tick_params(axis="x", length=0, labelsize=TEXT, labelcolor=sheet.ink.text)
-    ax.set_xlim(-0.5, len(labels) - 0.5)
-
-
-def _left(down: Groups) -> float:
-    """How far the names of the rows reach."""
-    names = widest_pt([title(down.names)], SMALL)
-    return max(widest_pt(down.labels, TEXT), names) + 8
-
-
-def _room(left: float) -> float:
-    """What is left for the tiles in a figure that is as wide as all others."""
-    return WIDTH - 2 * MARGIN - left
+    ax.set_xticks(range(len(across)), labels=across.labels, **text_style())
+    ax.tick_params(axis="x", labelsize="medium", labelcolor=canvas.theme.text)
+    labels = ax.get_xticklabels()
+    if width_of(labels) > wide - PADDING / 2:
+        for label in labels:
+            label.set(rotation=TURN, rotation_mode="anchor", ha="left")
+    canvas.label_x(title(across.names))
+    ax.xaxis.set_label_position("top")
 
 
 def _sizes(
-    ax: Axes | None, down: Groups, across: Groups, texts: Texts
+    canvas: Canvas, texts: Sequence[tuple[str, str]], rows: int, columns: int
 ) -> tuple[float, float]:
     """How wide a tile is, and the size of letters in it.
 
     In a plot of its own a tile is as wide as its texts need, within limits; on given
     axes the letters are as small as they must be.
     """
-    needed = _needed(texts)
-    if ax is None:
-        high, columns = TILE, len(across)
-        wide = max(needed, min(WIDEST, _room(_left(down)) / columns))
-        wide = max(min(wide, 2 * WIDTH / columns), NARROWEST / columns)
+    ax, size = canvas.ax, line_height()
+    needed = _needed(canvas, texts)
+    if canvas.plot is None:
+        wide, high = ax.bbox.width / columns, ax.bbox.height / rows
+        wide, high = points(wide, ax), points(high, ax)
+        slots = float(columns)
     else:
-        all_wide, all_high = size_of(ax)
-        wide, high = all_wide / len(across), all_high / len(down)
-    return wide, TEXT * min(1.0, wide / needed, high / (TILE - PADDING / 2))
+        room = WIDTH - 2 * MARGIN - width_of(ax.get_yticklabels()) - 8
+        wide, high = max(needed, min(WIDEST, room / columns)), TILE * size
+        wide = max(min(wide, 2 * WIDTH / columns), NARROWEST / columns)
+        slots = max(columns, room / wide)
+    ax.set_xlim(-0.5, slots - 0.5)
+    fits = min(1.0, wide / needed, high / (TILE * size - PADDING / 2))
+    return wide, size * fits
 
 
-def _needed(texts: Texts) -> float:
+def _needed(canvas: Canvas, texts: Sequence[tuple[str, str]]) -> float:
     """How wide a tile must be for its texts, in points."""
-    flat = [pair for row in texts for pair in row]
-    numbers = widest_pt({number for number, _ in flat}, TEXT + 1, "bold")
-    return max(numbers, widest_pt({below for _, below in flat}, SMALL - 1)) + PADDING
+    number, below = (max(column, key=len) for column in zip(*texts, strict=True))
+    bold: dict[str, Any] = {"weight": "bold", "fontsize": line_height() + 1}
+    drawn = [
+        canvas.write(number, (0, 0), **bold),
+        canvas.write(below, (0, 0), fontsize=line_height() - 2),
+    ]
+    width = width_of(drawn) + PADDING
+    for text in drawn:
+        text.remove()
+    return width
 
 
-def _draw(sheet: Sheet, values: np.ndarray, texts: Texts, size: float) -> None:
-    ax, ink = sheet.ax, sheet.ink
+def _explained(
+    tiles: pd.DataFrame,
+    texts: Sequence[tuple[str, str]],
+    written: Callable[[float], str],
+    aggregate: str,
+    size: float,
+) -> str:
+    """What the numbers are, or the colours if there is no room for numbers."""
+    what = f"{aggregate} over the trials of each combination"
+    if size >= SMALLEST:
+        spread = any("±" in below for _, below in texts)
+        return what + ", ± their standard deviation" * spread
+    ends = tiles["number"].min(), tiles["number"].max()
+    return f"{what}, from {written(ends[0])} (dark) to {written(ends[1])} (light)"
+
+
+def _draw(
+    canvas: Canvas,
+    values: np.ndarray,
+    texts: Sequence[tuple[str, str]],
+    size: float,
+) -> None:
+    ax, theme = canvas.ax, canvas.theme
     rows, columns = values.shape
     known = np.ma.masked_invalid(values)
     scale = Normalize(known.min(), known.max()) if known.count() else Normalize(0, 1)
@@ -341,41 +306,32 @@ def _draw(sheet: Sheet, values: np.ndarray, texts: Texts, size: float) -> None:
         known,
         cmap=SCALE,
         norm=scale,
-        edgecolors=ink.ground,
+        edgecolors=theme.ground,
         linewidth=2,
     )
-    for row, column in np.ndindex(rows, columns):
-        above, below = texts[row][column]
-        if above:
-            ground = to_hex(colormaps[SCALE](scale(known[row, column])))
-            _write(sheet, (column, row), above, below, text_on(ground), size)
-        else:
-            _hatch(sheet, row, column)
-            style = {"ha": "center", "fontsize": max(size - 2, SMALLEST)}
-            sheet.small(column, row, below, ax.transData, **style)
+    for (row, column), (number, below) in zip(
+        np.ndindex(rows, columns), texts, strict=True
+    ):
+        if not number:
+            _hatch(canvas, row, column)
+            small: dict[str, Any] = {
+                "color": theme.muted,
+                "fontsize": max(size - 2, SMALLEST),
+            }
+            canvas.write(below, (column, row), ha="center", **small)
+            continue
+        ground = to_hex(colormaps[SCALE](scale(known[row, column])))
+        style: dict[str, Any] = {"ha": "center", "color": text_on(ground)}
+        if size >= SMALLEST:
+            bold: dict[str, Any] = {"fontsize": size + 1, "weight": "bold"}
+            canvas.write(number, (column, row + 0.08), va="bottom", **bold, **style)
+        if size - 2 >= SMALLEST:
+            at = column, row + 0.12
+            canvas.write(below, at, va="top", fontsize=size - 2, **style)
 
 
-def _write(
-    sheet: Sheet,
-    place: tuple[float, float],
-    number: str,
-    below: str,
-    colour: str,
-    size: float,
-) -> None:
-    """Writes in a tile what fits into it."""
-    style: dict[str, Any] = {"ha": "center", "color": colour}
-    x, y = place
-    at = sheet.ax.transData
-    if size >= SMALLEST:
-        big: dict[str, Any] = {"fontsize": size + 1, "weight": "bold", "va": "bottom"}
-        sheet.text(x, y + 0.08, number, at, **big, **style)
-    if size - 2 >= SMALLEST:
-        sheet.text(x, y + 0.12, below, at, fontsize=size - 2, va="top", **style)
-
-
-def _hatch(sheet: Sheet, row: int, column: int) -> None:
+def _hatch(canvas: Canvas, row: int, column: int) -> None:
     style: dict[str, Any] = {"fill": False, "linewidth": 0, "hatch": "////"}
     corner = (column - 0.485, row - 0.48)
-    blank = Rectangle(corner, 0.97, 0.96, edgecolor=sheet.ink.faint, **style)
-    sheet.ax.add_patch(blank)
+    blank = Rectangle(corner, 0.97, 0.96, edgecolor=canvas.theme.faint, **style)
+    canvas.ax.add_patch(blank)

@@ -9,14 +9,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from promptlab import formats
 from promptlab.notebook.figures import Plot
+from promptlab.notebook.plots.columns import Column, counts
+from promptlab.notebook.plots.figure_layout import Canvas, text_style
 from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped, numbers
-from promptlab.notebook.plots.key import Key
-from promptlab.notebook.plots.lettering import exact, fonts, number, percent
-from promptlab.notebook.plots.rows import Column, counts
-from promptlab.notebook.plots.sheet import AS_IT_IS, Sheet, dashed
+from promptlab.notebook.plots.legend import add_legend, dashes
+from promptlab.notebook.plots.ticks import exact
 from promptlab.results.latency import mixed, sped_up
 from promptlab.results.results import Results
+
+HEIGHT = 210.0
+"""Of the axes, in points, where the legend needs no more."""
 
 SPREAD = 30.0
 """How many times the fastest the slowest trial may take before the axis is
@@ -47,37 +51,25 @@ def plot_latency(
     title = f"Latency{groups.by}"
     table = groups.table(_quantiles)
     known = groups.known("latency_s")
-    unknown = "" if known else "The latency of no trial is known"
-    if why := groups.nothing or unknown:
-        return Sheet.empty(ax, title, why).done(table)
-    lines = [
+    if why := groups.nothing("" if known else "The latency of no trial is known"):
+        return Canvas.of(ax, title).empty(why, table)
+    answered = groups.answered
+    fast = sped_up(*(numbers(answered, f"{n}input_tokens") for n in ("", "cached_")))
+    notes = [
         "Share of trials answered within a time; points mark the median and the 95th "
         "percentile",
-        *groups.remarks(*groups.unknown("Latency", known), *_sped_up(groups)),
+        *groups.notes(groups.unknown("Latency", known), mixed(fast)),
     ]
     drawn, plotted = groups.drawn, table[:MOST]
-    unit, factor = ("s", 1) if plotted["p95_s"].max() >= 1 else ("ms", 1000)
+    canvas = Canvas.of(ax, title, notes)
     columns = [
-        *(_column(name, plotted[f"{name}_s"] * factor, unit) for name in SHARES),
-        counts(plotted),
+        Column(name, [formats.seconds(time) for time in plotted[f"{name}_s"]])
+        for name in SHARES
     ]
-    key = Key(drawn.members, columns)
-    height = max(210.0, key.height)
-    sheet = Sheet.of(ax, title, lines, height=height, left=32.0, right=key.width)
-    key.draw(sheet)
-    _draw(sheet, drawn, plotted)
-    _measure(sheet, plotted, unit, factor)
-    return sheet.done(table)
-
-
-def _sped_up(groups: Groups) -> list[str]:
-    """A line on what the provider's cache sped up, if that is some of the trials."""
-    asked, read = (
-        numbers(groups.answered, name)
-        for name in ("input_tokens", "cached_input_tokens")
-    )
-    note = mixed(sped_up(asked, read))
-    return [note] if note else []
+    legend = add_legend(canvas, drawn.members, [*columns, counts(plotted)])
+    _draw(canvas, drawn, plotted)
+    _scale(canvas, plotted)
+    return canvas.finish(table, height=max(HEIGHT, legend))
 
 
 def _quantiles(group: Group) -> Mapping[str, Any]:
@@ -92,49 +84,43 @@ def _quantiles(group: Group) -> Mapping[str, Any]:
 
 
 def _within(times: pd.Series[float], share: float) -> float:
-    """The time within which that share was answered: a place on the line."""
+    """The time within which that share was answered: a point of the line."""
     if times.empty:
         return np.nan
     return float(np.quantile(times, share, method="averaged_inverted_cdf"))
 
 
-def _column(name: str, times: pd.Series[float], unit: str) -> Column:
-    known = [f"{number(time)} {unit}" if time == time else "–" for time in times]
-    return Column(name, known)
-
-
-def _draw(sheet: Sheet, groups: Groups, table: pd.DataFrame) -> None:
-    ax = sheet.ax
+def _draw(canvas: Canvas, groups: Groups, table: pd.DataFrame) -> None:
     for group, (_, row) in zip(groups, table.iterrows(), strict=True):
-        times = group.numbers("latency_s").dropna()
+        times, style = group.numbers("latency_s").dropna(), group.style
         if times.empty:
             continue
-        mark = group.mark
-        style: dict[str, Any] = {"color": mark.colour, "linestyle": dashed(mark)}
-        ax.ecdf(times, label=group.label, linewidth=1.8, **style)
-        ax.plot(
+        line: dict[str, Any] = {"color": style.colour, "linestyle": dashes(style)}
+        canvas.ax.ecdf(times, label=group.label, linewidth=1.8, **line)
+        canvas.ax.plot(
             [row[f"{name}_s"] for name in SHARES],
             list(SHARES.values()),
             linestyle="",
-            marker=mark.marker,
+            marker=style.marker,
             markersize=5.5,
-            markerfacecolor=mark.colour,
-            markeredgecolor=sheet.ink.ground,
+            color=style.colour,
+            markeredgecolor=canvas.theme.ground,
             markeredgewidth=0.8,
         )
 
 
-def _measure(sheet: Sheet, table: pd.DataFrame, unit: str, factor: int) -> None:
-    """Sets the axes: shares, and times in that unit."""
-    ax = sheet.ax
+def _scale(canvas: Canvas, table: pd.DataFrame) -> None:
+    """Sets the axes: shares, and times in the unit that suits them."""
+    ax = canvas.ax
+    unit, factor = ("s", 1) if table["p95_s"].max() >= 1 else ("ms", 1000)
     shortest, longest = table["shortest_s"].min(), table["longest_s"].max()
     if 0 < shortest < longest / SPREAD:
         ax.set_xscale("log")
-        sheet.label_x(f"latency in {unit}, log scale")
+        canvas.label_x(f"latency in {unit}, log scale")
     else:
-        ax.set_xlim(0, longest * 1.03 or 1)
-        sheet.label_x(f"latency in {unit}")
+        canvas.from_zero(table["longest_s"])
+        canvas.label_x(f"latency in {unit}")
     ax.xaxis.set_major_formatter(lambda x, _: exact(x * factor))
     ax.set_ylim(0, 1.02)
-    ax.set_yticks(LEVELS, [percent(level) for level in LEVELS], **fonts(), **AS_IT_IS)
-    sheet.grid("both")
+    ax.set_yticks(LEVELS, [formats.share(level) for level in LEVELS], **text_style())
+    canvas.grid("both")

@@ -9,16 +9,21 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from promptlab.formats import share
 from promptlab.notebook.figures import Plot
-from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped
-from promptlab.notebook.plots.lettering import exact, percent
-from promptlab.notebook.plots.rows import Column, counts, leave_blank, rows
-from promptlab.notebook.plots.sheet import Sheet
-from promptlab.notebook.plots.strips import ROW, draw_strip, thinned
+from promptlab.notebook.plots.columns import (
+    Column,
+    add_columns,
+    canvas_of_rows,
+    counts,
+    leave_blank,
+)
+from promptlab.notebook.plots.figure_layout import Canvas, line_height
+from promptlab.notebook.plots.groups import MOST, Group, grouped
+from promptlab.notebook.plots.strip_plot import ROW, draw_strip, thinned
+from promptlab.notebook.plots.ticks import exact
 from promptlab.results.results import Results
 from promptlab.spec import flags
-
-UNCOUNTED = "In characters: the server counted no tokens"
 
 
 def plot_lengths(
@@ -39,27 +44,30 @@ def plot_lengths(
     unit = "tokens" if known else "characters"
     title = f"Length of the output{groups.by}"
     table = groups.table(lambda group: _lengths(group, unit))
-    if groups.nothing:
-        return Sheet.empty(ax, title, groups.nothing).done(table)
-    cut = table["truncated"].sum() > 0
-    unknown = groups.unknown("Length", known) if known else [UNCOUNTED]
-    lines = [
-        "A point is a trial, the box the middle half, the stroke the median"
-        + ("; rings were cut short by max_tokens" if cut else ""),
-        *groups.remarks(*unknown, *thinned(list(table["n"]))),
+    if why := groups.nothing():
+        return Canvas.of(ax, title).empty(why, table)
+    rings = "; rings were cut short by max_tokens" * bool(table["truncated"].sum() > 0)
+    uncounted = "In characters: the server counted no tokens"
+    notes = [
+        f"A point is a trial, the box the middle half, the stroke the median{rings}",
+        *groups.notes(
+            groups.unknown("Length", known) if known else uncounted,
+            thinned(table["n"]),
+        ),
     ]
     drawn, plotted = groups.drawn, table[:MOST]
-    columns = _columns(plotted, drawn)
-    sheet = rows(ax, title, lines, drawn.labels, columns, height=ROW)
+    canvas = canvas_of_rows(ax, title, notes, drawn.labels)
+    add_columns(canvas, _columns(plotted))
     for row, group in enumerate(drawn):
         lengths = lengths_of(group, unit).dropna()
-        draw_strip(sheet, row, lengths, group.mark, hollow=_truncated(group))
+        cut = flags.truncated(group.answered)
+        draw_strip(canvas, row, lengths, group.style, hollow=cut)
         if lengths.empty:
-            leave_blank(sheet, row, group, "length unknown")
-    sheet.from_zero(plotted["longest"])
-    sheet.label_x(f"{unit} per output")
-    sheet.grid("x")
-    return sheet.done(table)
+            leave_blank(canvas, row, group, "length unknown")
+    canvas.from_zero(plotted["longest"])
+    canvas.label_x(f"{unit} per output")
+    canvas.grid("x")
+    return canvas.finish(table, height=ROW * line_height() * max(len(drawn), 2))
 
 
 def lengths_of(group: Group, unit: str) -> pd.Series[float]:
@@ -71,41 +79,22 @@ def lengths_of(group: Group, unit: str) -> pd.Series[float]:
 
 def _lengths(group: Group, unit: str) -> Mapping[str, Any]:
     lengths = lengths_of(group, unit).dropna()
-    truncated, said = _truncated(group), _told(group)
+    truncated = int(flags.truncated(group.answered).sum())
+    ended = group.answered.get("finish_reason", pd.Series(dtype=object)).notna().sum()
     return {
         "n": len(lengths),
         "failed": group.failed,
         "unit": unit,
-        **{f"p{share}": lengths.quantile(share / 100) for share in (25, 50, 75)},
+        **{f"p{percent}": lengths.quantile(percent / 100) for percent in (25, 50, 75)},
         "longest": lengths.max(),
-        "truncated": int(truncated.sum()) if said else np.nan,
-        "truncated_share": truncated.sum() / said if said else np.nan,
+        "truncated": truncated if ended else np.nan,
+        "truncated_share": truncated / ended if ended else np.nan,
     }
 
 
-def _truncated(group: Group) -> pd.Series[bool]:
-    """Which of the answered trials max_tokens cut short."""
-    return flags.truncated(group.answered)
-
-
-def _told(group: Group) -> int:
-    """Of how many of the answered trials it is known why they ended."""
-    if "finish_reason" not in group.answered:
-        return 0
-    return int(group.answered["finish_reason"].notna().sum())
-
-
-def _columns(table: pd.DataFrame, groups: Groups) -> list[Column]:
-    columns = [
-        Column("median", [exact(length) for length in table["p50"]], strong=True)
-    ]
-    if table["truncated_share"].notna().any():
-        shares = table["truncated_share"]
-        columns.append(
-            Column(
-                "cut short",
-                [percent(share) for share in shares],
-                shares=[(s, g.mark) for s, g in zip(shares, groups, strict=True)],
-            )
-        )
+def _columns(table: pd.DataFrame) -> list[Column]:
+    medians, cut = table["p50"], table["truncated_share"]
+    columns = [Column("median", [exact(length) for length in medians], strong=True)]
+    if cut.notna().any():
+        columns.append(Column("cut short", [share(part) for part in cut]))
     return [*columns, counts(table)]

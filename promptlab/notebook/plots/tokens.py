@@ -8,13 +8,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 
-from promptlab.notebook.colours import mixed
+from promptlab.formats import counted, number
+from promptlab.notebook.colormap import mix
 from promptlab.notebook.figures import Plot
+from promptlab.notebook.plots.columns import (
+    Column,
+    add_columns,
+    canvas_of_rows,
+    counts,
+    leave_blank,
+)
+from promptlab.notebook.plots.figure_layout import Canvas, line_height
 from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped
-from promptlab.notebook.plots.lettering import number, trials
-from promptlab.notebook.plots.rows import Column, counts, leave_blank, rows
-from promptlab.notebook.plots.sheet import Ink, Sheet
 from promptlab.results.results import Results
 
 PARTS = {
@@ -26,13 +33,14 @@ PARTS = {
 """The parts of a bar, from left to right: columns of the plot's table, and what the
 plot calls them."""
 
-COUNTED = {
-    "input_tokens": "input",
-    "cached_input_tokens": "cached input",
-    "output_tokens": "output",
-    "reasoning_tokens": "reasoning",
-}
-"""The columns that they are made from."""
+SHADES = {"uncached_input_tokens": 0.5, "cached_input_tokens": 0.22}
+"""How much of a group's colour a part has, if it is lighter than the others."""
+
+GREY = "#7a7a7a"
+"""What the parts are explained with."""
+
+ROW = 2.5
+"""How high a row is, in sizes of letters."""
 
 
 def plot_tokens(
@@ -51,42 +59,37 @@ def plot_tokens(
     groups = grouped(results, by)
     title = f"Tokens per trial{groups.by}"
     table = groups.table(_means)
-    unknown = "" if table["total_tokens"].notna().any() else "The server counted none"
-    if why := groups.nothing or unknown:
-        return Sheet.empty(ax, title, why).done(table)
+    known = table["total_tokens"].notna().any()
+    if why := groups.nothing("" if known else "The server counted none"):
+        return Canvas.of(ax, title).empty(why, table)
     parts = [part for part in PARTS if table[part].gt(0).any()]
-    lines = [
+    notes = [
         "Mean of each part; the line runs from the 10th to the 90th percentile of "
         "the totals",
-        *groups.remarks(*_unknown(groups)),
+        *groups.notes(*_uncounted(groups)),
     ]
     drawn, plotted = groups.drawn, table[:MOST]
-    ground = Ink.on(ax).ground
-    columns = [*(_part_column(p, plotted, ground) for p in parts), *_sums(plotted)]
-    sheet = rows(ax, title, lines, drawn.labels, columns, height=25.0)
-    _draw(sheet, drawn, plotted, parts)
-    sheet.label_x("tokens per trial")
-    return sheet.done(table)
+    canvas = canvas_of_rows(ax, title, notes, drawn.labels)
+    add_columns(canvas, _columns(plotted, parts, canvas.theme.ground))
+    _draw(canvas, drawn, plotted, parts)
+    canvas.label_x("tokens per trial")
+    return canvas.finish(table, height=ROW * line_height() * max(len(drawn), 2))
 
 
 def _means(group: Group) -> Mapping[str, Any]:
     """The mean of each part over the trials where it is known, and the totals."""
-    counts = {name: group.numbers(name) for name in COUNTED}
-    parts = {
-        "uncached_input_tokens": _less(
-            counts["input_tokens"], counts["cached_input_tokens"]
-        ),
-        "cached_input_tokens": counts["cached_input_tokens"],
-        "visible_output_tokens": _less(
-            counts["output_tokens"], counts["reasoning_tokens"]
-        ),
-        "reasoning_tokens": counts["reasoning_tokens"],
-    }
-    means = {name: part.mean() for name, part in parts.items()}
-    totals = (counts["input_tokens"] + counts["output_tokens"]).dropna()
-    known = (
-        counts["input_tokens"].notna().any() or counts["output_tokens"].notna().any()
+    input_tokens, cached, output, reasoning = (
+        group.numbers(f"{name}_tokens")
+        for name in ("input", "cached_input", "output", "reasoning")
     )
+    means = {
+        "uncached_input_tokens": _less(input_tokens, cached).mean(),
+        "cached_input_tokens": cached.mean(),
+        "visible_output_tokens": _less(output, reasoning).mean(),
+        "reasoning_tokens": reasoning.mean(),
+    }
+    totals = (input_tokens + output).dropna()
+    known = input_tokens.notna().any() or output.notna().any()
     return {
         "n": group.n,
         "failed": group.failed,
@@ -102,12 +105,14 @@ def _less(whole: pd.Series[float], part: pd.Series[float]) -> pd.Series[float]:
     return (whole if part.isna().all() else whole - part).clip(lower=0)
 
 
-def _unknown(groups: Groups) -> list[str]:
-    """Lines on what the server did not say."""
+def _uncounted(groups: Groups) -> list[str]:
+    """Lines on what the server did not count."""
     n = len(groups.answered)
-    known = {name: groups.known(column) for column, name in COUNTED.items()}
+    names = ("input", "cached input", "output", "reasoning")
+    known = {name: groups.known(f"{name.replace(' ', '_')}_tokens") for name in names}
     lines = [
-        f"{name.capitalize()}: known for {count:,} of {trials(n)}, the mean is theirs"
+        f"{name.capitalize()}: known for {count:,} of {counted(n, 'trial')}, the mean "
+        "is over those"
         for name, count in known.items()
         if 0 < count < n
     ]
@@ -116,53 +121,58 @@ def _unknown(groups: Groups) -> list[str]:
     return lines
 
 
-def _sums(table: pd.DataFrame) -> list[Column]:
-    return [
-        Column("total", [number(v) for v in table["total_tokens"]], strong=True),
-        counts(table),
+def _columns(table: pd.DataFrame, parts: Sequence[str], ground: str) -> list[Column]:
+    means = [
+        Column(
+            PARTS[part],
+            [number(value) for value in table[part]],
+            swatch=shade(part, GREY, ground),
+        )
+        for part in parts
     ]
-
-
-def _part_column(part: str, table: pd.DataFrame, ground: str) -> Column:
-    texts = [number(value) for value in table[part]]
-    return Column(PARTS[part], texts, swatch=shade(part, "#7a7a7a", ground))
+    totals = [number(value) for value in table["total_tokens"]]
+    return [*means, Column("total", totals, strong=True), counts(table)]
 
 
 def shade(part: str, colour: str, ground: str) -> str:
-    """A variant's colour for one part: light for what goes in, dark for reasoning."""
+    """A group's colour for one part: light for what goes in, dark for reasoning."""
     if part == "reasoning_tokens":
-        return mixed(colour, "#000000", 0.55)
-    share = {"uncached_input_tokens": 0.5, "cached_input_tokens": 0.22}.get(part, 1.0)
-    return mixed(colour, ground, share)
+        return mix(colour, "#000000", 0.55)
+    return mix(colour, ground, SHADES.get(part, 1.0))
 
 
 def _draw(
-    sheet: Sheet, groups: Groups, table: pd.DataFrame, parts: Sequence[str]
+    canvas: Canvas, groups: Groups, table: pd.DataFrame, parts: Sequence[str]
 ) -> None:
-    ax, ink = sheet.ax, sheet.ink
-    places = np.arange(len(groups))
-    left = np.zeros(len(groups))
+    ax, theme = canvas.ax, canvas.theme
+    rows, left = range(len(groups)), np.zeros(len(groups))
     for part in parts:
         widths = table[part].fillna(0.0).to_numpy()
         ax.barh(
-            places,
+            rows,
             widths,
             left=left,
             height=0.62,
-            color=[shade(part, group.mark.colour, ink.ground) for group in groups],
-            hatch=[group.mark.hatch for group in groups],
-            edgecolor=ink.ground,
+            color=[shade(part, group.style.colour, theme.ground) for group in groups],
+            hatch=[group.style.hatch for group in groups],
+            edgecolor=theme.ground,
             linewidth=0.6,
             label=PARTS[part],
         )
         left += widths
     low, high = table["p10_total_tokens"], table["p90_total_tokens"]
-    for colour, width in ((ink.ground, 3.4), (ink.text, 1.2)):  # legible on dark bars
-        ax.hlines(places, low, high, color=colour, linewidth=width)
-        for ends in (low, high):
-            ax.vlines(ends, places - 0.12, places + 0.12, color=colour, linewidth=width)
+    ax.errorbar(
+        low,
+        rows,
+        xerr=[low * 0, high - low],
+        fmt="none",
+        ecolor=theme.text,
+        elinewidth=1.2,
+        capsize=3,
+        path_effects=[withStroke(linewidth=3.4, foreground=theme.ground)],
+    )
     for row, group in enumerate(groups):
         if np.isnan(table["total_tokens"].iloc[row]):
-            leave_blank(sheet, row, group, "tokens unknown")
-    sheet.from_zero(table[["total_tokens", "p90_total_tokens"]])
-    sheet.grid("x")
+            leave_blank(canvas, row, group, "tokens unknown")
+    canvas.from_zero(table[["total_tokens", "p90_total_tokens"]])
+    canvas.grid("x")

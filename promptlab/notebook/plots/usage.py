@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.text import Text
 from matplotlib.ticker import (
     FixedFormatter,
     FixedLocator,
@@ -18,18 +19,19 @@ from matplotlib.ticker import (
 )
 
 from promptlab.errors import SpecError, did_you_mean
+from promptlab.formats import dollars, number, thousands
 from promptlab.notebook.figures import Plot
-from promptlab.notebook.plots.groups import Group, numbers, parted, title
-from promptlab.notebook.plots.key import Key
-from promptlab.notebook.plots.lettering import (
-    Dollars,
-    compact,
-    families,
-    money,
-    widest_pt,
+from promptlab.notebook.plots.columns import Column
+from promptlab.notebook.plots.figure_layout import (
+    STEPS,
+    Canvas,
+    points,
+    text_style,
+    width_of,
 )
-from promptlab.notebook.plots.rows import Column
-from promptlab.notebook.plots.sheet import SMALL, STEPS, Sheet, size_of
+from promptlab.notebook.plots.groups import Group, numbers, split, title
+from promptlab.notebook.plots.legend import add_legend
+from promptlab.notebook.plots.ticks import Dollars
 
 PERIODS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 30.0}
 """The columns that say when it was, and how many days one of them is."""
@@ -40,10 +42,13 @@ COUNTS = ("requests", "errors")
 """What stands beside the sums, where it is known."""
 
 DATED = 14
-"""The most periods that each have their date below."""
+"""The most periods that have a date each."""
 
 FEWEST = 6
 """For how many periods there is room at least, so that a single bar is no wall."""
+
+HEIGHT = 190.0
+"""Of the axes, in points, where the legend needs no more."""
 
 
 def plot_usage(
@@ -81,37 +86,40 @@ def plot_usage(
     noun = "Cost" if measure == "cost_usd" else title([measure.capitalize()])
     heading = f"{noun} {per}" + (f" by {title(names)}" if names else "")
     known = times.notna() & amounts.notna()
-    groups, index = parted(usage.reset_index(drop=True), names, whole="all")
+    groups, index = split(usage.reset_index(drop=True), names, whole="all")
     table = _summed(groups, index, times.where(known).rename(period), amounts)
     if not known.any():
-        return Sheet.empty(ax, heading, "Nothing was used").done(table)
-    lines = [
-        f"{int(lacking.sum()):,} of {len(usage):,} rows have no {name}: left out"
-        for name, lacking in ((period, times.isna()), (measure, amounts.isna()))
-        if lacking.any()
+        return Canvas.of(ax, heading).empty("Nothing was used", table)
+    notes = [
+        f"{int(missing.sum()):,} of {len(usage):,} rows have no {name}: left out"
+        for name, missing in ((period, times.isna()), (measure, amounts.isna()))
+        if missing.any()
     ]
-    lines += [why] if why else []
-    key = _key(groups, table, measure) if names else None
-    sheet = Sheet.of(
-        ax,
-        heading,
-        lines,
-        height=max(190.0, key.height if key else 0.0),
-        left=48.0,
-        below=26.0,
-        right=key.width if key else 0.0,
-        above=12.0,
-    )
-    if key:
-        key.draw(sheet)
-    _draw(sheet, groups, table, _days(period, table), written_as(measure))
-    _date(sheet, table)
-    return sheet.done(table)
+    canvas = Canvas.of(ax, heading, [*notes, why] if why else notes)
+    written = _money if measure.endswith("_usd") else _short
+    days = _days(period, table)
+    sums = _draw(canvas, groups, table, days, written)
+    _date(canvas, table)
+    legend = 0.0
+    if names:
+        columns = _columns(groups, table, measure, written)
+        legend = add_legend(canvas, groups, columns, bars=True)
+    plot = canvas.finish(table, height=max(HEIGHT, legend))
+    first, last = canvas.ax.get_xlim()
+    slot = points(canvas.ax.bbox.width, canvas.ax) * days / (last - first)
+    room = 0.95 if ax is None else 0.7  # of axes that their figure makes smaller yet
+    if width_of(sums) > room * slot:
+        for text in sums:
+            text.remove()
+    return plot
 
 
-def written_as(measure: str) -> Callable[[float], str]:
-    """How its sums are written."""
-    return money if measure.endswith("_usd") else compact
+def _money(amount: float) -> str:
+    return dollars(amount, digits=3)
+
+
+def _short(value: float) -> str:
+    return thousands(value) if abs(value) >= 10_000 else number(value)
 
 
 def _times(usage: pd.DataFrame) -> tuple[str, pd.Series[Any]]:
@@ -205,15 +213,19 @@ def _summed(
     return table.sort_index().fillna(0.0)
 
 
-def _key(groups: Sequence[Group], table: pd.DataFrame, measure: str) -> Key:
-    """What each group came to."""
-    written = written_as(measure)
-    columns = [Column("total", [written(v) for v in table.sum()], strong=True)]
+def _columns(
+    groups: Sequence[Group],
+    table: pd.DataFrame,
+    measure: str,
+    written: Callable[[float], str],
+) -> list[Column]:
+    """The sums of each group."""
+    columns = [Column("total", [written(total) for total in table.sum()], strong=True)]
     for name in COUNTS:
         counts = [numbers(group.rows, name).sum() for group in groups]
         if name != measure and any(counts):
-            columns.append(Column(name, [compact(count) for count in counts]))
-    return Key(groups, columns, bars=True)
+            columns.append(Column(name, [_short(count) for count in counts]))
+    return columns
 
 
 def _days(period: str, table: pd.DataFrame) -> float:
@@ -229,25 +241,25 @@ def _at(table: pd.DataFrame) -> np.ndarray:
 
 
 def _draw(
-    sheet: Sheet,
+    canvas: Canvas,
     groups: Sequence[Group],
     table: pd.DataFrame,
     days: float,
     written: Callable[[float], str],
-) -> None:
-    ax, ink = sheet.ax, sheet.ink
-    at = _at(table)
-    below = np.zeros(len(table))
-    for place, group in enumerate(groups):
-        heights = table.iloc[:, place].to_numpy()
-        ax.bar(
+) -> Sequence[Text]:
+    """Draws the bars; the sums on top of them."""
+    ax, theme = canvas.ax, canvas.theme
+    at, below = _at(table), np.zeros(len(table))
+    for position, group in enumerate(groups):
+        heights = table.iloc[:, position].to_numpy()
+        bars = ax.bar(
             at,
             heights,
             bottom=below,
             width=0.8 * days,
-            color=group.mark.colour,
-            hatch=group.mark.hatch,
-            edgecolor=ink.ground,
+            color=group.style.colour,
+            hatch=group.style.hatch,
+            edgecolor=theme.ground,
             linewidth=0.6,
             label=group.label,
         )
@@ -257,21 +269,19 @@ def _draw(
     ax.set_xlim(at.min() - spare, at.max() + spare)
     ax.set_ylim(0, below.max() * 1.1 or 1)
     ax.yaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
+    money = written is _money
     ax.yaxis.set_major_formatter(
-        Dollars() if written is money else FuncFormatter(lambda y, _: compact(y))
+        Dollars() if money else FuncFormatter(lambda y, _: _short(y))
     )
-    sheet.grid("y")
-    sums = [written(total) for total in below]
-    if widest_pt(sums, SMALL) < size_of(ax)[0] / max(slots, FEWEST) - 2:
-        lift = below.max() * 0.02
-        style: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": SMALL}
-        for x, y, text in zip(at, below + lift, sums, strict=True):
-            sheet.text(x, y, text, ax.transData, **style)
+    canvas.grid("y")
+    style: dict[str, Any] = {"fontsize": "small", "color": theme.text}
+    labels = [written(total) for total in below]
+    return ax.bar_label(bars, labels, padding=3, **style, **text_style())
 
 
-def _date(sheet: Sheet, table: pd.DataFrame) -> None:
+def _date(canvas: Canvas, table: pd.DataFrame) -> None:
     """Writes the dates below the bars: below each one, unless they are many."""
-    axis = sheet.ax.xaxis
+    axis = canvas.ax.xaxis
     if len(table) == 1:  # nothing else on the axis says of what year or day it is
         axis.set_major_locator(FixedLocator(_at(table).tolist()))
         axis.set_major_formatter(FixedFormatter([_alone(table)]))
@@ -279,12 +289,11 @@ def _date(sheet: Sheet, table: pd.DataFrame) -> None:
     locator: Locator = FixedLocator(_at(table).tolist())
     if len(table) > DATED:
         locator = AutoDateLocator(tz="UTC", maxticks=8)  # type: ignore[no-untyped-call]
-    written = ConciseDateFormatter(locator, tz="UTC")  # type: ignore[no-untyped-call]
     axis.set_major_locator(locator)
-    axis.set_major_formatter(written)
-    axis.get_offset_text().set(
-        color=sheet.ink.muted, fontsize=SMALL, fontfamily=families()
+    axis.set_major_formatter(
+        ConciseDateFormatter(locator, tz="UTC")  # type: ignore[no-untyped-call]
     )
+    axis.get_offset_text().set(**canvas.theme.small, **text_style())
 
 
 def _alone(table: pd.DataFrame) -> str:

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import promptlab as pl
+from promptlab.notebook.colormap import BLACK, DARK, LIGHT, WHITE, contrast, heat
 from promptlab.notebook.explore.pivot import Pivot, Pivots
-from promptlab.notebook.heat import DARK, INKS, LIGHT, colours, contrast
 from promptlab.notebook.trial_table import TrialTable
 
 from ..tables import table
@@ -175,9 +175,9 @@ def test_a_pivot_of_too_many_cells_is_refused() -> None:
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_text_is_legible_at_any_heat(dark: bool) -> None:
-    seen = [colours(step / 200, dark=dark) for step in range(201)]
+    seen = [heat(step / 200, dark=dark) for step in range(201)]
 
     assert min(contrast(ink, back) for back, ink in seen) >= 4.5
-    assert {ink for _, ink in seen} == set(INKS)
+    assert {ink for _, ink in seen} == {BLACK, WHITE}
     ends = DARK if dark else LIGHT
     assert (seen[0][0], seen[-1][0]) == (ends[0], ends[-1])

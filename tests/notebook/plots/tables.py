@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
 PLAIN_AND_STEPS = ("plain", "plain", "steps", "steps")
@@ -76,8 +77,12 @@ def own_axes() -> Axes:
 
 
 def texts(ax: Axes) -> list[str]:
-    """All that is written in and around axes, but for the numbers on them."""
-    return [text.get_text() for text in ax.texts]
+    """All lines written in and around axes, but for the labels of their ticks."""
+    legend = ax.get_legend()
+    written = [*ax.texts, *(legend.get_texts() if legend else ())]
+    strings = [text.get_text() for text in written]
+    lines = "\n".join([ax.get_title(loc="left"), *strings]).split("\n")
+    return [line for line in lines if line]
 
 
 def row_labels(ax: Axes) -> list[str]:
@@ -92,5 +97,10 @@ def points(ax: Axes) -> list[float]:
 
 def bars(ax: Axes, label: str) -> list[Any]:
     """The bars that were drawn under a label, from the first row on."""
-    (container,) = [c for c in ax.containers if c.get_label() == label]
-    return list(container)
+    (found,) = [stack for stack in stacks(ax) if stack.get_label() == label]
+    return list(found)
+
+
+def stacks(ax: Axes) -> list[BarContainer]:
+    """The parts of stacked bars."""
+    return [part for part in ax.containers if isinstance(part, BarContainer)]

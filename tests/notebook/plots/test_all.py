@@ -12,9 +12,16 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from promptlab.notebook import plots
-from promptlab.notebook.colours import luminance, mark
+from promptlab.notebook.colormap import luminance, style
 from promptlab.notebook.figures import Plot
-from tests.notebook.plots.tables import HOSTILE, axes_of, own_axes, texts, trials
+from tests.notebook.plots.tables import (
+    HOSTILE,
+    axes_of,
+    own_axes,
+    stacks,
+    texts,
+    trials,
+)
 
 Draw = Callable[..., Any]
 
@@ -161,7 +168,8 @@ def test_texts_are_legible_on_a_dark_figure_of_the_reader(draw: Draw) -> None:
 
     draw(trials(temperature=[0, 1, 0, 1]), ax=ax)
 
-    outside = [t for t in ax.texts if t.get_transform() is not ax.transData]
+    swatch = "■"
+    outside = [t for t in ax.texts if t.xycoords != "data" and t.get_text() != swatch]
     outside += ax.get_yticklabels()
     assert outside
     assert min(luminance(to_hex(text.get_color())) for text in outside) > 0.3
@@ -179,14 +187,14 @@ def test_points_have_the_colour_of_their_value(draw: Draw, colours: Any) -> None
     ax = axes_of(draw(trials()))
 
     drawn = {to_hex(c) for part in colours(ax) for c in part.get_edgecolor()}
-    assert {mark(0).colour.lower(), mark(1).colour.lower()} <= drawn
+    assert {style(0).colour.lower(), style(1).colour.lower()} <= drawn
 
 
 def test_lines_and_bars_have_the_colour_of_their_value() -> None:
     lines = axes_of(plots.plot_latency(trials())).lines
-    output = axes_of(plots.plot_tokens(trials())).containers[-1]
+    output = stacks(axes_of(plots.plot_tokens(trials())))[-1]
 
-    expected = [mark(0).colour.lower(), mark(1).colour.lower()]
+    expected = [style(0).colour.lower(), style(1).colour.lower()]
     assert [to_hex(bar.get_facecolor()) for bar in output] == expected
     drawn = [line.get_color().lower() for line in lines if line.get_label() in PROMPTS]
     assert drawn == expected

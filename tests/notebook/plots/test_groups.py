@@ -49,7 +49,7 @@ def test_a_value_has_the_same_colour_in_every_plot() -> None:
     table = trials()
 
     marks = [
-        {group.label: group.mark for group in grouped(t, "prompt")}
+        {group.label: group.style for group in grouped(t, "prompt")}
         for t in (table, table[table["prompt"] == "plain"], table.assign(error="no"))
     ]
 
@@ -60,11 +60,11 @@ def test_a_value_has_the_same_colour_in_every_plot() -> None:
 def test_a_part_of_results_keeps_the_colours_of_the_whole() -> None:
     prompts = {"plain": "{{t}}", "kind": "Please: {{t}}", "rude": "Now: {{t}}"}
     table = results(experiment(prompt=prompts)).table
-    whole = {group.label: group.mark for group in grouped(table, "prompt")}
+    whole = {group.label: group.style for group in grouped(table, "prompt")}
 
     (part,) = grouped(table[table["prompt"] == "rude"], "prompt")
 
-    assert part.mark == whole["rude"]
+    assert part.style == whole["rude"]
 
 
 def test_a_parameter_that_was_not_sent_says_so() -> None:
@@ -81,9 +81,9 @@ def test_a_parameter_that_was_not_sent_says_so() -> None:
     [
         ([{"type": "text"}, {"type": "json"}], ['{"type":"text"}', '{"type":"json"}']),
         ([["a", 1], None], ['["a",1]', "not sent"]),
-        ([True, False], ["True", "False"]),
+        ([True, False], ["true", "false"]),
         ([1, "1"], ["1", "1 (2)"]),
-        ([0.1 + 0.2, 1e-12], ["0.3", "1e-12"]),
+        ([0.1 + 0.2, 1e-12], ["0.30000000000000004", "1e-12"]),
         ([8, 64], ["8", "64"]),
     ],
     ids=["objects", "lists", "booleans", "alike", "floats", "whole"],
@@ -133,7 +133,7 @@ def test_failed_trials_are_counted_apart() -> None:
     groups = grouped(given)
 
     assert [(group.n, group.failed) for group in groups] == [(1, 1), (0, 2)]
-    assert groups.failures == ["3 of 4 trials failed: left out"]
+    assert groups.failures == "3 of 4 trials failed: left out"
 
 
 def test_an_empty_answer_of_a_csv_is_an_answer() -> None:
@@ -153,8 +153,8 @@ def test_a_column_that_is_not_there_is_named(plot: object) -> None:
 def test_what_varies_within_the_groups_is_said() -> None:
     table = trials(temperature=[0, 1, 0, 1])
 
-    assert grouped(table, "prompt").pooled == ["Pooled over temperature"]
-    assert grouped(table, ["prompt", "temperature"]).pooled == []
+    assert grouped(table, "prompt").notes() == ["Pooled over temperature"]
+    assert grouped(table, ["prompt", "temperature"]).notes() == []
 
 
 def test_whole_numbers_that_were_not_sent_keep_their_kind() -> None:

@@ -76,7 +76,7 @@ def test_a_tile_tells_number_spread_and_trials() -> None:
 
     written = texts(axes_of(plot_heatmap(table, "prompt", "model")))
 
-    assert "15.0" in written
+    assert "15" in written
     assert "±7.07  n=2" in written
 
 
@@ -123,7 +123,7 @@ def test_trials_can_be_aggregated_otherwise(aggregate: str, expected: float) -> 
 def test_money_and_times_are_written_as_such() -> None:
     table = trials(temperature=TEMPERATURES)
 
-    assert "$0.00100" in texts(axes_of(plot_heatmap(table, value="cost_usd")))
+    assert "$0.0010" in texts(axes_of(plot_heatmap(table, value="cost_usd")))
     assert "500 ms" in texts(axes_of(plot_heatmap(table, value="latency_s")))
 
 
@@ -134,7 +134,7 @@ def test_texts_stand_out_from_their_tiles() -> None:
 
     colours = {text.get_text(): text.get_color() for text in ax.texts}
     assert colours["0"] == "#ffffff"
-    assert colours["9.00"] == "#000000"
+    assert colours["9"] == "#000000"
 
 
 def test_too_many_columns_for_numbers_are_told_by_colour() -> None:
@@ -144,7 +144,7 @@ def test_too_many_columns_for_numbers_are_told_by_colour() -> None:
     figure = plot_heatmap(table, columns="top_k")
 
     ax = axes_of(figure)
-    assert any("from 0 (dark) to 59.0 (light)" in text for text in texts(ax))
+    assert any("from 0 (dark) to 59 (light)" in text for text in texts(ax))
     assert figure.get_figwidth() < 20
     assert len(figure.table) == 60
 
@@ -158,9 +158,7 @@ def test_small_axes_get_smaller_letters() -> None:
     plot_heatmap(table, ax=small)
 
     def size(ax: Any) -> float:
-        return max(
-            t.get_fontsize() for t in ax.texts if t.get_transform() is ax.transData
-        )
+        return max(text.get_fontsize() for text in ax.texts if text.xycoords == "data")
 
     assert size(small) < size(large)
 
@@ -183,7 +181,7 @@ def test_values_that_are_not_sent_have_their_row() -> None:
         ({"value": "output"}, "'output' holds no numbers"),
         ({"value": "case"}, "'case' holds no numbers"),
         ({"rows": "prompt", "columns": "prompt"}, "two columns against each other"),
-        ({"aggregate": "avg"}, "no aggregate 'avg'; use mean, median"),
+        ({"aggregate": "avg"}, "unknown aggregate 'avg'; valid names: mean, median"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(

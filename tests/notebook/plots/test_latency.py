@@ -40,7 +40,7 @@ def test_median_and_p95_are_in_the_table_and_on_the_line() -> None:
 def test_the_key_names_each_line_and_its_number_of_trials() -> None:
     written = texts(axes_of(plot_latency(trials(["a", "a", "b"], latency_s=0.02))))
 
-    assert {"a", "b", "median", "p95", "n", "20.0 ms"} <= set(written)
+    assert {"a", "b", "median", "p95", "n", "20 ms"} <= set(written)
     assert [text for text in written if text in ("1", "2")] == ["2", "1"]
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_hex
 
+from promptlab.notebook.colormap import WHITE
 from promptlab.notebook.plots import plot_lengths
 from tests.notebook.plots.tables import axes_of, points, texts, trials
 
@@ -38,13 +41,9 @@ def test_the_share_cut_short_is_drawn_and_told() -> None:
 def test_points_of_what_was_cut_short_are_rings() -> None:
     ax = axes_of(plot_lengths(trials(finish_reason=CUT, output_tokens=[5, 7, 11, 13])))
 
-    rings = [
-        x
-        for part in ax.collections
-        if len(part.get_facecolor())
-        and part.get_facecolor()[0][:3].tolist() == [1, 1, 1]
-        for x in part.get_offsets()[:, 0]
-    ]
+    (strip, _) = [part for part in ax.collections if isinstance(part, PathCollection)]
+    offsets, faces = strip.get_offsets(), strip.get_facecolor()
+    rings = [x for (x, _), f in zip(offsets, faces, strict=True) if to_hex(f) == WHITE]
     assert rings == [5]
 
 

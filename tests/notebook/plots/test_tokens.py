@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from promptlab.notebook.plots import plot_tokens
-from tests.notebook.plots.tables import axes_of, bars, row_labels, texts, trials
+from tests.notebook.plots.tables import (
+    axes_of,
+    bars,
+    row_labels,
+    stacks,
+    texts,
+    trials,
+)
 
 
 def test_bars_are_as_wide_as_the_means() -> None:
@@ -66,7 +73,7 @@ def test_rows_are_named_with_their_number_of_trials_beside() -> None:
 def test_a_part_that_is_always_zero_is_not_drawn() -> None:
     figure = plot_tokens(trials())
 
-    drawn = [container.get_label() for container in axes_of(figure).containers]
+    drawn = [stack.get_label() for stack in stacks(axes_of(figure))]
     assert drawn == ["input", "output"]
     assert figure.table["reasoning_tokens"].tolist() == [0, 0], "known to be none"
 
@@ -86,7 +93,7 @@ def test_what_it_counted_at_times_is_the_mean_of_those() -> None:
 
     assert figure.table["reasoning_tokens"].tolist() == [4, 8]
     assert figure.table["visible_output_tokens"].tolist() == [6, 2]
-    told = "Reasoning: known for 2 of 4 trials, the mean is theirs"
+    told = "Reasoning: known for 2 of 4 trials, the mean is over those"
     assert told in texts(axes_of(figure))
 
 
@@ -117,4 +124,4 @@ def test_a_table_without_the_columns_is_taken() -> None:
 def test_a_part_larger_than_the_whole_leaves_nothing_negative(part: str) -> None:
     ax = axes_of(plot_tokens(trials(**{part: 999})))
 
-    assert all(bar.get_width() >= 0 for c in ax.containers for bar in c)
+    assert all(bar.get_width() >= 0 for stack in stacks(ax) for bar in stack)
