@@ -43,7 +43,7 @@ def print_plan(plan: Plan, *, json: bool) -> None:
         print_json(
             {
                 "name": experiment.name,
-                "variants": len(experiment.questions),
+                "variants": len(experiment.effective_variants),
                 "cases": len(experiment.dataset),
                 "repeats": experiment.repeats,
                 "trials": len(experiment),

@@ -170,7 +170,7 @@ class RunOptions:
         """The prices that the experiment's answers are reckoned with. It warns of a
         name in `prices=` that seems to be mistyped; `prices.toml` is for all models."""
         if isinstance(self.prices, Mapping):
-            asked = {question.model for question in experiment.questions}
+            asked = {variant.model for variant in experiment.effective_variants}
             if said := self.prices_in_force.misnamed(sorted(asked)):
                 warnings.warn(said, PromptlabWarning, stacklevel=1)  # once a process
         models = [level.value for level in experiment.grid.levels("model")]

@@ -56,12 +56,12 @@ def check_run(
     if not any(of.any for of in limits):
         return
     pricing = options.pricing(experiment)
-    each, questions = experiment.repeats, experiment.questions
+    each, variants = experiment.repeats, experiment.effective_variants
     free = []
-    for place in sorted({trial // each % len(questions) for trial in trials}):
+    for place in sorted({trial // each % len(variants) for trial in trials}):
         terms = pricing.terms_now(place)
         price = pricing.prices.price(terms)
-        check_bounded(limits, price, terms, questions[place].parameters)
+        check_bounded(limits, price, terms, variants[place].parameters)
         if is_free(price, terms):
             free.append(terms.model)
     if free and any(math.isfinite(of.usd) for of in limits):

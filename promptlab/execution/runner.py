@@ -50,7 +50,7 @@ from promptlab.results.runs import RunRecord
 from promptlab.results.table import build_table
 from promptlab.secret import sealed
 from promptlab.spec.capabilities import other_name
-from promptlab.spec.experiment import Experiment, Question, Trial
+from promptlab.spec.experiment import EffectiveVariant, Experiment, Trial
 from promptlab.spec.request import Request
 from promptlab.spec.response import ReplySummary
 from promptlab.store.cache import ResponseCache, open_cache
@@ -197,7 +197,7 @@ class Run:
         self._cache: ResponseCache | None = None
         self._account: Account | None = None
         self._caller: Caller | None = None
-        self._refused: dict[Lane | Question, Failure] = {}
+        self._refused: dict[Lane | EffectiveVariant, Failure] = {}
         self._renamed: set[tuple[str, str]] = set()
         """The base URLs and models whose name of `max_tokens` was learned."""
         self._ending = asyncio.Event()
@@ -547,7 +547,7 @@ class Run:
 
     async def _converse(self, trial: Trial, lane: Lane, caller: Caller) -> None:
         """Asks every question of a trial, each with the replies before it."""
-        if failure := self._refused.get(lane) or self._refused.get(trial.question):
+        if failure := self._refused.get(lane) or self._refused.get(trial.variant):
             self._fail(trial, failure)
             return
         index = trial.index
@@ -634,7 +634,7 @@ class Run:
         if verdict is Verdict.STOP:
             self.end("stopped", failure.summary + _remedy(failure))
         elif verdict in (Verdict.FAIL_MODEL, Verdict.FAIL_VARIANT):
-            what = lane if verdict is Verdict.FAIL_MODEL else trial.question
+            what = lane if verdict is Verdict.FAIL_MODEL else trial.variant
             said = f"not asked, as the same was refused before: {failure.message}"
             refused = replace(failure, kind="refused", message=said, attempts=0)
             self._refused.setdefault(what, refused)

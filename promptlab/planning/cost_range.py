@@ -25,20 +25,20 @@ class Outlay:
     how each model's server counts."""
 
     def __init__(self, experiment: Experiment, options: RunOptions) -> None:
-        questions = experiment.questions
+        variants = experiment.effective_variants
         seen: dict[tuple[str, str | None], Observations] = {}
         self._repeats = experiment.repeats
-        self._models = [question.model for question in questions]
+        self._models = [variant.model for variant in variants]
         self._observed = [
             seen.setdefault((q.model, q.base_url), Observations(counter_for(q.model)))
-            for q in questions
+            for q in variants
         ]
         self._estimates = [
             Estimate(most_output(q.parameters), observed.counter.attached(q.parameters))
-            for q, observed in zip(questions, self._observed, strict=True)
+            for q, observed in zip(variants, self._observed, strict=True)
         ]
         pricing = options.pricing(experiment)
-        self._terms = [pricing.terms_now(place) for place in range(len(questions))]
+        self._terms = [pricing.terms_now(place) for place in range(len(variants))]
         self._reporting: set[tuple[str, str]] = set()
         """The base URLs and models whose replies say what they cost."""
         self._prices = [pricing.prices.price(of) for of in self._terms]
@@ -155,7 +155,7 @@ class Outlay:
         }
 
     def _place(self, lookup: TrialLookup) -> int:
-        """Of the trial's question."""
+        """Of the trial's variant."""
         return lookup.trial // self._repeats % len(self._estimates)
 
 

@@ -186,7 +186,7 @@ def _failures(results: Results | None, asked: Sequence[int]) -> list[Failure]:
 def _interval(known: Known, what: str, level: float, bounds: Range) -> Interval:
     """What is left to take, and its interval, cut at what is possible."""
     found = rest_of_total(
-        known.took(what), known.questions, known.cases, known.open, level=level
+        known.took(what), known.variants, known.cases, known.open, level=level
     )
     value, low, high = found
     if value != value or bounds.low != bounds.low:
@@ -202,9 +202,9 @@ def _by_variant(experiment: Experiment, known: Known) -> pd.DataFrame:
 
     from promptlab.results.table import trial_columns
 
-    variants = len(experiment.questions)
+    variants = len(experiment.effective_variants)
     columns = trial_columns(experiment, np.arange(variants) * experiment.repeats)
-    answers = np.bincount(known.questions, minlength=variants)
+    answers = np.bincount(known.variants, minlength=variants)
     by = {name: columns[name] for name in experiment.grid.parameters}
     by |= {"answers": answers, "left": known.open}
     for what, name in (
@@ -212,7 +212,7 @@ def _by_variant(experiment: Experiment, known: Known) -> pd.DataFrame:
         ("input", "input_tokens"),
         ("output", "output_tokens"),
     ):
-        sums = np.bincount(known.questions, known.took(what), variants)
+        sums = np.bincount(known.variants, known.took(what), variants)
         with np.errstate(divide="ignore", invalid="ignore"):
             means = np.where(answers > 0, sums / answers, np.nan)
         by[f"mean_{name}"] = means
@@ -239,11 +239,11 @@ def _trouble(
 def _doubts(plan: Plan, known: Known) -> Iterator[str]:
     """Why the interval is missing or says little, and what the project's budgets
     leave."""
-    answers = np.bincount(known.questions, minlength=len(known.open))
+    answers = np.bincount(known.variants, minlength=len(known.open))
     silent = np.flatnonzero((known.open > 0) & (answers == 0)).tolist()
     used = int(answers[known.open > 0].sum())
     if silent:
-        first = str(plan.experiment.questions[silent[0]].variant)
+        first = str(plan.experiment.effective_variants[silent[0]].declared)
         which = first if len(silent) == 1 else f"{len(silent):,} variants ({first}, …)"
         yield f"there is no answer of {which}, so the rest cannot be told"
     elif plan.calls and used < FEW:

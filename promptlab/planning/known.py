@@ -27,16 +27,18 @@ class Known:
         self._experiment = experiment
         self._pricing = pricing
         self._now_s = time.time()
-        free = [self._is_free(place) for place in range(len(experiment.questions))]
+        free = [
+            self._is_free(place) for place in range(len(experiment.effective_variants))
+        ]
         self._free = [] if all(free) else free
-        """Of each question, whether its calls cost nothing beside those of others."""
-        self._question, self._case = array("q"), array("q")
+        """Of each variant, whether its calls cost nothing beside those of others."""
+        self._variant, self._case = array("q"), array("q")
         self._call_of, self._turn = array("q"), array("q")
         self._taken = {name: array("d") for name in ("usd", "input", "output")}
         self._seen: set[int] = set()
         self._left: dict[tuple[int, int], int] = {}
-        self.open = np.zeros(len(experiment.questions), dtype=np.int64)
-        """Of each question, the trials that still have calls to make."""
+        self.open = np.zeros(len(experiment.effective_variants), dtype=np.int64)
+        """Of each variant, the trials that still have calls to make."""
         self.usd = 0.0
         """What the answers that are there cost, each call once; NaN where a price or
         its tokens are not known."""
@@ -51,9 +53,9 @@ class Known:
             yield group
 
     @property
-    def questions(self) -> Places:
-        """The question of each answered trial."""
-        return np.asarray(self._question)
+    def variants(self) -> Places:
+        """The variant of each answered trial."""
+        return np.asarray(self._variant)
 
     @property
     def cases(self) -> Places:
@@ -62,38 +64,38 @@ class Known:
 
     @property
     def answers(self) -> Places:
-        """How many trials are answered: cases × questions."""
-        shape = len(self._experiment.dataset), len(self._experiment.questions)
-        places = self.cases * shape[1] + self.questions
+        """How many trials are answered: cases × variants."""
+        shape = len(self._experiment.dataset), len(self._experiment.effective_variants)
+        places = self.cases * shape[1] + self.variants
         return np.bincount(places, minlength=shape[0] * shape[1]).reshape(shape)
 
     def took(self, what: str) -> Numbers:
         """What each answered trial took: `usd`, `input` or `output` tokens.
 
-        Where some calls of a question's other trials need not be made, as they are
+        Where some calls of a variant's other trials need not be made, as they are
         shared with earlier ones, each call counts as much as it is still to be made, so
-        that the mean of a question, times its open trials, is what these will take. NaN
+        that the mean of a variant, times its open trials, is what these will take. NaN
         where such a call has no answer in any trial.
         """
-        questions, turns = len(self.open), 1 + max(self._turn, default=0)
+        variants, turns = len(self.open), 1 + max(self._turn, default=0)
         call_of, turn = np.asarray(self._call_of), np.asarray(self._turn)
-        place = self.questions[call_of] * turns + turn
-        answered = np.bincount(place, minlength=questions * turns)
-        weights = self._weights(answered.reshape(questions, turns).astype(float))
+        place = self.variants[call_of] * turns + turn
+        answered = np.bincount(place, minlength=variants * turns)
+        weights = self._weights(answered.reshape(variants, turns).astype(float))
         amounts = np.asarray(self._taken[what]) * weights.ravel()[place]
-        sums = np.bincount(call_of, amounts, len(self._question)).astype(float)
+        sums = np.bincount(call_of, amounts, len(self._variant)).astype(float)
         lacking = np.flatnonzero(np.isinf(weights).any(axis=1))
-        sums[np.isin(self.questions, lacking)] = np.nan
+        sums[np.isin(self.variants, lacking)] = np.nan
         return sums
 
     def _weights(self, answered: Numbers) -> Numbers:
-        """How much a call counts, by question and turn: 1 where every open trial makes
+        """How much a call counts, by variant and turn: 1 where every open trial makes
         such a call and every answered one has made it; infinite where none has."""
         left = np.zeros_like(answered)
         for at, count in self._left.items():
             left[at] = count
         open_ = self.open[:, None]
-        trials = np.bincount(self.questions, minlength=len(self.open))[:, None]
+        trials = np.bincount(self.variants, minlength=len(self.open))[:, None]
         with np.errstate(divide="ignore", invalid="ignore"):
             weights = left / open_ * trials / answered
         weights[left == 0] = 0
@@ -101,46 +103,46 @@ class Known:
 
     def _note(self, lookup: TrialLookup) -> None:
         rest = lookup.trial // self._experiment.repeats
-        case, question = divmod(rest, len(self.open))
+        case, variant = divmod(rest, len(self.open))
         if lookup.status is TrialStatus.CACHED:
-            self._note_answer(lookup, question, case)
+            self._note_answer(lookup, variant, case)
         elif asks := lookup.asks:
-            self.open[question] += 1
+            self.open[variant] += 1
             for turn in asks:
-                at = question, turn
+                at = variant, turn
                 self._left[at] = self._left.get(at, 0) + 1
             for turn in lookup.owns[: -len(asks)]:
-                self.usd += self._usd(question, lookup.heads[turn])
+                self.usd += self._usd(variant, lookup.heads[turn])
 
-    def _note_answer(self, lookup: TrialLookup, question: int, case: int) -> None:
+    def _note_answer(self, lookup: TrialLookup, variant: int, case: int) -> None:
         identity = int(lookup.key[:15], 16)
         if identity in self._seen:
             return
         self._seen.add(identity)
-        place = len(self._question)
-        self._question.append(question)
+        place = len(self._variant)
+        self._variant.append(variant)
         self._case.append(case)
         for turn, head in enumerate(lookup.heads):
             self._call_of.append(place)
             self._turn.append(turn)
-            self._taken["usd"].append(self._usd_today(question, head))
+            self._taken["usd"].append(self._usd_today(variant, head))
             self._taken["input"].append(_number(head.input_tokens))
             self._taken["output"].append(_number(head.output_tokens))
             if turn in lookup.owns:
-                self.usd += self._usd(question, head)
+                self.usd += self._usd(variant, head)
 
-    def _usd_today(self, question: int, head: ReplySummary) -> float:
+    def _usd_today(self, variant: int, head: ReplySummary) -> float:
         """What a call like an answered one would cost now."""
-        return self._usd(question, head._replace(received_s=self._now_s))
+        return self._usd(variant, head._replace(received_s=self._now_s))
 
-    def _usd(self, question: int, head: ReplySummary) -> float:
+    def _usd(self, variant: int, head: ReplySummary) -> float:
         """What an answered call cost; NaN where that is not known."""
-        if self._free and self._free[question] and head.reported_cost_usd is None:
+        if self._free and self._free[variant] and head.reported_cost_usd is None:
             return 0.0
-        return self._pricing.call_usd(question, head)
+        return self._pricing.call_usd(variant, head)
 
-    def _is_free(self, question: int) -> bool:
-        terms = self._pricing.terms_now(question)
+    def _is_free(self, variant: int) -> bool:
+        terms = self._pricing.terms_now(variant)
         return is_free(self._pricing.prices.price(terms), terms)
 
 

@@ -84,12 +84,12 @@ class Plan:
     def models(self) -> dict[str, int]:
         """How many new trials each model of the experiment has."""
         each = self.experiment.repeats
-        step = len(self.experiment.questions) * each
-        found = dict.fromkeys((q.model for q in self.experiment.questions), 0)
-        for place, question in enumerate(self.experiment.questions):
+        step = len(self.experiment.effective_variants) * each
+        found = dict.fromkeys((q.model for q in self.experiment.effective_variants), 0)
+        for place, variant in enumerate(self.experiment.effective_variants):
             for start in range(place * each, (place + 1) * each):
                 new = self.statuses[start::step].count(TrialStatus.NEW)
-                found[question.model] += new
+                found[variant.model] += new
         return found
 
     def __repr__(self) -> str:

@@ -72,29 +72,31 @@ class Pricing:
         self.experiment = experiment
         self._served = [
             (q.base_url or (routes or {}).get(q.model, ""), q.model)
-            for q in experiment.questions
+            for q in experiment.effective_variants
         ]
 
     def terms(
-        self, question: int, model: str | None, tier: str | None, received_s: float
+        self, variant: int, model: str | None, tier: str | None, received_s: float
     ) -> Terms:
-        """The terms of a call that a question made."""
-        return Terms(*self._served[question], model, tier, *when(received_s))
+        """The terms of a call that a variant made."""
+        return Terms(*self._served[variant], model, tier, *when(received_s))
 
-    def terms_now(self, question: int) -> Terms:
-        """The terms of a call that the question would make now."""
-        tier = self.experiment.questions[question].parameters.get("service_tier")
-        return self.terms(question, None, tier, time.time())
+    def terms_now(self, variant: int) -> Terms:
+        """The terms of a call that the variant would make now."""
+        tier = self.experiment.effective_variants[variant].parameters.get(
+            "service_tier"
+        )
+        return self.terms(variant, None, tier, time.time())
 
-    def call_terms(self, question: int, reply: ReplySummary) -> Terms:
-        """The terms of a call that the question made."""
-        return self.terms(question, reply.model, reply.service_tier, reply.received_s)
+    def call_terms(self, variant: int, reply: ReplySummary) -> Terms:
+        """The terms of a call that the variant made."""
+        return self.terms(variant, reply.model, reply.service_tier, reply.received_s)
 
-    def call_usd(self, question: int, reply: ReplySummary) -> float:
-        """What a call that the question made cost; NaN where that is unknown."""
+    def call_usd(self, variant: int, reply: ReplySummary) -> float:
+        """What a call that the variant made cost; NaN where that is unknown."""
         if reply.reported_cost_usd is not None:
             return reply.reported_cost_usd
-        return self.prices.cost_usd(self.call_terms(question, reply), reply.usage)
+        return self.prices.cost_usd(self.call_terms(variant, reply), reply.usage)
 
 
 @dataclass(frozen=True)
@@ -128,12 +130,12 @@ def reckon(pricing: Pricing, answers: Answers, rows: np.ndarray) -> Reckoning:
     billed, saved, read = (
         np.where(cached | ~answered, 0.0, amounts) for amounts in (cost, saved, read)
     )
-    for place, question, calls in _several_calls(pricing, answers, rows):
+    for place, variant, calls in _several_calls(pricing, answers, rows):
         each = [
             _call(
                 head,
                 used.price(
-                    pricing.call_terms(question, head),
+                    pricing.call_terms(variant, head),
                     reported=head.reported_cost_usd is not None,
                 )[1],
             )
@@ -179,11 +181,11 @@ class _Used:
 def cache_savings(
     experiment: Experiment, table: pd.DataFrame
 ) -> list[tuple[int, int, float]]:
-    """What a table's trials took from the cache: for each question its place, how many
+    """What a table's trials took from the cache: for each variant its place, how many
     trials, and what they would have cost in US dollars; NaN where that is unknown."""
     is_hit = table["cached"].to_numpy() & table["output"].notna().to_numpy()
     hits = table.loc[is_hit, ["trial", "cost_usd", "billed_usd"]]
-    places = _question(experiment, hits["trial"].to_numpy())
+    places = _variant(experiment, hits["trial"].to_numpy())
     saved = (hits["cost_usd"] - hits["billed_usd"]).to_numpy()
     counts = np.bincount(places)
     sums = np.bincount(places, weights=saved)
@@ -256,17 +258,17 @@ def _groups(
     answered = np.frombuffer(answers.answered, dtype=bool)[rows]
     received_s = np.frombuffer(answers.received_s)[rows]
     server = np.frombuffer(answers.served_by, dtype=np.uint32)[rows].astype(np.int64)
-    question = _question(pricing.experiment, rows)
+    variant = _variant(pricing.experiment, rows)
     moment = (received_s // HALF_HOUR_S).astype(np.int64)
     moments = int(moment.max(initial=0)) + 1
-    codes = (question * len(servers) + server) * moments + moment
+    codes = (variant * len(servers) + server) * moments + moment
     found, first, where = np.unique(codes, return_index=True, return_inverse=True)
     order = np.argsort(where, kind="stable")
     ends = np.cumsum(np.bincount(where, minlength=len(found)))
     for places, at in zip(np.split(order, ends[:-1]), first, strict=True):
         if len(places := places[answered[places]]):
             model, tier = servers[server[at]]
-            yield places, pricing.terms(question[at], model, tier, received_s[at])
+            yield places, pricing.terms(variant[at], model, tier, received_s[at])
 
 
 def _several_calls(
@@ -277,12 +279,12 @@ def _several_calls(
     place_of = {int(row): place for place, row in enumerate(rows)}
     for index, calls in list(answers.calls.items()):  # a run may be adding to them
         if index in place_of:
-            yield place_of[index], _question(pricing.experiment, index), calls
+            yield place_of[index], _variant(pricing.experiment, index), calls
 
 
 Rows = TypeVar("Rows", int, np.ndarray)
 
 
-def _question(experiment: Experiment, rows: Rows) -> Rows:
-    """The place of the question that a trial asks, or that each of several does."""
-    return rows // experiment.repeats % len(experiment.questions)
+def _variant(experiment: Experiment, rows: Rows) -> Rows:
+    """The place of the variant that a trial asks, or that each of several does."""
+    return rows // experiment.repeats % len(experiment.effective_variants)

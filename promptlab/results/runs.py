@@ -132,7 +132,7 @@ class RunRecord:
             routes=dict(routes),
             cache=cache,
             started_s=time.time(),
-            variants=len(experiment.questions),
+            variants=len(experiment.effective_variants),
             prices=[own.to_plain() for own in prices],
             versions=_versions(),
         )

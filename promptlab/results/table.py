@@ -61,10 +61,10 @@ def reckoned_table(
 def trial_columns(experiment: Experiment, rows: np.ndarray) -> dict[str, Any]:
     """What the trials of these indexes ask for: trial, parameters, case, repeat."""
     rest, repeat = np.divmod(rows, experiment.repeats)
-    case, question = np.divmod(rest, len(experiment.questions))
+    case, variant = np.divmod(rest, len(experiment.effective_variants))
     return {
         "trial": rows,
-        **_parameters(experiment, question),
+        **_parameters(experiment, variant),
         **_case_columns(experiment, case),
         "repeat": repeat,
     }
@@ -100,10 +100,10 @@ def column(name: str, values: Sequence[Any]) -> Any:
     return _taken(name, values, np.arange(len(values)))
 
 
-def _parameters(experiment: Experiment, question: np.ndarray) -> dict[str, Any]:
-    labels = [q.labels for q in experiment.questions]
+def _parameters(experiment: Experiment, variant: np.ndarray) -> dict[str, Any]:
+    labels = [q.labels for q in experiment.effective_variants]
     return {
-        name: _taken(name, [label.get(name) for label in labels], question)
+        name: _taken(name, [label.get(name) for label in labels], variant)
         for name in experiment.grid.parameters
     }
 

@@ -58,8 +58,8 @@ FAMILIES = (
 
 
 @dataclass(frozen=True)
-class Gated:
-    """A model's parameters after the gate."""
+class SupportedParameters:
+    """The parameters of a request that a model takes, and those it does not."""
 
     sent: dict[str, Any]
     """What is sent, by its name in the grid."""
@@ -67,7 +67,9 @@ class Gated:
     """Why each of the others is not, by its name in the grid."""
 
 
-def gate(model: str, parameters: Mapping[str, Any], rules: Rules) -> Gated:
+def supported_parameters(
+    model: str, parameters: Mapping[str, Any], rules: Rules
+) -> SupportedParameters:
     """The parameters that `model` takes, and why the others are left out.
 
     A parameter whose value is None was not given and is not sent.
@@ -79,7 +81,9 @@ def gate(model: str, parameters: Mapping[str, Any], rules: Rules) -> Gated:
         for name in given
         if (reason := _reason(name, rules.get(name), refused))
     }
-    return Gated({n: v for n, v in given.items() if n not in dropped}, dropped)
+    return SupportedParameters(
+        {n: v for n, v in given.items() if n not in dropped}, dropped
+    )
 
 
 OLD_NAME, NEW_NAME = "max_tokens", "max_completion_tokens"
@@ -117,7 +121,7 @@ NOT_WIRE_NAMES = ("", "messages", "model", "n", "stream", "stream_options")
 def check_capabilities(
     own: Capabilities, models: Sequence[str], parameters: Sequence[str]
 ) -> None:
-    """Raises `SpecError` where own rules are not of the form the gate reads."""
+    """Raises `SpecError` where own rules are not well formed."""
     for model, rules in own.items():
         if model not in models:
             raise SpecError(

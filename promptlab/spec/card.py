@@ -85,12 +85,12 @@ def _dataset(experiment: Experiment) -> tuple[str, str]:
 def _example(experiment: Experiment) -> str:
     """The messages of the first trial, as they will be sent."""
     trial = experiment.trials[0]
-    question = trial.question
+    variant = trial.variant
     try:
         turns = trial.turns
     except SpecError as error:
         return notes([f"the first trial cannot be made: {escaped(str(error), 400)}"])
-    sent = {"model": question.model, **question.parameters}
+    sent = {"model": variant.model, **variant.parameters}
     rows = [
         (
             quiet(message["role"]),

@@ -21,7 +21,7 @@ from promptlab.spec.capabilities import (
     Capabilities,
     Rules,
     check_capabilities,
-    gate,
+    supported_parameters,
     wire_name,
 )
 from promptlab.spec.card import experiment_html
@@ -45,10 +45,11 @@ NOT_SENT = ("model", "prompt", "system", "base_url")
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
-    """A variant as it is sent: its parameters after the gate."""
+class EffectiveVariant:
+    """A variant as it is sent: with the parameters that its model takes."""
 
-    variant: Variant
+    declared: Variant
+    """The point of the grid."""
     prompt: Prompt
     """The variant's prompt under its system message."""
     model: str
@@ -66,7 +67,7 @@ class Question:
         """What the table shows; None for a parameter that is not sent."""
         return {
             name: None if name in self.dropped else label
-            for name, label in self.variant.labels.items()
+            for name, label in self.declared.labels.items()
         }
 
 
@@ -76,21 +77,21 @@ class Trial:
 
     index: int
     """Its place in the experiment, from 0: case by case, then variant, then repeat."""
-    question: Question
+    variant: EffectiveVariant
     case: Case
     repeat: int
 
     @cached_property
     def turns(self) -> tuple[Turn, ...]:
         """The rendered messages, one group for each call."""
-        return _rendered(self.question, self.case)
+        return _rendered(self.variant, self.case)
 
     def first_request(
         self, route: Callable[[str], str], names: WireNames | None = None
     ) -> Request:
         """Its first call, when each model is sent where `route` says, to servers that
         want these names."""
-        base_url, base = wire_base(self.question, route, names or {})
+        base_url, base = wire_base(self.variant, route, names or {})
         body = {**base, "messages": list(self.turns[0])}
         return Request(base_url, body, self.repeat)
 
@@ -98,7 +99,7 @@ class Trial:
         return f"Trial({str(self).removeprefix('trial ')})"
 
     def __str__(self) -> str:
-        return f"trial {self.index} ({self.question.variant}, case={self.case.id!r}" + (
+        return f"trial {self.index} ({self.variant.declared}, case={self.case.id!r}" + (
             f", repeat={self.repeat})" if self.repeat else ")"
         )
 
@@ -183,7 +184,7 @@ class Experiment:
         return forecast(self, pilot, **sealed(options))
 
     @cached_property
-    def questions(self) -> tuple[Question, ...]:
+    def effective_variants(self) -> tuple[EffectiveVariant, ...]:
         """The variants as they are sent; those that became the same are one."""
         return tuple(group[0] for group in self._groups)
 
@@ -191,7 +192,7 @@ class Experiment:
     def collapsed(self) -> tuple[tuple[Variant, ...], ...]:
         """The groups of variants that became one, as their model refuses the rest."""
         return tuple(
-            tuple(question.variant for question in group)
+            tuple(variant.declared for variant in group)
             for group in self._groups
             if len(group) > 1
         )
@@ -271,7 +272,7 @@ class Experiment:
         return made
 
     def __len__(self) -> int:
-        return len(self.questions) * len(self.dataset) * self.repeats
+        return len(self.effective_variants) * len(self.dataset) * self.repeats
 
     def __repr__(self) -> str:
         return f"Experiment({self.name!r}: {self.size})"
@@ -283,7 +284,7 @@ class Experiment:
     def size(self) -> str:
         """How large it is: `8 variants × 40 cases × 3 repeats = 960 trials`."""
         parts = [
-            counted(len(self.questions), "variant"),
+            counted(len(self.effective_variants), "variant"),
             counted(len(self.dataset), "case"),
             counted(self.repeats, "repeat"),
         ]
@@ -318,13 +319,13 @@ class Experiment:
         self._check()
 
     @cached_property
-    def _groups(self) -> list[list[Question]]:
-        groups: dict[Any, list[Question]] = {}
+    def _groups(self) -> list[list[EffectiveVariant]]:
+        groups: dict[Any, list[EffectiveVariant]] = {}
         prompts: dict[tuple[Prompt, str | None], Prompt] = {}
         for variant in self.grid:
-            question = _question(variant, prompts, self.capabilities)
-            sent = _hashable(question.labels), _hashable(question.parameters)
-            groups.setdefault(sent, []).append(question)
+            effective = _effective(variant, prompts, self.capabilities)
+            sent = _hashable(effective.labels), _hashable(effective.parameters)
+            groups.setdefault(sent, []).append(effective)
         return list(groups.values())
 
     def _check(self) -> None:
@@ -332,8 +333,8 @@ class Experiment:
         names = (*self.grid.parameters, *KNOWN)
         check_capabilities(self.capabilities or {}, models, names)
         self._check_names()
-        for question in self._prompts:
-            self._check_prompt(question)
+        for variant in self._prompts:
+            self._check_prompt(variant)
 
     def _check_names(self) -> None:
         check_names(self.dataset)
@@ -348,9 +349,9 @@ class Experiment:
                     f"no parameter can be called {name!r}, a result column", at=(name,)
                 )
 
-    def _check_prompt(self, question: Question) -> None:
-        label = question.variant.labels["prompt"]
-        prompt, fields = question.prompt, self.dataset.fields
+    def _check_prompt(self, variant: EffectiveVariant) -> None:
+        label = variant.declared.labels["prompt"]
+        prompt, fields = variant.prompt, self.dataset.fields
         required_of = cache(prompt.required)
         for case in self.dataset:
             required = required_of(tuple(case.inputs))
@@ -372,8 +373,8 @@ class Experiment:
         """Refuses a field in single braces, as Python's f-strings have them, where a
         prompt uses it in no other way."""
         fields = self.dataset.fields
-        for question in self._prompts:
-            prompt, label = question.prompt, question.variant.labels["prompt"]
+        for variant in self._prompts:
+            prompt, label = variant.prompt, variant.declared.labels["prompt"]
             used = prompt.fields_among(fields)
             for name, line in prompt.lone_names.items():
                 if name in fields and name not in used:
@@ -385,9 +386,9 @@ class Experiment:
                     )
 
     @property
-    def _prompts(self) -> list[Question]:
-        """A question for each prompt that is sent."""
-        prompts = {id(q.prompt): q for q in reversed(self.questions)}
+    def _prompts(self) -> list[EffectiveVariant]:
+        """A variant for each prompt that is sent."""
+        prompts = {id(q.prompt): q for q in reversed(self.effective_variants)}
         return list(reversed(prompts.values()))
 
     def _odd_parameters(self) -> Iterator[str]:
@@ -396,10 +397,10 @@ class Experiment:
 
     def _odd_prompts(self) -> Iterator[str]:
         fields = self.dataset.fields
-        for question in self._prompts:
+        for variant in self._prompts:
             prompt, about = (
-                question.prompt,
-                f"prompt {question.variant.labels['prompt']!r}",
+                variant.prompt,
+                f"prompt {variant.declared.labels['prompt']!r}",
             )
             for note in prompt.notes(fields):
                 yield f"{about}: {note}"
@@ -441,8 +442,8 @@ class Experiment:
     def _unused(self) -> Iterator[str]:
         used = {
             field
-            for question in self.questions
-            for field in question.prompt.fields_among(self.dataset.fields)
+            for variant in self.effective_variants
+            for field in variant.prompt.fields_among(self.dataset.fields)
         }
         unused = [field for field in self.dataset.fields if field not in used]
         if unused:
@@ -468,16 +469,16 @@ class Trials(Sequence[Trial]):
             return [self[i] for i in range(len(self))[index]]
         index = range(len(self))[index]
         rest, repeat = divmod(index, self._experiment.repeats)
-        case, question = divmod(rest, len(self._experiment.questions))
+        case, variant = divmod(rest, len(self._experiment.effective_variants))
         return Trial(
             index,
-            self._experiment.questions[question],
+            self._experiment.effective_variants[variant],
             self._experiment.dataset[case],
             repeat,
         )
 
 
-class Opening(NamedTuple):
+class FirstRequest(NamedTuple):
     """The first call of a trial, and what is asked in all."""
 
     trial: int
@@ -503,11 +504,13 @@ class Requests:
         self.names = dict(names or {})
         """What servers want `max_tokens` to be called, as far as they said."""
         self._bases = self._rendered_bases()
-        self._most_output = [most_output(q.parameters) for q in experiment.questions]
-        prompts = {id(q.prompt): q for q in reversed(experiment.questions)}
-        self._asking = list(prompts.values())  # a question for each prompt
+        self._most_output = [
+            most_output(q.parameters) for q in experiment.effective_variants
+        ]
+        prompts = {id(q.prompt): q for q in reversed(experiment.effective_variants)}
+        self._asking = list(prompts.values())  # a variant for each prompt
         places = {prompt: place for place, prompt in enumerate(prompts)}
-        self._prompt_of = [places[id(q.prompt)] for q in experiment.questions]
+        self._prompt_of = [places[id(q.prompt)] for q in experiment.effective_variants]
         # Neighbouring trials share their case and prompts: most are rendered once.
         self._turns = lru_cache(maxsize=512)(self._rendered)
 
@@ -526,8 +529,8 @@ class Requests:
         self._bases = self._rendered_bases()
 
     def _rendered_bases(self) -> list[tuple[str, dict[str, Any]]]:
-        questions = self._experiment.questions
-        return [wire_base(q, self._route, self.names) for q in questions]
+        variants = self._experiment.effective_variants
+        return [wire_base(q, self._route, self.names) for q in variants]
 
     def is_quick(self, index: int) -> bool:
         """Whether a trial's prompt takes no longer to render than it is long."""
@@ -538,38 +541,40 @@ class Requests:
     ) -> Request | None:
         """A trial's call after `replies`, the assistant's messages; None when the
         conversation is over."""
-        case, question, repeat = self._place(index)
-        turns = self._turns(self._prompt_of[question], case)
+        case, variant, repeat = self._place(index)
+        turns = self._turns(self._prompt_of[variant], case)
         if len(replies) >= len(turns):
             return None
-        base_url, base = self._bases[question]
+        base_url, base = self._bases[variant]
         body = {**base, "messages": conversation(turns, replies)}
         key = request_key(base_url, body, repeat)
-        most = self._most_output[question]
+        most = self._most_output[variant]
         return Request.of_canonical(base_url, body, repeat, key, most)
 
-    def openings(self) -> Iterator[Opening]:
+    def first_requests(self) -> Iterator[FirstRequest]:
         """The first call of every trial, in order.
 
         Each prompt is rendered once for a case, whatever else varies, and nothing
         is kept: this is where a grid of a million trials spends its planning.
         """
         repeats = range(self._experiment.repeats)
-        questions = list(zip(self._prompt_of, self._bases, strict=True))
+        variants = list(zip(self._prompt_of, self._bases, strict=True))
         index = 0
         for case in range(len(self._experiment.dataset)):
             rendered = [self._rendered(p, case) for p in range(len(self._asking))]
-            for prompt, (base_url, base) in questions:
+            for prompt, (base_url, base) in variants:
                 turns = rendered[prompt]
                 body = {**base, "messages": turns[0]}
                 for repeat in repeats:
                     key = request_key(base_url, body, repeat)
-                    identity = key if len(turns) == 1 else chain(key, turns[1:])
-                    yield Opening(index, key, identity, turns)
+                    identity = (
+                        key if len(turns) == 1 else conversation_id(key, turns[1:])
+                    )
+                    yield FirstRequest(index, key, identity, turns)
                     index += 1
 
     def _place(self, index: int) -> tuple[int, int, int]:
-        """The case, the question and the repeat of a trial."""
+        """The case, the variant and the repeat of a trial."""
         rest, repeat = divmod(index, self._experiment.repeats)
         return *divmod(rest, len(self._bases)), repeat
 
@@ -577,18 +582,18 @@ class Requests:
         return _rendered(self._asking[prompt], self._experiment.dataset[case])
 
 
-def _rendered(question: Question, case: Case) -> tuple[Turn, ...]:
+def _rendered(variant: EffectiveVariant, case: Case) -> tuple[Turn, ...]:
     """The messages of a case; an error names the prompt and the case."""
     try:
-        return question.prompt.turns(case.inputs)
+        return variant.prompt.turns(case.inputs)
     except SpecError as error:
-        label = question.variant.labels["prompt"]
+        label = variant.declared.labels["prompt"]
         raise SpecError(
             f"prompt {label!r}, case {case.id!r}: {error}", at=("prompt", str(label))
         ) from error
 
 
-def chain(key: str, turns: Sequence[Turn]) -> str:
+def conversation_id(key: str, turns: Sequence[Turn]) -> str:
     """What identifies a conversation: its first key, and all that is said after."""
     return hashlib.sha256(key.encode() + orjson.dumps(turns)).hexdigest()
 
@@ -598,28 +603,28 @@ WireNames = Mapping[tuple[str, str], str]
 
 
 def wire_base(
-    question: Question, route: Callable[[str], str], names: WireNames
+    variant: EffectiveVariant, route: Callable[[str], str], names: WireNames
 ) -> tuple[str, dict[str, Any]]:
-    """Where a question is sent, and what of its body is the same for all cases."""
-    base_url = question.base_url or route(question.model)
-    body: dict[str, Any] = {"model": question.model}
-    for name, value in question.parameters.items():
-        wire = wire_name(name, base_url, question.rules, question.model)
-        if name == OLD_NAME and not isinstance(question.rules.get(name), str):
-            wire = names.get((base_url, question.model), wire)
+    """Where a variant is sent, and what of its body is the same for all cases."""
+    base_url = variant.base_url or route(variant.model)
+    body: dict[str, Any] = {"model": variant.model}
+    for name, value in variant.parameters.items():
+        wire = wire_name(name, base_url, variant.rules, variant.model)
+        if name == OLD_NAME and not isinstance(variant.rules.get(name), str):
+            wire = names.get((base_url, variant.model), wire)
         if wire in body:
             raise SpecError(
-                f"{name} is sent to {question.model} as {wire!r}, which is given too"
+                f"{name} is sent to {variant.model} as {wire!r}, which is given too"
             )
         body[wire] = value
     return base_url, body
 
 
-def _question(
+def _effective(
     variant: Variant,
     prompts: dict[tuple[Prompt, str | None], Prompt],
     own: Capabilities | None,
-) -> Question:
+) -> EffectiveVariant:
     prompt, system = variant["prompt"], variant.get("system")
     if system is not None and prompt.has_system:
         raise SpecError(
@@ -631,14 +636,14 @@ def _question(
         prompts[prompt, system] = prompt.with_system(system)
     parameters = {n: variant[n] for n in variant.levels if n not in NOT_SENT}
     rules = (own or {}).get(variant["model"], {})
-    gated = gate(variant["model"], parameters, rules)
-    return Question(
+    supported = supported_parameters(variant["model"], parameters, rules)
+    return EffectiveVariant(
         variant,
         prompts[prompt, system],
         variant["model"],
         variant.get("base_url"),
-        gated.sent,
-        gated.dropped,
+        supported.sent,
+        supported.dropped,
         rules,
     )
 

@@ -8,9 +8,9 @@ without white space, the members of every object sorted by name, and every numbe
 that is whole, and less than 2**53 in size, written without a fraction, so that 0 and
 0.0 are one; from there on a float stays a float, as it is no exact number. B is the
 base URL in lower-case scheme and host without a final slash, W the body that is sent,
-after the capability gate, and R the index of the repeat. API key, headers, timeout,
-retries and concurrency are not part of it. A parameter that was not given is not in
-the body.
+with the parameters that the model takes, and R the index of the repeat. API key,
+headers, timeout, retries and concurrency are not part of it. A parameter that was not
+given is not in the body.
 
 `tests/spec/golden_keys.json` pins it: a change would make users pay again.
 """

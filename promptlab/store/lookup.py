@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
-from promptlab.spec.experiment import Opening, Requests, chain
+from promptlab.spec.experiment import FirstRequest, Requests, conversation_id
 from promptlab.spec.prompt import Turn
 from promptlab.spec.response import ReplySummary
 
@@ -68,57 +68,53 @@ def look_up(
     Every prompt is rendered, so a template that fails on some case is found here.
     """
     seen: dict[str, int] = {}
-    for group in _batched(requests.openings()):
-        found = (
-            cache.heads([opening.key for opening in group]) if cache is not None else {}
-        )
+    for group in _batched(requests.first_requests()):
+        found = cache.heads([call.key for call in group]) if cache is not None else {}
         lookups = []
-        for opening in group:
-            head = found.get(opening.key)
-            if len(opening.turns) == 1 and head is not None:
+        for call in group:
+            head = found.get(call.key)
+            if len(call.turns) == 1 and head is not None:
                 lookup = TrialLookup(
-                    *(opening.trial, TrialStatus.CACHED, opening.key, (head,)),
-                    turns=opening.turns,
+                    *(call.trial, TrialStatus.CACHED, call.key, (head,)),
+                    turns=call.turns,
                     owns=(0,),
                 )
             else:
-                lookup = _trial_lookup(opening, head, requests, cache, seen)
+                lookup = _trial_lookup(call, head, requests, cache, seen)
             lookups.append(lookup)
         yield lookups
 
 
 def _trial_lookup(
-    opening: Opening,
+    call: FirstRequest,
     head: ReplySummary | None,
     requests: Requests,
     cache: KnownAnswers | None,
     seen: dict[str, int],
 ) -> TrialLookup:
-    heads, key = _heads(opening, head, requests, cache)
+    heads, key = _heads(call, head, requests, cache)
     status = TrialStatus.CACHED
-    if len(heads) < len(opening.turns):
+    if len(heads) < len(call.turns):
         status = TrialStatus.NEW
-        first = seen.setdefault(opening.identity, opening.trial)
-        if first != opening.trial:
-            return TrialLookup(opening.trial, TrialStatus.DUPLICATE, key, first=first)
-    turns = range(len(heads) if _is_over(heads, opening) else len(opening.turns))
-    owns = [turn for turn in turns if _is_first(opening, turn, seen)]
-    return TrialLookup(
-        opening.trial, status, key, heads, turns=opening.turns, owns=owns
-    )
+        first = seen.setdefault(call.identity, call.trial)
+        if first != call.trial:
+            return TrialLookup(call.trial, TrialStatus.DUPLICATE, key, first=first)
+    turns = range(len(heads) if _is_over(heads, call) else len(call.turns))
+    owns = [turn for turn in turns if _is_first(call, turn, seen)]
+    return TrialLookup(call.trial, status, key, heads, turns=call.turns, owns=owns)
 
 
 def _heads(
-    opening: Opening,
+    call: FirstRequest,
     head: ReplySummary | None,
     requests: Requests,
     cache: KnownAnswers | None,
 ) -> tuple[list[ReplySummary], str]:
     """What is cached of a conversation, from its first call on."""
-    heads, key = [], opening.key
+    heads, key = [], call.key
     while head is not None and cache is not None:
         heads.append(head)
-        request = requests.request(opening.trial, [head.message for head in heads])
+        request = requests.request(call.trial, [head.message for head in heads])
         if request is None or head.dead_end:
             break
         key = request.key
@@ -126,31 +122,28 @@ def _heads(
     return heads, key
 
 
-def _is_over(heads: Sequence[ReplySummary], opening: Opening) -> bool:
+def _is_over(heads: Sequence[ReplySummary], call: FirstRequest) -> bool:
     """Whether a conversation has ended before its last call: none of these is made."""
-    return 0 < len(heads) < len(opening.turns) and bool(heads[-1].dead_end)
+    return 0 < len(heads) < len(call.turns) and bool(heads[-1].dead_end)
 
 
-def _is_first(opening: Opening, turn: int, seen: dict[str, int]) -> bool:
+def _is_first(call: FirstRequest, turn: int, seen: dict[str, int]) -> bool:
     """Whether no earlier trial makes the call of that turn after the same turns."""
     if turn:
-        so_far = f"{turn}:{chain(opening.key, opening.turns[1 : turn + 1])}"
-        return seen.setdefault(so_far, opening.trial) == opening.trial
-    begun = f"0:{opening.key}"  # noted by conversations; by its key, a single call
-    if len(opening.turns) == 1:
+        so_far = f"{turn}:{conversation_id(call.key, call.turns[1 : turn + 1])}"
+        return seen.setdefault(so_far, call.trial) == call.trial
+    begun = f"0:{call.key}"  # noted by conversations; by its key, a single call
+    if len(call.turns) == 1:
         return begun not in seen
-    return (
-        opening.key not in seen
-        and seen.setdefault(begun, opening.trial) == opening.trial
-    )
+    return call.key not in seen and seen.setdefault(begun, call.trial) == call.trial
 
 
-def _batched(openings: Iterator[Opening]) -> Iterator[list[Opening]]:
+def _batched(first_requests: Iterator[FirstRequest]) -> Iterator[list[FirstRequest]]:
     """Groups of so many, or of those that could be rendered in so long."""
-    group: list[Opening] = []
+    group: list[FirstRequest] = []
     end = time.monotonic() + SLICE_S
-    for opening in openings:
-        group.append(opening)
+    for call in first_requests:
+        group.append(call)
         if len(group) == AT_ONCE or time.monotonic() > end:
             yield group
             group, end = [], time.monotonic() + SLICE_S

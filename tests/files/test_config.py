@@ -616,7 +616,7 @@ def test_files_are_relative_to_the_config(
 
     assert [
         (q.labels["prompt"], q.labels["system"], q.prompt.turns({"t": "a"})[0])
-        for q in loaded.questions
+        for q in loaded.effective_variants
     ] == [
         ("plain", "none", ({"role": "user", "content": "Hi a"},)),
         (
@@ -665,7 +665,7 @@ def test_a_name_after_file_is_a_file_as_in_promptfoo(
     )
 
     (first, *_) = inline.experiment.trials
-    assert first.question.labels["prompt"] == "plain"
+    assert first.variant.labels["prompt"] == "plain"
     assert first.turns[0][0]["content"] == "Hi a: a long text"
     assert [file.name for file in inline.files] == [
         *("experiment.yaml", "long.txt", "plain.md"),

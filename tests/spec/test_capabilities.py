@@ -1,4 +1,4 @@
-"""The capability gate: what is not sent to a model, and what becomes of the grid."""
+"""Capabilities: what is not sent to a model, and what becomes of the grid."""
 
 from __future__ import annotations
 
@@ -109,7 +109,9 @@ def test_variants_that_became_the_same_are_one() -> None:
         gated = experiment("gpt-6-luna", temperature=[0, 0.25, 0.5, 0.75, 1])
 
     assert len(gated) == 1
-    assert [question.labels["temperature"] for question in gated.questions] == [None]
+    assert [
+        question.labels["temperature"] for question in gated.effective_variants
+    ] == [None]
     assert [[v["temperature"] for v in group] for group in gated.collapsed] == [
         [0, 0.25, 0.5, 0.75, 1]
     ]
@@ -131,7 +133,7 @@ def test_only_the_models_that_refuse_collapse() -> None:
             dataset=[{"t": "Hi"}],
         )
 
-    assert [(q.model, q.labels["temperature"]) for q in mixed.questions] == [
+    assert [(q.model, q.labels["temperature"]) for q in mixed.effective_variants] == [
         ("gpt-6-luna", None),
         ("gpt-4.1", 0),
         ("gpt-4.1", 1),
@@ -167,7 +169,7 @@ def test_own_rules_rename_a_parameter_on_the_wire() -> None:
     )
 
     assert sent(renamed, OPENAI) == {"limit": 8}
-    assert renamed.questions[0].labels["max_tokens"] == 8
+    assert renamed.effective_variants[0].labels["max_tokens"] == 8
 
 
 def test_two_parameters_of_one_wire_name_are_refused() -> None:

@@ -45,7 +45,7 @@ def test_trials_come_case_by_case_then_variant_then_repeat() -> None:
     ordered = experiment(grid={"temperature": [0, 1]}, repeats=2)
 
     assert [
-        (t.index, t.case.id, t.question.labels["temperature"], t.repeat)
+        (t.index, t.case.id, t.variant.labels["temperature"], t.repeat)
         for t in ordered.trials
     ] == [
         (0, "a", 0, 0),
@@ -153,7 +153,7 @@ def test_a_second_system_message_may_be_excluded() -> None:
         }
     )
 
-    assert len(paired.questions) == 3
+    assert len(paired.effective_variants) == 3
 
 
 def test_an_input_that_no_prompt_uses_is_a_warning() -> None:
@@ -305,7 +305,9 @@ def test_to_plain_holds_the_whole_definition(grid: pl.Grid, repeats: int) -> Non
     plain = json.loads(json.dumps(made.to_plain()))
     read = pl.Experiment.from_plain(plain)
 
-    assert [q.labels for q in read.questions] == [q.labels for q in made.questions]
+    assert [q.labels for q in read.effective_variants] == [
+        q.labels for q in made.effective_variants
+    ]
     assert keys(read) == keys(made)
     assert read.dataset == made.dataset
     assert read.to_plain() == made.to_plain()

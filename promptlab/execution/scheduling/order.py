@@ -46,14 +46,14 @@ class Waiting(NamedTuple):
     """A trial with a long prompt."""
 
     trial: int
-    question: int
+    variant: int
     beginnings: tuple[int, ...]
 
 
 class Order:
     """Puts trials into their queues, each behind its leader if it has one.
 
-    Trials come case by case. Within a case those questions lead that have led least, so
+    Trials come case by case. Within a case those variants lead that have led least, so
     that the time that leading takes is not always the same variant's.
     """
 
@@ -63,12 +63,12 @@ class Order:
         """`queue_of` gives the queue of a trial."""
         self._queue_of = queue_of
         self._repeats = experiment.repeats
-        self._questions = len(experiment.questions)
+        self._variants = len(experiment.effective_variants)
         self._seeds = [
             orjson.dumps(
                 [q.base_url, q.model, *(q.parameters.get(name) for name in IN_PROMPT)]
             )
-            for q in experiment.questions
+            for q in experiment.effective_variants
         ]
         self._turns: Sequence[Turn] = ()
         self._is_long = False
@@ -79,7 +79,7 @@ class Order:
         self._first: OrderedDict[int, tuple[int, int]] = OrderedDict()
         """By beginning, the first trial that had it and how many lead it."""
         self._led: Counter[int] = Counter()
-        """How often each question has led others."""
+        """How often each variant has led others."""
 
     def put(self, index: int, turns: Sequence[Turn]) -> None:
         """Puts a trial into its queue: at once if its prompt is short, otherwise when
@@ -90,18 +90,18 @@ class Order:
         if not self._is_long:
             self._queue_of(index).put(index)
             return
-        case, question = divmod(index // self._repeats, self._questions)
+        case, variant = divmod(index // self._repeats, self._variants)
         if case != self._case:
             self.settle()
             self._case = case
-        place = id(turns), self._seeds[question]
+        place = id(turns), self._seeds[variant]
         if place not in self._read:
-            self._read[place] = turns, beginnings(turns[0], self._seeds[question])
-        self._waiting.append(Waiting(index, question, self._read[place][1]))
+            self._read[place] = turns, beginnings(turns[0], self._seeds[variant])
+        self._waiting.append(Waiting(index, variant, self._read[place][1]))
 
     def settle(self) -> None:
         """Puts the trials of the case that has come into their queues."""
-        self._waiting.sort(key=lambda one: (self._led[one.question], one.trial))
+        self._waiting.sort(key=lambda one: (self._led[one.variant], one.trial))
         for one in self._waiting:
             self._queue_of(one.trial).put(one.trial, self._leader_of(one))
         self._waiting.clear()
@@ -122,7 +122,7 @@ class Order:
         while len(self._first) > KEPT:
             self._first.popitem(last=False)
         if leader is not None and not self._queue_of(leader).leads(leader):
-            self._led[leader // self._repeats % self._questions] += 1
+            self._led[leader // self._repeats % self._variants] += 1
         return leader
 
 

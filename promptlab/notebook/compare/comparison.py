@@ -301,7 +301,7 @@ def _goes_with(
     the table may not.
     """
     if trials.experiment is not None and set(by) <= set(trials.parameters):
-        labels = [question.labels for question in trials.experiment.questions]
+        labels = [variant.labels for variant in trials.experiment.effective_variants]
         pairs = {tuple(repr(row.get(n)) for n in (*by, name)) for row in labels}
         return len(pairs) == len({pair[:-1] for pair in pairs})
     pairs_there = _grouped([column, trials.coded(name).codes])[1]

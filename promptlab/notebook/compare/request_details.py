@@ -45,7 +45,7 @@ def request_details(comparison: Comparison, place: int) -> dict[str, Any]:
         "title": [_cell(row, "case"), *_labels(comparison, place)],
         "messages": [] if record is None else list(_messages(record)),
         "parameters": _parameters(comparison, record, row),
-        "dropped": [] if record is None else _named(record.trial.question.dropped),
+        "dropped": [] if record is None else _named(record.trial.variant.dropped),
         "inputs": [
             _excerpt(name, _cell(row, name), f"input:{name}")
             for name in comparison.trials.inputs
@@ -121,9 +121,9 @@ def _parameters(
 ) -> list[list[str]]:
     if record is None:
         return _named({n: plain(row[n]) for n in comparison.trials.parameters})
-    question = record.trial.question
-    at = {} if question.base_url is None else {"base_url": question.base_url}
-    return _named({"model": question.model, **at, **question.parameters})
+    variant = record.trial.variant
+    at = {} if variant.base_url is None else {"base_url": variant.base_url}
+    return _named({"model": variant.model, **at, **variant.parameters})
 
 
 def _outcome(comparison: Comparison, row: Any) -> Iterator[list[str]]:

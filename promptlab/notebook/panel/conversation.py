@@ -218,9 +218,9 @@ def _places(experiment: Experiment) -> dict[tuple[Any, ...], int]:
     """The trial of each combination of settings; several may share one."""
     merged = {id(group[0]): group for group in experiment.collapsed}
     places = {}
-    for place, question in enumerate(experiment.questions):
-        alone = (question.variant,)
-        for variant in merged.get(id(question.variant), alone):
+    for place, effective in enumerate(experiment.effective_variants):
+        alone = (effective.declared,)
+        for variant in merged.get(id(effective.declared), alone):
             places[tuple(variant.get(name) for name in SETTINGS)] = place
     return places
 
@@ -256,7 +256,7 @@ def _facts(record: Record, unpriced: Sequence[str]) -> str:
     parts += [seconds(record.latency_s)] if record.latency_s is not None else []
     if record.cost_usd is not None:
         parts.append(dollars(record.cost_usd))
-    elif record.trial.question.model in unpriced:
+    elif record.trial.variant.model in unpriced:
         parts.append("cost not known")
     parts += ["cut off by max_tokens"] if is_truncated(record.finish_reason) else []
     parts += ["from the cache"] if record.cached else []
