@@ -1,18 +1,32 @@
-"""RunOptions: how an experiment is run, as opposed to what is asked."""
+"""RunOptions: how an experiment is run, as opposed to what is asked.
+
+Each option is declared once, as a field of `RunOptions`. From there come the arguments
+of `Experiment.run` and its like, the keys under `run:` in a config file, its JSON
+Schema, and the options and environment variables of the command line.
+"""
 
 from __future__ import annotations
 
+import inspect
 import math
+import numbers
 import os
+import textwrap
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from inspect import Parameter
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
-from promptlab.errors import PromptlabWarning, SpecError, did_you_mean
-from promptlab.execution.progress import Progress
+from promptlab.errors import (
+    PromptlabWarning,
+    SpecError,
+    a_number,
+    brief,
+    did_you_mean,
+)
 from promptlab.models.client import Client, OpenAIClient
 from promptlab.models.credentials import (
     Credentials,
@@ -24,100 +38,289 @@ from promptlab.models.credentials import (
     is_safe,
 )
 from promptlab.models.routes import route
-from promptlab.money.budget import Limits, check_amount
+from promptlab.money.budget import Limits
 from promptlab.money.price_file import PricesOption, prices_in_force
 from promptlab.money.prices import Prices
-from promptlab.results.costs import Pricing
-from promptlab.secret import Secret, sealed
+from promptlab.secret import ApiKey, Secret, sealed
 from promptlab.spec.address import canonical_url
 from promptlab.spec.experiment import Experiment, Requests
-from promptlab.store.cache import ResponseCache
 from promptlab.store.wire_names import known_names
 
-ProgressOption = bool | Literal["auto"] | Callable[[Progress], None]
+if TYPE_CHECKING:
+    from promptlab.execution.progress import Progress
+    from promptlab.results.costs import Pricing
+    from promptlab.store.cache import ResponseCache
+
+    ProgressOption = bool | Literal["auto"] | Callable[[Progress], None]
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class RunOptionsDict(TypedDict, total=False):
+    """The options of a run as keyword arguments, for type checkers; they are explained
+    in `RunOptions`."""
+
+    base_url: str | None
+    api_key: ApiKey | Mapping[str, ApiKey] | None
+    api_key_env: str | Mapping[str, str] | None
+    env_file: str | Path | None
+    headers: Headers | None
+    client: Client | None
+    allow_insecure: bool
+    max_concurrency: int
+    rpm: float | None
+    tpm: float | None
+    leader_first: bool
+    timeout_s: float
+    max_attempts: int
+    max_wait_s: float
+    cache: ResponseCache | str | os.PathLike[str] | None
+    use_cache: bool
+    refresh: bool
+    offline: bool
+    record: bool
+    prices: PricesOption | None
+    budget_usd: float | None
+    budget_tokens: float | None
+    progress: ProgressOption
 
 
 @dataclass(frozen=True, kw_only=True)
+class Option:
+    """What an option means, which values it takes, and where it can be given."""
+
+    name: str = ""
+    default: Any = None
+    annotation: str = ""
+    """Its type in Python, as the source has it."""
+    type: Any = None
+    """Its type in files and on the command line, where Python takes more."""
+    help: str
+    """Its meaning, with the unit; the first sentence stands alone."""
+    minimum: float | None = None
+    above: float | None = None
+    """A lower bound that is not allowed itself."""
+    whole: bool = False
+    """Whether a fraction is refused."""
+    finite: bool = False
+    not_in_file: str = ""
+    """Why a config file cannot hold it, and what to do; empty where it can."""
+    not_a_flag: str = ""
+    """Why the command line has no option for it; empty where it has."""
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of its meaning."""
+        return self.help.partition(". ")[0].removesuffix(".") + "."
+
+    def check(self, value: Any) -> None:
+        """Raises `SpecError` where `value` is of the wrong type or out of bounds."""
+        if value is None and self.default is None:
+            return
+        if self.type is bool and not isinstance(value, bool):
+            raise SpecError(f"{self.name}: expected True or False, got {brief(value)}")
+        if self.type in (int, float) and not self._takes(value):
+            raise SpecError(f"{self.name}: expected {self.number}, got {brief(value)}")
+
+    @property
+    def number(self) -> str:
+        """The number that is expected, in words."""
+        low = self.minimum if self.above is None else self.above
+        whole = self.whole or self.type is int
+        return a_number(int(low or 0), whole=whole, above=self.above is not None)
+
+    def _takes(self, value: Any) -> bool:
+        kind: Any = numbers.Integral if self.type is int else numbers.Real
+        return (
+            isinstance(value, kind)
+            and not isinstance(value, bool)
+            and (self.minimum is None or value >= self.minimum)
+            and (self.above is None or value > self.above)
+            and not (self.finite and math.isinf(value))
+            and not (self.whole and value % 1)
+        )
+
+
+SIMPLE = {"bool": bool, "int": int, "float": float, "str": str}
+
+FOR_ONE_RUN = "it is for one run; pass --{flag}, or {name}= in Python"
+IN_PYTHON = "it is an object of Python's"
+
+
+def option(default: T, help: str, *, shown: bool = True, **rest: Any) -> T:
+    """A field of `RunOptions` and what there is to say of it."""
+    declared = Option(default=default, help=help, **rest)
+    made: Any = field(default=default, repr=shown, metadata={"option": declared})
+    return made  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, init=False)
 class RunOptions:
-    """The options of `run`, `arun`, `start` and `plan`. None of them changes a key but
-    `base_url`."""
+    """The options of `run`, `arun`, `start`, `plan` and `forecast`, checked. None of
+    them changes a key but `base_url`.
 
-    base_url: str | None = None
-    """Where to send requests; else $OPENAI_BASE_URL, else OpenAI. Models whose names
-    begin with `offline/` are answered in the process unless it is given."""
-    api_key: Secret | Mapping[str, Secret] | None = field(default=None, repr=False)
-    """The key, or a function that gives it (it may be async); else the environment, the
-    keyring, the `.env` file. A grid of several servers: `{base_url: key}`."""
-    api_key_env: str | Mapping[str, str] | None = None
-    """The environment variable that holds the key, or `{base_url: variable}`. Else it
-    is OPENAI_API_KEY, which is sent to OpenAI, to $OPENAI_BASE_URL or to a server on
-    this machine, and to no other."""
-    env_file: str | Path | None = None
-    """A file of environment variables; else `.env`, where there is one."""
-    headers: Headers | None = field(default=None, repr=False)
-    """Further headers of every request, or `{base_url: headers}`. Where requests go to
-    several servers, those that may hold a key are given for each."""
-    client: Client | None = None
-    """What answers instead: an `SDKClient`, or a client of your own."""
-    allow_insecure: bool = False
-    """Whether http:// may be used to other machines."""
+    Raises:
+        SpecError: there is no such option, or its value is not one.
+    """
 
-    max_concurrency: int = 32
-    """The most calls in flight at once. The runner starts with fewer and adapts."""
-    rpm: float | None = None
-    """Requests per minute: an own limit for each model, beside the server's."""
-    tpm: float | None = None
-    """Tokens per minute: an own limit for each model, beside the server's. A call
-    counts with what it sends or may be answered, whichever is more, as servers charge
-    it; what it takes beyond that, from its answer on."""
-    leader_first: bool = True
-    """Of calls whose prompts share their first 1,024 tokens or more, one is sent first
-    and the others when it is answered, so that the provider's prompt cache serves them;
-    False sends all of them in the order of trials."""
-    timeout_s: float = 600.0
-    """How long one call may take."""
-    max_attempts: int = 6
-    """How often a call is made at most, the first time included. Refusals for the rate
-    (429) do not count: such a call is made again as long as `max_wait_s` allows."""
-    max_wait_s: float = 300.0
-    """How long a call may wait between its attempts, all in all, in seconds. A server
-    that lets the next call start only after longer than this ends the run."""
+    base_url: str | None = option(
+        None,
+        "The server that requests are sent to. Else $OPENAI_BASE_URL, else OpenAI; "
+        "models whose names begin with offline/ are answered in the process unless it "
+        "is given.",
+    )
+    api_key: Secret | Mapping[str, Secret] | None = option(
+        None,
+        "The API key, or a function that returns it, which may be async. Else the "
+        "environment, the keyring, the .env file. A grid of several servers: "
+        "{base_url: key}.",
+        shown=False,
+        not_in_file="a key does not belong in a file; set OPENAI_API_KEY, or name "
+        "another variable in run.api_key_env",
+        not_a_flag="a key does not belong in the history of a shell",
+    )
+    api_key_env: str | Mapping[str, str] | None = option(
+        None,
+        "The environment variable that holds the API key, or {base_url: variable}. "
+        "Else it is OPENAI_API_KEY, which is sent to OpenAI, to $OPENAI_BASE_URL or to "
+        "a server on this machine, and to no other.",
+        type=str | dict[str, str],
+    )
+    env_file: str | Path | None = option(
+        None,
+        "A file of environment variables. Else .env, if it exists.",
+        type=Path,
+    )
+    headers: Headers | None = option(
+        None,
+        "Further headers of every request, or {base_url: headers}. Where requests go "
+        "to several servers, headers that may hold a key are given for each.",
+        type=dict[str, str | dict[str, str]],
+        shown=False,
+    )
+    client: Client | None = option(
+        None,
+        "The client that answers instead: an SDKClient, or one of your own.",
+        not_in_file=IN_PYTHON,
+        not_a_flag=IN_PYTHON,
+    )
+    allow_insecure: bool = option(
+        False,
+        "Send keys and prompts over http:// to other machines, unencrypted.",
+        not_in_file="a file cannot allow that; if you trust the server, pass "
+        "--allow-insecure, or allow_insecure=True in Python",
+    )
+    max_concurrency: int = option(
+        32,
+        "The most calls in flight at once. A run starts with fewer and adapts.",
+        minimum=1,
+    )
+    rpm: float | None = option(
+        None,
+        "The most requests per minute, of each model. It applies beside the server's "
+        "own limit.",
+        above=0,
+    )
+    tpm: float | None = option(
+        None,
+        "The most tokens per minute, of each model. It applies beside the server's own "
+        "limit. A call counts with what it sends or may be answered, whichever is "
+        "more, as servers charge it; what it takes beyond that, from its answer on.",
+        above=0,
+    )
+    leader_first: bool = option(
+        True,
+        "Of calls that share the first 1,024 tokens, send one before the others. Then "
+        "the provider's prompt cache serves the others; without it all are sent in the "
+        "order of trials.",
+    )
+    timeout_s: float = option(
+        600.0, "The longest one call may take, in seconds.", above=0
+    )
+    max_attempts: int = option(
+        6,
+        "The most attempts of one call, the first included. Refusals for the rate "
+        "(429) do not count: such a call is repeated as long as max_wait_s allows.",
+        minimum=1,
+    )
+    max_wait_s: float = option(
+        300.0,
+        "The longest a call may wait between its attempts in all, in seconds. A server "
+        "that lets the next call start only after longer than this ends the run.",
+        minimum=0,
+    )
+    cache: ResponseCache | str | os.PathLike[str] | None = option(
+        None,
+        "The folder of the cache. Else cache in .promptlab or $PROMPTLAB_HOME; in "
+        "Python it may be a ResponseCache.",
+        type=Path,
+    )
+    use_cache: bool = option(
+        True,
+        "Read answers from the cache, and store new ones in it.",
+        not_in_file=FOR_ONE_RUN.format(flag="no-cache", name="use_cache"),
+    )
+    refresh: bool = option(
+        False,
+        "Ask everything again, and store the new answers in place of the old.",
+        not_in_file=FOR_ONE_RUN.format(flag="refresh", name="refresh"),
+    )
+    offline: bool = option(
+        False,
+        "Make no call: what is not cached fails.",
+        not_in_file=FOR_ONE_RUN.format(flag="offline", name="offline"),
+    )
+    record: bool = option(
+        True,
+        "Record the run in .promptlab/runs.",
+        not_in_file=FOR_ONE_RUN.format(flag="no-record", name="record"),
+    )
+    prices: PricesOption | None = option(
+        None,
+        "A TOML file of own prices, which win over list prices. Else prices.toml, if "
+        "it exists. In Python and in a config also the prices themselves, by model or "
+        "pattern: input, output, cached_input, cache_write, in US dollars per million "
+        "tokens, valid_from, long_from and long, and rates of batch, flex, priority, "
+        "fast.",
+        type=str | dict[str, dict[str, Any]],
+    )
+    budget_usd: float | None = option(
+        None,
+        "The most this run may spend, in US dollars. The worst case of each call, all "
+        "of max_tokens, is reserved before it is sent; a run that reaches it stops, "
+        "and goes on where it stopped when it is run again.",
+        minimum=0,
+        finite=True,
+    )
+    budget_tokens: float | None = option(
+        None,
+        "The most tokens this run may take, of input and output together.",
+        minimum=0,
+        finite=True,
+        whole=True,
+    )
+    progress: ProgressOption = option(
+        "auto",
+        "Whether progress is shown; a function is called with each Progress.",
+        not_in_file="it is about the screen; pass --quiet, or progress=False in Python",
+        not_a_flag="--quiet is for that",
+    )
 
-    cache: ResponseCache | str | os.PathLike[str] | None = None
-    """The cache or its folder; else `cache` in `.promptlab` or $PROMPTLAB_HOME."""
-    use_cache: bool = True
-    """False reads nothing from the cache and stores nothing in it."""
-    refresh: bool = False
-    """True asks everything anew, and stores the new answers in place of the old."""
-    offline: bool = False
-    """True makes no call: what is not cached fails."""
-    record: bool = True
-    """Whether the run leaves a record in `.promptlab/runs`."""
+    def __init__(self, **options: Unpack[RunOptionsDict]) -> None:
+        given: dict[str, Any] = sealed(options)  # type: ignore[arg-type]
+        for name in given:
+            if name not in OPTIONS:
+                hint = did_you_mean(name, OPTIONS)
+                valid = hint or f"; valid names: {', '.join(OPTIONS)}"
+                raise SpecError(f"no option {name!r}{valid}")
+        for name, declared in OPTIONS.items():
+            value = given.get(name, declared.default)
+            declared.check(value)
+            object.__setattr__(self, name, value)
+        self._check()
 
-    prices: PricesOption | None = None
-    """Own prices, over the list prices: a mapping as `Prices.of` takes it, or a TOML
-    file of them; else `prices.toml`, where there is one."""
-
-    budget_usd: float | None = None
-    """The most that this run may spend, in US dollars. The worst case of each call,
-    all of max_tokens, is reserved before it is sent; a run that reaches it stops, and
-    goes on where it stopped when it is run again."""
-    budget_tokens: float | None = None
-    """The most tokens that this run may take, of input and output together."""
-
-    progress: ProgressOption = "auto"
-    """Where progress is shown: False nowhere, a function gets each `Progress`."""
-
-    def __post_init__(self) -> None:
-        _positive(self, "max_concurrency", "max_attempts", whole=True)
-        _positive(self, "timeout_s")
-        _positive(self, "rpm", "tpm", optional=True)
-        check_amount("budget_usd", self.budget_usd)
-        check_amount("budget_tokens", self.budget_tokens, whole=True)
-        if self.max_wait_s < 0:
-            raise SpecError(
-                f"max_wait_s: expected a number >= 0, got {self.max_wait_s!r}"
-            )
+    def _check(self) -> None:
         if self.offline and (self.refresh or not self.use_cache):
             raise SpecError(
                 "offline=True answers from the cache alone; it goes with neither "
@@ -134,15 +337,8 @@ class RunOptions:
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> RunOptions:
-        """RunOptions from keyword arguments; an unknown one is a `SpecError`."""
-        known = [f.name for f in fields(cls)]
-        for name in options:
-            if name not in known:
-                raise SpecError(
-                    f"no option {name!r}"
-                    + (did_you_mean(name, known) or f"; there are {', '.join(known)}")
-                )
-        return cls(**sealed(dict(options)))
+        """The same from a mapping."""
+        return cls(**options)
 
     @cached_property
     def variables(self) -> Variables:
@@ -163,16 +359,18 @@ class RunOptions:
 
     @cached_property
     def prices_in_force(self) -> Prices:
-        """The prices that calls are reckoned with."""
+        """The prices of calls."""
         return prices_in_force(self.prices)
 
     def pricing(self, experiment: Experiment) -> Pricing:
-        """The prices that the experiment's answers are reckoned with. It warns of a
+        """The prices of the experiment's answers. It warns of a
         name in `prices=` that seems to be mistyped; `prices.toml` is for all models."""
         if isinstance(self.prices, Mapping):
             asked = {variant.model for variant in experiment.effective_variants}
             if said := self.prices_in_force.misnamed(sorted(asked)):
                 warnings.warn(said, PromptlabWarning, stacklevel=1)  # once a process
+        from promptlab.results.costs import Pricing  # brings numpy
+
         models = [level.value for level in experiment.grid.levels("model")]
         routes = {model: self.route(model) for model in models}
         return Pricing(experiment, self.prices_in_force, routes)
@@ -238,18 +436,53 @@ def _check_client(client: object) -> None:
         )
 
 
-def _positive(
-    options: RunOptions,
-    *names: str,
-    whole: bool = False,
-    optional: bool = False,
-) -> None:
-    for name in names:
-        value = getattr(options, name)
-        if optional and value is None:
-            continue
-        kinds = (int,) if whole else (int, float)
-        number = isinstance(value, kinds) and not isinstance(value, bool)
-        if not number or not value > 0:
-            kind = "an integer >= 1" if whole else "a number > 0"
-            raise SpecError(f"{name}: expected {kind}, got {value!r}")
+OPTIONS: dict[str, Option] = {
+    name: replace(
+        made.metadata["option"],
+        name=name,
+        annotation=RunOptionsDict.__annotations__[name].__forward_arg__,
+        type=made.metadata["option"].type
+        or SIMPLE.get(made.type.removesuffix(" | None")),
+    )
+    for name, made in RunOptions.__dataclass_fields__.items()
+}
+"""Every option by its name."""
+
+
+class _Source(str):
+    """An annotation that is shown as it is written, without quotes."""
+
+    __repr__ = str.__str__
+
+
+def with_run_options(function: F) -> F:
+    """Shows every option in the signature and the docstring of a function that takes
+    `**options`: completion, hover and `help()` go by these."""
+    signature = inspect.signature(function)
+    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    named = [
+        Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=o.default,
+            annotation=o.annotation,
+        )
+        for name, o in OPTIONS.items()
+    ]
+    shown = [p.replace(annotation=_shown(p.annotation)) for p in (*own, *named)]
+    function.__dict__["__signature__"] = signature.replace(
+        parameters=shown, return_annotation=_shown(signature.return_annotation)
+    )
+    lines = [
+        textwrap.fill(
+            f"{name}: {o.help}", 88, initial_indent="    ", subsequent_indent="        "
+        )
+        for name, o in OPTIONS.items()
+    ]
+    said = inspect.cleandoc(function.__doc__ or "")
+    function.__doc__ = "\n".join([said, "", "Options:", *lines])
+    return function
+
+
+def _shown(annotation: Any) -> Any:
+    return _Source(annotation) if isinstance(annotation, str) else annotation
