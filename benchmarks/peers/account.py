@@ -11,7 +11,7 @@ import promptlab as pl
 from benchmarks import workload
 from benchmarks.peers import Site
 from promptlab.execution.accounting import Account
-from promptlab.money.budget import Limits
+from promptlab.money.budget import BudgetLimits
 from promptlab.money.prices import Prices
 from promptlab.store.ledger import Ledger
 
@@ -43,7 +43,7 @@ def enter(requests: list[pl.Request], site: Site) -> None:
         account = Account(
             Prices.of(PRICES),
             ledger,
-            Limits(usd=BUDGET_USD),
+            BudgetLimits(usd=BUDGET_USD),
             project={},
             experiment="bench",
             run="20261124-120000-bench-0123",

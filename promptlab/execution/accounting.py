@@ -21,13 +21,13 @@ import orjson
 from promptlab.errors import CacheError, Failure, PromptlabWarning
 from promptlab.execution.scheduling.limiter import number_told
 from promptlab.formats import dollars, thousands
-from promptlab.money.budget import Amount, Budget, Limits, in_words, most_usd
+from promptlab.money.budget import Budget, BudgetLimits, Spend, in_words, most_usd
 from promptlab.money.price import Price
 from promptlab.money.prices import Prices
 from promptlab.money.reported import SOURCE
 from promptlab.spec.request import Request
 from promptlab.spec.response import Response
-from promptlab.spec.usage import Terms, when
+from promptlab.spec.usage import PriceContext, when
 from promptlab.store.daybook import HAVE_LOCKS, Daybook
 from promptlab.store.ledger import BudgetStatus, CallRow, Ledger, LedgerEntry
 
@@ -60,9 +60,9 @@ class Account:
         self,
         prices: Prices,
         ledger: Ledger,
-        limits: Limits,
+        limits: BudgetLimits,
         *,
-        project: Mapping[str, Limits],
+        project: Mapping[str, BudgetLimits],
         experiment: str,
         run: str | None,
     ) -> None:
@@ -75,8 +75,10 @@ class Account:
         """NaN once a call has no known price."""
         self.guards = limits.any or bool(project)
         """Whether there is a budget, the run's or the project's."""
-        self._price = cache(lambda *terms: prices.price(Terms(*terms)))
-        self._possible = cache(lambda *terms: prices.possible(Terms(*terms)))
+        self._price = cache(lambda *context: prices.price(PriceContext(*context)))
+        self._candidate_prices = cache(
+            lambda *context: prices.candidate_prices(PriceContext(*context))
+        )
         self._ledger = ledger
         self._limits = limits
         self._budget = Budget(limits)
@@ -90,7 +92,7 @@ class Account:
         """How many the daybook had when the last of `_unposted` was written."""
         self._unposted: deque[LedgerEntry] = deque()
         self._post_at = time.monotonic() + POST_EVERY_S
-        self._beyond: dict[tuple[str, str], Amount] = {}
+        self._beyond: dict[tuple[str, str], Spend] = {}
         """By base URL and model, the most that a call took beyond its bound."""
         self._told: dict[tuple[str, str], Mapping[str, str]] = {}
         self._numbers = itertools.count()
@@ -212,7 +214,7 @@ class Account:
 
     # Of single calls.
 
-    async def reserve(self, most: Amount) -> int | None:
+    async def reserve(self, most: Spend) -> int | None:
         """Reserves what a call takes at most, once there is enough left; its number in
         the ledger, where the project has a budget.
 
@@ -227,22 +229,22 @@ class Account:
         self._in_flight += 1
         return reserved
 
-    def adopted(self, request: Request) -> Amount:
+    def adopted(self, request: Request) -> Spend:
         """What is reserved for a call that was sent before there was a budget."""
         most = self.most(request)
         self._budget.reserve(most)
         self._in_flight += 1
         return most.counted
 
-    def settle(self, most: Amount, took: Amount) -> None:
+    def settle(self, most: Spend, took: Spend) -> None:
         """Replaces what was reserved for a call by what it took."""
         self._budget.settle(most, took)
         self._in_flight -= 1
         self._settled.set()
 
-    def release(self, most: Amount, number: int | None) -> None:
+    def release(self, most: Spend, number: int | None) -> None:
         """Gives back what was reserved for a call that was not sent."""
-        self.settle(most, Amount())
+        self.settle(most, Spend())
         if number is not None:
             with suppress(CacheError):  # then it counts as if it had been sent
                 self._ledger.release(number)
@@ -280,28 +282,30 @@ class Account:
         if TOLD[0] in headers or TOLD[2] in headers:
             self._told[request.base_url, request.model] = headers
 
-    def most(self, request: Request) -> Amount:
+    def most(self, request: Request) -> Spend:
         """What a call takes at most: its bound, and what others took beyond theirs, as
         at a gateway that adds to the prompt or a server that ignores max_tokens."""
-        beyond = self._beyond.get((request.base_url, request.model), Amount())
+        beyond = self._beyond.get((request.base_url, request.model), Spend())
         return self._bound(request).plus(beyond)
 
-    def note_beyond(self, request: Request, took: Amount) -> None:
+    def note_beyond(self, request: Request, took: Spend) -> None:
         """Notes what a call took beyond its bound, if it did."""
         served = request.base_url, request.model
-        known = self._beyond.get(served, Amount())
+        known = self._beyond.get(served, Spend())
         if any(more := took.beyond(self._bound(request).plus(known))):
             self._beyond[served] = known.plus(more)
 
-    def _bound(self, request: Request) -> Amount:
+    def _bound(self, request: Request) -> Spend:
         """What bounds a call. A token is at least a byte of what is sent."""
         asked, given = len(orjson.dumps(request.body)), request.most_output
         tier, at = request.body.get("service_tier"), when(time.time())
-        prices = self._possible(request.base_url, request.model, None, tier, *at)
+        prices = self._candidate_prices(
+            request.base_url, request.model, None, tier, *at
+        )
         costs = [most_usd(price, asked, given) for price in prices]
-        return Amount(max(costs, default=0.0), asked + given)
+        return Spend(max(costs, default=0.0), asked + given)
 
-    def _reserved(self, most: Amount) -> int | str | None:
+    def _reserved(self, most: Spend) -> int | str | None:
         """The number of the reservation, if it has one; or why there is none."""
         if not self._budget.reserve(most):
             return self._budget.says(most)
@@ -315,7 +319,7 @@ class Account:
                 number = self._ledger.reserve(most, time.time())
         finally:
             if not isinstance(number, int):
-                self._budget.settle(most, Amount())
+                self._budget.settle(most, Spend())
         return number if isinstance(number, int) else _says(number, most)
 
 
@@ -335,7 +339,7 @@ class Call:
         self._account = account
         self._request = request
         self._attempt = attempt
-        self._most = Amount()
+        self._most = Spend()
         self._reservation: int | None = None
         self._number: int | None = None
         """Of the call, once it is sent."""
@@ -410,7 +414,7 @@ class Call:
         usd, tokens = self._most  # for a server that does not say
         if usage.input_tokens is not None and usage.output_tokens is not None:
             tokens = usage.input_tokens + usage.output_tokens
-        took = Amount(usd if cost_usd is None else cost_usd, tokens)
+        took = Spend(usd if cost_usd is None else cost_usd, tokens)
         if self._account.guards and any(took.beyond(self._most)):
             self._account.note_beyond(self._request, took)
         self._end(line, took)
@@ -425,7 +429,7 @@ class Call:
             status=None if failure.kind == "broken_off" else failure.status,
             request_id=failure.request_id,
         )
-        self._end(line, self._most if unsettled else Amount())
+        self._end(line, self._most if unsettled else Spend())
         if unsettled:
             self._put_on_disk()
 
@@ -440,7 +444,7 @@ class Call:
         with suppress(CacheError):  # then it does
             self._account.write()
 
-    def _end(self, line: CallRow, took: Amount) -> None:
+    def _end(self, line: CallRow, took: Spend) -> None:
         self._over = True
         if self._guarded:
             self._account.settle(self._most, took)
@@ -448,7 +452,7 @@ class Call:
         self._account.enter(self, entered)
 
 
-def _says(status: BudgetStatus, most: Amount) -> str:
+def _says(status: BudgetStatus, most: Spend) -> str:
     """That a budget of the project is reached."""
     limits, spent, held = status.limits, status.spent, status.reserved
     if status.exceeded(most) == "usd":

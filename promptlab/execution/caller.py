@@ -38,7 +38,7 @@ LOOK_AGAIN_S = 0.05, 1.0
 """How soon, and how late, to look again whether another process has an answer."""
 
 CHARACTERS_PER_TOKEN = 3
-"""For the limiter's reckoning only: on the safe side for most languages."""
+"""For the limiter's estimates only: on the safe side for most languages."""
 
 
 class RunEnded(Exception):

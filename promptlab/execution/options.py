@@ -38,7 +38,7 @@ from promptlab.models.credentials import (
     is_safe,
 )
 from promptlab.models.routes import route
-from promptlab.money.budget import Limits
+from promptlab.money.budget import BudgetLimits
 from promptlab.money.price_file import PricesOption, prices_in_force
 from promptlab.money.prices import Prices
 from promptlab.secret import ApiKey, Secret, sealed
@@ -346,10 +346,10 @@ class RunOptions:
         return environment(self.env_file)
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> BudgetLimits:
         """What this run may spend."""
         given = self.budget_usd, self.budget_tokens
-        return Limits(*(math.inf if limit is None else limit for limit in given))
+        return BudgetLimits(*(math.inf if limit is None else limit for limit in given))
 
     def route(self, model: str) -> str:
         """The base URL that requests to a model are keyed with and sent to."""

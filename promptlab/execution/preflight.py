@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from promptlab.errors import PromptlabWarning
 from promptlab.execution.options import RunOptions
-from promptlab.money.budget import Limits, check_bounded, uncounted
+from promptlab.money.budget import BudgetLimits, check_bounded, uncounted
 from promptlab.money.prices import is_free
 from promptlab.secret import sealed
 from promptlab.spec.experiment import Experiment
@@ -31,7 +31,7 @@ def check_plan(plan: Plan, **options: object) -> None:
     if not plan.calls:
         return
     run_options = RunOptions.of(sealed(options))
-    of_project: list[Limits] = []
+    of_project: list[BudgetLimits] = []
     if (home() / FILE).exists():
         with closing(Ledger()) as ledger:
             of_project = list(ledger.budgets().values())
@@ -42,7 +42,7 @@ def check_plan(plan: Plan, **options: object) -> None:
 def check_run(
     experiment: Experiment,
     options: RunOptions,
-    of_project: Iterable[Limits],
+    of_project: Iterable[BudgetLimits],
     trials: Iterable[int],
 ) -> None:
     """Refuses, where there is a budget, what it cannot be kept for, and warns of models
@@ -59,11 +59,11 @@ def check_run(
     each, variants = experiment.repeats, experiment.effective_variants
     free = []
     for place in sorted({trial // each % len(variants) for trial in trials}):
-        terms = pricing.terms_now(place)
-        price = pricing.prices.price(terms)
-        check_bounded(limits, price, terms, variants[place].parameters)
-        if is_free(price, terms):
-            free.append(terms.model)
+        context = pricing.context_now(place)
+        price = pricing.prices.price(context)
+        check_bounded(limits, price, context, variants[place].parameters)
+        if is_free(price, context):
+            free.append(context.model)
     if free and any(math.isfinite(of.usd) for of in limits):
         own = math.isfinite(options.limits.usd)
         warnings.warn(uncounted(free, own=own), PromptlabWarning, stacklevel=2)

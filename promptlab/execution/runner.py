@@ -41,7 +41,7 @@ from promptlab.models.client import Client
 from promptlab.models.credentials import NOT_NEEDED, Key, asked
 from promptlab.models.key_prompt import can_ask
 from promptlab.models.redaction import redacted
-from promptlab.money.budget import Limits
+from promptlab.money.budget import BudgetLimits
 from promptlab.results.columns import Answers
 from promptlab.results.costs import cache_savings
 from promptlab.results.results import Results, Status
@@ -445,7 +445,7 @@ class Run:
         self,
         client: Client,
         ledger: Ledger,
-        budgets: Mapping[str, Limits],
+        budgets: Mapping[str, BudgetLimits],
         run: str | None,
     ) -> None:
         """Asks what is lined up, until all has an outcome or the run is ended."""

@@ -18,37 +18,37 @@ from promptlab.money.own_prices import to_be_given
 from promptlab.money.price import PER_MILLION, Price
 from promptlab.money.prices import is_free
 from promptlab.spec.request import most_output
-from promptlab.spec.usage import Terms
+from promptlab.spec.usage import PriceContext
 
 
-class Amount(NamedTuple):
+class Spend(NamedTuple):
     """What one or more calls take."""
 
     usd: float = 0.0
     tokens: float = 0.0
     """Of input and output together."""
 
-    def plus(self, other: Amount) -> Amount:
+    def plus(self, other: Spend) -> Spend:
         """Both together."""
-        return Amount(self.usd + other.usd, self.tokens + other.tokens)
+        return Spend(self.usd + other.usd, self.tokens + other.tokens)
 
-    def beyond(self, other: Amount) -> Amount:
+    def beyond(self, other: Spend) -> Spend:
         """What it is more than another, in each unit."""
-        return Amount(
+        return Spend(
             max(self.usd - other.usd, 0.0), max(self.tokens - other.tokens, 0.0)
         )
 
     @property
-    def counted(self) -> Amount:
+    def counted(self) -> Spend:
         """The same, but nothing of a unit in which nothing bounds it: no sum could hold
         it, and where that unit is limited, the call is not made."""
         if math.isfinite(self.usd + self.tokens):  # as nearly always
             return self
-        return Amount(*(part if math.isfinite(part) else 0.0 for part in self))
+        return Spend(*(part if math.isfinite(part) else 0.0 for part in self))
 
 
 @dataclass(frozen=True)
-class Limits:
+class BudgetLimits:
     """What may be spent; infinite where nothing is said."""
 
     usd: float = math.inf
@@ -59,7 +59,7 @@ class Limits:
         """Whether anything is limited."""
         return self.usd < math.inf or self.tokens < math.inf
 
-    def exceeded(self, taken: Amount, most: Amount) -> str:
+    def exceeded(self, taken: Spend, most: Spend) -> str:
         """The unit, `usd` or `tokens`, that does not allow a call which takes so much
         at most beside what is taken, but for errors of the arithmetic; empty if the
         call may be made. A unit of which it takes nothing allows it."""
@@ -97,29 +97,29 @@ def in_words(most: float, how: Callable[[float], str]) -> str:
 class Budget:
     """What one run may spend, has spent, and has reserved."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: BudgetLimits) -> None:
         self.limits = limits
-        self.spent = Amount()
-        self.taken = Amount()
+        self.spent = Spend()
+        self.taken = Spend()
         """What is spent and what is reserved, together."""
 
-    def reserve(self, most: Amount) -> bool:
+    def reserve(self, most: Spend) -> bool:
         """Reserves what a call takes at most, if there is so much left."""
         if self.limits.exceeded(self.taken, most):
             return False
         self.taken = self.taken.plus(most.counted)
         return True
 
-    def settle(self, most: Amount, took: Amount) -> None:
+    def settle(self, most: Spend, took: Spend) -> None:
         """Replaces what was reserved for a call by what it took."""
         self.spent = self.spent.plus(took)
         most = most.counted
-        self.taken = Amount(
+        self.taken = Spend(
             self.taken.usd - most.usd + took.usd,
             self.taken.tokens - most.tokens + took.tokens,
         )
 
-    def says(self, most: Amount) -> str:
+    def says(self, most: Spend) -> str:
         """That the budget is reached, by what, and what the next call asks for."""
         if self.limits.exceeded(self.taken, most) == "usd":
             return (
@@ -151,9 +151,9 @@ def most_usd(price: Price, input_tokens: int, output_tokens: float) -> float:
 
 
 def check_bounded(
-    limits: Sequence[Limits],
+    limits: Sequence[BudgetLimits],
     price: Price | None,
-    terms: Terms,
+    context: PriceContext,
     parameters: Mapping[str, Any],
 ) -> None:
     """Refuses calls that no budget can be kept for.
@@ -162,18 +162,18 @@ def check_bounded(
         SpecError: dollars are limited and the price is not known; or an answer may
             have any length.
     """
-    in_dollars = any(of.usd < math.inf for of in limits) and not is_free(price, terms)
+    in_dollars = any(of.usd < math.inf for of in limits) and not is_free(price, context)
     in_tokens = any(of.tokens < math.inf for of in limits)
     if in_dollars and price is None:
         raise SpecError(
-            f"budget: no price is known for {terms.model!r}, so dollars cannot be "
-            f"counted; {to_be_given(terms.model)}"
+            f"budget: no price is known for {context.model!r}, so dollars cannot be "
+            f"counted; {to_be_given(context.model)}"
         )
     given = most_output(parameters)
     most = most_usd(price, 0, given) if in_dollars and price is not None else 0.0
     if math.isinf(most) or (in_tokens and math.isinf(given)):
         raise SpecError(
-            f"budget: without max_tokens an answer of {terms.model!r} may have any "
+            f"budget: without max_tokens an answer of {context.model!r} may have any "
             "length, and cost any amount; add it to the grid, such as max_tokens=[1000]"
         )
 

@@ -35,7 +35,7 @@ class Estimate:
 
     most_output: float
     """max_tokens; infinite where it is not given."""
-    attached: int = 0
+    tool_tokens: int = 0
     """Tokens of what each call sends beside its messages: tools and schemas, as JSON.
     Servers write them more briefly."""
     calls: int = 0
@@ -62,7 +62,7 @@ class Estimate:
             self._replied = self._replied.plus(least, most)
         self.calls += 1
         self._sent += sent
-        if (sent + self.attached) * (1 + ERROR) + most >= PROMPT_CACHE_FROM:
+        if (sent + self.tool_tokens) * (1 + ERROR) + most >= PROMPT_CACHE_FROM:
             self._cacheable += sent
             self._cacheable_replied += least
         messages, answers = self._longest
@@ -73,7 +73,8 @@ class Estimate:
         """What they send, when their tokens are counted so."""
         return Range(
             self._least(counted, self._sent, self.calls) + self._replied.low,
-            counted.most(self._sent + self.calls * self.attached) + self._replied.high,
+            counted.most(self._sent + self.calls * self.tool_tokens)
+            + self._replied.high,
         )
 
     @property
@@ -95,7 +96,7 @@ class Estimate:
         if price is None:
             return Range(math.nan, math.nan)
         messages, answers = self._longest
-        longest = counted.most(messages + self.attached) + answers
+        longest = counted.most(messages + self.tool_tokens) + answers
         dear = price.at(longest)
         calls_usd = (self.calls - 1) * price.call  # one is in what follows
         sent, answered = self.input_tokens(counted), self.output_tokens
@@ -110,5 +111,5 @@ class Estimate:
     def _least(self, counted: Calibration, sent: float, calls: int) -> float:
         """The least that so many calls send; what is attached is in it once servers
         have told what they make of it."""
-        attached = calls * self.attached if counted.calls else 0
-        return counted.least(sent + attached)
+        tool_tokens = calls * self.tool_tokens if counted.calls else 0
+        return counted.least(sent + tool_tokens)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptlab.money.price import Price
 from promptlab.spec.address import is_local
-from promptlab.spec.usage import HALF_HOUR_S, Terms
+from promptlab.spec.usage import HALF_HOUR_S, PriceContext
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
@@ -38,7 +38,7 @@ FREE = Price(
     source="OpenRouter, free variants",
 )
 
-USUAL = (None, "auto", "default", "on_demand", "standard")
+STANDARD_TIERS = (None, "auto", "default", "on_demand", "standard")
 """Names, at one provider or another, of the tier that the plain price is of."""
 
 SPLIT = ("output_reasoning_mtok", "output_citation_mtok")
@@ -46,32 +46,34 @@ SPLIT = ("output_reasoning_mtok", "output_citation_mtok")
 
 
 @lru_cache(maxsize=4096)
-def list_price(terms: Terms) -> Price | None:
-    """What calls under these terms cost at list price; None where it is not known.
+def list_price(context: PriceContext) -> Price | None:
+    """What a call costs at list price; None where it is not known.
 
     It is the price of the provider whose address it is, or of the model by that name
     where the address is a gateway's.
     """
-    if is_local(terms.base_url):
+    if is_local(context.base_url):
         return None
-    provider = _provider(terms.base_url)
-    if _is_free_variant(terms.model, provider):
+    provider = _provider(context.base_url)
+    if _is_free_variant(context.model, provider):
         return FREE
-    for model in filter(None, (terms.model, terms.snapshot)):
+    for model in filter(None, (context.model, context.snapshot)):
         if (found := _found(model, provider)) is not None:
-            half_hour = terms.half_hour if _varies_by_the_hour(found[1]) else LAST
-            tier = None if terms.service_tier in USUAL else terms.service_tier
-            return _price(model, provider, tier, terms.day, half_hour)
+            half_hour = context.half_hour if _varies_by_the_hour(found[1]) else LAST
+            tier = (
+                None if context.service_tier in STANDARD_TIERS else context.service_tier
+            )
+            return _price(model, provider, tier, context.day, half_hour)
     return None
 
 
 def provider_price(
     model: str, provider: str, tier: str | None, day: int
 ) -> Price | None:
-    """What a model costs at a provider at the end of a day, counted as in `Terms`."""
+    """What a model costs at a provider at the end of a day (days since 1970)."""
     if _is_free_variant(model, provider):
         return FREE
-    return _price(model, provider, None if tier in USUAL else tier, day, LAST)
+    return _price(model, provider, None if tier in STANDARD_TIERS else tier, day, LAST)
 
 
 def listed_models() -> Iterator[tuple[str, str]]:
@@ -133,24 +135,24 @@ def _price(
     provider, info = found
     end_s = (half_hour + 1) * HALF_HOUR_S - 1
     moment = EPOCH + timedelta(days=day, seconds=end_s)
-    context = {"processing": tier} if tier == BATCH else {"service_tier": tier or ""}
+    processing = {"processing": tier} if tier == BATCH else {"service_tier": tier or ""}
     own = any(info is model for model in provider.models)  # not another provider's
-    variants = list(_in_force(info, context, moment)) if own else []
+    variants = list(_in_force(info, processing, moment)) if own else []
     differs = tier == BATCH or (tier and _tells_tiers_apart(provider, info))
     if differs and not variants:
         return None
-    given = info.get_prices(moment, context if variants else None)
+    given = info.get_prices(moment, processing if variants else None)
     source = f"genai-prices {__version__}, {provider.id}"
     return _read(given, source, _holds_from(info, variants, moment))
 
 
 def _in_force(
-    model: ModelInfo, context: Mapping[str, str], moment: datetime
+    model: ModelInfo, processing: Mapping[str, str], moment: datetime
 ) -> Iterator[PriceVariant]:
     """The rates of a tier, where they are known at that time."""
     for variant in model.price_variants or ():
         active = variant.constraint is None or variant.constraint.active(moment)
-        if active and variant.when.items() <= context.items():
+        if active and variant.when.items() <= processing.items():
             yield variant
 
 

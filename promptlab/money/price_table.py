@@ -1,4 +1,4 @@
-"""The table of prices: what a run would be reckoned with, to look at."""
+"""The table of prices: what a run would use, to look at."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from promptlab.errors import SpecError, did_you_mean
-from promptlab.money.list_prices import USUAL, listed_models, provider_price, seller
+from promptlab.money.list_prices import (
+    STANDARD_TIERS,
+    listed_models,
+    provider_price,
+    seller,
+)
 from promptlab.money.own_prices import TIERS
 from promptlab.money.price import Price
 from promptlab.money.price_file import PricesOption, prices_in_force
@@ -127,7 +132,7 @@ def _fits(name: str, pattern: str) -> bool:
 
 
 def _day_number(day: date | str | None) -> int:
-    """A day as `Terms` counts it."""
+    """A day as `PriceContext` counts it."""
     try:
         at = date.fromisoformat(day) if isinstance(day, str) else day
         at = at or datetime.now(UTC)
@@ -151,7 +156,9 @@ def _nothing(
     if provider is not None and provider not in providers:
         known = f"; there are {', '.join(providers)}"
         return f"no provider {provider!r}{did_you_mean(provider, providers) or known}"
-    if tier is not None and tier not in (tiers := [*TIERS, *map(str, USUAL[1:])]):
+    if tier is not None and tier not in (
+        tiers := [*TIERS, *map(str, STANDARD_TIERS[1:])]
+    ):
         return f"no tier {tier!r}; there are {', '.join(tiers)}"
     today = EPOCH + timedelta(days=day)
     if to_come := _to_come(table, pattern, today):

@@ -13,11 +13,11 @@ from datetime import date, timedelta
 from typing import Any
 
 from promptlab.errors import SpecError, did_you_mean
-from promptlab.money.list_prices import USUAL, list_price
+from promptlab.money.list_prices import STANDARD_TIERS, list_price
 from promptlab.money.own_prices import OwnPrice, about, own_price
 from promptlab.money.price import Price
 from promptlab.spec.address import is_local
-from promptlab.spec.usage import Terms, Usage
+from promptlab.spec.usage import PriceContext, Usage
 
 EPOCH = date(1970, 1, 1)
 
@@ -52,32 +52,32 @@ class Prices:
                 own.append(own_price(model, line))
         return cls(tuple(own))
 
-    def price(self, terms: Terms) -> Price | None:
-        """What calls under these terms cost; None where no table knows."""
-        for model in filter(None, (terms.model, terms.snapshot)):
-            if (own := self.own_line(model, terms.day)) is not None:
-                return own.of_tier(terms.service_tier)
-        return list_price(terms)
+    def price(self, context: PriceContext) -> Price | None:
+        """What such a call costs; None where no table knows."""
+        for model in filter(None, (context.model, context.snapshot)):
+            if (own := self.own_line(model, context.day)) is not None:
+                return own.of_tier(context.service_tier)
+        return list_price(context)
 
-    def possible(self, terms: Terms) -> Sequence[Price]:
-        """The prices that may come to hold for calls under these terms: a project may
+    def candidate_prices(self, context: PriceContext) -> Sequence[Price]:
+        """The prices that may apply to such a call: a project may
         have a dearer tier as its usual one (OpenAI, "Priority processing"). Empty where
         none is known."""
-        tiers = [terms.service_tier]
-        if terms.service_tier in USUAL:
+        tiers = [context.service_tier]
+        if context.service_tier in STANDARD_TIERS:
             tiers.append(DEARER)
-        found = [self.price(replace(terms, service_tier=tier)) for tier in tiers]
+        found = [self.price(replace(context, service_tier=tier)) for tier in tiers]
         return list(dict.fromkeys(price for price in found if price is not None))
 
-    def cost_usd(self, terms: Terms, usage: Usage) -> float:
+    def cost_usd(self, context: PriceContext, usage: Usage) -> float:
         """What a call cost; NaN, never zero, where its price or tokens are unknown."""
-        price = self.price(terms)
+        price = self.price(context)
         cost_usd = None if price is None else price.call_usd(usage)
         return float("nan") if cost_usd is None else cost_usd
 
     def own_line(self, model: str, day: int) -> OwnPrice | None:
         """The line that names a model, else the first pattern that fits; of several
-        with one name, the latest that holds on that day, counted as in `Terms`."""
+        with one name, the latest that holds on that day (days since 1970)."""
         today = EPOCH + timedelta(days=day)
         holds = [o for o in self.own if o.valid_from is None or o.valid_from <= today]
         exact = [o for o in holds if o.model == model]
@@ -111,7 +111,7 @@ def _may_be(line: OwnPrice, models: Collection[str]) -> bool:
     return line.model.startswith(snapshots) or any(_of(line, m) for m in models)
 
 
-def is_free(price: Price | None, terms: Terms) -> bool:
+def is_free(price: Price | None, context: PriceContext) -> bool:
     """Whether calls cost nothing: they go to this machine, and no own price says what
     that costs."""
-    return price is None and is_local(terms.base_url)
+    return price is None and is_local(context.base_url)

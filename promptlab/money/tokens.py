@@ -26,7 +26,7 @@ PER_REPLY = 3
 """Tokens that the format of a chat adds, the role of a message included (OpenAI
 Cookbook, "How to count tokens with tiktoken")."""
 
-ATTACHED = ("tools", "functions", "response_format")
+TOOL_PARAMETERS = ("tools", "functions", "response_format")
 """Parameters that the model reads."""
 
 TEXTS = 8_192
@@ -100,9 +100,9 @@ class TokenCounter:
         """The tokens of messages with these contents, and of what the format adds."""
         return sum([PER_MESSAGE + self.count(content) for content in contents])
 
-    def attached(self, parameters: Mapping[str, Any]) -> int:
+    def tool_tokens(self, parameters: Mapping[str, Any]) -> int:
         """The tokens of the tools and schemas among a request's parameters, as JSON."""
-        sent = [parameters[name] for name in ATTACHED if parameters.get(name)]
+        sent = [parameters[name] for name in TOOL_PARAMETERS if parameters.get(name)]
         return sum([self.count(orjson.dumps(value).decode()) for value in sent])
 
 

@@ -1,4 +1,4 @@
-"""The outlay: what calls to come may take, in tokens and dollars."""
+"""The cost range: what calls to come may take, in tokens and dollars."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from promptlab.spec.experiment import Experiment
 from promptlab.spec.prompt import Turn
 from promptlab.spec.request import most_output
 from promptlab.spec.response import ReplySummary
-from promptlab.spec.usage import Terms
+from promptlab.spec.usage import PriceContext
 from promptlab.store.lookup import TrialLookup
 
 
-class Outlay:
+class CostRange:
     """Adds up what the calls of an experiment may take, and learns from answered ones
     how each model's server counts."""
 
@@ -34,14 +34,16 @@ class Outlay:
             for q in variants
         ]
         self._estimates = [
-            Estimate(most_output(q.parameters), observed.counter.attached(q.parameters))
+            Estimate(
+                most_output(q.parameters), observed.counter.tool_tokens(q.parameters)
+            )
             for q, observed in zip(variants, self._observed, strict=True)
         ]
         pricing = options.pricing(experiment)
-        self._terms = [pricing.terms_now(place) for place in range(len(variants))]
+        self._contexts = [pricing.context_now(place) for place in range(len(variants))]
         self._reporting: set[tuple[str, str]] = set()
         """The base URLs and models whose replies say what they cost."""
-        self._prices = [pricing.prices.price(of) for of in self._terms]
+        self._prices = [pricing.prices.price(of) for of in self._contexts]
 
     def add(self, lookup: TrialLookup) -> None:
         """Adds the calls that a trial asks."""
@@ -57,13 +59,13 @@ class Outlay:
         whether it says what calls cost."""
         place = self._place(lookup)
         if lookup.heads[0].reported_cost_usd is not None:
-            of = self._terms[place]
+            of = self._contexts[place]
             self._reporting.add((of.base_url, of.model))
         observed = self._observed[place]
         if observed.wants_next() and (tokens := lookup.heads[0].input_tokens):
             (said,) = _said(lookup.turns[:1], observed.counter)
-            attached = self._estimates[place].attached
-            observed.add(said + PER_REPLY + attached, tokens)
+            tool_tokens = self._estimates[place].tool_tokens
+            observed.add(said + PER_REPLY + tool_tokens, tokens)
 
     @property
     def calls(self) -> int:
@@ -76,7 +78,7 @@ class Outlay:
         count with at least against a limit."""
         found: dict[tuple[str, str], tuple[int, float]] = {}
         for of, estimate, observed in zip(
-            self._terms, self._estimates, self._observed, strict=True
+            self._contexts, self._estimates, self._observed, strict=True
         ):
             if estimate.calls:
                 served = of.base_url, of.model
@@ -110,7 +112,7 @@ class Outlay:
         ]
         billed = [
             cost
-            for cost, price, of in zip(costs, self._prices, self._terms, strict=True)
+            for cost, price, of in zip(costs, self._prices, self._contexts, strict=True)
             if not self._is_free(price, of)
         ]
         return _sum(billed or costs)
@@ -131,13 +133,13 @@ class Outlay:
         found = [
             of.model
             for of, price, estimate in zip(
-                self._terms, self._prices, self._estimates, strict=True
+                self._contexts, self._prices, self._estimates, strict=True
             )
             if estimate.calls and price is None and self._is_free(price, of) is free
         ]
         return tuple(dict.fromkeys(found))
 
-    def _is_free(self, price: Price | None, of: Terms) -> bool:
+    def _is_free(self, price: Price | None, of: PriceContext) -> bool:
         """Whether calls are taken to cost nothing: they go to this machine, have no
         price, and their replies do not say otherwise."""
         reporting = (of.base_url, of.model) in self._reporting

@@ -14,8 +14,8 @@ from promptlab.errors import SpecError
 from promptlab.execution.runner import run
 from promptlab.formats import counted, dollars, thousands
 from promptlab.money.estimate import Range
-from promptlab.planning.known import Known
-from promptlab.planning.pilot import dealt, looked_up, pilot_options
+from promptlab.planning.known import ObservedCosts
+from promptlab.planning.pilot import choose_pilot_trials, looked_up, pilot_options
 from promptlab.planning.plan import Plan, without
 from promptlab.render.markup import card, escaped, facts, notes, quiet, table
 from promptlab.spec.experiment import Experiment
@@ -152,7 +152,7 @@ def forecast(
         raise SpecError(f"level: expected a share between 0 and 1, got {level!r}")
     run_options = pilot_options(options)
     plan, known = looked_up(experiment, run_options)
-    asked = dealt(plan, known, pilot, seed)
+    asked = choose_pilot_trials(plan, known, pilot, seed)
     results = run(experiment, wanted=asked, **options) if asked else None
     if results is not None:
         plan, known = looked_up(experiment, run_options)
@@ -183,7 +183,7 @@ def _failures(results: Results | None, asked: Sequence[int]) -> list[Failure]:
     return [found[trial] for trial in asked if trial in found]
 
 
-def _interval(known: Known, what: str, level: float, bounds: Range) -> Interval:
+def _interval(known: ObservedCosts, what: str, level: float, bounds: Range) -> Interval:
     """What is left to take, and its interval, cut at what is possible."""
     found = rest_of_total(
         known.took(what), known.variants, known.cases, known.open, level=level
@@ -196,7 +196,7 @@ def _interval(known: Known, what: str, level: float, bounds: Range) -> Interval:
     return Interval(value, np.fmax(low, least).item(), np.fmin(high, most).item())
 
 
-def _by_variant(experiment: Experiment, known: Known) -> pd.DataFrame:
+def _by_variant(experiment: Experiment, known: ObservedCosts) -> pd.DataFrame:
     """One row for each variant: what is known of it, and what is left to pay."""
     import pandas as pd
 
@@ -236,7 +236,7 @@ def _trouble(
         )
 
 
-def _doubts(plan: Plan, known: Known) -> Iterator[str]:
+def _doubts(plan: Plan, known: ObservedCosts) -> Iterator[str]:
     """Why the interval is missing or says little, and what the project's budgets
     leave."""
     answers = np.bincount(known.variants, minlength=len(known.open))

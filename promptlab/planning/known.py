@@ -19,7 +19,7 @@ Numbers = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 
-class Known:
+class ObservedCosts:
     """Notes of each answered trial what its calls took, and of all others how many of
     their calls are left; what equals an earlier trial is left out."""
 
@@ -142,8 +142,8 @@ class Known:
         return self._pricing.call_usd(variant, head)
 
     def _is_free(self, variant: int) -> bool:
-        terms = self._pricing.terms_now(variant)
-        return is_free(self._pricing.prices.price(terms), terms)
+        context = self._pricing.context_now(variant)
+        return is_free(self._pricing.prices.price(context), context)
 
 
 def _number(tokens: int | None) -> float:

@@ -13,8 +13,8 @@ from promptlab.errors import SpecError
 from promptlab.execution.options import RunOptions
 from promptlab.formats import counted
 from promptlab.money.estimate import Range
-from promptlab.planning.cost_range import Outlay
-from promptlab.planning.known import Known
+from promptlab.planning.cost_range import CostRange
+from promptlab.planning.known import ObservedCosts
 from promptlab.planning.plan import Plan, cost_in_words, looked_up_trials, planned
 from promptlab.spec.experiment import Experiment
 from promptlab.stats.designs import deal
@@ -59,18 +59,18 @@ def choose(
     """
     run_options = pilot_options(options)
     plan, known = looked_up(experiment, run_options)
-    trials = dealt(plan, known, pilot, seed)
-    outlay = Outlay(experiment, run_options)
+    trials = choose_pilot_trials(plan, known, pilot, seed)
+    cost_range = CostRange(experiment, run_options)
     for trial in trials:
         turns = experiment.trials[trial].turns
         owns = range(len(turns))
-        outlay.add(TrialLookup(trial, TrialStatus.NEW, "", turns=turns, owns=owns))
+        cost_range.add(TrialLookup(trial, TrialStatus.NEW, "", turns=turns, owns=owns))
     return Pilot(
         frozenset(trials),
-        outlay.calls,
-        outlay.cost_usd,
-        outlay.unpriced,
-        outlay.free,
+        cost_range.calls,
+        cost_range.cost_usd,
+        cost_range.unpriced,
+        cost_range.free,
     )
 
 
@@ -86,14 +86,18 @@ def pilot_options(options: Mapping[str, Any]) -> RunOptions:
     return run_options
 
 
-def looked_up(experiment: Experiment, options: RunOptions) -> tuple[Plan, Known]:
+def looked_up(
+    experiment: Experiment, options: RunOptions
+) -> tuple[Plan, ObservedCosts]:
     """What a run would do now, and what is known of what it takes."""
-    known = Known(experiment, options.pricing(experiment))
+    known = ObservedCosts(experiment, options.pricing(experiment))
     lookups = known.noting(looked_up_trials(experiment, options))
     return planned(experiment, options, lookups), known
 
 
-def dealt(plan: Plan, known: Known, pilot: int, seed: int) -> list[int]:
+def choose_pilot_trials(
+    plan: Plan, known: ObservedCosts, pilot: int, seed: int
+) -> list[int]:
     """The indexes of the trials that give so many answers to each variant that has
     calls left to make."""
     if isinstance(pilot, bool) or not isinstance(pilot, int) or pilot < 0 or pilot == 1:

@@ -14,9 +14,9 @@ from promptlab.execution.loop import running_loop
 from promptlab.execution.options import RunOptions
 from promptlab.execution.scheduling.limiter import Limiter
 from promptlab.formats import counted, dollars, duration, in_tokens, thousands
-from promptlab.money.budget import Amount
+from promptlab.money.budget import Spend
 from promptlab.money.estimate import Range
-from promptlab.planning.cost_range import Outlay
+from promptlab.planning.cost_range import CostRange
 from promptlab.render.markup import card, escaped, facts, notes, quiet
 from promptlab.secret import sealed
 from promptlab.spec.experiment import Experiment
@@ -174,33 +174,34 @@ def planned(
 ) -> Plan:
     """What a run would do that finds the trials so."""
     statuses = bytearray()
-    outlay = Outlay(experiment, options)
+    cost_range = CostRange(experiment, options)
     for group in lookups:
         statuses.extend(lookup.status for lookup in group)
         for lookup in group:
             if lookup.status is TrialStatus.CACHED:
-                outlay.learn(lookup)
+                cost_range.learn(lookup)
             elif lookup.owns and not options.offline:
-                outlay.add(lookup)
-    most = Amount(
-        outlay.cost_usd.high, outlay.input_tokens.high + outlay.output_tokens.high
+                cost_range.add(lookup)
+    most = Spend(
+        cost_range.cost_usd.high,
+        cost_range.input_tokens.high + cost_range.output_tokens.high,
     )
     return Plan(
         experiment,
         bytes(statuses),
-        calls=outlay.calls,
-        budget_notes=tuple(_shortages(most)) if outlay.calls else (),
-        input_tokens=outlay.input_tokens,
-        output_tokens=outlay.output_tokens,
-        cost_usd=outlay.cost_usd,
-        unpriced=outlay.unpriced,
-        free=outlay.free,
-        counting=outlay.counting,
-        least_s=_least_s(options, outlay),
+        calls=cost_range.calls,
+        budget_notes=tuple(_shortages(most)) if cost_range.calls else (),
+        input_tokens=cost_range.input_tokens,
+        output_tokens=cost_range.output_tokens,
+        cost_usd=cost_range.cost_usd,
+        unpriced=cost_range.unpriced,
+        free=cost_range.free,
+        counting=cost_range.counting,
+        least_s=_least_s(options, cost_range),
     )
 
 
-def _shortages(most: Amount) -> Iterator[str]:
+def _shortages(most: Spend) -> Iterator[str]:
     """The budgets of the project that leave less than calls take at most."""
     for status in project_budget_statuses():
         limits, left = status.limits, status.left
@@ -283,14 +284,14 @@ def _asked(plan: Plan) -> str:
     return f"{plan.calls:,} {quiet('to ' + ', '.join(asked))}"
 
 
-def _least_s(options: RunOptions, outlay: Outlay) -> float:
+def _least_s(options: RunOptions, cost_range: CostRange) -> float:
     """How long the calls take at least, each model within its limits."""
     now = time.monotonic()
     own = Limiter(now)
     own.bound(options.rpm, options.tpm, now)
     waits = [0.0]
     loop = running_loop()
-    for served, load in outlay.loads.items():
+    for served, load in cost_range.loads.items():
         waits.append(own.least_s(*load, now))
         pool = loop.pools.known(*served) if loop is not None else None
         waits.append(pool.limiter.servers_least_s(*load, now) if pool else 0.0)

@@ -33,7 +33,7 @@ WIDE = 40
 
 def results_html(results: Results) -> str:
     """The totals, the means of what varies, failures by their kind, first rows, and
-    the prices that the costs were reckoned with."""
+    the prices that the costs were priced with."""
     return card(
         escaped(results.experiment.name),
         escaped(results.headline, 600),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from promptlab.money.list_prices import USUAL
+from promptlab.money.list_prices import STANDARD_TIERS
 from promptlab.money.price import Price
 from promptlab.money.prices import Prices
 from promptlab.money.reported import SOURCE
@@ -17,7 +17,7 @@ from promptlab.results.columns import UNKNOWN, Answers, Calls
 from promptlab.spec.address import is_local
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.response import ReplySummary
-from promptlab.spec.usage import HALF_HOUR_S, Terms, when
+from promptlab.spec.usage import HALF_HOUR_S, PriceContext, when
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UsedPrice:
-    """A price that answers were reckoned with, and what it is of."""
+    """A price that answers were priced with, and what it is of."""
 
     base_url: str
     model: str
@@ -54,12 +54,12 @@ class UsedPrice:
     @property
     def named(self) -> str:
         """The model, and the tier where it is not the usual one, for a message."""
-        tier = "" if self.tier in USUAL else f" at tier {self.tier!r}"
+        tier = "" if self.tier in STANDARD_TIERS else f" at tier {self.tier!r}"
         return f"{self.model!r}{tier}"
 
 
 class Pricing:
-    """The prices that an experiment's answers are reckoned with."""
+    """The prices that an experiment's answers are priced with."""
 
     def __init__(
         self,
@@ -75,32 +75,32 @@ class Pricing:
             for q in experiment.effective_variants
         ]
 
-    def terms(
+    def context(
         self, variant: int, model: str | None, tier: str | None, received_s: float
-    ) -> Terms:
-        """The terms of a call that a variant made."""
-        return Terms(*self._served[variant], model, tier, *when(received_s))
+    ) -> PriceContext:
+        """The context of a call that a variant made."""
+        return PriceContext(*self._served[variant], model, tier, *when(received_s))
 
-    def terms_now(self, variant: int) -> Terms:
-        """The terms of a call that the variant would make now."""
+    def context_now(self, variant: int) -> PriceContext:
+        """The context of a call that the variant would make now."""
         tier = self.experiment.effective_variants[variant].parameters.get(
             "service_tier"
         )
-        return self.terms(variant, None, tier, time.time())
+        return self.context(variant, None, tier, time.time())
 
-    def call_terms(self, variant: int, reply: ReplySummary) -> Terms:
-        """The terms of a call that the variant made."""
-        return self.terms(variant, reply.model, reply.service_tier, reply.received_s)
+    def call_context(self, variant: int, reply: ReplySummary) -> PriceContext:
+        """The context of a call that the variant made."""
+        return self.context(variant, reply.model, reply.service_tier, reply.received_s)
 
     def call_usd(self, variant: int, reply: ReplySummary) -> float:
         """What a call that the variant made cost; NaN where that is unknown."""
         if reply.reported_cost_usd is not None:
             return reply.reported_cost_usd
-        return self.prices.cost_usd(self.call_terms(variant, reply), reply.usage)
+        return self.prices.cost_usd(self.call_context(variant, reply), reply.usage)
 
 
 @dataclass(frozen=True)
-class Reckoning:
+class CostBreakdown:
     """What trials cost, and at which prices, one trial after the other."""
 
     cost_usd: np.ndarray
@@ -119,7 +119,7 @@ class Reckoning:
     """The place among them of each last answer's; -1 where there is no answer."""
 
 
-def reckon(pricing: Pricing, answers: Answers, rows: np.ndarray) -> Reckoning:
+def price_calls(pricing: Pricing, answers: Answers, rows: np.ndarray) -> CostBreakdown:
     """What the trials of these indexes cost."""
     used = _Used(pricing.prices)
     cost, saved, price_of = _single_calls(pricing, answers, rows, used)
@@ -135,7 +135,7 @@ def reckon(pricing: Pricing, answers: Answers, rows: np.ndarray) -> Reckoning:
             _call(
                 head,
                 used.price(
-                    pricing.call_terms(variant, head),
+                    pricing.call_context(variant, head),
                     reported=head.reported_cost_usd is not None,
                 )[1],
             )
@@ -145,7 +145,7 @@ def reckon(pricing: Pricing, answers: Answers, rows: np.ndarray) -> Reckoning:
         paid = [call for call, was in zip(each, calls.paid, strict=True) if was]
         sums = np.sum([(0.0, 0.0, 0.0), *paid], axis=0)
         billed[place], saved[place], read[place] = sums
-    return Reckoning(
+    return CostBreakdown(
         cost,
         billed,
         float(read.sum()),
@@ -161,20 +161,27 @@ class _Used:
     def __init__(self, prices: Prices) -> None:
         self.places: dict[UsedPrice, int] = {}
         self._prices = prices
-        self._found: dict[tuple[Terms, bool], tuple[int, Price | None]] = {}
+        self._found: dict[tuple[PriceContext, bool], tuple[int, Price | None]] = {}
 
-    def price(self, terms: Terms, *, reported: bool) -> tuple[int, Price | None]:
-        """The place of what calls under these terms are reckoned with, and the price of
+    def price(
+        self, context: PriceContext, *, reported: bool
+    ) -> tuple[int, Price | None]:
+        """The place of what calls under this context are priced with, and the price of
         their tokens by the tables, also where the replies say what they cost."""
-        if (found := self._found.get((terms, reported))) is None:
-            price = self._prices.price(terms)
+        if (found := self._found.get((context, reported))) is None:
+            price = self._prices.price(context)
             used = UsedPrice(
-                *(terms.base_url, terms.model, terms.snapshot, terms.service_tier),
+                *(
+                    context.base_url,
+                    context.model,
+                    context.snapshot,
+                    context.service_tier,
+                ),
                 None if reported else price,
                 reported,
             )
             place = self.places.setdefault(used, len(self.places))
-            found = self._found[terms, reported] = place, price
+            found = self._found[context, reported] = place, price
         return found
 
 
@@ -229,12 +236,12 @@ def _single_calls(
     saved = np.where((read == 0) & (written <= 0), 0.0, np.nan)
     told = (read != UNKNOWN) & (asked != UNKNOWN)
     read, written = np.maximum(read, 0), np.maximum(written, 0)
-    for group, terms in _groups(pricing, answers, rows):
+    for group, context in _groups(pricing, answers, rows):
         for is_said in (False, True):
             places = group[reported[group] == is_said]
             if not len(places):
                 continue
-            price_of[places], price = used.price(terms, reported=is_said)
+            price_of[places], price = used.price(context, reported=is_said)
             if price is None:
                 continue
             at = places[known[places]]
@@ -250,8 +257,8 @@ def _single_calls(
 
 def _groups(
     pricing: Pricing, answers: Answers, rows: np.ndarray
-) -> Iterator[tuple[np.ndarray, Terms]]:
-    """The places among `rows` of the answered trials that share their terms."""
+) -> Iterator[tuple[np.ndarray, PriceContext]]:
+    """The places among `rows` of the answered trials that share their context."""
     if not len(rows):
         return
     servers = list(answers.servers)
@@ -268,7 +275,7 @@ def _groups(
     for places, at in zip(np.split(order, ends[:-1]), first, strict=True):
         if len(places := places[answered[places]]):
             model, tier = servers[server[at]]
-            yield places, pricing.terms(variant[at], model, tier, received_s[at])
+            yield places, pricing.context(variant[at], model, tier, received_s[at])
 
 
 def _several_calls(

@@ -25,7 +25,7 @@ from promptlab.results.costs import Pricing, UsedPrice, cache_savings
 from promptlab.results.exports import write
 from promptlab.results.latency import mixed, sped_up
 from promptlab.results.record import Record
-from promptlab.results.table import TOKENS, plain, reckoned_table, texts
+from promptlab.results.table import TOKENS, plain, priced_table, texts
 from promptlab.spec.dataset import REPLY_COLUMNS
 from promptlab.spec.documents import Lookup, Wanted, documents, tokens
 from promptlab.spec.experiment import Experiment, Trial
@@ -107,8 +107,8 @@ class Results:
         self._received_s = answers.received_s
         self._lookup = lookup
         pricing = pricing or Pricing(experiment)
-        self._table, reckoning = reckoned_table(pricing, answers)
-        self._used, self._price_of = reckoning.used, reckoning.price_of
+        self._table, breakdown = priced_table(pricing, answers)
+        self._used, self._price_of = breakdown.used, breakdown.price_of
         answered = self._table["output"].notna()
         self.experiment = experiment
         self.status: Status = status
@@ -136,8 +136,8 @@ class Results:
                 if billed_usd is None
                 else billed_usd
             ),
-            cached_input_tokens=reckoning.read_tokens,
-            prompt_cache_saved_usd=reckoning.prompt_cache_saved_usd,
+            cached_input_tokens=breakdown.read_tokens,
+            prompt_cache_saved_usd=breakdown.prompt_cache_saved_usd,
             saved_usd=sum(
                 (usd for *_, usd in cache_savings(experiment, self._table)), 0.0
             ),
@@ -265,7 +265,7 @@ class Results:
 
     @property
     def prices(self) -> pd.DataFrame:
-        """The prices that the costs were reckoned with: `model`, `snapshot` (as the
+        """The prices that the costs were priced with: `model`, `snapshot` (as the
         replies name it) and `tier`, then US dollars for a million tokens, `source` and
         `as_of` as `promptlab.prices` has them; NaN where no price is known. Where
         replies say what they cost, their source is `the reply`, without rates."""
@@ -328,7 +328,7 @@ class Results:
         return results_html(self)
 
     def _reckoned_with(self, place: int) -> UsedPrice | None:
-        """What the last answer of a row was reckoned with; None without an answer."""
+        """What the last answer of a row was priced with; None without an answer."""
         used = int(self._price_of[place])
         return None if used < 0 else self._used[used]
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from promptlab.results.columns import UNKNOWN, Answers, Texts
-from promptlab.results.costs import Pricing, Reckoning, reckon
+from promptlab.results.costs import CostBreakdown, Pricing, price_calls
 from promptlab.spec.dataset import REPLY_COLUMNS
 from promptlab.spec.experiment import Experiment
 
@@ -27,13 +27,13 @@ FINISH_REASONS = ("stop", "length", "content_filter", "tool_calls", "function_ca
 
 def build_table(pricing: Pricing, answers: Answers) -> pd.DataFrame:
     """The table of the trials that have an outcome."""
-    return reckoned_table(pricing, answers)[0]
+    return priced_table(pricing, answers)[0]
 
 
-def reckoned_table(
+def priced_table(
     pricing: Pricing, answers: Answers
-) -> tuple[pd.DataFrame, Reckoning]:
-    """The table, and what its rows were reckoned with."""
+) -> tuple[pd.DataFrame, CostBreakdown]:
+    """The table, and what its rows were priced with."""
     experiment = pricing.experiment
     done = np.frombuffer(answers.answered, dtype=bool).copy()
     done[list(answers.failures)] = True
@@ -49,13 +49,13 @@ def reckoned_table(
         counts = np.frombuffer(getattr(answers, name), dtype=np.int64)[rows]
         columns[name] = pd.arrays.IntegerArray(counts, counts == UNKNOWN)
     columns["latency_s"] = np.frombuffer(answers.latency_s)[rows]
-    reckoning = reckon(pricing, answers, rows)
-    columns["cost_usd"] = reckoning.cost_usd
-    columns["billed_usd"] = reckoning.billed_usd
+    breakdown = price_calls(pricing, answers, rows)
+    columns["cost_usd"] = breakdown.cost_usd
+    columns["billed_usd"] = breakdown.billed_usd
     columns["cached"] = np.frombuffer(answers.cached, dtype=bool)[rows]
     columns["error"] = _errors(answers, rows)
     columns["key"] = _packed(answers.key, rows)
-    return pd.DataFrame(columns, copy=False), reckoning
+    return pd.DataFrame(columns, copy=False), breakdown
 
 
 def trial_columns(experiment: Experiment, rows: np.ndarray) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class PriceContext:
     """What decides on the price of a call, beside its tokens."""
 
     base_url: str
@@ -86,7 +86,7 @@ class Terms:
 
 
 def when(received_s: float) -> tuple[int, int]:
-    """The day and the half hour of it, as `Terms` has them, of a time since 1970."""
+    """The day since 1970 and the half hour of it, of a time in seconds since 1970."""
     day, rest_s = divmod(received_s, DAY_S)
     return int(day), int(rest_s // HALF_HOUR_S)
 

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 import orjson
 
 from promptlab.errors import CacheError, PromptlabWarning
-from promptlab.money.budget import Amount, Limits
+from promptlab.money.budget import BudgetLimits, Spend
 from promptlab.spec.usage import DAY_S
 from promptlab.store.databases import can_only_be_read, identity, opened_to_read
 from promptlab.store.daybook import HAVE_LOCKS, abandoned
@@ -128,7 +128,7 @@ class LedgerEntry(NamedTuple):
     """A line, and what it settles."""
 
     line: CallRow
-    took: Amount
+    took: Spend
     """What it counts for in budgets: of a call whose outcome is open, its worst
     case."""
     reservation: int | None = None
@@ -156,24 +156,22 @@ class BudgetStatus:
 
     period: str
     """`day` or `month`, in UTC as the providers reckon."""
-    limits: Limits
-    spent: Amount
-    reserved: Amount
+    limits: BudgetLimits
+    spent: Spend
+    reserved: Spend
     """For calls in flight, in any process, those sent on the day before among them; of
     killed ones until then, as they may have been charged."""
 
-    def exceeded(self, most: Amount) -> str:
+    def exceeded(self, most: Spend) -> str:
         """The unit that does not allow a call which takes so much at most, as in
-        `Limits`; empty if the call fits in."""
+        `BudgetLimits`; empty if the call fits in."""
         return self.limits.exceeded(self.spent.plus(self.reserved), most)
 
     @property
-    def left(self) -> Amount:
+    def left(self) -> Spend:
         """What may still be reserved; infinite where nothing is limited."""
         limits, gone = self.limits, self.spent.plus(self.reserved)
-        return Amount(
-            max(limits.usd - gone.usd, 0), max(limits.tokens - gone.tokens, 0)
-        )
+        return Spend(max(limits.usd - gone.usd, 0), max(limits.tokens - gone.tokens, 0))
 
 
 class Ledger:
@@ -272,7 +270,7 @@ class Ledger:
 
     # Budgets.
 
-    def set_budget(self, period: str, limits: Limits) -> None:
+    def set_budget(self, period: str, limits: BudgetLimits) -> None:
         """Sets what the project may spend in a `day` or a `month`; no limit takes the
         budget away."""
         with self._writing() as connection:
@@ -285,7 +283,7 @@ class Ledger:
                     "INSERT INTO budgets VALUES (?, ?, ?)", (period, *told)
                 )
 
-    def budgets(self) -> dict[str, Limits]:
+    def budgets(self) -> dict[str, BudgetLimits]:
         """What the project may spend, by period; empty where nothing is said."""
         rows = self.rows("SELECT period, usd, tokens FROM budgets ORDER BY period")
         return {period: _limits(usd, tokens) for period, usd, tokens in rows}
@@ -295,7 +293,7 @@ class Ledger:
         with self._reading() as connection:
             return _budget_statuses(connection, now)
 
-    def reserve(self, most: Amount, now: float) -> int | BudgetStatus:
+    def reserve(self, most: Spend, now: float) -> int | BudgetStatus:
         """Reserves what a call takes at most: its number, or the status in the period
         whose budget does not allow it."""
         with self._writing() as connection:
@@ -304,7 +302,7 @@ class Ledger:
                     return status
             return _reserve(connection, most, now)
 
-    def hold(self, most: Amount, now: float) -> int:
+    def hold(self, most: Spend, now: float) -> int:
         """Reserves for a call that is under way already, whatever the budgets allow;
         its number."""
         with self._writing() as connection:
@@ -500,7 +498,7 @@ def _left(lines: Sequence[bytes], posted: int) -> tuple[list[LedgerEntry], int]:
 
 def _sent(beginning: Sequence[Any]) -> LedgerEntry:
     """A call of which nothing is known but that it was sent."""
-    entered = LedgerEntry(CallRow(*beginning)._replace(error=KILLED), Amount())
+    entered = LedgerEntry(CallRow(*beginning)._replace(error=KILLED), Spend())
     _check(entered.row)
     return entered
 
@@ -513,7 +511,7 @@ def _outcome(members: Sequence[Any]) -> LedgerEntry:
         raise ValueError("numbers of wrong types")
     number, reservation = [*rest, None, None][:2]
     line, took = row[: len(CallRow._fields)], row[len(CallRow._fields) :]
-    return LedgerEntry(CallRow(*line), Amount(*took), reservation, number)
+    return LedgerEntry(CallRow(*line), Spend(*took), reservation, number)
 
 
 def _check(row: Sequence[Any]) -> None:
@@ -533,7 +531,7 @@ def _kinds(hint: Any) -> tuple[type, ...]:
 
 KINDS = [
     _kinds(hint)
-    for parts in (CallRow, Amount)
+    for parts in (CallRow, Spend)
     for hint in get_type_hints(parts).values()
 ]
 """What each member of a row may be."""
@@ -554,7 +552,7 @@ def _enter(connection: sqlite3.Connection, entries: Sequence[LedgerEntry]) -> No
         connection.executemany("DELETE FROM reserved WHERE id = ?", settled)
 
 
-def _reserve(connection: sqlite3.Connection, most: Amount, now: float) -> int:
+def _reserve(connection: sqlite3.Connection, most: Spend, now: float) -> int:
     row = connection.execute(
         "INSERT INTO reserved (day, usd, tokens) VALUES (?, ?, ?)",
         (int(now // DAY_S), *most.counted),
@@ -580,7 +578,7 @@ def _budget_statuses(connection: sqlite3.Connection, now: float) -> list[BudgetS
         since = _first_day(period, now)
         # A call that was sent before midnight is entered on the day of its answer.
         spent, reserved = (
-            Amount(
+            Spend(
                 *connection.execute(f"{SUM} FROM {of} WHERE day >= ?", (on,)).fetchone()
             )
             for of, on in (("spent", since), ("reserved", since - 1))
@@ -589,8 +587,10 @@ def _budget_statuses(connection: sqlite3.Connection, now: float) -> list[BudgetS
     return found
 
 
-def _limits(usd: float | None, tokens: float | None) -> Limits:
-    return Limits(*(math.inf if limit is None else limit for limit in (usd, tokens)))
+def _limits(usd: float | None, tokens: float | None) -> BudgetLimits:
+    return BudgetLimits(
+        *(math.inf if limit is None else limit for limit in (usd, tokens))
+    )
 
 
 def _first_day(period: str, now: float) -> int:

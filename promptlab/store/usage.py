@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptlab.errors import GATEWAY_TIMEOUTS, SpecError, brief, did_you_mean
-from promptlab.money.budget import Limits, check_amount
+from promptlab.money.budget import BudgetLimits, check_amount
 from promptlab.store.home import home
 from promptlab.store.ledger import (
     FILE,
@@ -32,7 +32,7 @@ TIMES = {
     "week": "date(at, 'unixepoch', '-6 days', 'weekday 1')",
     "month": "date(at, 'unixepoch', 'start of month')",
 }
-"""What time can be grouped by, in UTC as the providers reckon; weeks from Monday."""
+"""What time can be grouped by, in UTC as providers count; weeks from Monday."""
 
 NAMES = ("model", "experiment", "run", "base_url", "snapshot", "service_tier", "error")
 """What else can be grouped by."""
@@ -178,7 +178,7 @@ def set_budget(
     check_amount("tokens", tokens, whole=True)
     told = (float("inf") if value is None else float(value) for value in (usd, tokens))
     with closing(Ledger()) as ledger:
-        ledger.set_budget(period, Limits(*told))
+        ledger.set_budget(period, BudgetLimits(*told))
 
 
 def check_period(period: object) -> None:

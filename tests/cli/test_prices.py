@@ -1,4 +1,4 @@
-"""`prices`: the prices in force, and those that a run was reckoned with."""
+"""`prices`: the prices in force, and those that a run was priced with."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 from fakes.servers import ToldServer
 from store.organization import ADMIN_KEY, Organization, moment
 
-from promptlab.money.budget import Amount
+from promptlab.money.budget import Spend
 from promptlab.store.ledger import CallRow, Ledger, LedgerEntry
 from tests.cli.conftest import CommandLine
 
@@ -38,7 +38,7 @@ def server(
             output_tokens=10,
             cost_usd=0.5,
         )
-        ledger.enter([LedgerEntry(line, Amount())])
+        ledger.enter([LedgerEntry(line, Spend())])
         yield server
 
 

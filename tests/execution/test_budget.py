@@ -34,7 +34,7 @@ import promptlab as pl
 from promptlab.errors import CacheError
 from promptlab.execution.accounting import Account
 from promptlab.execution.scheduling.limiter import FIRST_WINDOW
-from promptlab.money.budget import Amount, Limits
+from promptlab.money.budget import BudgetLimits, Spend
 from promptlab.money.prices import Prices
 from promptlab.offline import OfflineServer
 from promptlab.store.ledger import Ledger
@@ -843,13 +843,13 @@ def test_what_a_stopped_conversation_had_paid_is_in_what_the_run_paid() -> None:
 def test_where_the_ledger_cannot_be_asked_nothing_stays_reserved(
     clean_home: Path,
 ) -> None:
-    limits, price = Limits(usd=1), {"m": {"input": 1, "output": 1}}
+    limits, price = BudgetLimits(usd=1), {"m": {"input": 1, "output": 1}}
     body = {"model": "m", "max_tokens": 10, "messages": []}
     request = pl.Request("https://x.test/v1", body)
 
     async def spent_in_vain() -> int:
         ledger = Ledger()
-        ledger.set_budget("day", Limits(usd=1))
+        ledger.set_budget("day", BudgetLimits(usd=1))
         project = ledger.budgets()
         account = Account(
             Prices.of(price),
@@ -859,7 +859,7 @@ def test_where_the_ledger_cannot_be_asked_nothing_stays_reserved(
             experiment="e",
             run=None,
         )
-        most = Amount(0.4, 0)
+        most = Spend(0.4, 0)
         failed = 0
         ledger.rows("ALTER TABLE reserved RENAME TO away")
         for _ in range(4):

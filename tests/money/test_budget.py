@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 
 from promptlab.errors import SpecError
 from promptlab.money.budget import (
-    Amount,
     Budget,
-    Limits,
+    BudgetLimits,
+    Spend,
     check_bounded,
     most_usd,
 )
 from promptlab.money.price import Price
 from promptlab.spec.request import most_output
-from promptlab.spec.usage import Terms, Usage
+from promptlab.spec.usage import PriceContext, Usage
 
 parts = st.one_of(st.floats(0, 10), st.just(math.inf))
-amounts = st.builds(Amount, parts, parts)
+amounts = st.builds(Spend, parts, parts)
 
 
 @given(
@@ -30,9 +30,9 @@ amounts = st.builds(Amount, parts, parts)
     calls=st.lists(st.tuples(amounts, st.floats(0, 1), st.booleans()), max_size=40),
 )
 def test_spent_and_reserved_never_exceed_the_limits_and_nothing_leaks(
-    limits: tuple[float, float], calls: list[tuple[Amount, float, bool]]
+    limits: tuple[float, float], calls: list[tuple[Spend, float, bool]]
 ) -> None:
-    budget = Budget(Limits(*limits))
+    budget = Budget(BudgetLimits(*limits))
     in_flight = []
     for most, share, settles in calls:
         fits = not budget.limits.exceeded(budget.taken, most)
@@ -43,12 +43,12 @@ def test_spent_and_reserved_never_exceed_the_limits_and_nothing_leaks(
             in_flight.append((most, share))
         if settles and in_flight:
             most, share = in_flight.pop(0)
-            budget.settle(most, Amount(*(part * share for part in most.counted)))
+            budget.settle(most, Spend(*(part * share for part in most.counted)))
 
         assert budget.taken.usd <= limits[0] * (1 + 1e-6)
         assert budget.taken.tokens <= limits[1] * (1 + 1e-6)
     for most, _ in in_flight:
-        budget.settle(most, Amount())
+        budget.settle(most, Spend())
 
     assert budget.taken == pytest.approx(budget.spent, abs=1e-6)  # nothing leaks
 
@@ -89,35 +89,35 @@ def test_the_worst_case_is_never_below_what_a_call_costs(
 @pytest.mark.parametrize(
     ("most", "exceeded"),
     [
-        (Amount(usd=0, tokens=50), ""),
-        (Amount(usd=0.1, tokens=50), "usd"),
-        (Amount(usd=0, tokens=150), "tokens"),
-        (Amount(), ""),
+        (Spend(usd=0, tokens=50), ""),
+        (Spend(usd=0.1, tokens=50), "usd"),
+        (Spend(usd=0, tokens=150), "tokens"),
+        (Spend(), ""),
     ],
 )
 def test_a_unit_of_which_a_call_takes_nothing_does_not_stop_it(
-    most: Amount, exceeded: str
+    most: Spend, exceeded: str
 ) -> None:
-    spent = Amount(usd=2, tokens=100)
+    spent = Spend(usd=2, tokens=100)
 
-    assert Limits(usd=1, tokens=200).exceeded(spent, most) == exceeded
+    assert BudgetLimits(usd=1, tokens=200).exceeded(spent, most) == exceeded
 
 
 def test_an_error_of_the_arithmetic_stops_no_call() -> None:
-    budget = Budget(Limits(usd=0.3))
+    budget = Budget(BudgetLimits(usd=0.3))
 
-    assert [budget.reserve(Amount(usd=0.1)) for _ in range(4)] == [True] * 3 + [False]
+    assert [budget.reserve(Spend(usd=0.1)) for _ in range(4)] == [True] * 3 + [False]
 
 
 def test_what_nothing_bounds_is_never_free() -> None:
-    budget = Budget(Limits(usd=1))
+    budget = Budget(BudgetLimits(usd=1))
 
-    assert not budget.reserve(Amount(usd=math.inf))
-    assert budget.reserve(Amount(usd=0.5, tokens=math.inf))
-    budget.settle(Amount(usd=0.5, tokens=math.inf), Amount(usd=0.1, tokens=20))
+    assert not budget.reserve(Spend(usd=math.inf))
+    assert budget.reserve(Spend(usd=0.5, tokens=math.inf))
+    budget.settle(Spend(usd=0.5, tokens=math.inf), Spend(usd=0.1, tokens=20))
 
-    assert budget.taken == pytest.approx(Amount(usd=0.1, tokens=20))
-    assert "the next call may cost any amount" in budget.says(Amount(usd=math.inf))
+    assert budget.taken == pytest.approx(Spend(usd=0.1, tokens=20))
+    assert "the next call may cost any amount" in budget.says(Spend(usd=math.inf))
 
 
 def test_all_choices_of_an_answer_may_be_as_long_as_max_tokens() -> None:
@@ -130,46 +130,49 @@ def test_all_choices_of_an_answer_may_be_as_long_as_max_tokens() -> None:
         assert math.isinf(most_output({"max_tokens": 100, "n": odd}))
 
 
-HERE = Terms("http://localhost/v1", "llama", None, None, 20_000)
-THERE = Terms("https://api.example.com/v1", "llama", None, None, 20_000)
+HERE = PriceContext("http://localhost/v1", "llama", None, None, 20_000)
+THERE = PriceContext("https://api.example.com/v1", "llama", None, None, 20_000)
 PRICE = Price(input=1, output=1, cached_input=1, cache_write=1)
 NOTHING = Price(input=0, output=0, cached_input=0, cache_write=0)
 BOUNDED = {"max_tokens": 10}
 
 
 @pytest.mark.parametrize(
-    ("limits", "price", "terms", "parameters", "refusal"),
+    ("limits", "price", "context", "parameters", "refusal"),
     [
-        (Limits(usd=1), None, THERE, BOUNDED, "no price is known for 'llama'"),
-        (Limits(usd=1), PRICE, THERE, {}, "max_tokens"),
-        (Limits(tokens=1), None, HERE, {}, "max_tokens"),
-        (Limits(usd=1), PRICE, HERE, {}, "max_tokens"),
+        (BudgetLimits(usd=1), None, THERE, BOUNDED, "no price is known for 'llama'"),
+        (BudgetLimits(usd=1), PRICE, THERE, {}, "max_tokens"),
+        (BudgetLimits(tokens=1), None, HERE, {}, "max_tokens"),
+        (BudgetLimits(usd=1), PRICE, HERE, {}, "max_tokens"),
     ],
 )
 def test_what_no_budget_can_be_kept_for_is_refused(
-    limits: Limits,
+    limits: BudgetLimits,
     price: Price | None,
-    terms: Terms,
+    context: PriceContext,
     parameters: dict[str, int],
     refusal: str,
 ) -> None:
     with pytest.raises(SpecError, match=refusal):
-        check_bounded([limits], price, terms, parameters)
+        check_bounded([limits], price, context, parameters)
 
 
 @pytest.mark.parametrize(
-    ("limits", "price", "terms", "parameters"),
+    ("limits", "price", "context", "parameters"),
     [
-        (Limits(usd=1), None, HERE, {}),  # on this machine nothing is paid
-        (Limits(tokens=1), None, THERE, BOUNDED),
-        (Limits(usd=1), PRICE, THERE, BOUNDED),
-        (Limits(usd=1), NOTHING, THERE, {}),
+        (BudgetLimits(usd=1), None, HERE, {}),  # on this machine nothing is paid
+        (BudgetLimits(tokens=1), None, THERE, BOUNDED),
+        (BudgetLimits(usd=1), PRICE, THERE, BOUNDED),
+        (BudgetLimits(usd=1), NOTHING, THERE, {}),
     ],
 )
 def test_what_a_budget_can_be_kept_for_is_not_refused(
-    limits: Limits, price: Price | None, terms: Terms, parameters: dict[str, int]
+    limits: BudgetLimits,
+    price: Price | None,
+    context: PriceContext,
+    parameters: dict[str, int],
 ) -> None:
-    check_bounded([limits], price, terms, parameters)
+    check_bounded([limits], price, context, parameters)
 
 
 def test_a_price_that_falls_for_long_prompts_is_not_the_worst_case() -> None:
@@ -186,9 +189,9 @@ def test_a_price_that_falls_for_long_prompts_is_not_the_worst_case() -> None:
 
 
 def test_a_budget_that_is_reached_names_what_was_set() -> None:
-    budget = Budget(Limits(usd=1))
-    budget.reserve(Amount(usd=0.8, tokens=100))
+    budget = Budget(BudgetLimits(usd=1))
+    budget.reserve(Spend(usd=0.8, tokens=100))
 
-    said = budget.says(Amount(usd=0.4, tokens=50))
+    said = budget.says(Spend(usd=0.4, tokens=50))
 
     assert said.startswith("budget_usd of $1.00 is reached")

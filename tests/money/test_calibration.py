@@ -83,7 +83,7 @@ def test_it_says_how_it_is_known() -> None:
 
 
 def test_tools_count_in_full_only_once_a_server_has_told() -> None:
-    estimate = Estimate(most_output=10, attached=50)
+    estimate = Estimate(most_output=10, tool_tokens=50)
     estimate.add([47], [])
 
     unknown = estimate.input_tokens(calibration(ESTIMATE, []))

@@ -14,10 +14,10 @@ PRICE = Price(input=2, output=10, cached_input=0.2, cache_write=2.5, source="min
 
 
 def of_calls(
-    *said: int, most_output: float = 100, attached: int = 0, replies: int = 0
+    *said: int, most_output: float = 100, tool_tokens: int = 0, replies: int = 0
 ) -> Estimate:
     """Calls whose messages take so many tokens, after so many replies to come."""
-    estimate = Estimate(most_output, attached)
+    estimate = Estimate(most_output, tool_tokens)
     for tokens in said:
         estimate.add([tokens - PER_REPLY], [None] * replies)
     return estimate
@@ -53,7 +53,7 @@ def test_replies_that_are_sent_on_may_make_a_call_long_and_dear() -> None:
 
 def test_what_is_attached_is_in_the_least_once_a_server_has_counted_it() -> None:
     counted = Calibration(EXACT.counter, calls=1)
-    estimate = of_calls(50, 50, attached=30)
+    estimate = of_calls(50, 50, tool_tokens=30)
 
     assert estimate.input_tokens(EXACT) == (100, 160)
     assert estimate.input_tokens(counted) == (160, 160)

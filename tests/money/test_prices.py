@@ -20,7 +20,7 @@ import promptlab as pl
 from promptlab.errors import SpecError
 from promptlab.formats import dollars
 from promptlab.money.own_prices import own_price
-from promptlab.spec.usage import Terms, when
+from promptlab.spec.usage import PriceContext, when
 
 
 def day_of(year: int, month: int, day: int) -> int:
@@ -31,21 +31,21 @@ TODAY = day_of(2026, 11, 24)
 OPENAI = "https://api.openai.com/v1"
 
 
-def terms(
+def context(
     model: str = "gpt-6-sol",
     *,
     base_url: str = OPENAI,
     snapshot: str | None = None,
     tier: str | None = None,
     day: int = TODAY,
-) -> Terms:
-    return Terms(base_url, model, snapshot, tier, day)
+) -> PriceContext:
+    return PriceContext(base_url, model, snapshot, tier, day)
 
 
 def test_cached_input_is_part_of_all_input_and_costs_less() -> None:
     usage = pl.Usage(input_tokens=2006, cached_input_tokens=1920, output_tokens=300)
 
-    cost = pl.Prices().cost_usd(terms(), usage)
+    cost = pl.Prices().cost_usd(context(), usage)
 
     assert cost == pytest.approx((86 * 2 + 1920 * 0.2 + 300 * 10) / 1e6)
 
@@ -76,7 +76,7 @@ def test_what_a_call_costs_is_what_genai_prices_says(
     model, tier = asked
     cached = int(tokens * read)
     wrote = int((tokens - cached) * written) if "6" in model else 0
-    context = {"processing" if tier == "batch" else "service_tier": tier}
+    processing = {"processing" if tier == "batch" else "service_tier": tier}
     theirs = calc_price(
         TheirUsage(
             input_tokens=tokens,
@@ -87,11 +87,11 @@ def test_what_a_call_costs_is_what_genai_prices_says(
         model,
         provider_id="openai",
         genai_request_timestamp=datetime(2026, 11, 24, tzinfo=UTC),
-        price_context=context if tier else None,
+        price_context=processing if tier else None,
     )
 
     ours = pl.Prices().cost_usd(
-        terms(model, tier=tier), pl.Usage(tokens, cached, output, 0, wrote)
+        context(model, tier=tier), pl.Usage(tokens, cached, output, 0, wrote)
     )
 
     assert ours == pytest.approx(float(theirs.total_price), rel=1e-9)
@@ -99,7 +99,7 @@ def test_what_a_call_costs_is_what_genai_prices_says(
 
 def test_a_long_prompt_makes_the_whole_call_dearer() -> None:
     def cost(tokens: int) -> float:
-        return pl.Prices().cost_usd(terms(), pl.Usage(tokens, 2_000, 1_000, 0, 3_000))
+        return pl.Prices().cost_usd(context(), pl.Usage(tokens, 2_000, 1_000, 0, 3_000))
 
     assert cost(272_000) == pytest.approx(
         (267_000 * 2 + 2_000 * 0.2 + 3_000 * 2.5 + 1_000 * 10) / 1e6
@@ -112,7 +112,7 @@ def test_a_long_prompt_makes_the_whole_call_dearer() -> None:
 def test_input_written_to_the_providers_cache_is_part_of_it_and_costs_more() -> None:
     usage = pl.Usage(2_000, 500, 0, 0, cache_write_tokens=1_000)
 
-    cost = pl.Prices().cost_usd(terms(), usage)
+    cost = pl.Prices().cost_usd(context(), usage)
 
     assert cost == pytest.approx((500 * 2 + 500 * 0.2 + 1_000 * 2.5) / 1e6)
 
@@ -120,11 +120,11 @@ def test_input_written_to_the_providers_cache_is_part_of_it_and_costs_more() -> 
 def test_reasoning_is_output_and_not_paid_for_twice() -> None:
     usage = pl.Usage(0, 0, output_tokens=1_000, reasoning_tokens=900)
 
-    assert pl.Prices().cost_usd(terms(), usage) == pytest.approx(1_000 * 10 / 1e6)
+    assert pl.Prices().cost_usd(context(), usage) == pytest.approx(1_000 * 10 / 1e6)
 
 
 def test_numbers_and_arrays_cost_the_same() -> None:
-    price = pl.Prices().price(terms())
+    price = pl.Prices().price(context())
     assert price is not None
     calls = [(10, 0, 0, 5), (300_000, 1_000, 0, 10), (272_000, 0, 0, 1)]
 
@@ -137,7 +137,7 @@ def test_the_tier_that_served_decides() -> None:
     usage = pl.Usage(100_000, 0, 0)
 
     costs = {
-        tier: pl.Prices().cost_usd(terms("gpt-6-luna", tier=tier), usage)
+        tier: pl.Prices().cost_usd(context("gpt-6-luna", tier=tier), usage)
         for tier in (None, "default", "flex", "priority", "fast", "batch")
     }
 
@@ -156,13 +156,13 @@ def test_the_tier_that_served_decides() -> None:
 @pytest.mark.parametrize(
     "unknown",
     [
-        terms("gpt-6-luna", tier="flex", day=day_of(2026, 10, 11)),
-        terms("gpt-6-luna", tier="batch", day=day_of(2026, 10, 13)),
-        terms("gpt-6-luna", tier="scale"),
-        terms("gpt-4.1", tier="flex"),
-        terms("gpt-6-cyber", tier="batch"),
-        terms("gpt-6-cyber", tier="flex"),
-        terms("gpt-6-sol", tier="flex", base_url="https://our.openai.azure.com"),
+        context("gpt-6-luna", tier="flex", day=day_of(2026, 10, 11)),
+        context("gpt-6-luna", tier="batch", day=day_of(2026, 10, 13)),
+        context("gpt-6-luna", tier="scale"),
+        context("gpt-4.1", tier="flex"),
+        context("gpt-6-cyber", tier="batch"),
+        context("gpt-6-cyber", tier="flex"),
+        context("gpt-6-sol", tier="flex", base_url="https://our.openai.azure.com"),
     ],
     ids=[
         *("flex before its first day", "batch before its first day", "scale"),
@@ -170,13 +170,13 @@ def test_the_tier_that_served_decides() -> None:
         *("a model without tiers, of a provider with some", "at another provider"),
     ],
 )
-def test_a_tier_whose_rates_are_not_known_has_no_price(unknown: Terms) -> None:
+def test_a_tier_whose_rates_are_not_known_has_no_price(unknown: PriceContext) -> None:
     assert pl.Prices().price(replace(unknown, service_tier=None)) is not None
     assert pl.Prices().price(unknown) is None
 
 
 def test_a_tier_makes_no_difference_where_the_table_knows_of_none() -> None:
-    groq = terms("llama-3.1-8b-instant", base_url="https://api.groq.com/openai/v1")
+    groq = context("llama-3.1-8b-instant", base_url="https://api.groq.com/openai/v1")
 
     prices = {pl.Prices().price(replace(groq, service_tier=t)) for t in (None, "flex")}
 
@@ -186,10 +186,10 @@ def test_a_tier_makes_no_difference_where_the_table_knows_of_none() -> None:
 
 def test_a_price_says_whose_it_is_and_from_when_if_that_is_known() -> None:
     found = {
-        tier: pl.Prices().price(terms("gpt-6-luna", tier=tier))
+        tier: pl.Prices().price(context("gpt-6-luna", tier=tier))
         for tier in (None, "flex", "batch")
     }
-    cheaper = pl.Prices().price(terms("o3"))
+    cheaper = pl.Prices().price(context("o3"))
 
     sources = {price.source for price in found.values() if price}
     assert sources == {f"genai-prices {version('genai-prices')}, openai"}
@@ -205,8 +205,8 @@ def test_a_price_says_whose_it_is_and_from_when_if_that_is_known() -> None:
 def test_a_price_is_that_of_the_day() -> None:
     usage = pl.Usage(1_000_000, 0, 0)
 
-    before = pl.Prices().cost_usd(terms("o3", day=day_of(2025, 6, 9)), usage)
-    after = pl.Prices().cost_usd(terms("o3", day=day_of(2025, 6, 10)), usage)
+    before = pl.Prices().cost_usd(context("o3", day=day_of(2025, 6, 9)), usage)
+    after = pl.Prices().cost_usd(context("o3", day=day_of(2025, 6, 10)), usage)
 
     assert (before, after) == (10, 2)
 
@@ -221,7 +221,7 @@ def test_a_price_that_changes_in_a_day_is_that_of_the_hour(half_hour: int) -> No
         provider_id="deepseek",
         genai_request_timestamp=moment,
     )
-    asked = terms("deepseek-v4-pro", base_url="https://api.deepseek.com")
+    asked = context("deepseek-v4-pro", base_url="https://api.deepseek.com")
 
     ours = pl.Prices().cost_usd(
         replace(asked, half_hour=half_hour), pl.Usage(1_000_000, 0, 0)
@@ -232,7 +232,7 @@ def test_a_price_that_changes_in_a_day_is_that_of_the_hour(half_hour: int) -> No
 
 
 def test_a_model_whose_reasoning_has_a_price_of_its_own_has_none_here() -> None:
-    asked = terms("sonar-deep-research", base_url="https://api.perplexity.ai")
+    asked = context("sonar-deep-research", base_url="https://api.perplexity.ai")
 
     assert pl.Prices().price(asked) is None
 
@@ -240,24 +240,24 @@ def test_a_model_whose_reasoning_has_a_price_of_its_own_has_none_here() -> None:
 @pytest.mark.parametrize(
     "unknown",
     [
-        terms("a-model-of-ours"),
-        terms("gpt-6-sol", base_url="http://localhost:11434/v1"),
-        terms("offline/small", base_url="offline://1"),
-        terms("gpt-6-sol", base_url="https://api.groq.com/openai/v1"),
+        context("a-model-of-ours"),
+        context("gpt-6-sol", base_url="http://localhost:11434/v1"),
+        context("offline/small", base_url="offline://1"),
+        context("gpt-6-sol", base_url="https://api.groq.com/openai/v1"),
     ],
     ids=["model", "this machine", "offline", "not the provider's"],
 )
-def test_an_unknown_price_is_nan_and_never_0(unknown: Terms) -> None:
+def test_an_unknown_price_is_nan_and_never_0(unknown: PriceContext) -> None:
     assert math.isnan(pl.Prices().cost_usd(unknown, pl.Usage(10, 0, 10)))
 
 
 @pytest.mark.parametrize("usage", [pl.Usage(), pl.Usage(10), pl.Usage(None, None, 10)])
 def test_without_token_counts_the_cost_is_unknown(usage: pl.Usage) -> None:
-    assert math.isnan(pl.Prices().cost_usd(terms(), usage))
+    assert math.isnan(pl.Prices().cost_usd(context(), usage))
 
 
 def test_free_variants_of_openrouter_cost_nothing_and_have_a_price() -> None:
-    free = terms("nobody/new:free", base_url="https://openrouter.ai/api/v1")
+    free = context("nobody/new:free", base_url="https://openrouter.ai/api/v1")
     usage = pl.Usage(input_tokens=2006, output_tokens=300)
 
     assert pl.Prices().cost_usd(free, usage) == 0
@@ -266,13 +266,13 @@ def test_free_variants_of_openrouter_cost_nothing_and_have_a_price() -> None:
 
 
 def test_behind_a_gateway_the_model_has_its_own_makers_price() -> None:
-    gateway = terms("gpt-6-sol", base_url="https://gateway.example/v1")
+    gateway = context("gpt-6-sol", base_url="https://gateway.example/v1")
 
     assert pl.Prices().cost_usd(gateway, pl.Usage(1_000, 0, 0)) == 0.002
 
 
 def test_a_deployment_is_priced_as_the_model_that_answers() -> None:
-    deployment = terms("our-deployment", snapshot="gpt-6-sol")
+    deployment = context("our-deployment", snapshot="gpt-6-sol")
 
     assert pl.Prices().cost_usd(deployment, pl.Usage(1_000, 0, 0)) == 0.002
 
@@ -289,12 +289,12 @@ def test_own_prices_win_by_name_then_by_pattern() -> None:
     )
 
     def cost(model: str) -> float:
-        offline = terms(model, base_url="offline://1")
+        offline = context(model, base_url="offline://1")
         return prices.cost_usd(offline, pl.Usage(1_000_000, 500_000, 0))
 
     assert cost("offline/small") == 0.5 * 3 + 0.5 * 0.5
     assert cost("offline/large") == 1
-    assert prices.cost_usd(terms(), pl.Usage(1_000, 0, 0)) == 0.002
+    assert prices.cost_usd(context(), pl.Usage(1_000, 0, 0)) == 0.002
 
 
 def test_a_price_holds_from_its_day() -> None:
@@ -302,8 +302,8 @@ def test_a_price_holds_from_its_day() -> None:
         {"m": {"input": 2, "output": 2, "valid_from": "2026-11-24"}},
     )
 
-    assert prices.cost_usd(terms("m"), pl.Usage(1_000_000, 0, 0)) == 2
-    assert math.isnan(prices.cost_usd(terms("m", day=TODAY - 1), pl.Usage(1, 0, 0)))
+    assert prices.cost_usd(context("m"), pl.Usage(1_000_000, 0, 0)) == 2
+    assert math.isnan(prices.cost_usd(context("m", day=TODAY - 1), pl.Usage(1, 0, 0)))
 
 
 def test_of_several_lines_the_latest_that_holds_decides() -> None:
@@ -316,7 +316,9 @@ def test_of_several_lines_the_latest_that_holds_decides() -> None:
     )
 
     def cost(*day: int) -> float:
-        return prices.cost_usd(terms("m", day=day_of(*day)), pl.Usage(1_000_000, 0, 0))
+        return prices.cost_usd(
+            context("m", day=day_of(*day)), pl.Usage(1_000_000, 0, 0)
+        )
 
     assert cost(2026, 10, 31) == 1
     assert cost(2026, 11, 1) == cost(2026, 11, 30) == 2
@@ -335,7 +337,7 @@ def test_own_prices_may_tell_tiers_and_long_prompts_apart() -> None:
 
     def cost(tokens: int, tier: str | None = None) -> float:
         usage = pl.Usage(tokens, 500, 0)
-        return prices.cost_usd(terms("m", tier=tier), usage) * 1e6
+        return prices.cost_usd(context("m", tier=tier), usage) * 1e6
 
     assert cost(1_000) == pytest.approx(1_000 * 2)
     assert cost(1_001) == pytest.approx(1_001 * 4)
@@ -481,7 +483,7 @@ def test_the_price_of_the_model_asked_wins_over_that_of_the_one_that_answered() 
         {"gpt-6*": {"input": 1, "output": 1}, "fast": {"input": 2, "output": 2}}
     )
 
-    price = prices.price(terms("fast", snapshot="gpt-6-sol"))
+    price = prices.price(context("fast", snapshot="gpt-6-sol"))
 
     assert price is not None
     assert price.input == 2
@@ -492,7 +494,9 @@ def test_a_call_that_asks_for_no_tier_may_be_served_at_the_dearest() -> None:
     prices = pl.Prices.of({"m": {**line, "flex": {"input": 0.5, "output": 0.5}}})
 
     def inputs(tier: str | None) -> list[float]:
-        return [price.input for price in prices.possible(terms("m", tier=tier))]
+        return [
+            price.input for price in prices.candidate_prices(context("m", tier=tier))
+        ]
 
     assert inputs(None) == inputs("default") == [1, 2]
     assert inputs("flex") == [0.5]

@@ -53,10 +53,10 @@ def test_a_chat_takes_what_its_format_adds() -> None:
 def test_tools_and_schemas_are_read_by_the_model_too() -> None:
     tools = [{"type": "function", "function": {"name": "look_up", "parameters": {}}}]
 
-    attached = ESTIMATE.attached({"temperature": 0, "tools": tools})
+    tool_tokens = ESTIMATE.tool_tokens({"temperature": 0, "tools": tools})
 
-    assert 10 < attached < 40
-    assert ESTIMATE.attached({"temperature": 0, "max_tokens": 5}) == 0
+    assert 10 < tool_tokens < 40
+    assert ESTIMATE.tool_tokens({"temperature": 0, "max_tokens": 5}) == 0
 
 
 def test_a_text_is_counted_once_short_or_long() -> None:

@@ -30,7 +30,7 @@ from fakes.experiments import capitals
 
 import promptlab as pl
 from promptlab.errors import CacheError
-from promptlab.money.budget import Amount, Limits
+from promptlab.money.budget import BudgetLimits, Spend
 from promptlab.offline import Faults, OfflineServer
 from promptlab.store.ledger import CacheHits, CallRow, Ledger, LedgerEntry
 from promptlab.store.usage import export_lines
@@ -53,7 +53,7 @@ def line(at: float = NOW, **more: object) -> CallRow:
 
 
 def entered(usd: float, at: float = NOW, reservation: int | None = None) -> LedgerEntry:
-    return LedgerEntry(line(at), Amount(usd, 10), reservation)
+    return LedgerEntry(line(at), Spend(usd, 10), reservation)
 
 
 def test_a_line_has_what_a_call_took() -> None:
@@ -348,13 +348,13 @@ def test_where_no_ledger_can_be_made_the_run_goes_on_with_a_warning(
 
 
 def test_reservations_count_until_they_are_settled(ledger: Ledger) -> None:
-    ledger.set_budget("day", Limits(usd=10))
+    ledger.set_budget("day", BudgetLimits(usd=10))
 
-    first = ledger.reserve(Amount(6, 0), NOW)
-    refused = ledger.reserve(Amount(6, 0), NOW)
+    first = ledger.reserve(Spend(6, 0), NOW)
+    refused = ledger.reserve(Spend(6, 0), NOW)
     assert isinstance(first, int)
     ledger.enter([entered(1.0, reservation=first)])
-    second = ledger.reserve(Amount(6, 0), NOW)
+    second = ledger.reserve(Spend(6, 0), NOW)
 
     assert not isinstance(refused, int)
     assert (refused.spent.usd, refused.reserved.usd) == (0, 6)
@@ -362,13 +362,13 @@ def test_reservations_count_until_they_are_settled(ledger: Ledger) -> None:
 
 
 def test_a_reservation_is_given_back(ledger: Ledger) -> None:
-    ledger.set_budget("day", Limits(tokens=10))
-    number = ledger.reserve(Amount(0, 10), NOW)
+    ledger.set_budget("day", BudgetLimits(tokens=10))
+    number = ledger.reserve(Spend(0, 10), NOW)
     assert isinstance(number, int)
 
     ledger.release(number)
 
-    assert isinstance(ledger.reserve(Amount(0, 10), NOW), int)
+    assert isinstance(ledger.reserve(Spend(0, 10), NOW), int)
 
 
 DAY_S = 86_400
@@ -387,7 +387,7 @@ def test_a_budget_counts_its_own_period(
     ledger: Ledger, period: str, before_s: float, counts: bool
 ) -> None:
     ledger.enter([entered(3.0, at=NOW - before_s)])
-    ledger.set_budget(period, Limits(usd=10))
+    ledger.set_budget(period, BudgetLimits(usd=10))
 
     (status,) = ledger.budget_statuses(NOW)
 
@@ -396,7 +396,7 @@ def test_a_budget_counts_its_own_period(
 
 def test_lines_are_written_all_or_none(ledger: Ledger) -> None:
     with pytest.raises(CacheError):
-        ledger.enter([entered(1), LedgerEntry(line(model=None), Amount(1, 1))])
+        ledger.enter([entered(1), LedgerEntry(line(model=None), Spend(1, 1))])
 
     assert ledger.rows("SELECT COUNT(*) FROM calls") == [(0,)]
     assert ledger.rows("SELECT COUNT(*) FROM spent") == [(0,)]
@@ -419,7 +419,7 @@ def test_pruning_all_lines_leaves_what_this_month_s_budgets_count(
     now = time.time()
     ledger.enter([entered(3.0, at=now), entered(2.0, at=now - 70 * DAY_S)])
     for period in ("day", "month"):
-        ledger.set_budget(period, Limits(usd=10))
+        ledger.set_budget(period, BudgetLimits(usd=10))
 
     gone = ledger.prune(now + 1)
 
@@ -432,13 +432,13 @@ MIDNIGHT = (NOW // DAY_S + 1) * DAY_S
 
 
 def test_a_call_in_flight_at_midnight_is_not_spent_twice(ledger: Ledger) -> None:
-    ledger.set_budget("day", Limits(usd=1))
-    number = ledger.reserve(Amount(1, 0), MIDNIGHT - 1)
+    ledger.set_budget("day", BudgetLimits(usd=1))
+    number = ledger.reserve(Spend(1, 0), MIDNIGHT - 1)
     assert isinstance(number, int)
 
-    refused = ledger.reserve(Amount(1, 0), MIDNIGHT + 1)
+    refused = ledger.reserve(Spend(1, 0), MIDNIGHT + 1)
     ledger.enter([entered(1.0, at=MIDNIGHT + 2, reservation=number)])
-    after = ledger.reserve(Amount(1, 0), MIDNIGHT + 3)
+    after = ledger.reserve(Spend(1, 0), MIDNIGHT + 3)
 
     assert not isinstance(refused, int)
     assert not isinstance(after, int)
@@ -480,10 +480,10 @@ def test_a_line_of_wrong_types_is_told_and_costs_no_other(
 def test_a_call_without_an_outcome_stays_reserved_and_is_shown_as_unsettled(
     ledger: Ledger,
 ) -> None:
-    first, second = (ledger.hold(Amount(usd, 0), NOW) for usd in (1, 2))
-    over = LedgerEntry(line(), Amount(0.5, 0), first, 0)
+    first, second = (ledger.hold(Spend(usd, 0), NOW) for usd in (1, 2))
+    over = LedgerEntry(line(), Spend(0.5, 0), first, 0)
     sent = [{"sent": n, "call": [NOW, "r", "e", "u", "m", 1]} for n in (0, 1)]
-    ledger.set_budget("day", Limits(usd=5))
+    ledger.set_budget("day", BudgetLimits(usd=5))
     write_daybook(ledger.path.parent, *sent, over.noted)
 
     Ledger(ledger.path).close()
@@ -556,8 +556,8 @@ def test_a_daybook_is_never_taken_for_an_abandoned_one_while_it_is_made(
 
 def test_what_is_reserved_is_not_left_of_a_budget() -> None:
     with closing(Ledger()) as ledger:
-        ledger.set_budget("day", Limits(usd=10, tokens=100))
-        ledger.reserve(Amount(6, 40), time.time())
+        ledger.set_budget("day", BudgetLimits(usd=10, tokens=100))
+        ledger.reserve(Spend(6, 40), time.time())
 
     (row,) = pl.budgets().to_dict("records")
 

@@ -18,7 +18,7 @@ from rich.traceback import Traceback
 
 import promptlab as pl
 from promptlab.errors import CredentialsError
-from promptlab.money.budget import Amount
+from promptlab.money.budget import Spend
 from promptlab.store.ledger import CallRow, Ledger, LedgerEntry
 from promptlab.store.reconcile import conclusion
 from store.organization import ADMIN_KEY, Organization, moment
@@ -73,7 +73,7 @@ def call(server: ToldServer) -> Call:
             moment(when), "run", "e", model=model, **(parts | {"snapshot": None} | more)
         )
         with closing(Ledger()) as ledger:
-            ledger.enter([LedgerEntry(line, Amount())])
+            ledger.enter([LedgerEntry(line, Spend())])
 
     return enter
 

@@ -15,7 +15,7 @@ from fakes.client import BUSY, FakeClient, Outcome, Script, refusal, response
 from fakes.experiments import capitals
 
 import promptlab as pl
-from promptlab.money.budget import Amount
+from promptlab.money.budget import Spend
 from promptlab.store.ledger import CallRow, Ledger, LedgerEntry
 from promptlab.store.usage import moment_s, prune
 
@@ -53,7 +53,7 @@ def ledger(clean_home: Path) -> Iterator[Ledger]:
         line("2026-11-24 08:01", cost_usd=None, error="timeout"),
         line("2026-11-24 08:02", latency_s=2.0),
     ]
-    ledger.enter([LedgerEntry(line, Amount()) for line in lines])
+    ledger.enter([LedgerEntry(line, Spend()) for line in lines])
     yield ledger
     ledger.close()
 
