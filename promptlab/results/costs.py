@@ -191,9 +191,9 @@ def cache_savings(
     """What a table's trials took from the cache: for each variant its place, how many
     trials, and what they would have cost in US dollars; NaN where that is unknown."""
     is_hit = table["cached"].to_numpy() & table["output"].notna().to_numpy()
-    hits = table.loc[is_hit, ["trial", "cost_usd", "billed_usd"]]
+    hits = table.loc[is_hit, ["trial", "cost_usd"]]
     places = _variant(experiment, hits["trial"].to_numpy())
-    saved = (hits["cost_usd"] - hits["billed_usd"]).to_numpy()
+    saved = hits["cost_usd"].to_numpy()
     counts = np.bincount(places)
     sums = np.bincount(places, weights=saved)
     found = np.flatnonzero(counts)

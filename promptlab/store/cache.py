@@ -544,7 +544,6 @@ INSERT = (
 ADD = f"{INSERT} NOTHING"
 SELECT_REPLACED = (
     f"SELECT key, {MODE_RAW}, NULL, value, tag FROM Replaced WHERE key IN ({{}})"
-    " ORDER BY rowid DESC"
 )
 REPLACED = (
     "CREATE TABLE IF NOT EXISTS Replaced"

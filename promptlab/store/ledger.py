@@ -322,10 +322,10 @@ class Ledger:
 
     # The whole.
 
-    def prune(self, before_s: float) -> int:
+    def prune(self, before_s: float, now: float) -> int:
         """Removes what is older than a moment, in seconds since 1970; how many lines
         there were. What was spent this month still counts for its budget."""
-        this_month = _first_day("month", time.time())
+        this_month = _first_day("month", now)
         day = min(this_month, int(before_s // DAY_S))
         with self._writing() as connection:
             gone = connection.execute("DELETE FROM calls WHERE at < ?", (before_s,))

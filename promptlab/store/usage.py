@@ -237,7 +237,7 @@ def prune(before_s: float) -> int:
     if not _path().exists():
         return 0
     with closing(Ledger()) as ledger:
-        return ledger.prune(before_s)
+        return ledger.prune(before_s, time.time())
 
 
 def moment_s(name: str, given: str | date | timedelta, now: float) -> float:

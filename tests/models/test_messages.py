@@ -288,6 +288,24 @@ def test_an_entry_from_before_there_were_these_columns_fills_them_too(
     assert_frame_equal(again.table[names], paid.table[names])
 
 
+@pytest.mark.parametrize(
+    ("reply", "count"),
+    [
+        (answered(None, "refusal"), 1),
+        (answered("No.", "stop", refusal="I cannot."), 1),
+        (answered(refusal="I cannot."), 1),
+        (answered("Yes."), 0),
+    ],
+    ids=["finish_reason", "beside text", "instead of text", "none"],
+)
+def test_a_refusal_is_counted_however_it_is_marked(
+    reply: pl.Response, count: int
+) -> None:
+    results = asked([reply, answered(refusal="No."), answered("Yes.")])
+
+    assert results.summary()["refused"].tolist() == [1 + count]
+
+
 # In a conversation.
 
 TALK = pl.Prompt([{"role": "user", "content": text} for text in ("{{t}}", "And?")])
@@ -320,6 +338,29 @@ def test_a_refusal_goes_back_as_the_refusal_that_it_was() -> None:
         "Well.",
     ]
     assert results.messages["refusal"].dropna().tolist() == ["I cannot."]
+
+
+def test_a_conversation_that_ended_does_not_go_on_in_what_another_was_answered(
+    cache: pl.ResponseCache,
+) -> None:
+    blank = answered(" \n")
+    client = FakeClient(
+        lambda request: blank if len(request.body["messages"]) == 1 else answered("Hm.")
+    )
+    roles = [("user", "How?"), ("assistant", " \n"), ("user", "And?")]
+    shots = [{"role": role, "content": text} for role, text in roles]
+    prompts = {"shots": pl.Prompt(shots), "talk": TALK}
+    experiment = pl.Experiment(
+        "talk", grid={"model": ["m"], "prompt": prompts}, dataset=[{"t": "How?"}]
+    )
+
+    first = experiment.run(client=client, cache=cache)
+    again = experiment.run(client=client, cache=cache)
+
+    assert client.calls == 2
+    for results in (first, again):
+        assert results.table["output"].fillna("none").tolist() == ["Hm.", "none"]
+        assert results.failures[1].kind == "dead_end"
 
 
 @pytest.mark.parametrize(

@@ -504,6 +504,33 @@ def test_a_run_that_was_let_go_ended_early(
     assert (before, pl.find_run().state) == ("running", "ended early")
 
 
+def test_a_run_that_failed_ended_early(
+    experiment: pl.Experiment, clean_home: Path
+) -> None:
+    def answer(request: pl.Request) -> str:
+        for file in clean_home.glob("usage.sqlite*"):
+            file.unlink()
+        return "yes"
+
+    with pytest.raises(pl.PromptlabWarning, match="was removed"):  # all are errors
+        experiment.run(client=FakeClient(answer))
+
+    assert pl.find_run().state == "ended early"
+
+
+def test_a_run_whose_answers_are_lost_still_knows_which_trials_it_asked(
+    experiment: pl.Experiment, clean_home: Path
+) -> None:
+    experiment.limit(1).run(client=FakeClient())
+    run = experiment.run(client=FakeClient()).run
+    assert run is not None
+
+    (clean_home / "runs" / run / "answers.parquet").unlink()
+    loaded = pl.find_run(run).load_results()
+
+    assert loaded.table["cached"].tolist() == [True] * 2 + [False] * 6
+
+
 def test_where_there_are_no_locks_it_is_not_known_whether_a_run_goes_on(
     experiment: pl.Experiment, clean_home: Path
 ) -> None:

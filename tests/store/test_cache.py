@@ -748,10 +748,11 @@ READ = """
     print(results.status, results.totals.cached)
     print(capitals(2).run(client=client).totals.cached)
     print(pl.usage(by=None)["requests"].tolist(), len(pl.budgets()))
-    try:
-        capitals(3).run(client=client)
-    except CacheError as error:
-        print(error)
+    for use_cache in (True, False):  # calls are entered with either
+        try:
+            capitals(3).run(client=client, use_cache=use_cache)
+        except CacheError as error:
+            print(error)
     print(client.calls)
 """
 
@@ -782,11 +783,12 @@ def test_on_a_disk_that_can_only_be_read_what_is_there_is_read(ended: str) -> No
         child(WRITE)
         for path in (Path(folder), *Path(folder).rglob("*")):
             path.chmod(0o555 if path.is_dir() else 0o444)
-        run, again, usage, refused, calls = child(READ)
+        run, again, usage, refused, ledger_refused, calls = child(READ)
 
     assert (run, again) == ("complete 4", "4")
     assert usage == "[4] 0"
     assert "can only be read" in refused
+    assert "usage.sqlite can only be read" in ledger_refused
     assert calls == "0"
 
 

@@ -361,6 +361,16 @@ def test_reservations_count_until_they_are_settled(ledger: Ledger) -> None:
     assert isinstance(second, int)
 
 
+def test_what_is_reserved_is_not_left(ledger: Ledger) -> None:
+    ledger.set_budget("day", Limits(usd=10, tokens=100))
+    ledger.enter([entered(1.0)])  # and 10 tokens
+    ledger.reserve(Amount(6, 40), NOW)
+
+    (standing,) = ledger.budget_statuses(NOW)
+
+    assert standing.left == Amount(3, 50)
+
+
 def test_a_reservation_is_given_back(ledger: Ledger) -> None:
     ledger.set_budget("day", BudgetLimits(tokens=10))
     number = ledger.reserve(Spend(0, 10), NOW)
@@ -379,8 +389,8 @@ DAY_S = 86_400
     [
         ("day", 0, True),
         ("day", DAY_S, False),
-        ("month", DAY_S, True),
-        ("month", 31 * DAY_S, False),
+        ("month", 17 * DAY_S, True),  # the first of November
+        ("month", 18 * DAY_S, False),
     ],
 )
 def test_a_budget_counts_its_own_period(
@@ -406,7 +416,7 @@ def test_pruning_takes_old_lines_away(ledger: Ledger) -> None:
     ledger.enter([entered(1, at=NOW - 40 * DAY_S), entered(1, at=NOW)])
     ledger.enter_hits([CacheHits(NOW - 40 * DAY_S, None, "e", "u", "m", 1, 1.0)])
 
-    gone = ledger.prune(NOW - 30 * DAY_S)
+    gone = ledger.prune(NOW - 30 * DAY_S, NOW)
 
     assert gone == 1
     assert ledger.rows("SELECT at FROM calls") == [(NOW,)]
@@ -416,16 +426,16 @@ def test_pruning_takes_old_lines_away(ledger: Ledger) -> None:
 def test_pruning_all_lines_leaves_what_this_month_s_budgets_count(
     ledger: Ledger,
 ) -> None:
-    now = time.time()
-    ledger.enter([entered(3.0, at=now), entered(2.0, at=now - 70 * DAY_S)])
+    for usd, days in ((3.0, 0), (1.0, 17), (2.0, 18)):  # two of November, one not
+        ledger.enter([entered(usd, at=NOW - days * DAY_S)])
     for period in ("day", "month"):
         ledger.set_budget(period, BudgetLimits(usd=10))
 
-    gone = ledger.prune(now + 1)
+    gone = ledger.prune(NOW + 1, NOW)
 
-    assert gone == 2
-    assert [status.spent.usd for status in ledger.budget_statuses(now)] == [3.0, 3.0]
-    assert ledger.rows("SELECT COUNT(*) FROM spent") == [(1,)]
+    assert gone == 3
+    assert [status.spent.usd for status in ledger.budget_statuses(NOW)] == [3.0, 4.0]
+    assert ledger.rows("SELECT SUM(usd) FROM spent") == [(4.0,)]
 
 
 MIDNIGHT = (NOW // DAY_S + 1) * DAY_S

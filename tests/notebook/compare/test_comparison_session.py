@@ -243,6 +243,17 @@ def test_a_score_with_a_threshold_is_written_out_wherever_it_decides() -> None:
     assert "✓ score ≥ 0.5" in static_html(given)
 
 
+def test_a_trial_that_failed_has_no_verdict() -> None:
+    outputs = {("c1", "plain"): "yes", ("c1", "steps"): None}
+    errors = [None, "timeout"]
+    made = table(outputs, expected={"c1": "yes"}, error=errors, right=[True, False])
+
+    (row,) = page(live(comparison(made)))["rows"]
+
+    first, second = row["outputs"]
+    assert (first["verdict"], second["verdict"]) == ("right", None)
+
+
 def test_a_column_of_numbers_or_booleans_passes_no_verdict() -> None:
     made = table(
         TWO, expected={"c1": "yes, it is"}, toxicity=[0.02] * 4, refused=[False] * 4
