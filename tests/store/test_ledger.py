@@ -362,13 +362,13 @@ def test_reservations_count_until_they_are_settled(ledger: Ledger) -> None:
 
 
 def test_what_is_reserved_is_not_left(ledger: Ledger) -> None:
-    ledger.set_budget("day", Limits(usd=10, tokens=100))
+    ledger.set_budget("day", BudgetLimits(usd=10, tokens=100))
     ledger.enter([entered(1.0)])  # and 10 tokens
-    ledger.reserve(Amount(6, 40), NOW)
+    ledger.reserve(Spend(6, 40), NOW)
 
-    (standing,) = ledger.budget_statuses(NOW)
+    (status,) = ledger.budget_statuses(NOW)
 
-    assert standing.left == Amount(3, 50)
+    assert status.left == Spend(3, 50)
 
 
 def test_a_reservation_is_given_back(ledger: Ledger) -> None:
