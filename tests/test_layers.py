@@ -85,7 +85,7 @@ HOMES = {
             "results.columns",
             "results.exports",
             "results.table",
-            "files.rows",
+            "files.datasets",
             "notebook",
         ),
         "results.run_answers",

@@ -145,7 +145,7 @@ class Option:
 SIMPLE = {"bool": bool, "int": int, "float": float, "str": str}
 
 FOR_ONE_RUN = "it is for one run; pass --{flag}, or {name}= in Python"
-IN_PYTHON = "it is an object of Python's"
+IN_PYTHON = "it is a Python object, and can only be given in Python"
 
 
 def option(default: T, help: str, *, shown: bool = True, **rest: Any) -> T:

@@ -1,57 +1,45 @@
-"""The user's files: config.yaml, prompts, and datasets in YAML or files of rows.
+"""Config files: an experiment in YAML or JSON, checked and turned into plain data.
 
-A file is read, checked and turned into plain frozen data here, once. Whatever is wrong
-with it is one `ConfigError` or `DatasetError` that says the file, the line, what was
-found and what would do. YAML is 1.2: `no` and `off` are texts, and no tag is obeyed.
+Whatever is wrong is one `ConfigError` or `DatasetError` that says the file, the line,
+what was found and what would do.
 """
 
 from __future__ import annotations
 
-import datetime
 import re
-import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     StrictBool,
-    StrictFloat,
     StrictInt,
     StrictStr,
     ValidationError,
+    create_model,
 )
 
 from promptlab.errors import (
     ConfigError,
-    DatasetError,
-    PromptlabWarning,
     SpecError,
-    a_number,
     brief,
     did_you_mean,
 )
-from promptlab.files.rows import ENDINGS, Rows, ending_of, read_rows, read_text
+from promptlab.execution.options import OPTIONS, Option
+from promptlab.files.datasets import read_dataset
+from promptlab.files.prompts import read_prompt, read_prompts, read_texts
+from promptlab.files.text import read_text
+from promptlab.files.yaml_lines import LARGEST_CONFIG, YamlFile
 from promptlab.money.price_file import prices_in_force
 from promptlab.paths import user_path
 from promptlab.spec.dataset import Dataset
 from promptlab.spec.experiment import Experiment
 from promptlab.spec.grid import KNOWN, Grid
 from promptlab.spec.prompt import Prompt
-
-LARGEST_CONFIG = 20_000_000
-"""Bytes of a config or prompt file; datasets may be of any size."""
-
-SLOW_YAML = 1_000_000
-"""Characters of YAML from which on reading takes so long that it is said."""
-
-DEEPEST = 50
-MOST_VALUES = 2_000_000
-"""Of a YAML file: how deep it may nest, and how many values its aliases may make."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +77,9 @@ def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
         DatasetError: its dataset is.
         SpecError: an input is one that no prompt uses and no case has.
     """
-    source = _Source.read(path)
+    source = YamlFile.read(path)
     try:
-        model = ConfigModel.model_validate(_said(source.plain))
+        model = ConfigModel.model_validate(_without_empty(source.plain))
     except ValidationError as error:
         raise _explained(error, source) from error
     folder = path.parent
@@ -122,11 +110,9 @@ def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
             capabilities=model.capabilities or None,
         )
     options = model.run.model_dump(exclude_none=True)
-    for name in ("cache", "env_file"):
-        if name in options:
+    for name in ("cache", "env_file", "prices"):
+        if isinstance(options.get(name), str):
             options[name] = _path(folder, options[name])
-    if isinstance(options.get("prices"), str):
-        options["prices"] = _path(folder, options["prices"])
     with source.blamed("run", "prices"):
         prices_in_force(options.get("prices", {}))
     outputs = [model.output] if isinstance(model.output, str) else model.output
@@ -138,83 +124,6 @@ def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
         files=(path, *(_path(folder, name) for name in _named(model))),
         description=model.description,
     )
-
-
-def read_prompt(path: str | Path) -> Prompt:
-    """The prompt in a file: YAML or JSON hold a list of messages, others a text.
-
-    Raises:
-        ConfigError: it cannot be read, or is no prompt.
-    """
-    path = user_path(path)
-    if path.suffix.lower() in (".yaml", ".yml", ".json"):
-        source = _Source.read(path)
-        with source.blamed():
-            return Prompt(source.plain)
-    text = read_text(path, "utf-8-sig", LARGEST_CONFIG)
-    try:
-        return Prompt(text)
-    except SpecError as error:
-        raise ConfigError(f"{path}: {error}") from error
-
-
-def read_prompts(
-    path: str | Path, *, column: str | None = None, name: str | None = None
-) -> dict[str, Prompt]:
-    """The prompts in a file, by their names: those of a column, or the parts of a text
-    between lines of `---`.
-
-    Names stand in the column `name`; without one they are prompt_1, prompt_2, ...
-
-    Raises:
-        ConfigError: it cannot be read, has no such column, or a part is no prompt.
-    """
-    path = user_path(path)
-    prompts = {}
-    for label, text in _parts(path, "prompt", column, name).items():
-        try:
-            prompts[label] = Prompt(text)
-        except SpecError as error:
-            raise ConfigError(f"{path}, {label}: {error}") from error
-    return prompts
-
-
-def read_dataset(
-    path: str | Path,
-    *,
-    encoding: str | None = None,
-    metadata: Collection[str] = (),
-) -> Dataset:
-    """The cases in a file; its ending says how they are written.
-
-    CSV and TSV hold texts only; Excel, JSONL, JSON, YAML and Parquet keep their types.
-    A blank cell is a missing value; blank rows are left out, with a warning.
-
-    Raises:
-        DatasetError: an unknown ending, a file that cannot be read, a row that is not
-            a case; the message names the line.
-    """
-    path = user_path(path)
-    try:
-        rows = _rows(path, encoding or "utf-8-sig")
-    except ConfigError as error:
-        raise DatasetError(str(error)) from error
-    return Dataset(rows, name=path.name, metadata=metadata)
-
-
-def _rows(path: Path, encoding: str) -> Rows:
-    ending = ending_of(path)
-    if ending in ENDINGS:
-        return read_rows(path, encoding)
-    if ending not in (".yaml", ".yml"):
-        raise ConfigError(
-            f"{path}: expected a {', '.join(ENDINGS)} or .yaml file, those of text "
-            f"may be packed as in .csv.gz, got {ending or 'one without an ending'!r}"
-        )
-    rows = _Source.read(path, encoding).plain
-    if not isinstance(rows, list):
-        raise ConfigError(f"{path}: expected a list of cases, got {brief(rows)}")
-    return rows
 
 
 def config_schema() -> dict[str, Any]:
@@ -260,53 +169,27 @@ class DatasetModel(_Strict):
     )
 
 
-Amount = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+def _run_field(option: Option) -> tuple[Any, Any]:
+    """The key of an option under `run:`; None where it is not given."""
+    bounds: dict[str, Any] = {"ge": option.minimum, "gt": option.above}
+    if option.finite:
+        bounds["allow_inf_nan"] = False
+    if option.whole:
+        bounds["multiple_of"] = 1
+    if option.default is not None:
+        bounds["json_schema_extra"] = {"default": option.default}
+    kind = str if option.type is Path else option.type
+    return kind | None, Field(None, description=option.help, **bounds)
 
 
-class RunModel(_Strict):
-    """How it is run; command-line options win over these."""
-
-    base_url: StrictStr | None = Field(None, description="Where requests are sent.")
-    api_key_env: StrictStr | dict[StrictStr, StrictStr] | None = Field(
-        None,
-        description="The environment variable with the key, never the key itself; or "
-        "that of each base URL.",
-    )
-    env_file: StrictStr | None = Field(None, description="A file of variables.")
-    headers: dict[StrictStr, StrictStr | dict[StrictStr, StrictStr]] | None = Field(
-        None, description="Further headers of every request, or those of each base URL."
-    )
-    max_concurrency: StrictInt | None = Field(
-        None, ge=1, description="The most calls in flight at once; 32 if not given."
-    )
-    rpm: StrictFloat | None = Field(
-        None, gt=0, description="The most requests a minute, of each model."
-    )
-    tpm: StrictFloat | None = Field(
-        None, gt=0, description="The most tokens a minute, of each model."
-    )
-    leader_first: StrictBool | None = Field(
-        None,
-        description="Of calls that begin alike, whether one is answered before the "
-        "others are sent, so that the provider's prompt cache serves them; true.",
-    )
-    timeout_s: StrictFloat | None = Field(None, gt=0, description="Of one call; 600.")
-    max_attempts: StrictInt | None = Field(None, ge=1, description="Of one call; 6.")
-    max_wait_s: StrictFloat | None = Field(
-        None, ge=0, description="Between the attempts of a call, all in all; 300."
-    )
-    budget_usd: Amount | None = Field(
-        None, description="The most that a run may spend, in US dollars."
-    )
-    budget_tokens: Annotated[Amount, Field(multiple_of=1)] | None = Field(
-        None, description="The most that a run may take, input and output."
-    )
-    cache: StrictStr | None = Field(None, description="The folder of the cache.")
-    prices: dict[StrictStr, dict[StrictStr, Any]] | StrictStr | None = Field(
-        None,
-        description="A TOML file of own prices, or these by model or pattern: input, "
-        "output, cached_input, cache_write, in US dollars for a million tokens, "
-        "valid_from, long_from and long, and rates of batch, flex, priority, fast.",
+if TYPE_CHECKING:
+    RunModel = BaseModel
+else:
+    RunModel = create_model(
+        "RunModel",
+        __config__=ConfigDict(extra="forbid", frozen=True, strict=True),
+        __doc__="How it is run; command-line options win over these.",
+        **{n: _run_field(o) for n, o in OPTIONS.items() if not o.not_in_file},
     )
 
 
@@ -342,11 +225,10 @@ class ConfigModel(_Strict):
     )
 
 
+NOT_IN_FILE = {name: o.not_in_file for name, o in OPTIONS.items() if o.not_in_file}
+"""Options that no file may have, wherever they stand, and why."""
+
 MOVED = {
-    "api_key": "a key does not belong in a file; set OPENAI_API_KEY, or name another "
-    "variable in run.api_key_env",
-    "allow_insecure": "a file cannot allow that; if you trust the server, pass "
-    "--allow-insecure, or allow_insecure=True in Python",
     "evaluateOptions": "promptlab has 'run' and 'repeats'",
     "models": "it is 'model', under 'grid'",
     "outputPath": "it is 'output'",
@@ -354,194 +236,13 @@ MOVED = {
     "prompts": "it is 'prompt', under 'grid'",
     "providers": "it is 'model', under 'grid'",
     "tests": "it is 'dataset'",
+    **dict.fromkeys(KNOWN, "it goes under 'grid'"),
+    **dict.fromkeys(OPTIONS, "it goes under 'run'"),
 }
-MOVED |= dict.fromkeys(KNOWN, "it goes under 'grid'")
-MOVED |= dict.fromkeys(RunModel.model_fields, "it goes under 'run'")
-"""Keys that people bring from elsewhere, and where they belong."""
-
-NEVER = ("api_key", "allow_insecure")
-"""Those that no file may have, wherever they stand."""
+"""Top-level keys that people bring from elsewhere, and where they belong."""
 
 
-@dataclass(frozen=True)
-class _Source:
-    """A YAML or JSON file: its values, and the lines that they stand on."""
-
-    path: Path
-    plain: Any
-    lines: Mapping[tuple[Any, ...], int]
-
-    @classmethod
-    def read(cls, path: Path, encoding: str = "utf-8-sig") -> _Source:
-        """Reads a file; raises `ConfigError` where it cannot be."""
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-        text = read_text(path, encoding, LARGEST_CONFIG)
-        if len(text) > SLOW_YAML:
-            warnings.warn(
-                f"{path}: {len(text) / 1e6:.1f} MB of YAML may take a minute to read; "
-                "cases in a JSONL file are read in a second",
-                PromptlabWarning,
-                stacklevel=2,
-            )
-        try:
-            yaml = YAML(typ="rt", pure=True)
-            yaml.composer.warn_double_anchors = False  # YAML allows them
-            tree = yaml.load(text)
-        except MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line = f", line {mark.line + 1}" if mark else ""
-            problem = " ".join(str(error.problem or error.context or error).split())
-            hint = next((h for said, h in YAML_HINTS.items() if said in problem), "")
-            raise ConfigError(
-                f"{path}{line}: not valid YAML: {problem}{hint}"
-            ) from error
-        except (
-            YAMLError,
-            ValueError,
-            RecursionError,
-            AttributeError,
-            TypeError,
-            KeyError,
-            IndexError,
-            AssertionError,
-            NotImplementedError,
-        ) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ConfigError(f"{path}: not valid YAML: {reason}") from error
-        if tree is None:
-            raise ConfigError(f"{path} is empty")
-        reader = _TreeReader(path)
-        plain = reader.plain(tree, ())
-        return cls(path, plain, reader.lines)
-
-    def line(self, place: Sequence[Any]) -> str:
-        """`, line 7` for the innermost part of a place that stands on a line."""
-        return _line(self.lines, place)
-
-    def blamed(self, *default: str) -> _Blamed:
-        """Turns a `SpecError` inside into a `ConfigError` that says the line."""
-        return _Blamed(self, default)
-
-
-def _line(lines: Mapping[tuple[Any, ...], int], place: Sequence[Any]) -> str:
-    for end in range(len(place), 0, -1):
-        if (line := lines.get(tuple(place[:end]))) is not None:
-            return f", line {line}"
-    return ""
-
-
-@dataclass(frozen=True)
-class _Blamed:
-    source: _Source
-    default: tuple[str, ...]
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if not isinstance(error, SpecError):
-            return
-        source = self.source
-        missing = _is_missing_file(error)
-        if isinstance(error, ConfigError) and not missing:
-            return  # it says where in a file of its own
-        if isinstance(error, DatasetError) and not missing:
-            if isinstance(source.plain["dataset"], list):
-                where = source.line(("dataset",))
-                raise ConfigError(f"{source.path}{where}: {error}") from error
-            return  # it names the file that the cases are in
-        places: list[tuple[Any, ...]] = []
-        if error.at:
-            groups = range(len(source.plain.get("zip") or ()))
-            zipped = [("zip", group, *error.at) for group in groups]
-            own = (*self.default, *error.at)
-            places = [own, ("grid", *error.at), *zipped, error.at]
-        known = [
-            p for p in places if p[: 3 if p[:1] == ("zip",) else 2] in source.lines
-        ]
-        where = source.line(known[0] if known else self.default)
-        raise ConfigError(f"{source.path}{where}: {error}") from error
-
-
-def _is_missing_file(error: BaseException) -> bool:
-    """Whether it comes of a file that a config names and that cannot be read."""
-    cause = error.__cause__
-    return isinstance(cause, OSError) or (cause is not None and _is_missing_file(cause))
-
-
-class _TreeReader:
-    """Turns ruamel's tree into plain values, and notes their lines."""
-
-    def __init__(self, path: Path) -> None:
-        self.lines: dict[tuple[Any, ...], int] = {}
-        self._path = path
-        self._left = MOST_VALUES
-
-    def plain(self, value: Any, place: tuple[Any, ...]) -> Any:
-        self._left -= 1
-        if len(place) > DEEPEST:
-            where = _line(self.lines, place)
-            raise ConfigError(f"{self._path}{where}: nested more than {DEEPEST} deep")
-        if self._left < 0:
-            raise ConfigError(f"{self._path}: more than {MOST_VALUES:,} values")
-        if isinstance(value, dict):
-            return {
-                self._key(value, key): self._member(value, key, item, place)
-                for key, item in value.items()
-            }
-        if isinstance(value, list):
-            return [
-                self._item(value, number, item, place)
-                for number, item in enumerate(value)
-            ]
-        return self._scalar(value, place)
-
-    def _key(self, owner: Any, key: Any) -> str:
-        if isinstance(key, (str, int, float)) and not isinstance(key, bool):
-            return str(key)
-        known = hasattr(owner, "lc") and key in (owner.lc.data or {})
-        where = f", line {owner.lc.key(key)[0] + 1}" if known else ""
-        if isinstance(key, Mapping):
-            raise ConfigError(
-                f"{self._path}{where}: text that begins with {{{{ stands in quotes: "
-                '"{{field}} ..."'
-            )
-        raise ConfigError(
-            f"{self._path}{where}: expected a string, got {brief(key)}; quote it"
-        )
-
-    def _member(self, owner: Any, key: Any, item: Any, place: tuple[Any, ...]) -> Any:
-        here = (*place, self._key(owner, key))
-        if hasattr(owner, "lc") and key in (owner.lc.data or {}):
-            self.lines[here] = owner.lc.key(key)[0] + 1
-        return self.plain(item, here)
-
-    def _item(self, owner: Any, number: int, item: Any, place: tuple[Any, ...]) -> Any:
-        here = (*place, number)
-        if hasattr(owner, "lc") and number in (owner.lc.data or {}):
-            self.lines[here] = owner.lc.item(number)[0] + 1
-        return self.plain(item, here)
-
-    def _scalar(self, value: Any, place: tuple[Any, ...]) -> Any:
-        if value is None or isinstance(value, bool):
-            return value
-        if type(value).__name__ == "ScalarBoolean":
-            return bool(value)
-        for kind in (str, int, float):
-            if isinstance(value, kind):
-                return kind(value)
-        if isinstance(value, (datetime.date, datetime.time)):
-            return value.isoformat()
-        name = ".".join(map(str, place)) or "the file"
-        where = _line(self.lines, place)
-        raise ConfigError(
-            f"{self._path}{where}: {name}: a value of an unknown kind (a tag?)"
-        )
-
-
-def _explained(error: ValidationError, source: _Source) -> ConfigError:
+def _explained(error: ValidationError, source: YamlFile) -> ConfigError:
     """The first thing wrong with a config file, in our words.
 
     A key that is misspelt comes before one that is missing: it may be the same.
@@ -553,10 +254,9 @@ def _explained(error: ValidationError, source: _Source) -> ConfigError:
     if found["type"] == "extra_forbidden":
         key = str(place[-1])
         known = _keys(place[:-1])
-        hint = f"; {MOVED[key]}" if len(place) == 1 and key in MOVED else ""
-        hint = hint or did_you_mean(key, known) or f"; there are {', '.join(known)}"
-        if key in NEVER:
-            hint = f"; {MOVED[key]}"
+        moved = NOT_IN_FILE.get(key) or (MOVED.get(key) if len(place) == 1 else "")
+        hint = f"; {moved}" if moved else did_you_mean(key, known)
+        hint = hint or f"; valid names: {', '.join(known)}"
         return ConfigError(f"{where}: unknown key {name!r}{hint}")
     if found["type"] == "missing":
         return ConfigError(
@@ -566,7 +266,7 @@ def _explained(error: ValidationError, source: _Source) -> ConfigError:
     in_grid = place[:1] in (("grid",), ("zip",)) and len(place) > 1
     if in_grid and isinstance(place[-1], str) and not isinstance(given, (list, dict)):
         return ConfigError(f"{where}: {name}: {_one_value(str(place[-1]), given)}")
-    meant = EXPECTED.get(place) or ALL_THROUGH.get(place[:1]) or _number(place)
+    meant = EXPECTED.get(place) or ALL_THROUGH.get(place[:1])
     usual = TYPES.get(found["type"]) or found["msg"].removeprefix("Input should be ")
     return ConfigError(
         f"{where}: {name}: expected {meant or usual}, got {brief(given)}"
@@ -598,8 +298,8 @@ EXPECTED: dict[tuple[Any, ...], str] = {
     ("zip",): "a list of groups, such as [{temperature: [0, 1], seed: [1, 2]}]",
     ("exclude",): "a list of what to leave out, such as [{temperature: 1}]",
     ("run",): "a mapping of options, such as {max_concurrency: 32}",
-    ("run", "budget_usd"): "a number >= 0",
-    ("run", "budget_tokens"): "an integer >= 0",
+    **{("run", n): o.number for n, o in OPTIONS.items() if o.type in (int, float)},
+    ("repeats",): "an integer >= 1",
     ("run", "prices"): "a mapping of models to prices, or the name of a TOML file",
 }
 ALL_THROUGH: dict[tuple[Any, ...], str] = {
@@ -608,15 +308,6 @@ ALL_THROUGH: dict[tuple[Any, ...], str] = {
     ("capabilities",): "true, false or a name, by model and parameter",
 }
 """What is meant at one place, or anywhere under a key, in words of our own."""
-
-YAML_HINTS = {
-    "'\\t'": "; indent with spaces, not tabs",
-    "but got '{'": "; text that holds braces stands in quotes",
-    "mapping values are not allowed": "; text that holds a colon stands in quotes",
-    "unknown escape character": "; put text with backslashes in single quotes, or "
-    "write / in paths",
-}
-"""What to do about what the YAML parser says."""
 
 MISSING = {
     "name": "give the experiment a name, such as `name: triage`",
@@ -634,31 +325,16 @@ def _is_place(part: Any, loc: tuple[Any, ...]) -> bool:
     return not (part in alternatives or "[" in part) or loc[:1] == (part,)
 
 
-def _number(place: tuple[Any, ...]) -> str:
-    """What number is meant at a place; empty where none is."""
-    field = _model(place[:-1]).model_fields.get(str(place[-1])) if place else None
-    for bound in field.metadata if field else ():
-        for name in ("ge", "gt"):
-            if (low := getattr(bound, name, None)) is not None:
-                whole = "int" in str(field and field.annotation)
-                return a_number(low, whole=whole, above=name == "gt")
-    return ""
-
-
 def _keys(place: tuple[Any, ...]) -> list[str]:
-    return [f.alias or name for name, f in _model(place).model_fields.items()]
-
-
-def _model(place: tuple[Any, ...]) -> type[BaseModel]:
-    """That of what stands at a place."""
     inner: dict[Any, type[BaseModel]] = {"run": RunModel, "dataset": DatasetModel}
-    return inner.get(place[0], ConfigModel) if place else ConfigModel
+    model = inner.get(place[0], ConfigModel) if place else ConfigModel
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 # Parts of a config.
 
 
-def _said(plain: Any) -> Any:
+def _without_empty(plain: Any) -> Any:
     """A config without the optional keys that nothing follows, as when the lines under
     `run:` are comments, and without `x-` keys, which hold what anchors name."""
     if not isinstance(plain, dict):
@@ -679,7 +355,7 @@ NO_VARIABLE = {
 }
 
 
-def _check_variables(source: _Source, model: ConfigModel) -> None:
+def _check_variables(source: YamlFile, model: ConfigModel) -> None:
     """Refuses `${VARIABLE}` wherever it would be sent, or taken, as it stands.
 
     Prompts and system messages are texts of their own, which may hold it.
@@ -738,10 +414,10 @@ def _named(model: ConfigModel) -> Iterator[str]:
                 continue
             values = given.values() if isinstance(given, dict) else given
             yield from (_file_of(value) for value in values if _names_file(value))
-    if model.run.env_file is not None:
-        yield model.run.env_file
-    if isinstance(model.run.prices, str):
-        yield model.run.prices
+    options = model.run.model_dump()
+    for name in ("env_file", "prices"):
+        if isinstance(options[name], str):
+            yield options[name]
 
 
 def _dataset(given: Any, folder: Path) -> Dataset:
@@ -809,57 +485,10 @@ def _many(name: str, given: Mapping[str, Any], folder: Path) -> Any:
     try:
         if name == "prompt":
             return read_prompts(path, **columns)
-        return _parts(path, name, columns.get("column"), columns.get("name"))
+        return read_texts(path, name, columns.get("column"), columns.get("name"))
     except SpecError as error:
         error.at = (name,)
         raise
-
-
-DIVIDER = re.compile(r"^---[ \t]*$", re.MULTILINE)
-"""The line between two prompts in a file of text."""
-
-
-def _parts(
-    path: Path, kind: str, column: str | None, name: str | None
-) -> dict[str, str]:
-    """The texts in a file, by their names."""
-    if ending_of(path) not in ENDINGS:
-        for given in (column, name):
-            if given is not None:
-                raise ConfigError(f"{path} has no column {given!r}: it is no table")
-        text = read_text(path, "utf-8-sig", LARGEST_CONFIG)
-        parts = [part.strip("\n") for part in DIVIDER.split(text) if part.strip()]
-        if not parts:
-            raise ConfigError(f"{path} is empty")
-        return {f"{kind}_{n}": part for n, part in enumerate(parts, start=1)}
-    rows = [row for row in read_rows(path) if isinstance(row, Mapping)]
-    column = _column(path, rows, column, name)
-    texts: dict[str, str] = {}
-    for number, row in enumerate(rows, start=1):
-        label = f"{kind}_{number}" if name is None else row.get(name)
-        where = f"{path}, row {number}"
-        if not isinstance(row.get(column), str):
-            found = brief(row.get(column))
-            raise ConfigError(f"{where}: {column!r}: expected a string, got {found}")
-        if label is None or str(label) in texts:
-            problem = "has no name" if label is None else f"is called {label!r} too"
-            raise ConfigError(f"{where} {problem}; give each its own in {name!r}")
-        texts[str(label)] = row[column]
-    return texts
-
-
-def _column(path: Path, rows: Rows, column: str | None, name: str | None) -> str:
-    """The column that holds the texts: the one that is named, or the only one beside
-    that of names."""
-    have = list(dict.fromkeys(key for row in rows for key in row))
-    for given in filter(None, (column, name)):
-        if given not in have:
-            hint = did_you_mean(given, have) or f"; it has {', '.join(have)}"
-            raise ConfigError(f"{path} has no column {given!r}{hint}")
-    others = [key for key in have if key != name]
-    if column is None and len(others) != 1:
-        raise ConfigError(f"{path} has {', '.join(have)}; name the one with `column`")
-    return column or others[0]
 
 
 FILE = "file://"
@@ -916,4 +545,4 @@ def _read_value(name: str, path: Path) -> Any:
         return read_prompt(path)
     if name == "system":
         return read_text(path, "utf-8-sig", LARGEST_CONFIG).removesuffix("\n")
-    return _Source.read(path).plain
+    return YamlFile.read(path).plain

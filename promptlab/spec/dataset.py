@@ -73,7 +73,7 @@ class Dataset(Sequence[Case]):
         metadata: Collection[str] = (),
     ) -> Dataset:
         """The cases in a CSV, Excel, JSONL, JSON, YAML or Parquet file."""
-        from promptlab.files.config import read_dataset
+        from promptlab.files.datasets import read_dataset
 
         return read_dataset(path, encoding=encoding, metadata=metadata)
 

@@ -89,7 +89,7 @@ class Prompt:
     @classmethod
     def from_file(cls, path: str | Path) -> Prompt:
         """The prompt in a file: text, or YAML or JSON with a list of messages."""
-        from promptlab.files.config import read_prompt
+        from promptlab.files.prompts import read_prompt
 
         return read_prompt(path)
 
@@ -100,7 +100,7 @@ class Prompt:
         """The prompts in a file, by name: of a table (CSV, Excel, JSONL, ...) those in
         `column`, called as the column `name` says; of a text the parts between lines
         of `---`."""
-        from promptlab.files.config import read_prompts
+        from promptlab.files.prompts import read_prompts
 
         return read_prompts(path, column=column, name=name)
 

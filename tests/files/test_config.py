@@ -927,7 +927,12 @@ def test_yaml_aliases_and_merges_are_read(load: Load) -> None:
             "an integer >= 1",
         ),
         ("[0, 1]", "[0, 1]\nrun:\n  api_key: sk", 9, "a key does not belong in a file"),
-        ("[0, 1]", "[0, 1]\nfoo: 1", 8, "unknown key 'foo'; there are $schema, name"),
+        (
+            "[0, 1]",
+            "[0, 1]\nfoo: 1",
+            8,
+            "unknown key 'foo'; valid names: $schema, name",
+        ),
         ("[0, 1]", "[0, 1]\ntrue: 1", 8, "expected a string, got True; quote it"),
         ("[0, 1]", "[0, 1]\n? [a]\n: 1", 8, "expected a string, got "),
         ("name: letters", "name: !!python/name:os.system x", 1, "of an unknown kind"),
@@ -970,7 +975,7 @@ def test_yaml_aliases_and_merges_are_read(load: Load) -> None:
         ("[0, 1]", "[0, 1]\nzip: 3", 8, "zip: expected a list of groups, such as [{"),
         ("[0, 1]", "[0, 1]\nexclude: {a: 1}", 8, "exclude: expected a list of what to"),
         ("[0, 1]", "[0, 1, 0]\nzip:", 7, "temperature has 0 twice"),
-        ("[0, 1]", "[0, 1]\nfoo:", 8, "unknown key 'foo'; there are $schema, name"),
+        ("[0, 1]", "[0, 1]\nfoo:", 8, "unknown key 'foo'; valid names: $schema, name"),
         (
             BASE[BASE.index("  model") :],
             "",
@@ -1084,6 +1089,13 @@ def test_what_nests_too_deep_is_refused(load: Load, text: str) -> None:
         load(text)
 
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_an_option_that_no_file_may_have_is_refused_with_the_reason(load: Load) -> None:
+    with pytest.raises(
+        ConfigError, match=r"'run.refresh'; it is for one run; pass --r"
+    ):
+        load(BASE + "\nrun: {refresh: true}")
 
 
 def test_the_committed_schema_is_the_one_that_is_printed() -> None:

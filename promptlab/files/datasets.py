@@ -1,35 +1,31 @@
-"""Rows: what a file of rows holds, be it CSV, Excel, JSON or Parquet.
+"""Datasets in files: CSV, Excel, JSON, YAML or Parquet, read into cases.
 
-Whatever is wrong with a file is one `ConfigError` that says the file, the line, what
-was found and what would do. Rows and columns in which nothing stands are left out.
+Whatever is wrong with a file is one error that says the file, the line, what was found
+and what would do. Rows and columns in which nothing stands are left out.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 import datetime
-import gzip
 import io
 import json
 import re
-import sys
 import warnings
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from promptlab.errors import ConfigError, PromptlabWarning, brief
-from promptlab.paths import check_regular
+from promptlab.errors import ConfigError, DatasetError, PromptlabWarning, brief
+from promptlab.files.text import ending_of, read_text
+from promptlab.files.yaml_lines import YamlFile
+from promptlab.paths import check_regular, user_path
+from promptlab.spec.dataset import Dataset
 
 Rows = Sequence[Mapping[str, Any]]
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xlsx", ".parquet")
 """What files of rows end in; those of text may have `.gz` after it."""
-
-STDIN = Path("-")
-"""The name of standard input."""
 
 QUOTED = re.compile(r'"[^"]*+"')
 SEPARATOR_LINE = re.compile(r"\s*+sep=([,;\t])[ ]*(?:\n|\Z)", re.IGNORECASE)
@@ -44,6 +40,44 @@ CSV_HINTS = {
     'each quote in it is written twice: """so"" it goes"',
 }
 """What to do about what the csv module says."""
+
+
+def read_dataset(
+    path: str | Path,
+    *,
+    encoding: str | None = None,
+    metadata: Collection[str] = (),
+) -> Dataset:
+    """The cases in a file; its ending says how they are written.
+
+    CSV and TSV hold texts only; Excel, JSONL, JSON, YAML and Parquet keep their types.
+    A blank cell is a missing value; blank rows are left out, with a warning.
+
+    Raises:
+        DatasetError: an unknown ending, a file that cannot be read, a row that is not
+            a case; the message names the line.
+    """
+    path = user_path(path)
+    try:
+        rows = _rows(path, encoding or "utf-8-sig")
+    except ConfigError as error:
+        raise DatasetError(str(error)) from error
+    return Dataset(rows, name=path.name, metadata=metadata)
+
+
+def _rows(path: Path, encoding: str) -> Rows:
+    ending = ending_of(path)
+    if ending in ENDINGS:
+        return read_rows(path, encoding)
+    if ending not in (".yaml", ".yml"):
+        raise ConfigError(
+            f"{path}: expected a {', '.join(ENDINGS)} or .yaml file, those of text "
+            f"may be packed as in .csv.gz, got {ending or 'one without an ending'!r}"
+        )
+    rows = YamlFile.read(path, encoding).plain
+    if not isinstance(rows, list):
+        raise ConfigError(f"{path}: expected a list of cases, got {brief(rows)}")
+    return rows
 
 
 def read_rows(path: Path, encoding: str = "utf-8-sig") -> Rows:
@@ -64,82 +98,6 @@ def read_rows(path: Path, encoding: str = "utf-8-sig") -> Rows:
     if ending in (".csv", ".tsv"):
         return _read_csv(text, path, "\t" if ending == ".tsv" else None)
     return _read_json(text, path) if ending == ".json" else _read_jsonl(text, path)
-
-
-def ending_of(path: Path) -> str:
-    """The ending that says how a file is written: `.csv` of `cases.csv.gz`. Standard
-    input is JSONL, JSON or CSV, by how it begins."""
-    if path == STDIN:
-        begun = _standard_input().peek().lstrip()[:1]
-        return {b"{": ".jsonl", b"[": ".json"}.get(begun, ".csv")
-    if path.suffix.lower() == ".gz":
-        inner = path.with_suffix("").suffix.lower()
-        return ".gz" if inner in (".xlsx", ".parquet") else inner
-    return path.suffix.lower()
-
-
-def read_text(path: Path, encoding: str, largest: int | None = None) -> str:
-    """The text of a file, unpacked if its name ends in `.gz`; `-` is standard input.
-
-    Raises:
-        ConfigError: it cannot be read, is larger than so many bytes, or is no text of
-            this encoding.
-    """
-    try:
-        content = _content(path, largest)
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"{path} cannot be read: {reason}") from error
-    except ValueError as error:
-        raise ConfigError(
-            f"{str(path)!r} is not the name of a file: {error}"
-        ) from error
-    if largest is not None and len(content) > largest:
-        raise ConfigError(f"{path} is larger than {largest // 1_000_000} MB")
-    try:
-        text = content.decode(_encoding(content, encoding))
-    except UnicodeDecodeError as error:
-        rest = error.object  # what follows a byte order mark
-        line = rest[: error.start].count(b"\n") + 1
-        raise ConfigError(
-            f"{path}, line {line}: byte {rest[error.start]:#04x} is not "
-            f"{encoding.removesuffix('-sig')} text; save the file as UTF-8, or say its "
-            "encoding, such as cp1252"
-        ) from error
-    except (LookupError, ValueError) as error:
-        raise ConfigError(f"{path}: no encoding is called {encoding!r}") from error
-    return text.removeprefix("\ufeff").replace("\r\n", "\n")
-
-
-def _encoding(content: bytes, given: str) -> str:
-    """UTF-16 where no other encoding than UTF-8 is given and the content begins as
-    UTF-16 does, with a byte order mark or a character of which one byte is zero."""
-    if given == "utf-8-sig" and len(content) > 1:
-        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return "utf-16"
-        if 0 in content[:2] and any(content[:2]):
-            return "utf-16-le" if content[0] else "utf-16-be"
-    return given
-
-
-def _content(path: Path, largest: int | None) -> bytes:
-    """The bytes of a file; hardly more than `largest`."""
-    most = -1 if largest is None else largest + 1
-    if path == STDIN:
-        return _standard_input().read(most)
-    check_regular(path)
-    if path.suffix.lower() == ".gz":
-        with gzip.open(path) as unpacked:
-            return unpacked.read(most)
-    with path.open("rb") as file:
-        return file.read(most)
-
-
-def _standard_input() -> io.BufferedReader:
-    stream = getattr(sys.stdin, "buffer", None)
-    if not isinstance(stream, io.BufferedReader):
-        raise ConfigError("- is standard input, and there is none here; name a file")
-    return stream
 
 
 def _read_csv(text: str, path: Path, delimiter: str | None) -> Rows:
