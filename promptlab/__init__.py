@@ -1,6 +1,7 @@
 """promptlab: prompt experiments for people who live in notebooks.
 
     promptlab/
+    ├── experiment.py  Experiment: a definition that can be run, planned, forecast
     ├── errors.py      what we raise, drawn as a tree; Failure
     ├── formats.py     numbers as text: money, tokens, seconds, shares
     ├── paths.py       paths as people write them
@@ -20,10 +21,10 @@
     └── cli/           python -m promptlab ...
 
 Imports point one way: errors, formats, paths, secret ← spec ← money ← models ← store
-← results ← execution ← planning ← files ← cli; `notebook` sees what is below planning,
-and runs an experiment through its own methods; `stats` and `offline` import nothing of
-ours. Names are loaded
-when they are first used, so that importing the package does nothing and takes no time.
+← results ← execution ← planning ← experiment ← files ← cli; `notebook` sees what is
+below planning, and `experiment`; `stats` and `offline` import nothing of ours. Names
+are loaded when they are first used, so that importing the package does nothing and
+takes no time.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from promptlab.errors import Failure, PromptlabError, PromptlabWarning, SpecError
     from promptlab.execution.options import RunOptions
     from promptlab.execution.runner import arun, run, start
+    from promptlab.experiment import Experiment
     from promptlab.files.config import load_experiment
     from promptlab.models.client import Client, OpenAIClient, SDKClient
     from promptlab.models.login import login, logout
@@ -64,11 +66,11 @@ if TYPE_CHECKING:
     from promptlab.results.results import Results
     from promptlab.results.runs import find_run, recorded_runs
     from promptlab.spec.dataset import Case, Dataset
-    from promptlab.spec.experiment import Experiment, Trial
     from promptlab.spec.grid import Grid, Variant
     from promptlab.spec.prompt import Prompt
     from promptlab.spec.request import Request
     from promptlab.spec.response import Response
+    from promptlab.spec.trial import Trial
     from promptlab.spec.usage import Usage
     from promptlab.store.cache import ResponseCache
     from promptlab.store.reconcile import reconcile
@@ -80,7 +82,7 @@ _HOMES = {
     "Case": "spec.dataset",
     "Client": "models.client",
     "Dataset": "spec.dataset",
-    "Experiment": "spec.experiment",
+    "Experiment": "experiment",
     "Failure": "errors",
     "Forecast": "planning.forecast",
     "Grid": "spec.grid",
@@ -100,7 +102,7 @@ _HOMES = {
     "RunOptions": "execution.options",
     "SDKClient": "models.client",
     "SpecError": "errors",
-    "Trial": "spec.experiment",
+    "Trial": "spec.trial",
     "Usage": "spec.usage",
     "Variant": "spec.grid",
     "arun": "execution.runner",

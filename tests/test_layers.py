@@ -19,7 +19,7 @@ ROOT = Path(pl.__file__).parent
 ROOTS = {"errors", "formats", "paths", "secret"}
 LAYERS = (
     *("render", "spec", "money", "models", "store", "results", "execution"),
-    *("planning", "files", "cli"),
+    *("planning", "experiment", "files", "cli"),
 )
 """Each sees the roots and those before it."""
 
@@ -31,7 +31,7 @@ BELOW: dict[str, set[str]] = {
     "__main__": {"cli"},
     "promptlab": set(),
 }
-BELOW["notebook"] = BELOW["planning"] | {"stats"}
+BELOW["notebook"] = BELOW["planning"] | {"experiment", "stats"}
 BELOW["render"] -= {"paths", "secret"}
 BELOW["models"] |= {"offline"}
 BELOW["execution"] |= {"stats", "offline"}
@@ -41,12 +41,8 @@ BELOW["cli"] |= {"offline", "promptlab"}
 
 DOORS = {
     ("execution.progress", "Notebook._stop_button", "notebook"),
+    ("results.runs", "RunRecord._made_experiment", "experiment"),
     ("spec.dataset", "Dataset.from_file", "files"),
-    ("spec.experiment", "Experiment.arun", "execution"),
-    ("spec.experiment", "Experiment.forecast", "planning"),
-    ("spec.experiment", "Experiment.plan", "planning"),
-    ("spec.experiment", "Experiment.run", "execution"),
-    ("spec.experiment", "Experiment.start", "execution"),
     ("spec.prompt", "Prompt.all_from_file", "files"),
     ("spec.prompt", "Prompt.from_file", "files"),
 }

@@ -54,10 +54,10 @@ from promptlab.errors import ExportError, did_you_mean
 from promptlab.paths import user_path
 
 if TYPE_CHECKING:
+    from promptlab.experiment import Experiment
     from promptlab.offline import Faults
     from promptlab.results.results import Results
     from promptlab.results.runs import RunRecord
-    from promptlab.spec.experiment import Experiment
 
 
 STARTER = Path(__file__).parents[1] / "starter.yaml"

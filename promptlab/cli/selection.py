@@ -12,8 +12,8 @@ import typer
 from promptlab.errors import ExportError, SpecError, did_you_mean
 
 if TYPE_CHECKING:
+    from promptlab.experiment import Experiment
     from promptlab.files.config import Config
-    from promptlab.spec.experiment import Experiment
 
 
 def load_config(path: Path, var: Sequence[str] | None) -> Config:

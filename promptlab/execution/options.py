@@ -43,7 +43,8 @@ from promptlab.money.price_file import PricesOption, prices_in_force
 from promptlab.money.prices import Prices
 from promptlab.secret import ApiKey, Secret, sealed
 from promptlab.spec.address import canonical_url
-from promptlab.spec.experiment import Experiment, Requests
+from promptlab.spec.definition import Definition
+from promptlab.spec.requests import Requests
 from promptlab.store.wire_names import known_names
 
 if TYPE_CHECKING:
@@ -362,7 +363,7 @@ class RunOptions:
         """The prices of calls."""
         return prices_in_force(self.prices)
 
-    def pricing(self, experiment: Experiment) -> Pricing:
+    def pricing(self, experiment: Definition) -> Pricing:
         """The prices of the experiment's answers. It warns of a
         name in `prices=` that seems to be mistyped; `prices.toml` is for all models."""
         if isinstance(self.prices, Mapping):
@@ -375,7 +376,7 @@ class RunOptions:
         routes = {model: self.route(model) for model in models}
         return Pricing(experiment, self.prices_in_force, routes)
 
-    def requests(self, experiment: Experiment) -> Requests:
+    def requests(self, experiment: Definition) -> Requests:
         """The experiment's requests under these options."""
         return Requests(experiment, self.route, known_names())
 

@@ -13,7 +13,7 @@ from promptlab.execution.options import RunOptions
 from promptlab.money.budget import BudgetLimits, check_bounded, uncounted
 from promptlab.money.prices import is_free
 from promptlab.secret import sealed
-from promptlab.spec.experiment import Experiment
+from promptlab.spec.definition import Definition
 from promptlab.store.home import home
 from promptlab.store.ledger import FILE, Ledger
 from promptlab.store.lookup import TrialStatus
@@ -40,7 +40,7 @@ def check_plan(plan: Plan, **options: object) -> None:
 
 
 def check_run(
-    experiment: Experiment,
+    experiment: Definition,
     options: RunOptions,
     of_project: Iterable[BudgetLimits],
     trials: Iterable[int],

@@ -50,9 +50,10 @@ from promptlab.results.runs import RunRecord
 from promptlab.results.table import build_table
 from promptlab.secret import sealed
 from promptlab.spec.capabilities import other_name
-from promptlab.spec.experiment import EffectiveVariant, Experiment, Trial
+from promptlab.spec.definition import Definition
 from promptlab.spec.request import Request
 from promptlab.spec.response import ReplySummary
+from promptlab.spec.trial import EffectiveVariant, Trial
 from promptlab.store.cache import ResponseCache, open_cache
 from promptlab.store.ledger import CacheHits, Ledger, opened_ledger
 from promptlab.store.lookup import TrialLookup, TrialStatus, look_up
@@ -78,7 +79,7 @@ NOT_CACHED = Failure(
 
 
 def run(
-    experiment: Experiment, *, wanted: Collection[int] | None = None, **options: Any
+    experiment: Definition, *, wanted: Collection[int] | None = None, **options: Any
 ) -> Results:
     """Runs an experiment to the end: what is cached is not asked again.
 
@@ -118,7 +119,7 @@ def run(
 
 
 async def arun(
-    experiment: Experiment, *, wanted: Collection[int] | None = None, **options: Any
+    experiment: Definition, *, wanted: Collection[int] | None = None, **options: Any
 ) -> Results:
     """As `run`, for a running event loop of any kind: `await experiment.arun()`.
 
@@ -141,7 +142,7 @@ async def arun(
 
 
 def start(
-    experiment: Experiment, *, wanted: Collection[int] | None = None, **options: Any
+    experiment: Definition, *, wanted: Collection[int] | None = None, **options: Any
 ) -> Handle:
     """Starts a run in the background and returns at once; a notebook shows a button
     that stops it.
@@ -167,7 +168,7 @@ class Run:
 
     def __init__(
         self,
-        experiment: Experiment,
+        experiment: Definition,
         options: RunOptions,
         wanted: Collection[int] | None = None,
         *,

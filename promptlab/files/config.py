@@ -30,6 +30,7 @@ from promptlab.errors import (
     did_you_mean,
 )
 from promptlab.execution.options import OPTIONS, Option
+from promptlab.experiment import Experiment
 from promptlab.files.datasets import read_dataset
 from promptlab.files.prompts import read_prompt, read_prompts, read_texts
 from promptlab.files.text import read_text
@@ -37,7 +38,6 @@ from promptlab.files.yaml_lines import LARGEST_CONFIG, YamlFile
 from promptlab.money.price_file import prices_in_force
 from promptlab.paths import user_path
 from promptlab.spec.dataset import Dataset
-from promptlab.spec.experiment import Experiment
 from promptlab.spec.grid import KNOWN, Grid
 from promptlab.spec.prompt import Prompt
 

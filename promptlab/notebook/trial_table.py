@@ -20,7 +20,7 @@ from promptlab.spec.flags import reply_column
 
 if TYPE_CHECKING:
     from promptlab.results.record import Record
-    from promptlab.spec.experiment import Experiment
+    from promptlab.spec.definition import Definition
 
 NEEDED = ("trial", "case", "output")
 """The columns that no view can do without."""
@@ -97,7 +97,7 @@ class TrialTable:
 
     table: pd.DataFrame
     """One row for each trial, with an index from 0."""
-    experiment: Experiment | None = None
+    experiment: Definition | None = None
     """What was run, where that is known."""
     results: Records | None = None
     """The records of the run, where the table is taken from one."""

@@ -12,7 +12,7 @@ from promptlab.money.estimate import ZERO, Estimate, Range
 from promptlab.money.price import Price
 from promptlab.money.prices import is_free
 from promptlab.money.tokens import PER_REPLY, TokenCounter
-from promptlab.spec.experiment import Experiment
+from promptlab.spec.definition import Definition
 from promptlab.spec.prompt import Turn
 from promptlab.spec.request import most_output
 from promptlab.spec.response import ReplySummary
@@ -24,7 +24,7 @@ class CostRange:
     """Adds up what the calls of an experiment may take, and learns from answered ones
     how each model's server counts."""
 
-    def __init__(self, experiment: Experiment, options: RunOptions) -> None:
+    def __init__(self, experiment: Definition, options: RunOptions) -> None:
         variants = experiment.effective_variants
         seen: dict[tuple[str, str | None], Observations] = {}
         self._repeats = experiment.repeats

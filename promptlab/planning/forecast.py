@@ -18,7 +18,7 @@ from promptlab.planning.known import ObservedCosts
 from promptlab.planning.pilot import choose_pilot_trials, looked_up, pilot_options
 from promptlab.planning.plan import Plan, without
 from promptlab.render.markup import card, escaped, facts, notes, quiet, table
-from promptlab.spec.experiment import Experiment
+from promptlab.spec.definition import Definition
 from promptlab.stats.totals import Interval, rest_of_total
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ FEW = 8
 class Forecast:
     """What a run of an experiment would take now, after a pilot."""
 
-    experiment: Experiment
+    experiment: Definition
     cost_usd: float
     """What a run would still pay, in US dollars; NaN where that cannot be told."""
     low: float
@@ -124,7 +124,7 @@ class Forecast:
 
 
 def forecast(
-    experiment: Experiment,
+    experiment: Definition,
     pilot: int = 2,
     *,
     level: float = 0.9,
@@ -196,7 +196,7 @@ def _interval(known: ObservedCosts, what: str, level: float, bounds: Range) -> I
     return Interval(value, np.fmax(low, least).item(), np.fmin(high, most).item())
 
 
-def _by_variant(experiment: Experiment, known: ObservedCosts) -> pd.DataFrame:
+def _by_variant(experiment: Definition, known: ObservedCosts) -> pd.DataFrame:
     """One row for each variant: what is known of it, and what is left to pay."""
     import pandas as pd
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from promptlab.money.prices import is_free
 from promptlab.results.costs import Pricing
-from promptlab.spec.experiment import Experiment
+from promptlab.spec.definition import Definition
 from promptlab.spec.response import ReplySummary
 from promptlab.store.lookup import TrialLookup, TrialStatus
 
@@ -23,7 +23,7 @@ class ObservedCosts:
     """Notes of each answered trial what its calls took, and of all others how many of
     their calls are left; what equals an earlier trial is left out."""
 
-    def __init__(self, experiment: Experiment, pricing: Pricing) -> None:
+    def __init__(self, experiment: Definition, pricing: Pricing) -> None:
         self._experiment = experiment
         self._pricing = pricing
         self._now_s = time.time()

@@ -16,7 +16,7 @@ from promptlab.money.estimate import Range
 from promptlab.planning.cost_range import CostRange
 from promptlab.planning.known import ObservedCosts
 from promptlab.planning.plan import Plan, cost_in_words, looked_up_trials, planned
-from promptlab.spec.experiment import Experiment
+from promptlab.spec.definition import Definition
 from promptlab.stats.designs import deal
 from promptlab.store.lookup import TrialLookup, TrialStatus
 
@@ -49,7 +49,7 @@ class Pilot:
 
 
 def choose(
-    experiment: Experiment, pilot: int = 2, *, seed: int = 0, **options: Any
+    experiment: Definition, pilot: int = 2, *, seed: int = 0, **options: Any
 ) -> Pilot:
     """The trials that `forecast` would ask; nothing is called.
 
@@ -87,7 +87,7 @@ def pilot_options(options: Mapping[str, Any]) -> RunOptions:
 
 
 def looked_up(
-    experiment: Experiment, options: RunOptions
+    experiment: Definition, options: RunOptions
 ) -> tuple[Plan, ObservedCosts]:
     """What a run would do now, and what is known of what it takes."""
     known = ObservedCosts(experiment, options.pricing(experiment))

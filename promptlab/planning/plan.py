@@ -19,7 +19,7 @@ from promptlab.money.estimate import Range
 from promptlab.planning.cost_range import CostRange
 from promptlab.render.markup import card, escaped, facts, notes, quiet
 from promptlab.secret import sealed
-from promptlab.spec.experiment import Experiment
+from promptlab.spec.definition import Definition
 from promptlab.store.cache import open_cache
 from promptlab.store.ledger import project_budget_statuses
 from promptlab.store.lookup import TrialLookup, TrialStatus, look_up
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class Plan:
     """What a run of an experiment would do now."""
 
-    experiment: Experiment
+    experiment: Definition
     statuses: bytes
     """Of each trial its `TrialStatus`, in order: one byte each."""
     calls: int
@@ -149,7 +149,7 @@ class Plan:
         return low == low and high > 0
 
 
-def plan(experiment: Experiment, **options: Any) -> Plan:
+def plan(experiment: Definition, **options: Any) -> Plan:
     """What a run with these options would do: nothing is called, no key is needed.
 
     Raises:
@@ -161,7 +161,7 @@ def plan(experiment: Experiment, **options: Any) -> Plan:
 
 
 def looked_up_trials(
-    experiment: Experiment, options: RunOptions
+    experiment: Definition, options: RunOptions
 ) -> Iterator[list[TrialLookup]]:
     """How every trial stands before a run with these options."""
     reads = options.use_cache and not options.refresh
@@ -170,7 +170,7 @@ def looked_up_trials(
 
 
 def planned(
-    experiment: Experiment, options: RunOptions, lookups: Iterable[list[TrialLookup]]
+    experiment: Definition, options: RunOptions, lookups: Iterable[list[TrialLookup]]
 ) -> Plan:
     """What a run would do that finds the trials so."""
     statuses = bytearray()

@@ -15,7 +15,7 @@ from promptlab.money.prices import Prices
 from promptlab.money.reported import SOURCE
 from promptlab.results.columns import UNKNOWN, Answers, Calls
 from promptlab.spec.address import is_local
-from promptlab.spec.experiment import Experiment
+from promptlab.spec.definition import Definition
 from promptlab.spec.response import ReplySummary
 from promptlab.spec.usage import HALF_HOUR_S, PriceContext, when
 
@@ -63,7 +63,7 @@ class Pricing:
 
     def __init__(
         self,
-        experiment: Experiment,
+        experiment: Definition,
         prices: Prices | None = None,
         routes: Mapping[str, str] | None = None,
     ) -> None:
@@ -186,7 +186,7 @@ class _Used:
 
 
 def cache_savings(
-    experiment: Experiment, table: pd.DataFrame
+    experiment: Definition, table: pd.DataFrame
 ) -> list[tuple[int, int, float]]:
     """What a table's trials took from the cache: for each variant its place, how many
     trials, and what they would have cost in US dollars; NaN where that is unknown."""
@@ -292,6 +292,6 @@ def _several_calls(
 Rows = TypeVar("Rows", int, np.ndarray)
 
 
-def _variant(experiment: Experiment, rows: Rows) -> Rows:
+def _variant(experiment: Definition, rows: Rows) -> Rows:
     """The place of the variant that a trial asks, or that each of several does."""
     return rows // experiment.repeats % len(experiment.effective_variants)

@@ -11,8 +11,8 @@ from promptlab.errors import Failure
 from promptlab.formats import shortened
 from promptlab.money.price import Price
 from promptlab.spec.documents import first_choice
-from promptlab.spec.experiment import Trial
 from promptlab.spec.prompt import ChatMessage, Turn
+from promptlab.spec.trial import Trial
 from promptlab.spec.usage import Usage
 
 

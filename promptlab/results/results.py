@@ -27,10 +27,11 @@ from promptlab.results.latency import mixed, sped_up
 from promptlab.results.record import Record
 from promptlab.results.table import TOKENS, plain, priced_table, texts
 from promptlab.spec.dataset import REPLY_COLUMNS
+from promptlab.spec.definition import Definition
 from promptlab.spec.documents import Lookup, Wanted, documents, tokens
-from promptlab.spec.experiment import Experiment, Trial
 from promptlab.spec.flags import FLAGS, reply_column
 from promptlab.spec.prompt import ReplyMessage, Turn
+from promptlab.spec.trial import Trial
 from promptlab.spec.usage import Usage
 
 Status = Literal["complete", "interrupted", "stopped", "running"]
@@ -86,7 +87,7 @@ class Results:
 
     def __init__(
         self,
-        experiment: Experiment,
+        experiment: Definition,
         answers: Answers,
         *,
         pricing: Pricing | None = None,

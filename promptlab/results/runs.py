@@ -42,7 +42,8 @@ from promptlab.results.columns import Answers, ranges
 from promptlab.results.costs import Pricing
 from promptlab.results.results import Results
 from promptlab.results.run_answers import PastAnswers, RunAnswers
-from promptlab.spec.experiment import Experiment, Requests
+from promptlab.spec.definition import Definition
+from promptlab.spec.requests import Requests
 from promptlab.spec.response import ReplySummary
 from promptlab.store.cache import ResponseCache
 from promptlab.store.home import home, ignore_in_git, private_folder
@@ -116,7 +117,7 @@ class RunRecord:
     @classmethod
     def begin(
         cls,
-        experiment: Experiment,
+        experiment: Definition,
         routes: Mapping[str, str],
         cache: str,
         prices: Sequence[OwnPrice] = (),
@@ -201,7 +202,7 @@ class RunRecord:
         """The indexes of the trials that failed."""
         return frozenset(i for where, _ in self.failures for i in numbers(where))
 
-    def load_experiment(self) -> Experiment:
+    def load_experiment(self) -> Definition:
         """The experiment that was run.
 
         Raises:
@@ -212,11 +213,18 @@ class RunRecord:
             raise UnknownRun(f"run {self.name!r}: {self.problem}")
         path = runs_folder() / "experiments" / f"{self.experiment}.json"
         try:
-            return Experiment.from_plain(orjson.loads(path.read_bytes()))
+            return self._made_experiment(orjson.loads(path.read_bytes()))
         except (OSError, ValueError, KeyError) as error:
             raise UnknownRun(
                 f"the definition of run {self.name!r} is lost: {error}"
             ) from error
+
+    @staticmethod
+    def _made_experiment(plain: Mapping[str, Any]) -> Definition:
+        """The experiment of a definition, with its methods that run it."""
+        from promptlab.experiment import Experiment
+
+        return Experiment.from_plain(plain)
 
     def load_results(self) -> Results:
         """The results that the run gave, whatever has been asked since.
@@ -353,7 +361,7 @@ def run_records() -> list[RunRecord]:
     return sorted(records, key=lambda record: record.started_s, reverse=True)
 
 
-def last_run_of(experiment: Experiment) -> RunRecord | None:
+def last_run_of(experiment: Definition) -> RunRecord | None:
     """The latest recorded run of just this experiment; None if there is none."""
     digest = _digest(orjson.dumps(experiment.to_plain()))
     return next((r for r in run_records() if r.experiment == digest), None)

@@ -16,7 +16,7 @@ import pyarrow as pa
 from promptlab.results.columns import UNKNOWN, Answers, Texts
 from promptlab.results.costs import CostBreakdown, Pricing, price_calls
 from promptlab.spec.dataset import REPLY_COLUMNS
-from promptlab.spec.experiment import Experiment
+from promptlab.spec.definition import Definition
 
 TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")
@@ -58,7 +58,7 @@ def priced_table(
     return pd.DataFrame(columns, copy=False), breakdown
 
 
-def trial_columns(experiment: Experiment, rows: np.ndarray) -> dict[str, Any]:
+def trial_columns(experiment: Definition, rows: np.ndarray) -> dict[str, Any]:
     """What the trials of these indexes ask for: trial, parameters, case, repeat."""
     rest, repeat = np.divmod(rows, experiment.repeats)
     case, variant = np.divmod(rest, len(experiment.effective_variants))
@@ -100,7 +100,7 @@ def column(name: str, values: Sequence[Any]) -> Any:
     return _taken(name, values, np.arange(len(values)))
 
 
-def _parameters(experiment: Experiment, variant: np.ndarray) -> dict[str, Any]:
+def _parameters(experiment: Definition, variant: np.ndarray) -> dict[str, Any]:
     labels = [q.labels for q in experiment.effective_variants]
     return {
         name: _taken(name, [label.get(name) for label in labels], variant)
@@ -108,7 +108,7 @@ def _parameters(experiment: Experiment, variant: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _case_columns(experiment: Experiment, case: np.ndarray) -> dict[str, Any]:
+def _case_columns(experiment: Definition, case: np.ndarray) -> dict[str, Any]:
     dataset = experiment.dataset
     columns = {"case": _taken("case", [c.id for c in dataset], case)}
     for field in dataset.fields:

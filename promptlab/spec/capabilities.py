@@ -90,6 +90,10 @@ OLD_NAME, NEW_NAME = "max_tokens", "max_completion_tokens"
 """What bounds an answer, as compatible servers call it, and as OpenAI does now."""
 
 
+WireNames = Mapping[tuple[str, str], str]
+"""By base URL and model, what the server wants `max_tokens` to be called."""
+
+
 def wire_name(name: str, base_url: str, rules: Rules, model: str = "") -> str:
     """The name of a parameter on the wire. OpenAI and Azure call `max_tokens`
     `max_completion_tokens`, as do OpenAI's reasoning models behind other servers; all

@@ -13,7 +13,7 @@ from promptlab.render.markup import card, escaped, facts, folded, notes, quiet
 from promptlab.spec.prompt import Prompt
 
 if TYPE_CHECKING:
-    from promptlab.spec.experiment import Experiment
+    from promptlab.spec.definition import Definition
     from promptlab.spec.grid import Level
 
 LEVELS = 8
@@ -24,7 +24,7 @@ MESSAGE = 1_500
 """Characters of a message of the example."""
 
 
-def experiment_html(experiment: Experiment) -> str:
+def experiment_html(experiment: Definition) -> str:
     """Its size, parameters and their values, the dataset, notes, and the messages of
     its first trial."""
     return card(
@@ -36,7 +36,7 @@ def experiment_html(experiment: Experiment) -> str:
     )
 
 
-def _parameters(experiment: Experiment) -> Iterator[tuple[str, str]]:
+def _parameters(experiment: Definition) -> Iterator[tuple[str, str]]:
     for name in experiment.grid.parameters:
         levels = experiment.grid.used(name)
         shown = [_level(name, level) for level in levels[:LEVELS]]
@@ -68,7 +68,7 @@ def _told(value: Any) -> str:
     return " ".join(str(value).split())
 
 
-def _dataset(experiment: Experiment) -> tuple[str, str]:
+def _dataset(experiment: Definition) -> tuple[str, str]:
     dataset = experiment.dataset
     cases = "1 case" if len(dataset) == 1 else f"{len(dataset):,} cases"
     fields = [escaped(field, 60) for field in dataset.fields[:FIELDS]]
@@ -82,7 +82,7 @@ def _dataset(experiment: Experiment) -> tuple[str, str]:
     )
 
 
-def _example(experiment: Experiment) -> str:
+def _example(experiment: Definition) -> str:
     """The messages of the first trial, as they will be sent."""
     trial = experiment.trials[0]
     variant = trial.variant

@@ -45,7 +45,7 @@ from promptlab.store.databases import can_only_be_read, identity, opened_to_read
 from promptlab.store.home import home, ignore_in_git, private_folder
 
 if TYPE_CHECKING:
-    from promptlab.spec.experiment import Trial
+    from promptlab.spec.trial import Trial
     from promptlab.store.explain import Explanation
 
 KEYS_AT_ONCE = 5_000

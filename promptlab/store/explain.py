@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 
 from promptlab.models.routes import route
-from promptlab.spec.experiment import Trial
 from promptlab.spec.request import Request
+from promptlab.spec.trial import Trial
 from promptlab.store.cache import Entry, ResponseCache
 from promptlab.store.wire_names import known_names
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
-from promptlab.spec.experiment import FirstRequest, Requests, conversation_id
 from promptlab.spec.prompt import Turn
+from promptlab.spec.requests import FirstRequest, Requests, conversation_id
 from promptlab.spec.response import ReplySummary
 
 AT_ONCE = 2_000

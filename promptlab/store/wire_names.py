@@ -13,8 +13,7 @@ from contextlib import suppress
 import orjson
 
 from promptlab.errors import CacheError
-from promptlab.spec.capabilities import NEW_NAME, OLD_NAME
-from promptlab.spec.experiment import WireNames
+from promptlab.spec.capabilities import NEW_NAME, OLD_NAME, WireNames
 from promptlab.store.home import home, ignore_in_git, private_folder
 
 FILE = "wire_names.json"

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import orjson
 
 from promptlab.execution.scheduling.queue import Queue
-from promptlab.spec.experiment import Experiment
+from promptlab.spec.definition import Definition
 from promptlab.spec.prompt import Turn
 
 BYTES_PER_TOKEN = 4
@@ -58,7 +58,7 @@ class Order:
     """
 
     def __init__(
-        self, experiment: Experiment, queue_of: Callable[[int], Queue]
+        self, experiment: Definition, queue_of: Callable[[int], Queue]
     ) -> None:
         """`queue_of` gives the queue of a trial."""
         self._queue_of = queue_of

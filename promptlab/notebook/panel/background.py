@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from promptlab.spec.experiment import Experiment
+from promptlab.experiment import Experiment
 
 if TYPE_CHECKING:
     from promptlab.execution.handle import Handle

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from promptlab.spec.experiment import Experiment
+from promptlab.experiment import Experiment
 
 WIDTH = 88
 STEP = "    "

@@ -12,11 +12,11 @@ from functools import cached_property
 from typing import Any
 
 from promptlab.errors import SpecError
+from promptlab.experiment import Experiment
 from promptlab.formats import dollars, seconds
 from promptlab.render.markup import CELL, QUIET, ROW, escaped
 from promptlab.results.record import Record
 from promptlab.results.results import Results
-from promptlab.spec.experiment import Experiment
 from promptlab.spec.prompt import Prompt
 from promptlab.spec.response import is_truncated
 

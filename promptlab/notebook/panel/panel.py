@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from promptlab.errors import PromptlabError, SpecError
+from promptlab.experiment import Experiment
 from promptlab.formats import shortened
 from promptlab.notebook.compare.compare import compare
 from promptlab.notebook.panel.background import Background
@@ -37,7 +38,6 @@ from promptlab.notebook.widgets.controls import (
 )
 from promptlab.render.markup import escaped
 from promptlab.secret import sealed
-from promptlab.spec.experiment import Experiment
 
 if TYPE_CHECKING:
     from promptlab.execution.handle import Handle

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from promptlab.errors import SpecError
+from promptlab.experiment import Experiment
 from promptlab.notebook.panel.background import Background
 from promptlab.notebook.panel.code import experiment_code
 from promptlab.notebook.panel.conversation import (
@@ -34,7 +35,6 @@ from promptlab.notebook.widgets.controls import (
     writing,
 )
 from promptlab.secret import sealed
-from promptlab.spec.experiment import Experiment
 
 if TYPE_CHECKING:
     from promptlab.execution.handle import Handle

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from promptlab.errors import SpecError
+from promptlab.experiment import Experiment
 from promptlab.formats import label, shortened
-from promptlab.spec.experiment import Experiment
 from promptlab.spec.grid import Grid, Level
 from promptlab.spec.prompt import Message, Prompt
 
