@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import orjson
 import pandas as pd
 import pyarrow as pa
 
@@ -255,16 +254,3 @@ def first_of_each(codes: np.ndarray) -> np.ndarray:
     """Where each code first appears."""
     found: np.ndarray = np.flatnonzero(~pd.Series(codes).duplicated().to_numpy())
     return found
-
-
-def hashable(column: pd.Series[Any]) -> pd.Series[Any]:
-    """A column; lists and objects in it, which have no hash, as JSON."""
-    if column.dtype != object:
-        return column
-    return column.map(lambda v: v if pd.api.types.is_hashable(v) else as_json(v))
-
-
-def as_json(value: Any) -> str:
-    """Any value as JSON; what JSON does not have, as Python writes it."""
-    plain = orjson.dumps(value, default=str, option=orjson.OPT_SERIALIZE_NUMPY)
-    return plain.decode()

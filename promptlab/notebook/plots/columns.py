@@ -1,15 +1,15 @@
-"""Columns: strings beside the axes, one for each row."""
+"""Columns: strings beside the axes, one for each row or for each entry of a legend."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import pandas as pd
 from matplotlib.axes import Axes
 
 from promptlab.notebook.plots.figure_layout import Canvas, line_height, width_of
-from promptlab.notebook.plots.groups import Group
+from promptlab.notebook.plots.groups import Groups
 
 GAP = 14.0
 """Between columns, in points."""
@@ -25,25 +25,38 @@ class Column:
     swatch: str | None = None
     """A colour before the header, if the column says what it stands for."""
 
-    @property
-    def weight(self) -> str:
-        """How bold the strings are."""
-        return "bold" if self.strong else "normal"
 
-
-def counts(table: pd.DataFrame) -> Column:
-    """The column that says of how many trials each row is made."""
-    return Column("n", [f"{n:,}" for n in table["n"]])
+def column_of(
+    header: str,
+    numbers: Iterable[float],
+    written: Callable[[float], str] = "{:,}".format,
+    **options: Any,
+) -> Column:
+    """A column of numbers, each written in the same way."""
+    return Column(header, [written(number) for number in numbers], **options)
 
 
 def canvas_of_rows(
-    ax: Axes | None, title: str, notes: Sequence[str], labels: Sequence[str]
+    ax: Axes | None,
+    title: str,
+    notes: Sequence[str],
+    groups: Groups,
+    known: Iterable[bool],
+    unknown: str,
 ) -> Canvas:
-    """A canvas with a row for each label, the first on top, and room for headers."""
+    """A canvas with a row for each group, the first on top, and room for headers.
+
+    Rows of which nothing is known say why: all trials failed, or what is unknown.
+    """
     canvas = Canvas.of(ax, title, notes, above=2.2 * line_height())
-    canvas.name_rows(labels)
-    if len(labels) == 1:
+    canvas.name_rows(groups.labels)
+    if len(groups) == 1:
         canvas.ax.set_ylim(1, -1)  # or the row would be as high as two
+    for row, (group, drawn) in enumerate(zip(groups, known, strict=True)):
+        if not drawn:
+            why = unknown if group.n else "all failed"
+            coordinates = "axes fraction", "data"
+            canvas.write(why, (0.01, row), coordinates, color=canvas.theme.muted)
     return canvas
 
 
@@ -54,20 +67,13 @@ def add_columns(canvas: Canvas, columns: Sequence[Column]) -> None:
         right = _write(canvas, column, right + GAP)
 
 
-def leave_blank(canvas: Canvas, row: int, group: Group, unknown: str) -> None:
-    """Says in a group's row why there is nothing: all failed, or what is unknown."""
-    why = unknown if group.n else "all failed"
-    coordinates = "axes fraction", "data"
-    canvas.write(why, (0.01, row), coordinates, color=canvas.theme.muted)
-
-
 def _write(canvas: Canvas, column: Column, left: float) -> float:
     """Writes a column from so many points beside the axes on; where it ends."""
     small = canvas.theme.small | {"ha": "right", "va": "bottom"}
     header = canvas.write(column.header, (1, 1), "axes fraction", **small)
-    coordinates = "axes fraction", "data"
+    coordinates, weight = ("axes fraction", "data"), "bold" if column.strong else None
     texts = [
-        canvas.write(text, (1, row), coordinates, ha="right", weight=column.weight)
+        canvas.write(text, (1, row), coordinates, ha="right", weight=weight)
         for row, text in enumerate(column.texts)
     ]
     swatch = 0.0

@@ -11,20 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from promptlab.errors import SpecError
-from promptlab.formats import dollars
 from promptlab.notebook.figures import Plot
-from promptlab.notebook.plots.columns import (
-    Column,
-    add_columns,
-    canvas_of_rows,
-    counts,
-    leave_blank,
-)
-from promptlab.notebook.plots.figure_layout import Canvas, line_height
-from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped, numbers
-from promptlab.notebook.plots.strip_plot import ROW, draw_strip, thinned
-from promptlab.notebook.plots.ticks import Dollars
-from promptlab.notebook.trial_table import hashable
+from promptlab.notebook.plots.columns import add_columns, canvas_of_rows, column_of
+from promptlab.notebook.plots.figure_layout import Canvas
+from promptlab.notebook.plots.groups import MOST, Group, grouped, numbers
+from promptlab.notebook.plots.strip_plot import EXPLAINED, ROW, draw_strip, thinned
+from promptlab.notebook.plots.ticks import Dollars, money
+from promptlab.notebook.trial_table import Coded
 from promptlab.results.results import Results
 from promptlab.stats.intervals import mean_interval
 
@@ -64,20 +57,34 @@ def plot_cost(
     if why := groups.nothing("" if known else "The price of no trial is known"):
         return Canvas.of(ax, title).empty(why, table)
     notes = [
-        "A point is a trial, the box the middle half, the stroke the median, the "
-        "diamond the mean and its 95% interval",
+        f"{EXPLAINED}, the diamond the mean and its 95% interval",
         *groups.notes(groups.unknown("Price", known), thinned(table["n"])),
     ]
-    drawn, plotted = groups.drawn, table[:MOST]
-    canvas = canvas_of_rows(ax, title, notes, drawn.labels)
-    add_columns(canvas, _columns(plotted))
-    _draw(canvas, drawn, plotted)
-    return canvas.finish(table, height=ROW * line_height() * max(len(drawn), 2))
+    groups, drawn = groups.drawn, table[:MOST]
+    canvas = canvas_of_rows(ax, title, notes, groups, drawn["n"] > 0, "price unknown")
+    billed = drawn["billed_usd"]
+    columns = [
+        column_of("mean", drawn["mean_usd_per_1000"], money, strong=True),
+        column_of("total", drawn["total_usd"], money),
+        *([column_of("billed", billed, money)] if billed.notna().any() else []),
+        column_of("n", drawn["n"]),
+    ]
+    add_columns(canvas, columns)
+    for row, group in enumerate(groups):
+        draw_strip(canvas, row, _costs_of(group), group.style)
+    _draw_means(canvas, drawn)
+    _scale(canvas, drawn, all((_costs_of(group) > 0).all() for group in groups))
+    return canvas.finish(table, height=ROW * max(len(groups), 2))
+
+
+def _costs_of(group: Group) -> pd.Series[float]:
+    """The costs that are known, per 1,000 trials."""
+    return group.numbers("cost_usd").dropna() * PER
 
 
 def _costs(group: Group) -> Mapping[str, Any]:
-    costs = group.numbers("cost_usd").dropna() * PER
-    cases = pd.factorize(hashable(group.answered["case"][costs.index]))[0]
+    costs = _costs_of(group)
+    cases = Coded.of(group.answered["case"][costs.index]).codes
     low, high = mean_interval(costs.to_numpy(), cases)
     return {
         "n": len(costs),
@@ -93,48 +100,32 @@ def _costs(group: Group) -> Mapping[str, Any]:
     }
 
 
-def _columns(table: pd.DataFrame) -> list[Column]:
-    columns = [
-        Column("mean", _money(table["mean_usd_per_1000"]), strong=True),
-        Column("total", _money(table["total_usd"])),
-    ]
-    if table["billed_usd"].notna().any():
-        columns.append(Column("billed", _money(table["billed_usd"])))
-    return [*columns, counts(table)]
-
-
-def _money(amounts: pd.Series[float]) -> list[str]:
-    return [dollars(amount, digits=3) for amount in amounts]
-
-
-def _draw(canvas: Canvas, groups: Groups, table: pd.DataFrame) -> None:
-    ax, theme = canvas.ax, canvas.theme
-    for row, group in enumerate(groups):
-        costs = group.numbers("cost_usd").dropna() * PER
-        draw_strip(canvas, row, costs, group.style)
-        if costs.empty:
-            leave_blank(canvas, row, group, "price unknown")
+def _draw_means(canvas: Canvas, table: pd.DataFrame) -> None:
     means = table["mean_usd_per_1000"]
     low, high = table["low_usd_per_1000"], table["high_usd_per_1000"]
-    ax.errorbar(
+    canvas.ax.errorbar(
         means,
-        range(len(groups)),
+        range(len(table)),
         xerr=[means - low, high - means],
         fmt="D",
         markersize=6.5,
-        markerfacecolor=theme.ground,
+        markerfacecolor=canvas.theme.ground,
         markeredgewidth=1.4,
-        color=theme.text,
+        color=canvas.theme.text,
         elinewidth=1.6,
     )
+
+
+def _scale(canvas: Canvas, table: pd.DataFrame, positive: bool) -> None:
+    """Sets the axis: logarithmic if no cost is zero and medians are far apart."""
+    unit, axis = f"US dollars per {PER:,} trials", canvas.ax.xaxis
     medians = table["median_usd_per_1000"].dropna()
-    far = medians.min() > 0 and medians.max() / medians.min() > FAR_APART
-    if far and all((g.numbers("cost_usd").dropna() > 0).all() for g in groups):
-        ax.set_xscale("log")
-        ax.xaxis.set_major_formatter(FuncFormatter(Dollars()))
-        canvas.label_x(f"US dollars per {PER:,} trials, log scale")
+    if positive and medians.max() > FAR_APART * medians.min():
+        canvas.ax.set_xscale("log")
+        axis.set_major_formatter(FuncFormatter(Dollars()))
+        canvas.label_x(f"{unit}, log scale")
     else:
         canvas.from_zero(table[["most_usd_per_1000", "high_usd_per_1000"]])
-        ax.xaxis.set_major_formatter(Dollars())
-        canvas.label_x(f"US dollars per {PER:,} trials")
+        axis.set_major_formatter(Dollars())
+        canvas.label_x(unit)
     canvas.grid("x")

@@ -164,14 +164,14 @@ class Canvas:
     ) -> Plot | Axes:
         """The figure with its table; or the axes, if those were given.
 
-        The figure becomes as high as axes of that height need, and as wide as others,
-        or wider where its axes would get narrower than `width`.
+        The figure becomes as high as axes of that height need, in sizes of letters, and
+        as wide as others, or wider where its axes would be narrower than `width`.
         """
         if self.plot is None:
             return self.ax
         self.plot.table = table
         for _ in range(2):  # what is around depends a little on the size
-            self._fit(self.plot, height, width)
+            self._fit(self.plot, height * line_height(), width)
         return self.plot
 
     def empty(self, why: str, table: pd.DataFrame) -> Plot | Axes:
@@ -179,7 +179,7 @@ class Canvas:
         self.ax.set_axis_off()
         centre = (0.5, 0.5), "axes fraction"
         self.write(why, *centre, ha="center", color=self.theme.muted)
-        return self.finish(table, height=60)
+        return self.finish(table, height=6)
 
     def _fit(self, plot: Plot, height: float, width: float) -> None:
         """Makes the figure as large as the axes and what is around them."""

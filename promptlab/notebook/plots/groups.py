@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from promptlab.formats import NOT_SENT, counted
+from promptlab.formats import NOT_SENT, counted, plain_text
 from promptlab.notebook.colormap import Style, style
 from promptlab.notebook.plots.labels import drawable, label, shorten_middle, unique
-from promptlab.notebook.trial_table import TrialTable, hashable
+from promptlab.notebook.trial_table import Coded, TrialTable
 from promptlab.results.results import Results
 
-BETWEEN = " · "
+BETWEEN, WHOLE = " · ", "all"
+"""What stands between two values in a label; the label of a table without groups."""
 
 MOST = 60
 """How many groups are drawn; a plot of more could be neither read nor shown."""
@@ -98,22 +99,22 @@ class Groups:
             return unknown
         return f"All {counted(asked, 'trial')} failed" if asked else "No trials"
 
-    def notes(self, *more: str) -> list[str]:
-        """Lines on what is pooled, failed and not drawn, and those given."""
-        lines = [self.pooled(self.names), self.failures, *more, self.undrawn]
-        return [line for line in lines if line]
+    def notes(self, *more: str, names: Collection[str] = ()) -> list[str]:
+        """Lines on what is pooled, failed and not drawn, and those given.
 
-    def pooled(self, names: Collection[str]) -> str:
-        """A line on the parameters that vary but are not among those names."""
-        within = [name for name in self.source.varying if name not in names]
-        return f"Pooled over {title(within, ', ')}" if within else ""
-
-    @property
-    def failures(self) -> str:
-        """A line on failed trials, if there are any."""
+        `names` are what the plot tells apart beside the groups.
+        """
         asked = len(self.source.table)
-        count = asked - len(self.answered)
-        return f"{count:,} of {counted(asked, 'trial')} failed: left out" * (count > 0)
+        failures = asked - len(self.answered)
+        pooled = [n for n in self.source.varying if n not in (*self.names, *names)]
+        failed = f"{failures:,} of {counted(asked, 'trial')} failed: left out"
+        lines = [
+            f"Pooled over {title(pooled, ', ')}" * bool(pooled),
+            failed * bool(failures),
+            *more,
+            self.undrawn,
+        ]
+        return [line for line in lines if line]
 
     @property
     def undrawn(self) -> str:
@@ -152,30 +153,25 @@ def grouped(
 
 
 def split(
-    table: pd.DataFrame,
-    names: Sequence[str],
-    parameters: Collection[str] = (),
-    *,
-    whole: str = "all trials",
+    table: pd.DataFrame, names: Sequence[str], parameters: Collection[str] = ()
 ) -> tuple[tuple[Group, ...], pd.Index[Any]]:
     """The groups of a table by some of its columns, and their values as an index.
 
     A value that is missing is one that was not sent, in a column of `parameters`.
     """
-    codes = _group_codes(table, names)
-    order, first, counts = np.unique(codes, return_index=True, return_counts=True)
-    rows = np.split(  # of no rows at all it makes one part
-        np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1]
-    )
+    codes = _codes(table, names)
+    order, first = np.unique(codes, return_index=True)
+    values = table.iloc[first][list(names)]
     missing = [NOT_SENT if name in parameters else "none" for name in names]
-    values = zip(*(table[name].iloc[first] for name in names), strict=True)
-    labels = [BETWEEN.join(map(label, row, missing)) for row in values]
-    labels = unique(labels if names else [whole] * len(order))
-    members = tuple(
-        Group(text, style(code), table.iloc[part])
-        for text, code, part in zip(labels, order.tolist(), rows, strict=False)
-    )
-    return members, _index(table.iloc[first], names, whole)
+    rows = zip(*(values[name] for name in names), strict=True)
+    labels = [BETWEEN.join(map(label, row, missing)) for row in rows]
+    parts = [part for _, part in table.groupby(codes)]
+    labels = unique(labels or [WHOLE] * len(parts))
+    members = map(Group, labels, map(style, order.tolist()), parts)
+    if not names:
+        return tuple(members), pd.Index([WHOLE] * len(parts), name="all")
+    index = values.assign(**{name: _hashable(values[name]) for name in names})
+    return tuple(members), index.set_index(list(names)).index
 
 
 def numbers(table: pd.DataFrame, column: str) -> pd.Series[float]:
@@ -196,37 +192,24 @@ def failed(rows: pd.DataFrame) -> pd.Series[bool]:
     return rows["error"].notna() if "error" in rows else rows["output"].isna()
 
 
-def _group_codes(table: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
+def _codes(table: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
     """For each row the number of its group."""
-    if not names:
-        return np.zeros(len(table), dtype=np.int64)
-    columns = pd.DataFrame({n: _codes(table[name]) for n, name in enumerate(names)})
-    if len(names) == 1:
-        return columns[0].to_numpy()
-    return columns.groupby(list(columns), sort=False).ngroup().to_numpy()
+    codes = {n: _codes_of(table[name]) for n, name in enumerate(names)}
+    if len(codes) > 1:
+        return pd.DataFrame(codes).groupby([*codes], sort=False).ngroup().to_numpy()
+    return codes[0] if codes else np.zeros(len(table), dtype=np.int64)
 
 
-def _codes(column: pd.Series[Any]) -> np.ndarray:
+def _codes_of(column: pd.Series[Any]) -> np.ndarray:
     """For each row the number of its value; a missing one of categories comes last."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         codes = column.cat.codes.to_numpy().astype(np.int64)
         return np.where(codes < 0, len(column.cat.categories), codes)
-    return pd.factorize(hashable(column), use_na_sentinel=False)[0].astype(np.int64)
+    return Coded.of(column).codes.astype(np.int64)
 
 
-def _index(first: pd.DataFrame, names: Sequence[str], whole: str) -> pd.Index[Any]:
-    """The values of each group's first row."""
-    if not names:
-        return pd.Index([whole] * len(first), name="all")
-    columns = [_plain(hashable(first[name])) for name in names]
-    if len(names) > 1:
-        return pd.MultiIndex.from_arrays(columns, names=list(names))
-    index: pd.Index[Any] = pd.Index(columns[0], name=names[0])
-    return index
-
-
-def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
-    """A column of categories as the values that they are."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return column.astype(column.cat.categories.dtype)
-    return column
+def _hashable(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column; lists and objects in it, which have no hash, as JSON."""
+    if column.dtype != object:
+        return column
+    return column.map(lambda v: v if pd.api.types.is_hashable(v) else plain_text(v))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize, to_hex
+from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
 from promptlab import formats
@@ -34,7 +34,7 @@ from promptlab.notebook.plots.groups import (
     numbers,
     title,
 )
-from promptlab.notebook.trial_table import TrialTable
+from promptlab.notebook.trial_table import TrialTable, measure_text
 from promptlab.results.results import Results
 
 AGGREGATES = ("mean", "median", "min", "max", "sum")
@@ -95,25 +95,27 @@ def plot_heatmap(
     heading = f"{aggregate.capitalize()} {title([value])} by {title([rows, columns])}"
     if why := down.nothing():
         return Canvas.of(ax, heading).empty(why, table)
-    lines = down.pooled((rows, columns)), down.failures, down.undrawn, across.undrawn
-    notes = [line for line in dict.fromkeys(lines) if line]
-    canvas = Canvas.of(ax, heading, notes, above=10)
+    notes = dict.fromkeys(down.notes(across.undrawn, names=across.names))
+    canvas = Canvas.of(ax, heading, [*notes], above=10)
     down, across = down.drawn, across.drawn
     tiles = tiles.loc[(slice(MOST - 1), slice(MOST - 1)), :]
     written = _writer(source, value, aggregate)
-    texts = _texts(tiles, written, aggregate)
+    texts = _texts(tiles, written, aggregate == "mean" and written is not formats.share)
     canvas.name_rows(down.labels)
     wide, size = _sizes(canvas, texts, len(down), len(across))
     _name_columns(canvas, across, wide)
-    small = canvas.theme.small
-    beside: dict[str, Any] = {"offset": (-8, 6), "ha": "right", "va": "bottom"}
-    canvas.write(title(down.names), (0, 1), "axes fraction", **beside, **small)
-    below: dict[str, Any] = {"offset": (0, -6), "va": "top"}
-    explained = _explained(tiles, texts, written, aggregate, size)
-    canvas.write(explained, (0, 0), "axes fraction", **below, **small)
+    small, corner = canvas.theme.small, "axes fraction"
+    at: dict[str, Any] = {"offset": (-8, 6), "ha": "right", "va": "bottom"}
+    canvas.write(title(down.names), (0, 1), corner, **at, **small)
+    explained = f"{aggregate} over the trials of each combination"
+    if size < SMALLEST:
+        low, high = written(tiles["number"].min()), written(tiles["number"].max())
+        explained += f", from {low} (dark) to {high} (light)"
+    elif any("±" in detail for _, detail in texts):
+        explained += ", ± their standard deviation"
+    canvas.write(explained, (0, 0), corner, offset=(0, -6), va="top", **small)
     _draw(canvas, tiles["number"].to_numpy().reshape(len(down), -1), texts, size)
-    height = TILE * line_height() * len(down)
-    return canvas.finish(table, height=height, width=wide * len(across))
+    return canvas.finish(table, height=TILE * len(down), width=wide * len(across))
 
 
 def _two(source: TrialTable, rows: str | None, columns: str | None) -> tuple[str, str]:
@@ -149,42 +151,28 @@ def _value(source: TrialTable, value: str | None) -> str:
 def _has_numbers(source: TrialTable, name: str) -> bool:
     if name not in source.table:
         return False
-    column = source.table[name]
-    if column.dtype == object:
-        return all(
-            pd.api.types.is_number(v) or v in (True, False) for v in column.dropna()
-        )
-    return pd.api.types.is_numeric_dtype(column)  # booleans are
+    known = source.table[name].dropna().infer_objects()
+    return known.empty or pd.api.types.is_numeric_dtype(known)  # booleans are
 
 
 def _tiles(down: Groups, across: Groups, value: str, aggregate: str) -> pd.DataFrame:
     """For each row and column: `number`, `sd`, `n` and how many `asked`."""
     table = down.source.table
-    trials = pd.DataFrame(
-        {
-            "row": _positions(down),
-            "column": _positions(across),
-            "value": numbers(table, value).mask(failed(table)),
-        }
-    )
-    both = trials.groupby(["row", "column"])["value"]
+    values = numbers(table, value).mask(failed(table))
+    both = values.groupby([_positions(down), _positions(across)])
     everywhere = pd.MultiIndex.from_product([range(len(down)), range(len(across))])
-    n = both.count().reindex(everywhere, fill_value=0)
-    return pd.DataFrame(
-        {
-            "number": both.agg(aggregate).reindex(everywhere).where(n > 0),  # not 0
-            "sd": both.std().reindex(everywhere),
-            "n": n,
-            "asked": both.size().reindex(everywhere, fill_value=0),
-        }
-    )
+    tiles = both.agg([aggregate, "std", "count", "size"]).reindex(everywhere)
+    tiles.columns = pd.Index(["number", "sd", "n", "asked"])
+    tiles[["n", "asked"]] = tiles[["n", "asked"]].fillna(0).astype(int)
+    return tiles.assign(number=tiles["number"].where(tiles["n"] > 0))  # not a sum of 0
 
 
 def _positions(groups: Groups) -> pd.Series[int]:
     """For each trial the position of its group."""
-    sizes = [len(group.rows) for group in groups]
-    trials = [trial for group in groups for trial in group.rows.index]
-    return pd.Series(np.repeat(np.arange(len(groups)), sizes), index=trials, dtype=int)
+    rows = enumerate(group.rows for group in groups)
+    return pd.Series(
+        {trial: at for at, part in rows for trial in part.index}, dtype=int
+    )
 
 
 def _table(
@@ -202,16 +190,13 @@ def _writer(source: TrialTable, value: str, aggregate: str) -> Callable[[float],
     """How numbers of that column are written."""
     if pd.api.types.infer_dtype(source.table[value], skipna=True) == "boolean":
         return formats.number if aggregate == "sum" else formats.share
-    if value.endswith("_usd"):
-        return formats.dollars
-    return formats.seconds if value.endswith("_s") else formats.number
+    return partial(measure_text, value)
 
 
 def _texts(
-    tiles: pd.DataFrame, written: Callable[[float], str], aggregate: str
+    tiles: pd.DataFrame, written: Callable[[float], str], spread: bool
 ) -> list[tuple[str, str]]:
     """For each tile its number, and below it the spread and the number of trials."""
-    spread = aggregate == "mean" and written is not formats.share
 
     def text(tile: Any) -> tuple[str, str]:
         if not tile.n:
@@ -245,89 +230,51 @@ def _sizes(
     axes the letters are as small as they must be.
     """
     ax, size = canvas.ax, line_height()
-    needed = _needed(canvas, texts)
+    longest = [max(column, key=len) for column in zip(*texts, strict=True)]
+    probes = [canvas.write(text, (0, 0), weight="bold") for text in longest]
+    needed = width_of(probes) + PADDING
+    for probe in probes:
+        probe.remove()
+    slots = float(columns)
     if canvas.plot is None:
-        wide, high = ax.bbox.width / columns, ax.bbox.height / rows
-        wide, high = points(wide, ax), points(high, ax)
-        slots = float(columns)
+        wide, high = (
+            points(ax.bbox.width, ax) / columns,
+            points(ax.bbox.height, ax) / rows,
+        )
     else:
         room = WIDTH - 2 * MARGIN - width_of(ax.get_yticklabels()) - 8
         wide, high = max(needed, min(WIDEST, room / columns)), TILE * size
         wide = max(min(wide, 2 * WIDTH / columns), NARROWEST / columns)
-        slots = max(columns, room / wide)
+        slots = max(slots, room / wide)
     ax.set_xlim(-0.5, slots - 0.5)
-    fits = min(1.0, wide / needed, high / (TILE * size - PADDING / 2))
-    return wide, size * fits
-
-
-def _needed(canvas: Canvas, texts: Sequence[tuple[str, str]]) -> float:
-    """How wide a tile must be for its texts, in points."""
-    number, below = (max(column, key=len) for column in zip(*texts, strict=True))
-    bold: dict[str, Any] = {"weight": "bold", "fontsize": line_height() + 1}
-    drawn = [
-        canvas.write(number, (0, 0), **bold),
-        canvas.write(below, (0, 0), fontsize=line_height() - 2),
-    ]
-    width = width_of(drawn) + PADDING
-    for text in drawn:
-        text.remove()
-    return width
-
-
-def _explained(
-    tiles: pd.DataFrame,
-    texts: Sequence[tuple[str, str]],
-    written: Callable[[float], str],
-    aggregate: str,
-    size: float,
-) -> str:
-    """What the numbers are, or the colours if there is no room for numbers."""
-    what = f"{aggregate} over the trials of each combination"
-    if size >= SMALLEST:
-        spread = any("±" in below for _, below in texts)
-        return what + ", ± their standard deviation" * spread
-    ends = tiles["number"].min(), tiles["number"].max()
-    return f"{what}, from {written(ends[0])} (dark) to {written(ends[1])} (light)"
+    return wide, size * min(1.0, wide / needed, high / (TILE * size - PADDING / 2))
 
 
 def _draw(
-    canvas: Canvas,
-    values: np.ndarray,
-    texts: Sequence[tuple[str, str]],
-    size: float,
+    canvas: Canvas, values: np.ndarray, texts: Sequence[tuple[str, str]], size: float
 ) -> None:
     ax, theme = canvas.ax, canvas.theme
     rows, columns = values.shape
     known = np.ma.masked_invalid(values)
-    scale = Normalize(known.min(), known.max()) if known.count() else Normalize(0, 1)
-    ax.pcolormesh(
-        np.arange(columns + 1) - 0.5,
-        np.arange(rows + 1) - 0.5,
-        known,
-        cmap=SCALE,
-        norm=scale,
-        edgecolors=theme.ground,
-        linewidth=2,
+    edges = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
+    mesh = ax.pcolormesh(
+        *edges, known, cmap=SCALE, edgecolors=theme.ground, linewidth=2
     )
-    for (row, column), (number, below) in zip(
-        np.ndindex(rows, columns), texts, strict=True
-    ):
+    for n, (number, detail) in enumerate(texts):
+        row, column = divmod(n, columns)
+        small = max(size - 2, SMALLEST)
+        style: dict[str, Any] = {"ha": "center", "color": theme.muted}
         if not number:
             _hatch(canvas, row, column)
-            small: dict[str, Any] = {
-                "color": theme.muted,
-                "fontsize": max(size - 2, SMALLEST),
-            }
-            canvas.write(below, (column, row), ha="center", **small)
+            canvas.write(detail, (column, row), fontsize=small, **style)
             continue
-        ground = to_hex(colormaps[SCALE](scale(known[row, column])))
-        style: dict[str, Any] = {"ha": "center", "color": text_on(ground)}
+        style["color"] = text_on(to_hex(tuple(mesh.to_rgba(values[row, column]))))
         if size >= SMALLEST:
             bold: dict[str, Any] = {"fontsize": size + 1, "weight": "bold"}
             canvas.write(number, (column, row + 0.08), va="bottom", **bold, **style)
         if size - 2 >= SMALLEST:
             at = column, row + 0.12
-            canvas.write(below, at, va="top", fontsize=size - 2, **style)
+            canvas.write(detail, at, va="top", fontsize=size - 2, **style)
 
 
 def _hatch(canvas: Canvas, row: int, column: int) -> None:

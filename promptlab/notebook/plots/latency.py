@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from promptlab import formats
 from promptlab.notebook.figures import Plot
-from promptlab.notebook.plots.columns import Column, counts
+from promptlab.notebook.plots.columns import column_of
 from promptlab.notebook.plots.figure_layout import Canvas, text_style
 from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped, numbers
-from promptlab.notebook.plots.legend import add_legend, dashes
-from promptlab.notebook.plots.ticks import exact
+from promptlab.notebook.plots.legend import add_legend
 from promptlab.results.latency import mixed, sped_up
 from promptlab.results.results import Results
 
-HEIGHT = 210.0
-"""Of the axes, in points, where the legend needs no more."""
+HEIGHT = 21.0
+"""Of the axes, in sizes of letters, where the legend needs no more."""
 
 SPREAD = 30.0
 """How many times the fastest the slowest trial may take before the axis is
@@ -60,15 +60,13 @@ def plot_latency(
         "percentile",
         *groups.notes(groups.unknown("Latency", known), mixed(fast)),
     ]
-    drawn, plotted = groups.drawn, table[:MOST]
     canvas = Canvas.of(ax, title, notes)
-    columns = [
-        Column(name, [formats.seconds(time) for time in plotted[f"{name}_s"]])
-        for name in SHARES
-    ]
-    legend = add_legend(canvas, drawn.members, [*columns, counts(plotted)])
-    _draw(canvas, drawn, plotted)
-    _scale(canvas, plotted)
+    groups, drawn = groups.drawn, table[:MOST]
+    lines = _draw(canvas, groups, drawn)
+    columns = [column_of(name, drawn[f"{name}_s"], formats.seconds) for name in SHARES]
+    columns.append(column_of("n", drawn["n"]))
+    legend = add_legend(canvas, lines, groups.labels, columns)
+    _scale(canvas, drawn)
     return canvas.finish(table, height=max(HEIGHT, legend))
 
 
@@ -90,23 +88,33 @@ def _within(times: pd.Series[float], share: float) -> float:
     return float(np.quantile(times, share, method="averaged_inverted_cdf"))
 
 
-def _draw(canvas: Canvas, groups: Groups, table: pd.DataFrame) -> None:
+def _draw(canvas: Canvas, groups: Groups, table: pd.DataFrame) -> list[Line2D]:
+    """Draws the lines; a sample of each."""
     for group, (_, row) in zip(groups, table.iterrows(), strict=True):
-        times, style = group.numbers("latency_s").dropna(), group.style
-        if times.empty:
-            continue
-        line: dict[str, Any] = {"color": style.colour, "linestyle": dashes(style)}
-        canvas.ax.ecdf(times, label=group.label, linewidth=1.8, **line)
-        canvas.ax.plot(
-            [row[f"{name}_s"] for name in SHARES],
-            list(SHARES.values()),
-            linestyle="",
-            marker=style.marker,
-            markersize=5.5,
-            color=style.colour,
-            markeredgecolor=canvas.theme.ground,
-            markeredgewidth=0.8,
-        )
+        colour = group.style.colour
+        if row["n"]:
+            times, dashes = group.numbers("latency_s").dropna(), _dashes(group)
+            line: dict[str, Any] = {"color": colour, "linestyle": dashes}
+            canvas.ax.ecdf(times, label=group.label, linewidth=1.8, **line)
+            canvas.ax.plot(
+                [row[f"{name}_s"] for name in SHARES],
+                list(SHARES.values()),
+                linestyle="",
+                marker=group.style.marker,
+                markersize=5.5,
+                color=colour,
+                markeredgecolor=canvas.theme.ground,
+                markeredgewidth=0.8,
+            )
+    return [
+        Line2D([], [], color=g.style.colour, linestyle=_dashes(g), linewidth=2)
+        for g in groups
+    ]
+
+
+def _dashes(group: Group) -> Any:
+    """The dashes of its line, as matplotlib takes them."""
+    return (0, group.style.dashes) if group.style.dashes else "-"
 
 
 def _scale(canvas: Canvas, table: pd.DataFrame) -> None:
@@ -120,7 +128,7 @@ def _scale(canvas: Canvas, table: pd.DataFrame) -> None:
     else:
         canvas.from_zero(table["longest_s"])
         canvas.label_x(f"latency in {unit}")
-    ax.xaxis.set_major_formatter(lambda x, _: exact(x * factor))
+    ax.xaxis.set_major_formatter(lambda x, _: formats.number(x * factor))
     ax.set_ylim(0, 1.02)
     ax.set_yticks(LEVELS, [formats.share(level) for level in LEVELS], **text_style())
     canvas.grid("both")

@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.offsetbox import VPacker
-from matplotlib.patches import Patch
 
-from promptlab.notebook.colormap import Style
 from promptlab.notebook.plots.columns import Column
-from promptlab.notebook.plots.figure_layout import Canvas, points, text_style
-from promptlab.notebook.plots.groups import Group
+from promptlab.notebook.plots.figure_layout import (
+    Canvas,
+    line_height,
+    points,
+    text_style,
+)
 from promptlab.notebook.plots.labels import font_families
 
 
 def add_legend(
     canvas: Canvas,
-    groups: Sequence[Group],
+    samples: Sequence[Artist],
+    names: Sequence[str],
     columns: Sequence[Column],
-    *,
-    bars: bool = False,
 ) -> float:
-    """An entry for each group to the right of the axes; its height in points.
-
-    The samples are of bars or of lines.
-    """
-    theme = canvas.theme
-    every = [Column("", [group.label for group in groups]), *columns]
-    strings = [text for column in every for text in (column.header, *column.texts)]
+    """A row for each sample of lines or bars, beside the axes; its height in sizes
+    of letters."""
+    every = [Column("", names), *columns]
     blank = Line2D([], [], linestyle="")
-    samples = [_bar(g, canvas) if bars else _line(g) for g in groups]
+    strings = [string for column in every for string in (column.header, *column.texts)]
     legend = canvas.ax.legend(
         [blank, *samples, *[blank] * (len(strings) - len(samples) - 1)],
         [""] * len(strings),
@@ -49,30 +46,12 @@ def add_legend(
         labelspacing=0.4,
         prop=FontProperties(family=font_families(), size="medium"),
     )
-    for text, string in zip(legend.get_texts(), strings, strict=True):
-        text.set(text=string, color=theme.text, **text_style())
-    start = 0
-    for column in every:
-        header, *texts = legend.get_texts()[start : start + len(groups) + 1]
-        header.set(**theme.small)
-        for text in texts:
-            text.set_fontweight(column.weight)
-        start += len(groups) + 1
+    weights = ["bold" if c.strong else "normal" for c in every for _ in (0, *names)]
+    texts = legend.get_texts()
+    for text, string, weight in zip(texts, strings, weights, strict=True):
+        text.set(text=string, weight=weight, color=canvas.theme.text, **text_style())
+    for header in texts[:: len(names) + 1]:
+        header.set(weight="normal", **canvas.theme.small)
     for box in legend.findobj(VPacker)[1:-1]:  # between the names and the whole
         box.align = "right"
-    return points(legend.get_window_extent().height, canvas.ax)
-
-
-def _line(group: Group) -> Line2D:
-    style = group.style
-    return Line2D([], [], color=style.colour, linestyle=dashes(style), linewidth=2)
-
-
-def _bar(group: Group, canvas: Canvas) -> Patch:
-    style: dict[str, Any] = {"hatch": group.style.hatch, "linewidth": 0}
-    return Patch(facecolor=group.style.colour, edgecolor=canvas.theme.ground, **style)
-
-
-def dashes(style: Style) -> Any:
-    """The dashes of a style's lines, as matplotlib takes them."""
-    return (0, style.dashes) if style.dashes else "-"
+    return points(legend.get_window_extent().height, canvas.ax) / line_height()

@@ -9,19 +9,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from promptlab.formats import share
+from promptlab.formats import number, share
 from promptlab.notebook.figures import Plot
-from promptlab.notebook.plots.columns import (
-    Column,
-    add_columns,
-    canvas_of_rows,
-    counts,
-    leave_blank,
-)
-from promptlab.notebook.plots.figure_layout import Canvas, line_height
+from promptlab.notebook.plots.columns import add_columns, canvas_of_rows, column_of
+from promptlab.notebook.plots.figure_layout import Canvas
 from promptlab.notebook.plots.groups import MOST, Group, grouped
-from promptlab.notebook.plots.strip_plot import ROW, draw_strip, thinned
-from promptlab.notebook.plots.ticks import exact
+from promptlab.notebook.plots.strip_plot import EXPLAINED, ROW, draw_strip, thinned
 from promptlab.results.results import Results
 from promptlab.spec import flags
 
@@ -46,39 +39,39 @@ def plot_lengths(
     table = groups.table(lambda group: _lengths(group, unit))
     if why := groups.nothing():
         return Canvas.of(ax, title).empty(why, table)
+    unknown = "In characters: the server counted no tokens"
+    if known:
+        unknown = groups.unknown("Length", known)
     rings = "; rings were cut short by max_tokens" * bool(table["truncated"].sum() > 0)
-    uncounted = "In characters: the server counted no tokens"
-    notes = [
-        f"A point is a trial, the box the middle half, the stroke the median{rings}",
-        *groups.notes(
-            groups.unknown("Length", known) if known else uncounted,
-            thinned(table["n"]),
-        ),
+    notes = [EXPLAINED + rings, *groups.notes(unknown, thinned(table["n"]))]
+    groups, drawn = groups.drawn, table[:MOST]
+    canvas = canvas_of_rows(ax, title, notes, groups, drawn["n"] > 0, "length unknown")
+    cut = drawn["truncated_share"]
+    columns = [
+        column_of("median", drawn["p50"], number, strong=True),
+        *([column_of("cut short", cut, share)] if cut.notna().any() else []),
+        column_of("n", drawn["n"]),
     ]
-    drawn, plotted = groups.drawn, table[:MOST]
-    canvas = canvas_of_rows(ax, title, notes, drawn.labels)
-    add_columns(canvas, _columns(plotted))
-    for row, group in enumerate(drawn):
-        lengths = lengths_of(group, unit).dropna()
-        cut = flags.truncated(group.answered)
-        draw_strip(canvas, row, lengths, group.style, hollow=cut)
-        if lengths.empty:
-            leave_blank(canvas, row, group, "length unknown")
-    canvas.from_zero(plotted["longest"])
+    add_columns(canvas, columns)
+    for row, group in enumerate(groups):
+        truncated = flags.truncated(group.answered)
+        lengths = _lengths_of(group, unit)
+        draw_strip(canvas, row, lengths, group.style, hollow=truncated)
+    canvas.from_zero(drawn["longest"])
     canvas.label_x(f"{unit} per output")
     canvas.grid("x")
-    return canvas.finish(table, height=ROW * line_height() * max(len(drawn), 2))
+    return canvas.finish(table, height=ROW * max(len(groups), 2))
 
 
-def lengths_of(group: Group, unit: str) -> pd.Series[float]:
-    """The length of each answered trial's output."""
+def _lengths_of(group: Group, unit: str) -> pd.Series[float]:
+    """The lengths that are known."""
     if unit == "tokens":
-        return group.numbers("output_tokens")
+        return group.numbers("output_tokens").dropna()
     return group.answered["output"].astype(str).str.len().astype("float64")
 
 
 def _lengths(group: Group, unit: str) -> Mapping[str, Any]:
-    lengths = lengths_of(group, unit).dropna()
+    lengths = _lengths_of(group, unit)
     truncated = int(flags.truncated(group.answered).sum())
     ended = group.answered.get("finish_reason", pd.Series(dtype=object)).notna().sum()
     return {
@@ -90,11 +83,3 @@ def _lengths(group: Group, unit: str) -> Mapping[str, Any]:
         "truncated": truncated if ended else np.nan,
         "truncated_share": truncated / ended if ended else np.nan,
     }
-
-
-def _columns(table: pd.DataFrame) -> list[Column]:
-    medians, cut = table["p50"], table["truncated_share"]
-    columns = [Column("median", [exact(length) for length in medians], strong=True)]
-    if cut.notna().any():
-        columns.append(Column("cut short", [share(part) for part in cut]))
-    return [*columns, counts(table)]

@@ -1,4 +1,4 @@
-"""Strip plots: a row of points, one for each trial, over a box of the middle half."""
+"""Strip plots: a row of points for each group, over a box of the middle half."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import pandas as pd
 from promptlab.notebook.colormap import Style, mix
 from promptlab.notebook.plots.figure_layout import Canvas
 
-ROW = 3.6
-"""How high a row is, in sizes of letters."""
+EXPLAINED = "A point is a trial, the box the middle half, the stroke the median"
 
 MOST = 400
 """How many points a row has at most; of more trials, evenly chosen ones are drawn."""
 
-THICK = 0.32
-"""From the middle of a row to the outermost points."""
+ROW, THICK = 3.6, 0.32
+"""How high a row is, in sizes of letters; from its middle to the outermost points."""
 
 GOLDEN = 0.618034
+"""Multiples of it, less their whole parts, are spread evenly."""
 
 
 def draw_strip(
@@ -27,15 +27,12 @@ def draw_strip(
     row: int,
     values: pd.Series[float],
     style: Style,
-    *,
     hollow: pd.Series[bool] | None = None,
 ) -> None:
     """Draws the values, none of them NaN, in a row; those that `hollow` marks as rings.
 
     Points are spread up and down by their rank, the same way each time.
     """
-    if values.empty:
-        return
     ax, ground, colour = canvas.ax, canvas.theme.ground, style.colour
     low, median, high = values.quantile([0.25, 0.5, 0.75])
     ax.barh(  # Axes.boxplot would load pyplot, and choose a backend
@@ -47,14 +44,15 @@ def draw_strip(
         edgecolor=mix(colour, ground, 0.45),
         linewidth=0.8,
     )
-    points = _evenly(values.sort_values(kind="stable"))
-    heights = row + THICK * (2 * (np.arange(1, len(points) + 1) * GOLDEN % 1) - 1)
-    rings = np.zeros(len(points), dtype=bool)
-    if hollow is not None:
-        rings = hollow.loc[points.index].to_numpy(dtype=bool)
+    points = values.sort_values(kind="stable")
+    if len(points) > MOST:
+        chosen = np.linspace(0, len(points) - 1, MOST).round().astype(int)
+        points = points.iloc[chosen]
+    ranks = np.arange(1, len(points) + 1)
+    rings = [False] * len(points) if hollow is None else hollow[points.index]
     ax.scatter(
         points,
-        heights,
+        row + THICK * (2 * (ranks * GOLDEN % 1) - 1),
         s=11,
         marker=style.marker,
         facecolors=[ground if ring else colour for ring in rings],
@@ -70,9 +68,3 @@ def thinned(counts: Iterable[int]) -> str:
     """A line on rows that do not have a point for every trial, if any do not."""
     line = f"At most {MOST} points in a row, evenly chosen; the rest uses all trials"
     return line * (max(counts, default=0) > MOST)
-
-
-def _evenly(ordered: pd.Series[float]) -> pd.Series[float]:
-    if len(ordered) <= MOST:
-        return ordered
-    return ordered.iloc[np.linspace(0, len(ordered) - 1, MOST).round().astype(int)]

@@ -1,4 +1,4 @@
-"""Ticks: the numbers on the axes of plots."""
+"""Numbers of plots: on axes and beside them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.ticker import Formatter
+
+from promptlab.formats import dollars, number, thousands
 
 
 class Dollars(Formatter):
@@ -26,6 +28,11 @@ class Dollars(Formatter):
         return f"${np.format_float_positional(x, 3, fractional=False, trim='-')}"
 
 
-def exact(value: float) -> str:
-    """A number as it is: 57.5, 57, 1,200."""
-    return f"{value:,.10g}" if math.isfinite(value) else "–"
+def money(amount: float) -> str:
+    """US dollars to three digits."""
+    return dollars(amount, digits=3)
+
+
+def short(value: float) -> str:
+    """A number, from ten thousand on in thousands, millions or billions."""
+    return thousands(value) if abs(value) >= 10_000 else number(value)

@@ -13,14 +13,8 @@ from matplotlib.patheffects import withStroke
 from promptlab.formats import counted, number
 from promptlab.notebook.colormap import mix
 from promptlab.notebook.figures import Plot
-from promptlab.notebook.plots.columns import (
-    Column,
-    add_columns,
-    canvas_of_rows,
-    counts,
-    leave_blank,
-)
-from promptlab.notebook.plots.figure_layout import Canvas, line_height
+from promptlab.notebook.plots.columns import add_columns, canvas_of_rows, column_of
+from promptlab.notebook.plots.figure_layout import Canvas
 from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped
 from promptlab.results.results import Results
 
@@ -59,21 +53,29 @@ def plot_tokens(
     groups = grouped(results, by)
     title = f"Tokens per trial{groups.by}"
     table = groups.table(_means)
-    known = table["total_tokens"].notna().any()
-    if why := groups.nothing("" if known else "The server counted none"):
+    unknown = "The server counted none" * bool(table["total_tokens"].isna().all())
+    if why := groups.nothing(unknown):
         return Canvas.of(ax, title).empty(why, table)
-    parts = [part for part in PARTS if table[part].gt(0).any()]
+    parts = {part: PARTS[part] for part in PARTS if table[part].gt(0).any()}
     notes = [
         "Mean of each part; the line runs from the 10th to the 90th percentile of "
         "the totals",
         *groups.notes(*_uncounted(groups)),
     ]
-    drawn, plotted = groups.drawn, table[:MOST]
-    canvas = canvas_of_rows(ax, title, notes, drawn.labels)
-    add_columns(canvas, _columns(plotted, parts, canvas.theme.ground))
-    _draw(canvas, drawn, plotted, parts)
+    groups, drawn = groups.drawn, table[:MOST]
+    known = drawn["total_tokens"].notna()
+    canvas = canvas_of_rows(ax, title, notes, groups, known, "tokens unknown")
+    columns = [
+        column_of(
+            name, drawn[part], number, swatch=_shade(part, GREY, canvas.theme.ground)
+        )
+        for part, name in parts.items()
+    ]
+    total = column_of("total", drawn["total_tokens"], number, strong=True)
+    add_columns(canvas, [*columns, total, column_of("n", drawn["n"])])
+    _draw(canvas, groups, drawn, parts)
     canvas.label_x("tokens per trial")
-    return canvas.finish(table, height=ROW * line_height() * max(len(drawn), 2))
+    return canvas.finish(table, height=ROW * max(len(groups), 2))
 
 
 def _means(group: Group) -> Mapping[str, Any]:
@@ -121,20 +123,7 @@ def _uncounted(groups: Groups) -> list[str]:
     return lines
 
 
-def _columns(table: pd.DataFrame, parts: Sequence[str], ground: str) -> list[Column]:
-    means = [
-        Column(
-            PARTS[part],
-            [number(value) for value in table[part]],
-            swatch=shade(part, GREY, ground),
-        )
-        for part in parts
-    ]
-    totals = [number(value) for value in table["total_tokens"]]
-    return [*means, Column("total", totals, strong=True), counts(table)]
-
-
-def shade(part: str, colour: str, ground: str) -> str:
+def _shade(part: str, colour: str, ground: str) -> str:
     """A group's colour for one part: light for what goes in, dark for reasoning."""
     if part == "reasoning_tokens":
         return mix(colour, "#000000", 0.55)
@@ -142,7 +131,7 @@ def shade(part: str, colour: str, ground: str) -> str:
 
 
 def _draw(
-    canvas: Canvas, groups: Groups, table: pd.DataFrame, parts: Sequence[str]
+    canvas: Canvas, groups: Groups, table: pd.DataFrame, parts: Mapping[str, str]
 ) -> None:
     ax, theme = canvas.ax, canvas.theme
     rows, left = range(len(groups)), np.zeros(len(groups))
@@ -153,11 +142,11 @@ def _draw(
             widths,
             left=left,
             height=0.62,
-            color=[shade(part, group.style.colour, theme.ground) for group in groups],
+            color=[_shade(part, group.style.colour, theme.ground) for group in groups],
             hatch=[group.style.hatch for group in groups],
             edgecolor=theme.ground,
             linewidth=0.6,
-            label=PARTS[part],
+            label=parts[part],
         )
         left += widths
     low, high = table["p10_total_tokens"], table["p90_total_tokens"]
@@ -171,8 +160,5 @@ def _draw(
         capsize=3,
         path_effects=[withStroke(linewidth=3.4, foreground=theme.ground)],
     )
-    for row, group in enumerate(groups):
-        if np.isnan(table["total_tokens"].iloc[row]):
-            leave_blank(canvas, row, group, "tokens unknown")
     canvas.from_zero(table[["total_tokens", "p90_total_tokens"]])
     canvas.grid("x")

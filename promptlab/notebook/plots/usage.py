@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.ticker import (
     FixedFormatter,
@@ -19,9 +20,8 @@ from matplotlib.ticker import (
 )
 
 from promptlab.errors import SpecError, did_you_mean
-from promptlab.formats import dollars, number, thousands
 from promptlab.notebook.figures import Plot
-from promptlab.notebook.plots.columns import Column
+from promptlab.notebook.plots.columns import Column, column_of
 from promptlab.notebook.plots.figure_layout import (
     STEPS,
     Canvas,
@@ -31,7 +31,8 @@ from promptlab.notebook.plots.figure_layout import (
 )
 from promptlab.notebook.plots.groups import Group, numbers, split, title
 from promptlab.notebook.plots.legend import add_legend
-from promptlab.notebook.plots.ticks import Dollars
+from promptlab.notebook.plots.ticks import Dollars, money, short
+from promptlab.notebook.trial_table import TrialTable
 
 PERIODS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 30.0}
 """The columns that say when it was, and how many days one of them is."""
@@ -47,8 +48,8 @@ DATED = 14
 FEWEST = 6
 """For how many periods there is room at least, so that a single bar is no wall."""
 
-HEIGHT = 190.0
-"""Of the axes, in points, where the legend needs no more."""
+HEIGHT = 19.0
+"""Of the axes, in sizes of letters, where the legend needs no more."""
 
 
 def plot_usage(
@@ -86,7 +87,7 @@ def plot_usage(
     noun = "Cost" if measure == "cost_usd" else title([measure.capitalize()])
     heading = f"{noun} {per}" + (f" by {title(names)}" if names else "")
     known = times.notna() & amounts.notna()
-    groups, index = split(usage.reset_index(drop=True), names, whole="all")
+    groups, index = split(usage.reset_index(drop=True), names)
     table = _summed(groups, index, times.where(known).rename(period), amounts)
     if not known.any():
         return Canvas.of(ax, heading).empty("Nothing was used", table)
@@ -96,14 +97,14 @@ def plot_usage(
         if missing.any()
     ]
     canvas = Canvas.of(ax, heading, [*notes, why] if why else notes)
-    written = _money if measure.endswith("_usd") else _short
+    written = money if measure.endswith("_usd") else short
     days = _days(period, table)
-    sums = _draw(canvas, groups, table, days, written)
+    samples, sums = _draw(canvas, groups, table, days, written)
     _date(canvas, table)
     legend = 0.0
     if names:
         columns = _columns(groups, table, measure, written)
-        legend = add_legend(canvas, groups, columns, bars=True)
+        legend = add_legend(canvas, samples, [g.label for g in groups], columns)
     plot = canvas.finish(table, height=max(HEIGHT, legend))
     first, last = canvas.ax.get_xlim()
     slot = points(canvas.ax.bbox.width, canvas.ax) * days / (last - first)
@@ -114,18 +115,10 @@ def plot_usage(
     return plot
 
 
-def _money(amount: float) -> str:
-    return dollars(amount, digits=3)
-
-
-def _short(value: float) -> str:
-    return thousands(value) if abs(value) >= 10_000 else number(value)
-
-
 def _times(usage: pd.DataFrame) -> tuple[str, pd.Series[Any]]:
     """The column that says when it was, as times without a zone."""
-    dates = [str(n) for n in usage if pd.api.types.is_datetime64_any_dtype(usage[n])]
-    for name in (*PERIODS, "time", *dates):
+    dates = usage.select_dtypes(["datetime", "datetimetz"])
+    for name in (*PERIODS, "time", *map(str, dates)):
         if name in usage:
             times = _as_times(usage[name].reset_index(drop=True))
             if times.notna().any() or usage[name].isna().all():
@@ -140,13 +133,11 @@ def _as_times(column: pd.Series[Any]) -> pd.Series[Any]:
     """A column as times without a zone, NaT where it holds none."""
     if isinstance(column.dtype, pd.PeriodDtype):
         times: pd.Series[Any] = column.dt.to_timestamp()
-    elif pd.api.types.is_datetime64_any_dtype(column):
+    elif isinstance(column.dtype, pd.DatetimeTZDtype):
         times = column.dt.tz_localize(None)  # each as it was where it was written
-    elif pd.api.types.is_numeric_dtype(column):
-        times = pd.Series(pd.NaT, index=column.index, dtype="datetime64[ns]")
     else:
-        texts = column.astype(object).map(str, na_action="ignore")
-        times = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
+        strings = column.astype(object).map(str, na_action="ignore")
+        times = pd.to_datetime(strings, format="ISO8601", errors="coerce", utc=True)
         times = times.dt.tz_localize(None)
     return times
 
@@ -154,15 +145,7 @@ def _as_times(column: pd.Series[Any]) -> pd.Series[Any]:
 def _names(usage: pd.DataFrame, by: str | Sequence[str] | None) -> list[str]:
     if by is None:
         return ["model"] if "model" in usage else []
-    names = [by] if isinstance(by, str) else list(dict.fromkeys(by))
-    for name in names:
-        if name not in usage:
-            known = [str(column) for column in usage]
-            raise SpecError(
-                f"by: the table has no column {name!r}"
-                + (did_you_mean(name, known) or f"; it has {', '.join(known)}")
-            )
-    return names
+    return list(dict.fromkeys(TrialTable(usage).checked(by)))
 
 
 def _measure(usage: pd.DataFrame, measure: str | None) -> str:
@@ -209,8 +192,7 @@ def _summed(
     """A row for each period, a column for each group."""
     sums = [amounts[g.rows.index].groupby(times[g.rows.index]).sum() for g in groups]
     table = pd.concat(sums, axis=1, sort=False) if sums else pd.DataFrame()
-    table.columns = index
-    return table.sort_index().fillna(0.0)
+    return table.set_axis(index, axis="columns").sort_index().fillna(0.0)
 
 
 def _columns(
@@ -220,11 +202,11 @@ def _columns(
     written: Callable[[float], str],
 ) -> list[Column]:
     """The sums of each group."""
-    columns = [Column("total", [written(total) for total in table.sum()], strong=True)]
+    columns = [column_of("total", table.sum(), written, strong=True)]
     for name in COUNTS:
         counts = [numbers(group.rows, name).sum() for group in groups]
         if name != measure and any(counts):
-            columns.append(Column(name, [_short(count) for count in counts]))
+            columns.append(column_of(name, counts, short))
     return columns
 
 
@@ -246,52 +228,43 @@ def _draw(
     table: pd.DataFrame,
     days: float,
     written: Callable[[float], str],
-) -> Sequence[Text]:
-    """Draws the bars; the sums on top of them."""
+) -> tuple[list[Patch], Sequence[Text]]:
+    """Draws the bars; a sample of each group's, and the sums on top."""
     ax, theme = canvas.ax, canvas.theme
     at, below = _at(table), np.zeros(len(table))
-    for position, group in enumerate(groups):
-        heights = table.iloc[:, position].to_numpy()
+    samples = []
+    for group, heights in zip(groups, table.to_numpy().T, strict=True):
+        style: dict[str, Any] = {"hatch": group.style.hatch, "linewidth": 0.6}
+        style |= {"facecolor": group.style.colour, "edgecolor": theme.ground}
         bars = ax.bar(
-            at,
-            heights,
-            bottom=below,
-            width=0.8 * days,
-            color=group.style.colour,
-            hatch=group.style.hatch,
-            edgecolor=theme.ground,
-            linewidth=0.6,
-            label=group.label,
+            at, heights, bottom=below, width=0.8 * days, label=group.label, **style
         )
+        samples.append(Patch(**style))
         below += heights
     slots = (at.max() - at.min()) / days + 2
     spare = max(1.0, (FEWEST - slots) / 2 + 1) * days
     ax.set_xlim(at.min() - spare, at.max() + spare)
     ax.set_ylim(0, below.max() * 1.1 or 1)
     ax.yaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
-    money = written is _money
-    ax.yaxis.set_major_formatter(
-        Dollars() if money else FuncFormatter(lambda y, _: _short(y))
-    )
+    ticks = Dollars() if written is money else FuncFormatter(lambda y, _: short(y))
+    ax.yaxis.set_major_formatter(ticks)
     canvas.grid("y")
-    style: dict[str, Any] = {"fontsize": "small", "color": theme.text}
-    labels = [written(total) for total in below]
-    return ax.bar_label(bars, labels, padding=3, **style, **text_style())
+    small: dict[str, Any] = {"fontsize": "small", "color": theme.text}
+    sums = [written(total) for total in below]
+    return samples, ax.bar_label(bars, sums, padding=3, **small, **text_style())
 
 
 def _date(canvas: Canvas, table: pd.DataFrame) -> None:
     """Writes the dates below the bars: below each one, unless they are many."""
     axis = canvas.ax.xaxis
-    if len(table) == 1:  # nothing else on the axis says of what year or day it is
-        axis.set_major_locator(FixedLocator(_at(table).tolist()))
-        axis.set_major_formatter(FixedFormatter([_alone(table)]))
-        return
     locator: Locator = FixedLocator(_at(table).tolist())
     if len(table) > DATED:
         locator = AutoDateLocator(tz="UTC", maxticks=8)  # type: ignore[no-untyped-call]
     axis.set_major_locator(locator)
     axis.set_major_formatter(
-        ConciseDateFormatter(locator, tz="UTC")  # type: ignore[no-untyped-call]
+        FixedFormatter([_alone(table)])  # nothing else says of what year or day it is
+        if len(table) == 1
+        else ConciseDateFormatter(locator, tz="UTC")  # type: ignore[no-untyped-call]
     )
     axis.get_offset_text().set(**canvas.theme.small, **text_style())
 

@@ -41,7 +41,7 @@ def test_several_columns_are_told_apart_together() -> None:
 def test_no_column_at_all_is_one_group() -> None:
     groups = grouped(trials(), [])
 
-    assert groups.labels == ["all trials"]
+    assert groups.labels == ["all"]
     assert groups.by == ""
 
 
@@ -133,7 +133,7 @@ def test_failed_trials_are_counted_apart() -> None:
     groups = grouped(given)
 
     assert [(group.n, group.failed) for group in groups] == [(1, 1), (0, 2)]
-    assert groups.failures == "3 of 4 trials failed: left out"
+    assert "3 of 4 trials failed: left out" in groups.notes()
 
 
 def test_an_empty_answer_of_a_csv_is_an_answer() -> None:

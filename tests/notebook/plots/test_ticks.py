@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from promptlab.notebook.plots.ticks import Dollars, exact
+from promptlab.notebook.plots.ticks import Dollars, short
 
 
 @pytest.mark.parametrize(
@@ -26,10 +26,9 @@ def test_the_dollars_of_an_axis_have_the_same_decimals(
     assert Dollars().format_ticks(ticks) == texts
 
 
-def test_other_numbers_are_written_as_they_are() -> None:
-    assert [exact(value) for value in (57.5, 57, 1200, math.nan)] == [
-        "57.5",
-        "57",
-        "1,200",
-        "–",
+def test_large_numbers_are_short() -> None:
+    values = (0, 7, 0.5, 57.5, 1618, 18_800, 5.45e6, math.nan)
+
+    assert [short(value) for value in values] == [
+        *("0", "7", "0.5", "57.5", "1,618", "19k", "5.5M", "–"),
     ]
