@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from promptlab.execution.runner import arun, run, start
     from promptlab.experiment import Experiment
     from promptlab.files.config import load_experiment
-    from promptlab.models.client import Client, OpenAIClient, SDKClient
+    from promptlab.models.client import Client
     from promptlab.models.login import login, logout
+    from promptlab.models.openai import OpenAIClient
+    from promptlab.models.sdk import SDKClient
     from promptlab.money.price import Price
     from promptlab.money.price_table import prices
     from promptlab.money.prices import Prices
@@ -87,7 +89,7 @@ _HOMES = {
     "Forecast": "planning.forecast",
     "Grid": "spec.grid",
     "OfflineServer": "offline",
-    "OpenAIClient": "models.client",
+    "OpenAIClient": "models.openai",
     "Plan": "planning.plan",
     "Price": "money.price",
     "Prices": "money.prices",
@@ -100,7 +102,7 @@ _HOMES = {
     "ResponseCache": "store.cache",
     "Results": "results.results",
     "RunOptions": "execution.options",
-    "SDKClient": "models.client",
+    "SDKClient": "models.sdk",
     "SpecError": "errors",
     "Trial": "spec.trial",
     "Usage": "spec.usage",

@@ -50,12 +50,12 @@ DOORS = {
 
 HOMES = {
     "IPython": {"execution.progress", "notebook"},
-    "aiohttp": {"models.client", "offline.server.server"},
+    "aiohttp": {"models.openai", "offline.server.server"},
     "diskcache": {"store.cache"},
     "anywidget": {"notebook"},
     "dotenv": {"models.credentials"},
     "genai_prices": {"money.list_prices"},
-    "httpx2": {"models.client"},
+    "httpx2": {"models.openai", "models.sdk"},
     "ipywidgets": {"notebook"},
     "jinja2": {"spec.fields", "spec.sandbox", "spec.template"},
     "keyring": {"models.keyrings"},
@@ -66,7 +66,7 @@ HOMES = {
         "stats",
     },
     "matplotlib": {"notebook.figures", "notebook.plots"},
-    "openai": {"models.client", "store.reconcile"},
+    "openai": {"models.openai", "models.sdk", "store.reconcile"},
     "openpyxl": {"results.exports"},
     "pandas": {
         "money.price_table",
@@ -93,7 +93,7 @@ HOMES = {
     "tiktoken": {"money.encodings"},
     "traitlets": {"notebook"},
     "typer": {"cli"},
-    "yarl": {"models.client"},
+    "yarl": {"models.openai"},
 }
 """Where each package is at home; orjson, small and fast, is everywhere."""
 

@@ -27,7 +27,7 @@ from promptlab.errors import (
     brief,
     did_you_mean,
 )
-from promptlab.models.client import Client, OpenAIClient
+from promptlab.models.client import Client
 from promptlab.models.credentials import (
     Credentials,
     Headers,
@@ -37,7 +37,8 @@ from promptlab.models.credentials import (
     environment,
     is_safe,
 )
-from promptlab.models.routes import route
+from promptlab.models.openai import OpenAIClient
+from promptlab.models.routes import base_url_for
 from promptlab.money.budget import BudgetLimits
 from promptlab.money.price_file import PricesOption, prices_in_force
 from promptlab.money.prices import Prices
@@ -356,7 +357,7 @@ class RunOptions:
         """The base URL that requests to a model are keyed with and sent to."""
         if self.client is not None:
             return canonical_url(self.client.base_url)
-        return route(model, self.base_url, self.variables)
+        return base_url_for(model, self.base_url, self.variables)
 
     @cached_property
     def prices_in_force(self) -> Prices:

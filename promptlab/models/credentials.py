@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from promptlab.errors import CredentialsError, SpecError
 from promptlab.models import key_prompt, keyrings
 from promptlab.models.redaction import authenticates
-from promptlab.models.routes import route
+from promptlab.models.routes import base_url_for
 from promptlab.paths import user_path
 from promptlab.secret import Hidden, Secret
 from promptlab.spec.address import OFFLINE_SCHEME, canonical_url, is_local, is_loopback
@@ -208,7 +208,7 @@ class Credentials:
         ways = f"set {name} {where}"
         if not where:
             ways = f"{name} is sent to OpenAI alone; name another in api_key_env="
-        usual = base_url == route("", None, self.variables)
+        usual = base_url == base_url_for("", None, self.variables)
         python = "pl.login()" if usual else f"pl.login({base_url!r})"
         option = "" if usual else f" --base-url {base_url}"
         return (

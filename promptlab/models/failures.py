@@ -11,7 +11,7 @@ import email.utils
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -21,6 +21,7 @@ import orjson
 
 from promptlab.errors import Failure
 from promptlab.models.redaction import SURROGATE, redacted
+from promptlab.models.routes import proxy_named
 from promptlab.spec.response import ReplySummary
 
 LONGEST_NAME = 200
@@ -140,8 +141,46 @@ def failure_in(
     return _broke_off(headers, reason) if _is_broken_off(reason) else None
 
 
-def hinted(failure: Failure, base_url: str, model: str) -> Failure:
-    """The same failure, with what to look at where the server knows no such address."""
+def no_answer(timeout_s: float | None) -> Failure:
+    """A call that took longer than it may."""
+    after = "in time" if timeout_s is None else f"within {timeout_s:g} s (timeout_s)"
+    return Failure(kind="timeout", message=f"no answer {after}")
+
+
+def connection_failed(error: BaseException, secrets: Iterable[str]) -> Failure:
+    """A connection that broke."""
+    said = redacted(_said(error), *secrets)
+    return Failure(kind="connection", message=f"the connection failed: {said}")
+
+
+def unreachable(
+    base_url: str, error: BaseException | str, secrets: Iterable[str]
+) -> Failure:
+    """A connection that could not be made, with what to look at."""
+    said = error if isinstance(error, str) else redacted(_said(error), *secrets)
+    where, hint = base_url, "is the server running, and base_url right?"
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        hint = (
+            "if its certificate is of a private authority, name the file of that in "
+            "the variable SSL_CERT_FILE, or in client=pl.OpenAIClient(..., ca_file=...)"
+        )
+    elif proxy := proxy_named(base_url):
+        where, hint = f"{where} through {proxy}", "is the proxy right, and running?"
+    message = f"no connection to {where}: {said}; {hint}"
+    return Failure(kind="unreachable", message=message)
+
+
+def unexpected(error: Exception, secrets: Iterable[str]) -> Failure:
+    """An error that no client should raise; a header may be wrong, for one."""
+    return Failure(kind=type(error).__name__, message=redacted(_said(error), *secrets))
+
+
+def explained(
+    failure: Failure, base_url: str, model: str, secrets: Sequence[str]
+) -> Failure:
+    """What a server refused: without keys, and with what to look at where it knows no
+    such address."""
+    failure = _redacted(failure, secrets)
     if failure.status not in (404, 405):
         return failure
     said = f"{failure.code} {failure.type} {failure.message}"
@@ -339,3 +378,16 @@ def _seconds(value: str | None) -> float | None:
     except ValueError:
         return None
     return seconds if seconds is not None and math.isfinite(seconds) else None
+
+
+def _redacted(failure: Failure, secrets: Sequence[str]) -> Failure:
+    """The same failure; a server may have put the key into any part of it."""
+    parts = {
+        name: redacted(part, *secrets) if isinstance(part, str) else part
+        for name, part in failure.to_plain().items()
+    }
+    return replace(Failure.from_plain(parts), headers=failure.headers)
+
+
+def _said(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

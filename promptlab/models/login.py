@@ -13,7 +13,7 @@ from promptlab.models.credentials import (
     Variables,
     environment,
 )
-from promptlab.models.routes import route
+from promptlab.models.routes import base_url_for
 from promptlab.secret import Hidden, sealed_url
 from promptlab.spec.address import is_loopback
 
@@ -69,7 +69,7 @@ def login(
     if _is_none(base_url):
         raise SpecError(f"{NO_URL.format('login')}; call pl.login() and it asks for it")
     variables = environment(env_file)
-    base_url = route("", base_url, variables)
+    base_url = base_url_for("", base_url, variables)
     if show:
         return _in_use(base_url, variables)
     _check_is_kept(base_url)
@@ -103,7 +103,7 @@ def logout(
             f"{NO_URL.format('logout')}; name the server, and its key is removed"
         )
     variables = environment(env_file)
-    base_url = route("", base_url, variables)
+    base_url = base_url_for("", base_url, variables)
     forgotten = key_prompt.forget(base_url)
     _check_keyring(base_url)
     removed = keyrings.remove(base_url)

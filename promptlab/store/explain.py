@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from promptlab.models.routes import route
+from promptlab.models.routes import base_url_for
 from promptlab.spec.request import Request
 from promptlab.spec.trial import Trial
 from promptlab.store.cache import Entry, ResponseCache
@@ -101,7 +101,9 @@ def explain(
 
 
 def _opening(trial: Trial, base_url: str | None) -> Request:
-    return trial.first_request(lambda model: route(model, base_url), known_names())
+    return trial.first_request(
+        lambda model: base_url_for(model, base_url), known_names()
+    )
 
 
 def _flat(plain: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import weakref
 from collections.abc import Hashable
 
 from promptlab.execution.scheduling.lanes import Pool
-from promptlab.models.client import Client, OpenAIClient
+from promptlab.models.client import Client
+from promptlab.models.openai import OpenAIClient
 
 KEEP_S = 3600.0
 """How long a pool is kept that no run uses."""

@@ -26,7 +26,8 @@ from promptlab.execution.scheduling.lanes import Gate, Lane
 from promptlab.execution.scheduling.limiter import FIRST_WINDOW
 from promptlab.execution.scheduling.pools import KEEP_S, Pools
 from promptlab.execution.scheduling.queue import Queue
-from promptlab.models.client import Client, OpenAIClient
+from promptlab.models.client import Client
+from promptlab.models.openai import OpenAIClient
 from promptlab.secret import ApiKey, Secret
 from promptlab.store.cache import Entry
 
