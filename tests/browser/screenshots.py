@@ -53,12 +53,12 @@ wrong.editor.value = "Write {{brif}}"
 wrong.settle(60)
 talk = pl.playground(["offline/small", "offline/large"], prompt="Hi, what is new?")
 talk.settle(60)
-talk.send_button.click()
+talk.run_button.click()
 talk.settle(60)
 talk.columns.children[1].model.value = "offline/none"
 talk.message.value = "Answer in one word: is a lamp that lasts 40 hours good? " + word
 talk.settle(60)
-talk.send_button.click()
+talk.run_button.click()
 talk.settle(60)
 explorer = pl.explore(wide)
 explorer.open_trials(0, 1)

@@ -29,7 +29,7 @@ def ran():
 def talked():
     play = pl.playground(["offline/small", "offline/none"], prompt="Hello {{you}}")
     play.settle(60)
-    play.send_button.click()
+    play.run_button.click()
     play.settle(60)
     return play
 

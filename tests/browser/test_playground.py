@@ -42,6 +42,6 @@ def test_two_models_answer_a_conversation_that_becomes_code(
         re.compile(r"pl\.Experiment\(.*And my invoice\?.*my parcel", re.S)
     )
 
-    shown.get_by_role("button", name="Take back").click()
+    shown.get_by_role("button", name="Undo").click()
     expect(message).to_have_value("And my invoice?")
     expect(shown.locator("tbody tr")).to_have_count(3)

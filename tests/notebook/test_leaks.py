@@ -59,7 +59,7 @@ SHOWN = (
     "vars(panel)['_options']",
     "talk = pl.playground(['gpt-6-luna'], api_key=planted_key(), **options)",
     "talk.message.value = 'Where is city 10?'; assert talk.settle(60)",
-    "talk.send_button.click(); assert talk.settle(60)",
+    "talk.run_button.click(); assert talk.settle(60)",
     "talk",
     "pl.login(show=True)",
     "vars(RunOptions.of({'api_key': planted_key(), 'headers': {'X': planted_key()}}))",

@@ -1,4 +1,4 @@
-"""Talks: one conversation with a few models or settings, as an experiment.
+"""Conversations with a few models or settings at once, as an experiment.
 
 Every message that is sent is one more user message of the prompt, so each send runs a
 longer experiment whose first calls are in the cache.
@@ -32,7 +32,7 @@ SETTINGS = ("model", "temperature", "max_tokens")
 
 @dataclass(frozen=True)
 class Column:
-    """One side of a talk: a model and its settings, as they were typed."""
+    """One side of a conversation: a model and its settings, as they were typed."""
 
     model: str
     temperature: str = ""
@@ -73,7 +73,7 @@ class Conversation:
     """What fills the holes; nothing where it is not given."""
 
     def continues(self, other: Conversation) -> bool:
-        """Whether another talk is how this one began, whoever was asked."""
+        """Whether another conversation is how this one began, whoever was asked."""
         return (self.said[: len(other.said)], self.system, self.inputs) == (
             other.said,
             other.system,
@@ -96,7 +96,7 @@ class Conversation:
 
     @cached_property
     def experiment(self) -> Experiment:
-        """The talk as an experiment of one case.
+        """The conversation as an experiment of one case.
 
         Raises:
             SpecError: it cannot be run as it is.
@@ -138,15 +138,15 @@ class Heard:
 
 
 def heard(
-    talk: Conversation, results: Results, before: Sequence[Heard] = ()
+    conversation: Conversation, results: Results, before: Sequence[Heard] = ()
 ) -> list[Heard]:
-    """What each column of a talk answered by now; `before`, what they had answered to
-    a talk that this one continues."""
+    """What each column answered so far; `before` is what they answered to a
+    conversation that this one continues."""
     records = {record.trial.index: record for record in results}
     known = {answer.name: answer for answer in before}
-    places = _places(talk.experiment)
+    places = _places(conversation.experiment)
     answers = []
-    for column in talk.columns:
+    for column in conversation.columns:
         record = records.get(places[tuple(column.values.values())])
         if record is None:
             answer = known.get(column.name, Heard(column.name))
@@ -170,13 +170,13 @@ def _missing(results: Results) -> dict[str, Any]:
     return {"error": f"not asked: {why}", "waiting": False}
 
 
-def conversation_html(talk: Conversation, answers: Sequence[Heard]) -> str:
-    """A talk as a table: a column for each model, what the user said across."""
+def conversation_html(conversation: Conversation, answers: Sequence[Heard]) -> str:
+    """A conversation as a table: a column for each model, each message across all."""
     wide = len(answers)
     share = f"{CELL};width:{100 / max(1, wide):.0f}%;min-width:9em"
     heads = "".join(f"<th style='{share}'>{escaped(a.name, 120)}</th>" for a in answers)
     lines = []
-    for turn, messages in enumerate(talk.experiment.trials[0].turns):
+    for turn, messages in enumerate(conversation.experiment.trials[0].turns):
         asked = escaped(messages[-1]["content"], LONGEST)
         lines.append(
             f"<tr style='{ROW};{SAID}'><td colspan='{wide}' style='{WHOLE}'>"

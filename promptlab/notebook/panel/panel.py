@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -13,9 +12,8 @@ from promptlab.errors import PromptlabError, SpecError
 from promptlab.experiment import Experiment
 from promptlab.formats import shortened
 from promptlab.notebook.compare.compare import compare
-from promptlab.notebook.panel.background import Background
 from promptlab.notebook.panel.code import experiment_code
-from promptlab.notebook.panel.debounce import Debouncer
+from promptlab.notebook.panel.run_panel import PanelSummary, RunPanel
 from promptlab.notebook.panel.selection import (
     Selection,
     Text,
@@ -24,24 +22,17 @@ from promptlab.notebook.panel.selection import (
     texts_of,
 )
 from promptlab.notebook.widgets.controls import (
-    ControlBox,
     button,
     close_all,
     fault_html,
     folded,
     in_a_row,
-    plan_line,
-    quiet_html,
-    stop_button,
-    telling,
     writing,
 )
 from promptlab.render.markup import escaped
 from promptlab.secret import sealed
 
 if TYPE_CHECKING:
-    from promptlab.execution.handle import Handle
-    from promptlab.planning.plan import Plan
     from promptlab.results.results import Results
 
 BOXES = 10
@@ -52,76 +43,42 @@ CASES_IN_CODE = 20
 
 LONGEST_VALUE = 40
 
+TEXTS = (("prompt",), ("system",))
+"""Where an error is that is about a text."""
+
 
 def panel(experiment: Experiment, **options: Any) -> Panel:
     """A panel that runs a part of an experiment: its values, cases, changed prompts.
 
-    What a run would make of calls, tokens and dollars is told at once. The outputs are
-    shown side by side when it is over; stopping keeps those that came. The options are
-    those of `Experiment.run`.
+    The calls, tokens and dollars of a run are shown before it starts, its outputs side
+    by side when it is over; stopping keeps those that came.
+
+    Args:
+        experiment: What there is to choose from.
+        options: Those of `Experiment.run`.
     """
     return Panel(experiment, sealed(options))
 
 
-@dataclass(frozen=True)
-class PanelSummary:
-    """What there is to say of some choices."""
-
-    plan: Plan | None = None
-    code: str = ""
-    error: Exception | None = None
-    of_text: bool = False
-    """Whether the error is in a text."""
-
-
-class Panel(ControlBox):
-    """An experiment's controls. `experiment` is what they say, `results` what came of
-    the last run."""
+class Panel(RunPanel):
+    """The controls of an experiment: `experiment` is what is chosen of it, `results`
+    are those of the last run."""
 
     def __init__(self, experiment: Experiment, options: Mapping[str, Any]) -> None:
-        self._options = dict(options)
-        self._lock = threading.RLock()
+        super().__init__(options, "Run")
         self._loading = False
-        self._choices = Selection.all_of(experiment)
-        self._results: Results | None = None
-        self._latest = Debouncer(self._told, self._tell)
-        self._background = Background(
-            going=self._show_progress,
-            done=self._show_results,
-            failed=self._show_failure,
-            over=self._plan,
-        )
+        self._selection = Selection.all_of(experiment)
         self._make_controls()
-        super().__init__(self._laid_out())
+        self.children = (*self.children, *self._laid_out())
         self._show_values()
         self._show_text()
         self._listen()
         self._plan()
 
-    @property
-    def experiment(self) -> Experiment:
-        """What is chosen, as an experiment.
-
-        Raises:
-            SpecError: it cannot be run as it is.
-        """
-        return self._choices.experiment
-
-    @property
-    def results(self) -> Results | None:
-        """What the last run gave; None before."""
-        return self._results
-
-    def settle(self, timeout_s: float | None = None) -> bool:
-        """Waits until what is told is up to date and no run goes on; whether that
-        came."""
-        self._background.wait(timeout_s)
-        return self._latest.settle(timeout_s) and not self._background.running
-
     # The controls.
 
     def _make_controls(self) -> None:
-        source = self._choices.source
+        source = self._selection.source
         cases = len(source.dataset)
         narrow = widgets.Layout(width="280px")
         self.values: dict[str, Any] = {}
@@ -148,19 +105,12 @@ class Panel(ControlBox):
         self.keep_button = button(
             "Keep both", tooltip="Make the changed text a value of its own"
         )
-        self.run_button = button("Run", icon="play", button_style="primary")
-        self.stop_button = stop_button()
-        self.code = writing("Code", height="260px")
-        """The code of the experiment that is chosen."""
-        self.told = telling()
-        """What a run would make, or why there can be none."""
         self._fault = widgets.HTML()
-        self._progress = widgets.HTML()
         self._boxes = widgets.VBox()
         self._below = widgets.VBox()
 
     def _laid_out(self) -> list[Any]:
-        source = self._choices.source
+        source = self._selection.source
         size = widgets.VBox(
             [_line("cases", self.cases), _line("repeats", self.repeats)]
         )
@@ -170,7 +120,7 @@ class Panel(ControlBox):
         return [
             widgets.HTML(f"<b>{escaped(source.name)}</b>"),
             widgets.HBox([left, right]).add_class("plp-columns"),
-            in_a_row(self.run_button, self.stop_button, self.told).add_class(
+            in_a_row(self.run_button, self.stop_button, self.summary).add_class(
                 "plp-plan"
             ),
             self._progress,
@@ -185,20 +135,18 @@ class Panel(ControlBox):
         self.editor.observe(self._typed, "value")
         self.restore_button.on_click(lambda _: self._restore())
         self.keep_button.on_click(lambda _: self._keep_both())
-        self.run_button.on_click(lambda _: self._start())
-        self.stop_button.on_click(lambda _: self._background.stop())
 
     def _show_values(self) -> None:
         """A line for each parameter, and what can be edited; again when a value was
         added."""
-        source, before = self._choices.source, self._boxes.children
+        source, before = self._selection.source, self._boxes.children
         lines = []
         for name in source.grid.parameters:
             names = [
                 shortened(level_name(name, level), LONGEST_VALUE)
                 for level in levels_of(source, name)
             ]
-            chosen = self._choices.values[name]
+            chosen = self._selection.values[name]
             self.values[name] = control = _values(name, names, chosen)
             boxes = control if isinstance(control, list) else [control]
             for box in boxes if len(names) > 1 else ():
@@ -216,8 +164,8 @@ class Panel(ControlBox):
         with self._lock:
             if self._loading:
                 return
-            self._choices = replace(
-                self._choices,
+            self._selection = replace(
+                self._selection,
                 values={name: tuple(self._places(name)) for name in self.values},
                 cases=self.cases.value,
                 repeats=self.repeats.value,
@@ -237,7 +185,7 @@ class Panel(ControlBox):
             text: Text | None = self.text.value
             if self._loading or text is None:
                 return
-            self._choices = self._choices.edited(text, self.editor.value)
+            self._selection = self._selection.edited(text, self.editor.value)
             self._show_edited()
             self._plan()
 
@@ -252,21 +200,21 @@ class Panel(ControlBox):
     def _load(self, text: Text) -> None:
         self._loading = True
         try:
-            self.editor.value = self._choices.content(text)
+            self.editor.value = self._selection.content(text)
         finally:
             self._loading = False
         self._show_edited()
 
     def _show_edited(self) -> None:
         text = self.text.value
-        edited = text in self._choices.edits
+        edited = text in self._selection.edits
         self.restore_button.disabled = not edited
-        self.keep_button.disabled = not (edited and self._choices.can_add(text))
+        self.keep_button.disabled = not (edited and self._selection.can_add(text))
 
     def _restore(self) -> None:
         with self._lock:
             text = self.text.value
-            self._choices = self._choices.edited(text, text.content)
+            self._selection = self._selection.edited(text, text.content)
             self._load(text)
             self._plan()
 
@@ -274,7 +222,7 @@ class Panel(ControlBox):
         with self._lock:
             text = self.text.value
             try:
-                self._choices = self._choices.with_added(text)
+                self._selection = self._selection.with_added(text)
             except SpecError as error:
                 self._fault.value = fault_html(error)
                 return
@@ -285,90 +233,58 @@ class Panel(ControlBox):
                 self._loading = False
             *_, last = (
                 t
-                for t in texts_of(self._choices.source)
+                for t in texts_of(self._selection.source)
                 if t.parameter == text.parameter
             )
             self.text.value = last
             self._load(last)
             self._plan()
 
-    # What a run would make.
+    # What a run would make, and what it gave.
 
-    def _plan(self) -> None:
-        self._latest.ask(self._choices)
-        if self.told.value and "plp-stale" not in self.told._dom_classes:
-            self.told.add_class("plp-stale")
+    def _chosen(self) -> Selection:
+        return self._selection
 
-    def _told(self, choices: Selection) -> PanelSummary:
-        try:
-            experiment = choices.experiment
-            planned = experiment.plan(**self._options)
-        except SpecError as error:
-            of_text = error.at[:1] in (("prompt",), ("system",))
-            return PanelSummary(error=error, of_text=of_text)
-        except Exception as error:
-            return PanelSummary(error=error)
-        return PanelSummary(planned, _code(experiment, len(choices.source.dataset)))
+    def _code(self, experiment: Experiment) -> str:
+        """The code of an experiment; many cases are taken from the one at hand."""
+        cases, all_cases = len(experiment.dataset), len(self._selection.source.dataset)
+        if cases <= CASES_IN_CODE:
+            return experiment_code(experiment)
+        part = "" if cases == all_cases else f"[:{cases}]"
+        code = experiment_code(experiment, dataset=f"experiment.dataset{part}")
+        return f"# its cases are those of the experiment at hand\n{code}"
 
-    def _tell(self, told: PanelSummary) -> None:
+    def _show_summary(self, summary: PanelSummary) -> None:
         with self._lock:
-            fault = fault_html(told.error) if told.error else ""
-            self._fault.value = fault if told.of_text else ""
-            if told.plan is not None:
-                self.told.value = plan_line(told.plan)
-                self.code.value = told.code
-            elif told.of_text:
-                self.told.value = fault_html("see what is said beside the text")
-            else:
-                self.told.value = fault
-            self.told.remove_class("plp-stale")
-            self._show_buttons(can_run=told.plan is not None)
-
-    # Runs.
-
-    def _start(self) -> None:
-        with self._lock:
-            choices = self._choices
-            if self._background.start(lambda: choices.experiment, self._options):
-                self._progress.value = quiet_html("starting …")
-                self._show_buttons(can_run=True)
-
-    def _show_buttons(self, *, can_run: bool) -> None:
-        running = self._background.running
-        self.run_button.disabled = running or not can_run
-        self.stop_button.disabled = not running
-
-    def _show_progress(self, handle: Handle) -> None:
-        with self._lock:
-            self._progress.value = handle._repr_html_()
-
-    def _show_failure(self, error: Exception) -> None:
-        with self._lock:
-            self._progress.value = fault_html(error)
+            error = summary.error
+            of_text = isinstance(error, SpecError) and error.at[:1] in TEXTS
+            self._fault.value = fault_html(error) if error and of_text else ""
+            super()._show_summary(summary)
+            if of_text:
+                self.summary.value = fault_html("see the message beside the text")
 
     def _show_results(self, results: Results) -> None:
-        with self._lock:
-            self._results = results
-            before = self._below.children
+        super()._show_results(results)
         try:
             shown = compare(results) if len(results) else widgets.HTML("no answers")
         except PromptlabError as error:
             shown = widgets.HTML(fault_html(error))
         with self._lock:
+            before = self._below.children
             self._below.children = [shown]
             close_all(*before)
 
     # How it is seen elsewhere.
 
     def __repr__(self) -> str:
-        return f"Panel({self._choices.source.name!r})"
+        return f"Panel({self._selection.source.name!r})"
 
     def _repr_html_(self) -> str:
         """What a saved notebook shows: the experiment."""
         try:
             shown = self.experiment._repr_html_()
         except SpecError:
-            shown = self._choices.source._repr_html_()
+            shown = self._selection.source._repr_html_()
         return f"{shown}<p>To choose and run, run this cell in a notebook.</p>"
 
 
@@ -399,11 +315,3 @@ def _line(name: str, *controls: Any) -> Any:
 
 def _flex(flex: str) -> Any:
     return widgets.Layout(flex=flex)
-
-
-def _code(experiment: Experiment, cases: int) -> str:
-    if len(experiment.dataset) <= CASES_IN_CODE:
-        return experiment_code(experiment)
-    part = "" if len(experiment.dataset) == cases else f"[:{len(experiment.dataset)}]"
-    code = experiment_code(experiment, dataset=f"experiment.dataset{part}")
-    return f"# its cases are those of the experiment at hand\n{code}"

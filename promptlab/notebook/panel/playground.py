@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 import ipywidgets as widgets
 
 from promptlab.errors import SpecError
-from promptlab.experiment import Experiment
-from promptlab.notebook.panel.background import Background
-from promptlab.notebook.panel.code import experiment_code
 from promptlab.notebook.panel.conversation import (
     Column,
     Conversation,
@@ -20,30 +17,24 @@ from promptlab.notebook.panel.conversation import (
     conversation_html,
     heard,
 )
-from promptlab.notebook.panel.debounce import Debouncer
+from promptlab.notebook.panel.run_panel import Chosen, PanelSummary, RunPanel
 from promptlab.notebook.widgets.controls import (
-    ControlBox,
     button,
     close_all,
-    fault_html,
     folded,
     in_a_row,
-    plan_line,
     quiet_html,
-    stop_button,
-    telling,
     writing,
 )
 from promptlab.secret import sealed
 
 if TYPE_CHECKING:
     from promptlab.execution.handle import Handle
-    from promptlab.planning.plan import Plan
     from promptlab.results.results import Results
 
 MOST_COLUMNS = 4
 MOST_FIELDS = 12
-"""Holes that get a box each."""
+"""Fields that get a box each."""
 
 BEGIN = "Write a message to begin."
 
@@ -60,7 +51,7 @@ def playground(
 ) -> Playground:
     """A conversation with one to four models or settings side by side.
 
-    `{{holes}}` in a message get a box each. Every send is an experiment, so what was
+    Each `{{field}}` of a message gets a box. Every send is an experiment, so what was
     answered once is never paid for again; `.experiment` is that experiment, and its
     code is under "As code". The options are those of `Experiment.run`.
 
@@ -76,20 +67,9 @@ def playground(
     return Playground(names, system, prompt, options)
 
 
-@dataclass(frozen=True)
-class PanelSummary:
-    """What there is to say of a talk before it is sent."""
-
-    fields: tuple[str, ...] | None = None
-    """The holes, where they are known."""
-    plan: Plan | None = None
-    code: str = ""
-    error: Exception | None = None
-
-
-class Playground(ControlBox):
-    """A talk and its controls. `experiment` is what a send would run, `results` what
-    the last one gave."""
+class Playground(RunPanel):
+    """A conversation and its controls: `experiment` is what a send would run, `results`
+    are those of the last one."""
 
     def __init__(
         self,
@@ -98,47 +78,18 @@ class Playground(ControlBox):
         prompt: str,
         options: Mapping[str, Any],
     ) -> None:
-        self._options = dict(options)
+        super().__init__(options, "Send")
         self._models = tuple(dict.fromkeys([*models, *OFFLINE]))
-        self._lock = threading.RLock()
-        self._talk = Conversation(columns=())
+        self._conversation = Conversation(columns=())
         self._answers: list[Heard] = []
-        self._sending = self._talk
+        self._sending = self._conversation
         self._outcomes = -1
-        self._results: Results | None = None
-        self._latest = Debouncer(self._told, self._tell)
-        self._background = Background(
-            going=self._show_progress,
-            done=self._take,
-            failed=self._show_failure,
-            over=self._plan,
-        )
         self._make_controls(system, prompt)
-        super().__init__(self._laid_out())
+        self.children = (*self.children, *self._laid_out())
         for model in models:
             self.add_column(model)
         self._listen()
         self._plan()
-
-    @property
-    def experiment(self) -> Experiment:
-        """What is on screen, with the message that is not sent yet, as an experiment.
-
-        Raises:
-            SpecError: it cannot be run as it is.
-        """
-        return self._next().experiment
-
-    @property
-    def results(self) -> Results | None:
-        """What the last send gave; None before."""
-        return self._results
-
-    def settle(self, timeout_s: float | None = None) -> bool:
-        """Waits until what is told is up to date and no run goes on; whether that
-        came."""
-        self._background.wait(timeout_s)
-        return self._latest.settle(timeout_s) and not self._background.running
 
     def add_column(self, model: str = "") -> None:
         """Adds a column, up to four of them."""
@@ -160,42 +111,35 @@ class Playground(ControlBox):
         self.columns = widgets.HBox().add_class("plp-sides")
         self.add_button = button("Add a column", icon="plus")
         self.inputs: dict[str, Any] = {}
-        """By hole, the box of what fills it."""
-        self._holes = in_a_row()
+        """By field, the box of its value."""
+        self._fields = in_a_row()
         self.message = writing(
             *("Message", prompt),
             height="72px",
             placeholder="Message, with {{holes}} if you like",
         )
-        self.send_button = button("Send", icon="play", button_style="primary")
-        self.stop_button = stop_button()
         self.back_button = button(
-            "Take back",
+            "Undo",
             tooltip="Take the last message back into the box",
             disabled=True,
         )
-        self.reset_button = button("Reset", tooltip="Begin anew", disabled=True)
-        self.told = telling()
-        """What a send would make, or why there can be none."""
+        self.reset_button = button("Reset", tooltip="Start over", disabled=True)
         self.conversation = widgets.HTML()
-        self._progress = widgets.HTML()
-        self.code = writing("Code", height="240px")
-        """The code of the experiment that is on screen."""
 
     def _laid_out(self) -> list[Any]:
         sending = [
-            self.send_button,
+            self.run_button,
             self.stop_button,
             self.back_button,
             self.reset_button,
-            self.told,
+            self.summary,
         ]
         return [
             self.system,
             self.columns,
             in_a_row(self.add_button),
             self.conversation,
-            self._holes,
+            self._fields,
             self.message,
             in_a_row(*sending),
             self._progress,
@@ -206,10 +150,8 @@ class Playground(ControlBox):
         for control in (self.system, self.message):
             control.observe(self._plan, "value")
         self.add_button.on_click(lambda _: self.add_column())
-        self.send_button.on_click(lambda _: self._send_message())
-        self.stop_button.on_click(lambda _: self._background.stop())
         self.back_button.on_click(lambda _: self._take_back())
-        self.reset_button.on_click(lambda _: self._begin_anew())
+        self.reset_button.on_click(lambda _: self._start_over())
 
     def _remove(self, column: ColumnControls) -> None:
         with self._lock:
@@ -226,10 +168,10 @@ class Playground(ControlBox):
             column.remove_button.disabled = len(columns) == 1
         self._plan()
 
-    def _show_holes(self, fields: Sequence[str]) -> None:
-        """A box for each hole; what was typed into one is kept."""
+    def _show_fields(self, fields: Sequence[str]) -> None:
+        """A box for each field; what was typed into one is kept."""
         fields = fields[:MOST_FIELDS]
-        if tuple(box.description for box in self._holes.children) == tuple(fields):
+        if tuple(box.description for box in self._fields.children) == tuple(fields):
             return
         for name in fields:
             if name not in self.inputs:
@@ -239,68 +181,44 @@ class Playground(ControlBox):
                     layout=widgets.Layout(flex="1 1 260px", width="auto"),
                 )
                 box.observe(self._plan, "value")
-        self._holes.children = [self.inputs[name] for name in fields]
+        self._fields.children = [self.inputs[name] for name in fields]
 
     # What a send would make.
 
-    def _next(self) -> Conversation:
-        """The talk as a send would have it."""
+    def _chosen(self) -> Conversation:
+        """The conversation as a send would have it."""
         with self._lock:
             return replace(
-                self._talk,
+                self._conversation,
                 columns=tuple(column.column for column in self.columns.children),
                 system=self.system.value,
                 inputs={name: box.value for name, box in self.inputs.items()},
             ).saying(self.message.value)
 
-    def _plan(self, _: Any = None) -> None:
-        self._latest.ask(self._next())
-
-    def _told(self, talk: Conversation) -> PanelSummary:
-        fields = None
-        try:
-            fields = talk.fields
-            experiment = talk.experiment
-            planned = experiment.plan(**self._options)
-        except Exception as error:
-            return PanelSummary(fields, error=error)
-        return PanelSummary(fields, planned, experiment_code(experiment))
-
-    def _tell(self, told: PanelSummary) -> None:
+    def _show_summary(self, summary: PanelSummary) -> None:
         with self._lock:
-            if told.fields is not None:
-                self._show_holes(told.fields)
-            if told.plan is not None:
-                self.told.value = plan_line(told.plan)
-                self.code.value = told.code
-            elif not self._next().said:
-                self.told.value = quiet_html(BEGIN)
-            else:
-                self.told.value = fault_html(told.error or "")
-            self._show_buttons(can_send=told.plan is not None)
+            with suppress(Exception):  # what is not a template has no fields
+                self._show_fields(cast(Conversation, summary.chosen).fields)
+            super()._show_summary(summary)
+            if not self._chosen().said:
+                self.summary.value = quiet_html(BEGIN)
 
-    def _show_buttons(self, *, can_send: bool) -> None:
-        running = self._background.running
-        self.send_button.disabled = running or not can_send
-        self.stop_button.disabled = not running
+    def _show_buttons(self, *, can_run: bool) -> None:
+        super()._show_buttons(can_run=can_run)
         self.back_button.disabled = self.reset_button.disabled = (
-            running or not self._talk.said
+            self._background.running or not self._conversation.said
         )
 
     # Sending.
 
-    def _send_message(self) -> None:
-        with self._lock:
-            talk = self._next()
-            if self._background.start(lambda: talk.experiment, self._options):
-                self._sending, self._outcomes = talk, -1
-                self._progress.value = quiet_html("asking …")
-                self._show_buttons(can_send=True)
+    def _show_start(self, chosen: Chosen) -> None:
+        self._sending, self._outcomes = cast(Conversation, chosen), -1
+        super()._show_start(chosen)
 
     def _show_progress(self, handle: Handle) -> None:
-        """Each reply is shown when it is there."""
+        """Shows each reply as it comes."""
         with self._lock:
-            self._progress.value = handle._repr_html_()
+            super()._show_progress(handle)
             outcomes = handle.progress.done
             if outcomes > self._outcomes:
                 self._outcomes = outcomes
@@ -308,48 +226,52 @@ class Playground(ControlBox):
                 self.conversation.value = conversation_html(self._sending, answers)
 
     def _heard(self, results: Results) -> list[Heard]:
-        goes_on = self._sending.continues(self._talk)
+        goes_on = self._sending.continues(self._conversation)
         return heard(self._sending, results, self._answers if goes_on else ())
 
-    def _take(self, results: Results) -> None:
-        """Takes over what came: the message is part of the talk now."""
+    def _show_results(self, results: Results) -> None:
+        """Makes the message that was sent a part of the conversation."""
         with self._lock:
-            if self._sending.said != self._talk.said:
+            super()._show_results(results)
+            if self._sending.said != self._conversation.said:
                 self.message.value = ""
             self._answers = self._heard(results)
-            self._talk, self._results = self._sending, results
+            self._conversation = self._sending
             self._progress.value = ""
-            self._show_talk()
+            self._show_conversation()
 
-    def _show_talk(self) -> None:
+    def _show_failure(self, error: Exception) -> None:
+        with self._lock:
+            super()._show_failure(error)
+            self._show_conversation()
+
+    def _show_conversation(self) -> None:
+        self.conversation.value = self._conversation_html()
+
+    def _conversation_html(self) -> str:
         """What was said and heard so far."""
-        shown = conversation_html(self._talk, self._answers) if self._talk.said else ""
-        self.conversation.value = shown
+        said = self._conversation.said
+        return conversation_html(self._conversation, self._answers) if said else ""
 
     def _take_back(self) -> None:
         """The last message goes back into the box; its replies stay in the cache."""
         with self._lock:
-            *said, last = self._talk.said
-            self._talk = replace(self._talk, said=tuple(said))
+            *said, last = self._conversation.said
+            self._conversation = replace(self._conversation, said=tuple(said))
             self._answers = [
                 replace(a, replies=a.replies[: len(said)], error="", facts="")
                 for a in self._answers
             ]
-            self._show_talk()
+            self._show_conversation()
             self.message.value = last
             self._plan()
 
-    def _begin_anew(self) -> None:
+    def _start_over(self) -> None:
         with self._lock:
-            self._talk, self._answers = Conversation(columns=()), []
+            self._conversation, self._answers = Conversation(columns=()), []
             self._progress.value = ""
-            self._show_talk()
+            self._show_conversation()
             self._plan()
-
-    def _show_failure(self, error: Exception) -> None:
-        with self._lock:
-            self._progress.value = fault_html(error)
-            self._show_talk()
 
     # How it is seen elsewhere.
 
@@ -358,9 +280,10 @@ class Playground(ControlBox):
         return f"Playground({names})"
 
     def _repr_html_(self) -> str:
-        """What a saved notebook shows: the talk so far."""
-        shown = conversation_html(self._talk, self._answers) if self._talk.said else ""
-        return f"{shown}<p>To talk, run this cell in a notebook.</p>"
+        """What a saved notebook shows: the conversation so far."""
+        return (
+            f"{self._conversation_html()}<p>To talk, run this cell in a notebook.</p>"
+        )
 
 
 class ColumnControls(widgets.VBox):  # type: ignore[misc]

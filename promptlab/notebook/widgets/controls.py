@@ -26,7 +26,9 @@ class ControlBox(widgets.VBox):  # type: ignore[misc]
     """Controls in a frame, with keys of their own; where there is no kernel, a notebook
     shows `_repr_html_()` in their place."""
 
-    def __init__(self, children: Sequence[Any]) -> None:
+    children: Any
+
+    def __init__(self, children: Sequence[Any] = ()) -> None:
         self._hides = hidden_class()
         style = f"<style>{_style()}.{self._hides} {{ display: none; }}</style>"
         unseen = widgets.Layout(display="none")
@@ -61,11 +63,6 @@ def button(description: str, **more: Any) -> Any:
     return widgets.Button(description=description, layout=layout, **more)
 
 
-def stop_button() -> Any:
-    """The button that ends a run; it waits for one."""
-    return button("Stop", icon="stop", disabled=True)
-
-
 def writing(name: str, text: str = "", *, height: str, placeholder: str = "") -> Any:
     """A field for a text of several lines, as wide as there is room; its name is for
     screen readers."""
@@ -90,11 +87,6 @@ def folded(title: str, shown: Any) -> Any:
 def in_a_row(*controls: Any) -> Any:
     """Controls side by side, in as many lines as they need."""
     return widgets.HBox(controls).add_class("plp-row")
-
-
-def telling() -> Any:
-    """Where it is told what a run would make."""
-    return widgets.HTML(layout=widgets.Layout(flex="1 1 300px"))
 
 
 def close_all(*boxes: Any) -> None:

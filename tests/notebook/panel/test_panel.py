@@ -50,7 +50,7 @@ def shown(client: FakeClient) -> Iterator[Panel]:
 
 def told(shown: Panel) -> str:
     assert shown.settle(WAIT_S)
-    return Seen(shown.told.value).text
+    return Seen(shown.summary.value).text
 
 
 def fault(shown: Panel) -> str:
@@ -238,7 +238,7 @@ def test_texts_are_texts_wherever_they_are_shown(client: FakeClient) -> None:
     shown = panel(made, client=client)
     shown.editor.value = "{{ '<img src=x>' % 3 }}"
 
-    seen = [Seen(shown._repr_html_()), Seen(shown.told.value)]
+    seen = [Seen(shown._repr_html_()), Seen(shown.summary.value)]
     assert "template fails" in fault(shown)
     shown.editor.value = "<img src=x>{{nowhere}}{{t}}"
     shown.run_button.click()

@@ -38,21 +38,21 @@ def shown(client: FakeClient) -> Iterator[Playground]:
 
 def told(shown: Playground) -> str:
     assert shown.settle(WAIT_S)
-    return Seen(shown.told.value).text
+    return Seen(shown.summary.value).text
 
 
 def say(shown: Playground, text: str) -> str:
     """Sends a message; gives the conversation."""
     shown.message.value = text
     told(shown)
-    shown.send_button.click()
+    shown.run_button.click()
     told(shown)
     return Seen(shown.conversation.value).text
 
 
 def test_it_begins_empty(shown: Playground) -> None:
     assert told(shown) == "Write a message to begin."
-    assert shown.send_button.disabled
+    assert shown.run_button.disabled
     assert repr(shown) == "Playground(small, large)"
 
 
@@ -60,7 +60,7 @@ def test_a_send_that_cannot_start_says_why_and_no_longer_that_it_asks() -> None:
     shown = playground(["small"], prompt="Hello", max_attempt=1)
     assert shown.settle(WAIT_S)
 
-    shown.send_button.click()
+    shown.run_button.click()
     assert shown.settle(WAIT_S)
 
     assert "no option 'max_attempt'" in Seen(shown._progress.value).text
@@ -70,7 +70,7 @@ def test_what_a_send_would_make_is_told_before(shown: Playground) -> None:
     shown.message.value = "Hello"
 
     assert told(shown).startswith("2 trials · 2 calls to make")
-    assert not shown.send_button.disabled
+    assert not shown.run_button.disabled
 
 
 def test_a_follow_up_goes_on_with_each_columns_own_conversation(
@@ -115,7 +115,7 @@ def test_other_settings_ask_the_conversation_again(
     shown.columns.children[1].temperature.value = "0.5"
 
     assert told(shown).startswith("2 trials · 1 cached · 1 call to make")
-    shown.send_button.click()
+    shown.run_button.click()
     told(shown)
     assert client.requests[-1].body["temperature"] == 0.5
     assert "large · temperature 0.5" in Seen(shown.conversation.value).text
@@ -143,7 +143,7 @@ def test_holes_get_boxes_and_keep_what_was_typed(
     shown.inputs["name"].value = "Ada"
 
     assert "you Hi Ada" in say(shown, "Hi {{name}} of {{town}}").replace(" of ", "")
-    assert [box.description for box in shown._holes.children] == ["name", "town"]
+    assert [box.description for box in shown._fields.children] == ["name", "town"]
     assert client.requests[0].body["messages"][-1]["content"] == "Hi Ada of "
 
 
@@ -165,7 +165,7 @@ def test_the_code_makes_the_experiment_that_is_on_screen(
 def test_what_cannot_be_sent_is_told_and_the_message_stays(shown: Playground) -> None:
     shown.message.value = "Hello {{"
     assert told(shown).startswith("template, line 1")
-    assert shown.send_button.disabled
+    assert shown.run_button.disabled
 
     shown.message.value = "Hello"
     shown.columns.children[0].temperature.value = "warm"
@@ -178,12 +178,12 @@ def test_a_run_that_fails_says_why_and_keeps_the_message() -> None:
     shown = playground("m", base_url="https://models.test/v1", prompt="Hello")
     told(shown)
 
-    shown.send_button.click()
+    shown.run_button.click()
 
     told(shown)
     assert "no API key" in Seen(shown._progress.value).text
     assert shown.message.value == "Hello"
-    assert not shown.send_button.disabled
+    assert not shown.run_button.disabled
 
 
 def seen(shown: Playground) -> str:
@@ -200,7 +200,7 @@ def test_each_reply_and_each_failure_is_shown_when_it_is_there(
     shown = playground(["small", "none", "slow"], client=client, prompt="Hello")
     told(shown)
 
-    shown.send_button.click()
+    shown.run_button.click()
 
     wait_until(lambda: "waiting for the reply" in seen(shown))
     wait_until(lambda: "from small" in seen(shown))
@@ -222,7 +222,7 @@ def test_what_was_said_before_stays_while_a_reply_is_awaited_and_if_it_never_com
     shown.message.value = "And then?"
     told(shown)
 
-    shown.send_button.click()
+    shown.run_button.click()
 
     client.wait_for_calls(4)
     wait_until(lambda: seen(shown).count("waiting for the reply") == 2)
@@ -249,7 +249,7 @@ def test_stopping_gives_the_answers_that_came(client: FakeClient) -> None:
     client.held = lambda request: request.model == "large"
     shown = playground(["small", "large"], client=client, prompt="Hello")
     told(shown)
-    shown.send_button.click()
+    shown.run_button.click()
     client.wait_for_calls(2)
     shown.stop_button.click()
     shown.stop_button.click()
