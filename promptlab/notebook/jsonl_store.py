@@ -1,4 +1,4 @@
-"""Journals: append-only files of JSON lines, each on disk before the next thing."""
+"""JSON Lines stores: append-only files, each line on disk when `append` returns."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ from promptlab.store.home import ignore_in_git, private_folder
 
 @dataclass(frozen=True)
 class JsonlStore:
-    """One file of JSON objects, one a line, for the user alone (0600).
+    """A file of JSON objects, one a line, readable by the user alone (0600).
 
-    Any number of processes may append. A line that a crash cut off spoils neither
-    those before it nor those after it.
+    Any number of processes may append. A line that a crash cut off damages no other.
     """
 
     path: Path
-    """Its file, in a folder of a project's home; made by the first line."""
+    """The file, in a folder of a project's home; the first line creates it."""
 
     def append(self, entry: Mapping[str, Any]) -> None:
         """Adds a line; it is on disk when this returns.
@@ -53,7 +52,7 @@ class JsonlStore:
             raise CacheError(f"{self.path} cannot be written: the disk is full")
 
     def entries(self) -> list[dict[str, Any]]:
-        """All lines, in order; those that are damaged are left out, with a warning.
+        """The lines in order, without damaged ones; warns if there are any.
 
         Raises:
             CacheError: the file cannot be read.
@@ -89,7 +88,7 @@ def _is_torn(file: Any) -> bool:
 
 
 def _keep_name(folder: Path) -> None:
-    """Has the disk keep a new file's name too; Windows does so by itself."""
+    """Flushes the name of a new file to disk; Windows does so by itself."""
     with suppress(PermissionError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

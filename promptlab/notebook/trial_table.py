@@ -1,4 +1,4 @@
-"""Sources: what a view looks at, results or any table with the same columns."""
+"""Trial tables: what a view shows, results or any table with the same columns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from promptlab.spec.definition import Definition
 
 NEEDED = ("trial", "case", "output")
-"""The columns that no view can do without."""
+"""The columns that every view needs."""
 
 MADE = ("expected", *RESULT_COLUMNS)
 """The columns that are neither parameters, inputs nor scores."""
@@ -31,7 +31,7 @@ MADE = ("expected", *RESULT_COLUMNS)
 class Records(Protocol):
     """The records behind the rows of a table."""
 
-    def __getitem__(self, place: int) -> Record: ...
+    def __getitem__(self, position: int) -> Record: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,15 +39,15 @@ class Part:
     """The records behind some of the rows."""
 
     records: Records
-    places: np.ndarray
+    positions: np.ndarray
 
-    def __getitem__(self, place: int) -> Record:
-        return self.records[int(self.places[place])]
+    def __getitem__(self, position: int) -> Record:
+        return self.records[int(self.positions[position])]
 
 
 @dataclass(frozen=True)
 class Coded:
-    """Values, each kept once: `values[codes[i]]` is the i-th."""
+    """A column as distinct values and codes: `values[codes[i]]` is the i-th value."""
 
     codes: np.ndarray
     values: Sequence[Any]
@@ -65,11 +65,11 @@ class Coded:
         return cls(codes, [plain(value) for value in list(distinct)])
 
     def spread(self, numbers: np.ndarray) -> np.ndarray:
-        """What is known of each value, wherever the value stands."""
+        """Numbers of the values as numbers of the rows."""
         return np.asarray(numbers[self.codes])
 
     def code_of(self, text: str) -> int:
-        """The code of the value that has this text; -1 if none has."""
+        """The code of the value that reads so; -1 if none does."""
         return self._by_text.get(text, -1)
 
     @cached_property
@@ -78,7 +78,7 @@ class Coded:
 
     @cached_property
     def texts(self) -> pa.Array:
-        """The values as texts, those missing as null."""
+        """The values as strings, those missing as null."""
         return pa.array(
             [None if v is None else plain_text(v) for v in self.values],
             pa.large_string(),
@@ -87,26 +87,25 @@ class Coded:
 
 @dataclass(frozen=True, eq=False)
 class TrialTable:
-    """A table of trials, and what its columns are.
+    """A table of trials, and the roles of its columns.
 
-    They are told apart by their places: parameters stand between `trial` and `case`,
-    inputs between `case` and `expected` or `repeat`, scores after the last column that
-    a run makes.
+    Roles follow from positions: parameters are between `trial` and `case`, inputs
+    between `case` and `expected` or `repeat`, scores after the last column of a run.
     """
 
     table: pd.DataFrame
     """One row for each trial, with an index from 0."""
     experiment: Definition | None = None
-    """What was run, where that is known."""
+    """The experiment, where it is known."""
     results: Records | None = None
-    """The records of the run, where the table is taken from one."""
+    """The records of the trials, where the table is of results."""
 
     @classmethod
     def of(cls, given: Results | pd.DataFrame | TrialTable) -> TrialTable:
-        """The source in results, or in a table such as `read_results` gives.
+        """The table of results, or a table such as `read_results` gives.
 
         Raises:
-            SpecError: it is neither, or lacks a column.
+            SpecError: it is neither, or a column is missing.
         """
         if isinstance(given, TrialTable):
             return given
@@ -129,10 +128,10 @@ class TrialTable:
             raise SpecError(f"the table has two columns {twice[0]!r}; rename one")
         return cls(table)
 
-    def part(self, places: np.ndarray) -> TrialTable:
-        """Some of its rows, by their places."""
-        table = self.table.iloc[places].reset_index(drop=True)
-        records = None if self.results is None else Part(self.results, places)
+    def part(self, positions: np.ndarray) -> TrialTable:
+        """The table of the rows at some positions."""
+        table = self.table.iloc[positions].reset_index(drop=True)
+        records = None if self.results is None else Part(self.results, positions)
         return TrialTable(table, self.experiment, records)
 
     @cached_property
@@ -157,8 +156,8 @@ class TrialTable:
 
     @cached_property
     def metadata(self) -> tuple[str, ...]:
-        """The columns that the dataset carries along: between `expected` and what comes
-        after it, where no experiment says."""
+        """The columns of the dataset's metadata: without an experiment, those after
+        `expected`."""
         if self.experiment is not None:
             return self.experiment.dataset.metadata
         if "expected" not in self._names:
@@ -169,7 +168,7 @@ class TrialTable:
 
     @cached_property
     def scores(self) -> tuple[str, ...]:
-        """The columns that were added after a run."""
+        """The columns of scores: those added after a run."""
         beside = {reply_column(self._names, name) for name in REPLY_COLUMNS}
         ours = {*self.parameters, *self.inputs, *self.metadata}
         known = {*MADE, *beside, *ours}
@@ -198,8 +197,9 @@ class TrialTable:
     def checked(
         self, by: str | Sequence[str] | None, *, argument: str = "by"
     ) -> tuple[str, ...]:
-        """The columns that a view tells apart by: those given, or the first parameter
-        that varies. `argument` is what the caller's caller knows them as.
+        """The given columns, or the first parameter that varies.
+
+        `argument` is the name of the argument in a message.
 
         Raises:
             SpecError: the table has no such column.
@@ -242,7 +242,7 @@ def plain_values(values: pd.Series[Any]) -> list[Any]:
 
 
 def measure_text(name: str, value: float) -> str:
-    """A number of a column in the column's unit."""
+    """A number of a column as text, in the column's unit."""
     if name == "latency_s":
         return seconds(value)
     if name in ("cost_usd", "billed_usd"):

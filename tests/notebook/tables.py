@@ -37,8 +37,8 @@ def table(
             list(made).index("case") + 1, name.removeprefix("in_"), columns.pop(name)
         )
     if expected is not None:
-        place = list(made).index("repeat")
-        made.insert(place, "expected", [expected.get(case) for case in made["case"]])
+        position = list(made).index("repeat")
+        made.insert(position, "expected", [expected.get(case) for case in made["case"]])
     return made.assign(**columns)
 
 

@@ -726,7 +726,7 @@ class ComparisonView {
           "div",
           { class: "plc-failed" },
           el("b", {}, "Failed"),
-          el("div", { class: "plc-text", dir: "auto" }, output.error ?? "there is no output"),
+          el("div", { class: "plc-text", dir: "auto" }, output.error ?? "no output"),
         ),
         this.facts(row, output),
       ];
@@ -746,8 +746,8 @@ class ComparisonView {
   }
 
   more(row, output) {
-    const { there } = output;
-    const rest = output.length - there;
+    const { sent } = output;
+    const rest = output.length - sent;
     const node = el("div", { class: "plc-more" });
     const open = this.expanded.has(row.row);
     node.append(
@@ -759,7 +759,7 @@ class ComparisonView {
     );
     if (open && rest > 0) {
       node.append(
-        el("span", { class: "plc-rest" }, `${whole(there)} of ${plural(output.length, "character")} `),
+        el("span", { class: "plc-rest" }, `${whole(sent)} of ${plural(output.length, "character")} `),
         el(
           "button",
           { type: "button", class: "plc-link", tabindex: -1, onclick: () => this.read(row, [output]) },
@@ -846,7 +846,7 @@ class ComparisonView {
         alike.textContent = `${percent}% alike: another text`;
         return;
       }
-      text.replaceChildren(this.marked(runs, open || output.there < output.length));
+      text.replaceChildren(this.marked(runs, open || output.sent < output.length));
     });
   }
 
@@ -859,7 +859,7 @@ class ComparisonView {
     }
     const output = row.outputs[this.view.columns.indexOf(this.view.baseline)];
     if (!output || output.text === null) return { base: null };
-    return { base: output.text, open: output.there < output.length };
+    return { base: output.text, open: output.sent < output.length };
   }
 
   /** The text with its differences; where more follows (`open`), the last is not told. */
@@ -1110,21 +1110,21 @@ class ComparisonView {
     const open = !this.expanded.delete(row.row);
     if (open) this.expanded.add(row.row);
     this.again();
-    const unread = (output) => output?.text && !output.read && output.there < output.length;
+    const unread = (output) => output?.text && !output.read && output.sent < output.length;
     const cut = row.outputs.filter(unread);
     if (open && cut.length) this.read(row, cut);
   }
 
   /** Reads on where outputs of a row are cut. */
   async read(row, outputs) {
-    const ask = (output) => this.ask("text", { trial: output.trial, part: "output", start: output.there });
+    const ask = (output) => this.ask("text", { trial: output.trial, part: "output", start: output.sent });
     const answers = await Promise.all(outputs.map(ask));
     if (!this.rows.includes(row)) return;
     outputs.forEach((output, index) => {
       const { problem, text, end } = answers[index];
       if (problem) return this.problem(problem);
       output.text += text;
-      output.there = end;
+      output.sent = end;
       output.read = true;
     });
     this.again();
@@ -1318,20 +1318,20 @@ class ComparisonView {
     );
   }
 
-  message(trial, { role, text, there, length, part }) {
+  message(trial, { role, text, sent, length, part }) {
     const known = { system: "system", user: "user", assistant: "assistant" }[role];
     const content = el("div", { class: "plc-text", dir: "auto" });
     const node = el("div", { class: `plc-message plc-${known ?? "given"}` }, el("div", { class: "plc-role" }, role), content);
     content.replaceChildren(text === "" ? el("i", { class: "plc-missing" }, "empty") : text);
-    if (there >= length) return node;
+    if (sent >= length) return node;
     const button = el("button", { type: "button", class: "plc-link" });
-    const label = () => (button.textContent = `${whole(there)} of ${plural(length, "character")}: show more`);
+    const label = () => (button.textContent = `${whole(sent)} of ${plural(length, "character")}: show more`);
     button.addEventListener("click", async () => {
-      const answer = await this.ask("text", { trial, part, start: there });
+      const answer = await this.ask("text", { trial, part, start: sent });
       if (answer.problem) return;
       content.append(answer.text);
-      there = answer.end;
-      if (there < length) label();
+      sent = answer.end;
+      if (sent < length) label();
       else {
         this.drawer.querySelector(".plc-content").focus({ preventScroll: true });
         button.remove();

@@ -33,30 +33,39 @@ def compare(
     engine: Engine = "anywidget",
     name: str | None = None,
 ) -> ComparisonWidget | ComparisonPager:
-    """Outputs side by side: a column for each value of `by`, a row for each case.
+    """Shows outputs side by side: a column for each value of `by`, a row for each case.
 
     Rows are read from the kernel page by page, so that a table of 100,000 is shown as
-    fast as one of 10. `.table` is what is shown, as a DataFrame; `.marks` what was
-    pinned, marked and noted. The saved notebook keeps the first rows as plain HTML.
+    fast as one of 10. `.table` is what is shown, as a DataFrame; `.marks` the rows that
+    were pinned, marked or noted. A saved notebook keeps the first rows as plain HTML.
 
     Args:
         results: Results, or a DataFrame with the columns of `Results.table`.
-        by: The parameter whose values are compared, or several; by default the first
+        by: The parameter whose values are compared, or several; default: the first
             that varies.
-        baseline: The column that the others are compared with word by word, by its
-            label; `"expected"` for what the cases expect; by default the first.
-        columns: The columns to show first, by their labels: at most six.
-        score: The column of scores that decides which outputs are right; by default
-            the column `right` if there is one, else `expected` decides. All other
-            scores are shown under their own names, without a verdict.
-        threshold: The least value of `score` that counts as right; by default 0.5
-            for scores from 0 to 1. Scores of true and false have none.
+        baseline: The label of the column that the others are compared with word by
+            word; `"expected"` for the expected outputs; default: the first column.
+        columns: The labels of the columns to show first, at most six.
+        score: The column of scores that decides which outputs are right; default: the
+            column `right` if there is one, else `expected` decides. All other scores
+            are shown under their own names, without a verdict.
+        threshold: The least value of `score` that counts as right; default: 0.5 for
+            scores from 0 to 1. Scores of true and false have none.
         engine: `"ipywidgets"` for a plain pager, where anywidget does not run.
-        name: What marks are kept under; by default the name of the experiment.
+        name: The name that marks are kept under; default: the experiment's.
 
     Raises:
-        SpecError: there is no such column, two trials would stand in one place, or
+        SpecError: there is no such column, two trials have the same row and column, or
             the score has values beyond 0 and 1 and no threshold.
+
+    Example:
+        >>> import pandas as pd
+        >>> answers = {"plain": "Paris", "steps": "It is Paris."}
+        >>> rows = [(i, p, 1, a) for i, (p, a) in enumerate(answers.items())]
+        >>> table = pd.DataFrame(rows, columns=["trial", "prompt", "case", "output"])
+        >>> compare(table, by="prompt").table
+           case  plain         steps
+        0     1  Paris  It is Paris.
     """
     if engine not in ENGINES:
         raise SpecError(
@@ -101,6 +110,6 @@ def _baseline(comparison: Comparison, given: Any, shown: Sequence[int]) -> int |
     names = [column.name for column in comparison.columns]
     if given == "expected" and "expected" not in names:
         if comparison.expected is None:
-            raise SpecError("baseline: the table does not say what is expected")
+            raise SpecError("baseline: the table has no expected outputs")
         return EXPECTED
     return comparison.column(given)

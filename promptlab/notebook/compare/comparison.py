@@ -1,11 +1,11 @@
-"""Comparisons: the trials of a table side by side, as rows × columns of places.
+"""Comparisons: the trials of a table side by side, in rows and columns.
 
 A column is a value of the parameters that are compared, in the order they first
 appear. A row is what all its outputs share: the case, the repeat, and the value of
-every other parameter that varies. A place is the position of a trial in the table.
+every other parameter that varies. A position is where a trial is in the table.
 
-A parameter that goes with the column, as those of one `zip` group do, is told in the
-column's heading and does not part the rows.
+A parameter that goes with the column, as those of one `zip` group do, is shown in the
+column's heading and does not split rows.
 """
 
 from __future__ import annotations
@@ -33,47 +33,47 @@ from promptlab.notebook.trial_table import (
 from promptlab.spec import flags
 
 MOST_COLUMNS = 200
-"""More values than this are no columns to compare, but a slip."""
+"""The most columns of a comparison: more of them are a slip."""
 
 MISSING = -1
-"""Stands in `places` for a trial that is not in the table."""
+"""The position of a trial that is not in the table."""
 
 MEASURES = ("input_tokens", "output_tokens", "latency_s", "cost_usd")
-"""The numbers that a run notes of each trial, in the order they are shown."""
+"""The numbers that a run records of each trial, in the order they are shown."""
 
 AT_ONCE = 20_000
-"""Outputs that are prepared together, so that memory stays flat."""
+"""Outputs that are processed together, so that memory stays flat."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One value of what is compared."""
+    """One column of a comparison: a value of the parameters that are compared."""
 
     labels: Mapping[str, Any]
-    """By parameter."""
+    """Its label of each parameter that is compared."""
     also: Mapping[str, Any]
-    """The other parameters that have one value in this column, where they vary."""
+    """The labels of other parameters that vary, but not within this column."""
 
     @property
     def name(self) -> str:
-        """Its labels in one line."""
+        """The labels in one line."""
         return " · ".join(label(value) for value in self.labels.values())
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """The trials of a table, side by side."""
+    """The trials of a table in rows and columns."""
 
     trials: TrialTable
     by: tuple[str, ...]
     """The parameters whose values are the columns."""
     others: tuple[str, ...]
-    """The parameters that tell rows apart."""
+    """The parameters that distinguish rows."""
     columns: tuple[Column, ...]
-    places: np.ndarray
-    """Rows × columns: where in the table each trial is, or `MISSING`."""
+    positions: np.ndarray
+    """Rows × columns: the position of each trial in the table, or `MISSING`."""
     criterion: Criterion | None
-    """The score that decides what is right; None where `expected` does."""
+    """The score that decides which outputs are right; None where `expected` does."""
 
     @classmethod
     def of(
@@ -87,30 +87,30 @@ class Comparison:
 
         Raises:
             SpecError: there is no such column, it has too many values, two trials
-                would stand in the same place, or the score has no threshold.
+                have the same row and column, or the score has no threshold.
         """
         names = _checked_by(trials, by)
         table = trials.table
         column, firsts = _grouped([trials.coded(n).codes for n in names])
         if len(firsts) > MOST_COLUMNS:
             raise SpecError(
-                f"compare: {' and '.join(names)} have {len(firsts):,} values; "
-                f"at most {MOST_COLUMNS} can be compared"
+                f"compare: expected at most {MOST_COLUMNS} values of "
+                f"{' and '.join(names)}, got {len(firsts):,}"
             )
         varying = [n for n in trials.varying if n not in names]
         fixed = [n for n in varying if _goes_with(trials, n, names, column)]
         others = tuple(n for n in varying if n not in fixed)
         keys = [n for n in (*others, "case", "repeat") if n in table and n not in names]
         row, rows = _grouped([trials.coded(n).codes for n in keys], len(table))
-        places = _places(row, column, (len(rows), len(firsts)))
-        if isinstance(places, tuple):
-            raise SpecError(_told_twice(table, places, (*names, *keys)))
+        positions = _positions(row, column, (len(rows), len(firsts)))
+        if isinstance(positions, tuple):
+            raise SpecError(_duplicates(table, positions, (*names, *keys)))
         columns = tuple(_columns(table.iloc[firsts], names, fixed))
         criterion = Criterion.of(table, trials.scores, score, threshold)
-        return cls(trials, names, others, columns, places, criterion)
+        return cls(trials, names, others, columns, positions, criterion)
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.positions)
 
     def __repr__(self) -> str:
         return f"Comparison({len(self):,} rows × {len(self.columns)})"
@@ -122,9 +122,9 @@ class Comparison:
 
     @cached_property
     def first(self) -> np.ndarray:
-        """For each row, the place of one of its trials."""
+        """The position of one trial of each row."""
         none = len(self.table)
-        firsts: np.ndarray = np.where(self.places < 0, none, self.places).min(
+        firsts: np.ndarray = np.where(self.positions < 0, none, self.positions).min(
             axis=1, initial=none
         )
         return firsts
@@ -136,24 +136,24 @@ class Comparison:
 
     @cached_property
     def errors(self) -> pa.Array:
-        """Why each trial failed; null where it did not."""
+        """The error of each trial; null where it did not fail."""
         if "error" not in self.table:
             return pa.nulls(len(self.table), pa.large_string())
         return _texts(self.table["error"])
 
     @cached_property
     def failed(self) -> np.ndarray:
-        """Which trials have no output."""
+        """Which trials failed: they have an error, or no output."""
         return _bools(pc.or_(self.outputs.is_null(), self.errors.is_valid()))
 
     @cached_property
     def truncated(self) -> np.ndarray:
-        """Which outputs were cut short by max_tokens."""
+        """Which outputs `max_tokens` cut short."""
         return flags.truncated(self.table).to_numpy(dtype=bool)
 
     @cached_property
     def expected(self) -> Coded | None:
-        """What is expected of each trial; None if the table does not say."""
+        """The expected output of each trial; None if the table has none."""
         if "expected" not in self.table:
             return None
         coded = self.trials.coded("expected")
@@ -161,11 +161,11 @@ class Comparison:
 
     @cached_property
     def right(self) -> np.ndarray | None:
-        """Which outputs are right, as 1 and 0, NaN where that is not known.
+        """Which outputs are right: 1 or 0, NaN where that is not known.
 
-        By the criterion; without one, an output is right if it is what is expected,
-        or one of a list of such, apart from upper and lower case and white space around
-        it. A failed trial is not right. None where nothing decides.
+        The criterion decides; without one, an output is right if it equals what is
+        expected, or one of a list of such, apart from case and surrounding white space.
+        A failed trial is not right. None where nothing decides.
         """
         if self.criterion is not None:
             met = self.criterion.applied(self.trials.numbers(self.criterion.column))
@@ -175,19 +175,18 @@ class Comparison:
         return self._as_expected(self.expected)
 
     def likeness(self, columns: Sequence[int]) -> np.ndarray:
-        """Which outputs of a row are the same: for each column the place among
-        `columns` of the first that has this text, or `MISSING`. Failed trials are
-        alike."""
+        """Which outputs of a row are the same: for each column the index among
+        `columns` of the first with this text, or `MISSING`. Failed trials are alike."""
         wanted = tuple(columns)
         if self._last_likeness.get("columns") != wanted:
-            alike = _likeness(self.outputs, self.places[:, list(wanted)])
+            alike = _likeness(self.outputs, self.positions[:, list(wanted)])
             self._last_likeness.update(columns=wanted, alike=alike)
         found: np.ndarray = self._last_likeness["alike"]
         return found
 
     @cached_property
     def measures(self) -> tuple[str, ...]:
-        """The columns of numbers that a run notes of each trial, and of scores."""
+        """The table's columns of numbers: what a run records, and scores."""
         return (
             *(n for n in MEASURES if n in self.table and self.table[n].notna().any()),
             *(n for n in self.trials.scores if _is_number(self.table[n])),
@@ -200,8 +199,8 @@ class Comparison:
         return self._of_rows[name]
 
     def key(self, row: int) -> RowKey:
-        """What a row is."""
-        place = self.first[row]
+        """What identifies a row in a later table, too."""
+        position = self.first[row]
         fixed = {n for column in self.columns for n in column.also}
         names = [
             n for n in self.trials.parameters if n not in self.by and n not in fixed
@@ -209,7 +208,7 @@ class Comparison:
 
         def value(name: str) -> Any:
             known = name in self.table and name not in self.by
-            return plain(self.table[name].iloc[place]) if known else None
+            return plain(self.table[name].iloc[position]) if known else None
 
         case = value("case")
         return RowKey(
@@ -220,7 +219,7 @@ class Comparison:
         )
 
     def rows_of(self, case: str | None, repeat: int | None) -> Sequence[int]:
-        """The rows of a case and a repeat, where they tell rows apart."""
+        """The rows of a case and a repeat, where these distinguish rows."""
         keep = np.ones(len(self), dtype=bool)
         for name, value in (("case", case), ("repeat", repeat)):
             if name in self.table and name not in self.by:
@@ -243,8 +242,8 @@ class Comparison:
         names = [column.name for column in self.columns]
         known = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
         raise SpecError(
-            f"compare: no column is {' · '.join(shown)!r}"
-            + (did_you_mean(" · ".join(shown), names) or f"; there are {known}")
+            f"compare: no column {' · '.join(shown)!r}"
+            + (did_you_mean(" · ".join(shown), names) or f"; valid names: {known}")
         )
 
     @cached_property
@@ -276,14 +275,14 @@ class Comparison:
 def _checked_by(trials: TrialTable, by: str | Sequence[str] | None) -> tuple[str, ...]:
     names = trials.checked(by)
     if not names:
-        raise SpecError("by: the table has no parameter to compare; name a column")
+        raise SpecError("by: the table has no parameters to compare; name a column")
     if len(set(names)) < len(names):
         raise SpecError(f"by: a column is named twice in {', '.join(names)}")
     for name in names:
         if name in trials.inputs or name in ("trial", "output", "expected"):
             raise SpecError(
-                f"by: {name!r} is no parameter, so it has nothing to compare; "
-                f"the parameters are {', '.join(trials.parameters)}"
+                f"by: {name!r} is not a parameter; "
+                f"valid names: {', '.join(trials.parameters)}"
             )
     return names
 
@@ -297,22 +296,22 @@ def _goes_with(
 ) -> bool:
     """Whether a parameter has one value in each column.
 
-    What is designed tells it, where that is known: of a run that was stopped early,
-    the table may not.
+    The experiment decides where it is known: the table of a run that was stopped early
+    may not show it.
     """
     if trials.experiment is not None and set(by) <= set(trials.parameters):
         labels = [variant.labels for variant in trials.experiment.effective_variants]
         pairs = {tuple(repr(row.get(n)) for n in (*by, name)) for row in labels}
         return len(pairs) == len({pair[:-1] for pair in pairs})
-    pairs_there = _grouped([column, trials.coded(name).codes])[1]
-    return len(pairs_there) == len(np.unique(column))
+    found = _grouped([column, trials.coded(name).codes])[1]
+    return len(found) == len(np.unique(column))
 
 
 def _grouped(
     keys: Iterable[np.ndarray], length: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What rows with equal keys have in common: the number of their group, in the
-    order groups first appear, and for each group its first row."""
+    """The group of each row, rows with equal keys being one group, in order of
+    appearance; and the first row of each group."""
     group = np.zeros(length, dtype=np.int64)
     for number, codes in enumerate(keys):
         size = int(codes.max(initial=0)) + 1
@@ -321,24 +320,25 @@ def _grouped(
     return group, first_of_each(group)
 
 
-def _places(
+def _positions(
     row: np.ndarray, column: np.ndarray, shape: tuple[int, int]
 ) -> np.ndarray | tuple[int, int]:
-    """The place of each trial by row and column, or two that would share one."""
+    """The position of each trial by row and column, or those of two with the same."""
     flat = row * shape[1] + column
-    places = np.full(shape[0] * shape[1], MISSING)
-    places[flat] = np.arange(len(flat))
-    if len(clashes := np.flatnonzero(places[flat] != np.arange(len(flat)))):
-        return int(clashes[0]), int(places[flat[clashes[0]]])
-    return places.reshape(shape)
+    positions = np.full(shape[0] * shape[1], MISSING)
+    positions[flat] = np.arange(len(flat))
+    if len(clashes := np.flatnonzero(positions[flat] != np.arange(len(flat)))):
+        return int(clashes[0]), int(positions[flat[clashes[0]]])
+    return positions.reshape(shape)
 
 
-def _told_twice(
-    table: pd.DataFrame, places: tuple[int, int], names: Iterable[str]
+def _duplicates(
+    table: pd.DataFrame, positions: tuple[int, int], names: Iterable[str]
 ) -> str:
-    shared = ", ".join(f"{n} {label(plain(table[n].iloc[places[0]]))!r}" for n in names)
+    one, other = positions
+    shared = ", ".join(f"{n} {label(plain(table[n].iloc[one]))!r}" for n in names)
     return (
-        f"compare: rows {places[0]} and {places[1]} of the table are the same trial "
+        f"compare: rows {one} and {other} of the table are the same trial "
         f"({shared}); if it holds several runs, add a column that names each, and "
         "compare by that"
     )
@@ -354,7 +354,7 @@ def _columns(
 
 
 def _texts(values: pd.Series[Any]) -> pa.Array:
-    """A column of texts as one Arrow array."""
+    """A column of strings as one Arrow array."""
     if isinstance(values.dtype, pd.StringDtype) or values.dtype == "category":
         given = pa.array(values.astype("str"), from_pandas=True)
         if isinstance(given, pa.ChunkedArray):
@@ -370,10 +370,10 @@ def _texts(values: pd.Series[Any]) -> pa.Array:
     )
 
 
-def _likeness(outputs: pa.Array, places: np.ndarray) -> np.ndarray:
-    found = np.full(places.shape, MISSING, dtype=np.int16)
-    for start in range(0, len(places), AT_ONCE):
-        part = places[start : start + AT_ONCE]
+def _likeness(outputs: pa.Array, positions: np.ndarray) -> np.ndarray:
+    found = np.full(positions.shape, MISSING, dtype=np.int16)
+    for start in range(0, len(positions), AT_ONCE):
+        part = positions[start : start + AT_ONCE]
         alike = found[start : start + AT_ONCE]
         texts = []
         for column, at in enumerate(part.T):
@@ -388,7 +388,7 @@ def _likeness(outputs: pa.Array, places: np.ndarray) -> np.ndarray:
 
 
 def _same(left: pa.Array, right: pa.Array) -> np.ndarray:
-    """Where two texts are the same, or both are missing."""
+    """Where two arrays have the same string, or both have none."""
     both = pc.and_(left.is_null(), right.is_null())
     return _bools(pc.or_(pc.equal(left, right).fill_null(False), both))
 
@@ -399,13 +399,13 @@ def _bools(values: pa.Array) -> np.ndarray:
 
 
 def _normalised(texts: pa.Array) -> pa.Array:
-    """Texts as they are compared with what is expected."""
+    """Strings without case and surrounding white space."""
     return pc.utf8_lower(pc.utf8_trim_whitespace(texts.cast(pa.large_string())))
 
 
 def _choices(expected: Sequence[Any]) -> Iterator[pa.Array]:
-    """For each value that is expected its first text, then the second of those that
-    are lists, and so on, as they are compared; null where there is no further."""
+    """The first accepted output of each expected value, then the second of those that
+    are lists, and so on; null where a value has no more."""
     accepted = [
         [] if v is None else list(map(label, v)) if isinstance(v, list) else [label(v)]
         for v in expected

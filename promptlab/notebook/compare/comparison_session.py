@@ -1,8 +1,8 @@
-"""Live comparisons: what answers a front end that shows rows of a comparison.
+"""Comparison sessions: the kernel's side of a front end that shows a comparison.
 
 Questions and answers are plain JSON objects. A question has a `kind`, which comes back
-with the answer, as do `from` and `id`: so a front end knows what an answer is to, and
-can drop it when it has asked anew. Nothing is remembered of who asked what.
+with the answer, as do `from` and `id`: so a front end knows which question an answer is
+to, and can drop it when it has asked again. Nothing is remembered of who asked what.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from promptlab.notebook.compare.rows_json import counts, headings, opening, page
 ECHOED = ("kind", "from", "id")
 
 MOST_ROWS = 100
-"""Rows that are given at once."""
+"""The most rows in one answer."""
 
 CHUNK = 200_000
-"""Characters of a long text that are given at once, when all of it is asked for."""
+"""The most characters of a long text in one answer."""
 
 
 class ComparisonSession:
-    """A comparison that answers questions, from any thread."""
+    """A comparison that answers the questions of its front ends, from any thread."""
 
     def __init__(
         self, comparison: Comparison, view: RowFilter, name: str | None
     ) -> None:
         self.comparison = comparison
         self.view = view
-        """What was looked at last."""
+        """The rows and columns that were shown last."""
         self.kept = Marks(name or _name(comparison))
         self._lock = threading.RLock()
         self._shown: tuple[Any, np.ndarray] | None = None
@@ -55,19 +55,19 @@ class ComparisonSession:
 
     @property
     def table(self) -> pd.DataFrame:
-        """The rows that are looked at, in their order: one column for each output."""
+        """The rows that are shown, in their order: one column for each output."""
         with self._lock:
             return _wide(self.comparison, self.view, self.rows(self.view))
 
     @property
     def marks(self) -> pd.DataFrame:
-        """The marks of the experiment, one row for each; see `promptlab.marks`."""
+        """The marks of the experiment, as `promptlab.marks` gives them."""
         with self._lock:
             self.kept.refresh()
             return table([self.kept])
 
     def rows(self, view: RowFilter) -> np.ndarray:
-        """The rows of a view, in their order."""
+        """The rows that pass a filter, in its order."""
         with self._lock:
             marks = self.marked()
             key = view, self.kept.version
@@ -76,7 +76,7 @@ class ComparisonSession:
             return self._shown[1]
 
     def marked(self) -> dict[int, Mark]:
-        """The rows that have a mark, and which."""
+        """The marks of the rows that have one, by row."""
         with self._lock:
             self.kept.refresh()
             if self._marked[0] != self.kept.version:
@@ -84,28 +84,28 @@ class ComparisonSession:
             return self._marked[1]
 
     def answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to a question of a front end; a `problem` if there is none."""
-        asked = {name: question[name] for name in ECHOED if name in question}
+        """The answer to a question of a front end, or the `problem` with it."""
+        echo = {name: question[name] for name in ECHOED if name in question}
         answer = self._answers.get(question.get("kind"), self._unknown)
         try:
             with self._lock:
-                return {**asked, **answer(question)}
+                return {**echo, **answer(question)}
         except PromptlabError as error:
-            return {**asked, "problem": str(error)}
+            return {**echo, "problem": str(error)}
         except Exception as error:  # whatever it is: the front end waits for an answer
-            return {**asked, "problem": f"{type(error).__name__}: {error}"}
+            return {**echo, "problem": f"{type(error).__name__}: {error}"}
 
     def _open(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """The comparison, and its first rows."""
-        told = opening(self.comparison, self.view)
+        opened = opening(self.comparison, self.view)
         return {
-            "opening": {**told, "name": self.kept.name},
+            "opening": {**opened, "name": self.kept.name},
             "headings": headings(self.comparison, self.view, right=False),
             **self._page(self.view, 0, int(question["count"])),
         }
 
     def _turn(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        """Some rows of a view."""
+        """A page of the rows that pass a filter."""
         view = RowFilter.of(self.comparison, question["view"])
         start = int(question["start"])
         given = self._page(view, start, int(question["count"]))
@@ -124,7 +124,7 @@ class ComparisonSession:
         }
 
     def _summary(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        """What takes longer to count: how many rows of each kind, what is right."""
+        """What takes longer to count: rows of each kind, outputs that are right."""
         view = RowFilter.of(self.comparison, question["view"])
         return {
             "headings": headings(self.comparison, view),
@@ -136,48 +136,48 @@ class ComparisonSession:
         return {"asked": request_details(self.comparison, int(question["trial"]))}
 
     def _text(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        """More of a text that was cut."""
+        """The next part of a text that was cut."""
         text = text_of(self.comparison, int(question["trial"]), str(question["part"]))
         start = max(0, int(question["start"]))
         end = min(len(text), start + (CHUNK if start >= EXCERPT else EXCERPT))
         return {"text": text[start:end], "end": end}
 
     def _mark(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        """A changed mark, and what it was before."""
+        """A mark as it is after a change, and as it was before."""
         row = int(question["row"])
         if not 0 <= row < len(self.comparison):
-            raise SpecError(f"compare: there is no row {row}")
+            raise SpecError(f"compare: no row {row}")
         key = self.comparison.key(row)
         before = self.kept.of(key)
         after = self.kept.put(key, dict(question["change"]))
         return {"before": before.to_plain(), "after": after.to_plain()}
 
     def _unknown(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        raise SpecError(f"compare: there is no question {question.get('kind')!r:.60}")
+        raise SpecError(f"compare: unknown question {question.get('kind')!r:.60}")
 
 
 def _name(comparison: Comparison) -> str:
-    """What marks are kept under: the experiment, or of a table that does not tell it a
-    name that comes from its columns and its first case."""
+    """The name that marks are kept under: the experiment's, or a digest of the columns
+    and the first case of a table without one."""
     trials = comparison.trials
     if trials.experiment is not None:
         return trials.experiment.name
     first = trials.table[["case", *trials.inputs]].head(1).astype(str).to_csv()
-    told = repr((trials.parameters, trials.inputs, first))
-    return f"table-{hashlib.sha256(told.encode('utf-8', 'replace')).hexdigest()[:8]}"
+    content = repr((trials.parameters, trials.inputs, first))
+    return f"table-{hashlib.sha256(content.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
 
 def _wide(comparison: Comparison, view: RowFilter, rows: np.ndarray) -> pd.DataFrame:
-    """Rows as a table: what each is, what was asked, and an output for each column."""
+    """Rows as a table: case, inputs, and an output for each column that is shown."""
     names = row_names(comparison)
     heads: pd.DataFrame = (
         comparison.table[names].iloc[comparison.first[rows]].reset_index(drop=True)
     )
     outputs = comparison.table["output"]
     for index in view.columns:
-        places = comparison.places[rows, index]
+        positions = comparison.positions[rows, index]
         name = comparison.columns[index].name
         while name in heads:
             name += " (output)"
-        heads[name] = outputs.reindex(places).reset_index(drop=True)
+        heads[name] = outputs.reindex(positions).reset_index(drop=True)
     return heads

@@ -1,4 +1,4 @@
-"""The criterion: what decides whether an output counts as right."""
+"""The criterion: the score that decides whether an output counts as right."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from promptlab.errors import SpecError, did_you_mean
 from promptlab.formats import label
 
 RIGHT = "right"
-"""The one column that is a verdict by its name."""
+"""The one column that is a verdict by name."""
 
 HALF = 0.5
-"""The threshold of scores between 0 and 1, where none is given."""
+"""The default threshold of scores between 0 and 1."""
 
 
 @dataclass(frozen=True)
@@ -37,25 +37,25 @@ class Criterion:
         score: str | None,
         threshold: float | None,
     ) -> Criterion | None:
-        """The criterion that is asked for; without one, the column `right` if there is
-        such a score; else None: what is expected decides.
+        """The given criterion, else the score `right` if the table has one, else None:
+        `expected` decides.
 
         Raises:
             SpecError: there is no such column, it holds no numbers, or a threshold is
-                missing, or given for what has none.
+                missing, or given for true and false.
         """
         known = tuple(scores)
         if score is None and RIGHT in known and _has_default(table[RIGHT]):
             score = RIGHT
         if score is None:
             if threshold is not None:
-                raise SpecError("threshold needs score=, the column that it is for")
+                raise SpecError("threshold needs score=, the column that it applies to")
             return None
         if score not in table:
             names = ", ".join(known) or "none"
             raise SpecError(
                 f"score: the table has no column {score!r}"
-                + (did_you_mean(score, known) or f"; its scores: {names}")
+                + (did_you_mean(score, known) or f"; valid names: {names}")
             )
         return cls(score, _checked(table[score], score, threshold))
 
@@ -66,7 +66,7 @@ class Criterion:
 
     @property
     def verdicts(self) -> dict[str, str]:
-        """What is said of an output that meets it, and of one that does not."""
+        """The words for an output that meets it, and for one that does not."""
         if self.threshold is not None:
             return {"right": f"✓ {self.met}", "wrong": f"✗ {self.unmet}"}
         if self.column == RIGHT:
@@ -75,7 +75,7 @@ class Criterion:
 
     @property
     def unmet(self) -> str:
-        """The opposite, in words."""
+        """The opposite of the criterion in words."""
         if self.threshold is not None:
             return self._compared("<")
         return "wrong" if self.column == RIGHT else f"not {self.column}"
@@ -118,12 +118,12 @@ def _checked(
 
 def _has_default(values: pd.Series[Any]) -> bool:
     """Whether a column is of booleans, or of numbers from 0 to 1."""
-    there = _typed(values).dropna()
-    if not pd.api.types.is_numeric_dtype(there):
+    known = _typed(values).dropna()
+    if not pd.api.types.is_numeric_dtype(known):
         return False
-    return bool(len(there)) and there.min() >= 0 and there.max() <= 1
+    return bool(len(known)) and known.min() >= 0 and known.max() <= 1
 
 
 def _typed(values: pd.Series[Any]) -> pd.Series[Any]:
-    """A column by what it holds: one of true, false and missing comes as objects."""
+    """A column with its own type: true, false and missing come as objects."""
     return values.convert_dtypes() if values.dtype == object else values

@@ -1,7 +1,7 @@
 """Marks: the rows that a user pinned, marked or noted, kept in `.promptlab/marks`.
 
-Each experiment has a file of lines, one for each change, only ever added to; of several
-changes the last one counts. A row is known again by what it is, not by where it stood.
+Each experiment has an append-only file with a line for each change; the last change of
+a row counts. A row is identified by its case and parameters, not by its position.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from promptlab.notebook.jsonl_store import JsonlStore
 from promptlab.store.home import home
 
 KINDS = ("star", "problem", "question")
-"""What a row can be marked as."""
+"""The kinds of marks."""
 
 FIELDS = ("pinned", "kind", "note")
 LONGEST_NOTE = 10_000
@@ -32,22 +32,22 @@ LONGEST_NOTE = 10_000
 
 @dataclass(frozen=True)
 class RowKey:
-    """What a row of a comparison is: the same in a later, larger table."""
+    """The identity of a row of a comparison, the same in a later, larger table."""
 
     by: tuple[str, ...]
-    """The parameters that its columns tell apart."""
+    """The parameters whose values are the columns."""
     case: str | None
     repeat: int | None
     parameters: Mapping[str, Any]
     """The label of every other parameter."""
 
     @property
-    def place(self) -> tuple[Any, ...]:
+    def group(self) -> tuple[Any, ...]:
         """Equal for keys of the same case and repeat, compared by the same."""
         return self.by, self.case, self.repeat
 
     def in_common(self, other: RowKey) -> int:
-        """How many parameters both know and agree on; -1 where they do not agree."""
+        """The number of parameters with the same label in both; -1 if any differ."""
         common = self.parameters.keys() & other.parameters.keys()
         agree = all(self.parameters[n] == other.parameters[n] for n in common)
         return len(common) if agree else -1
@@ -55,10 +55,10 @@ class RowKey:
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """What a user says of a row."""
+    """A user's mark of a row: pinned, of a kind, with a note."""
 
     pinned: bool = False
-    """Whether it is shown before all others."""
+    """Whether the row is shown before all others."""
     kind: str | None = None
     """`star`, `problem` or `question`."""
     note: str = ""
@@ -74,7 +74,7 @@ class Mark:
         """The mark after a change of some of its fields.
 
         Raises:
-            SpecError: there is no such field, or it cannot be so.
+            SpecError: there is no such field, or its value is not valid.
         """
         mark = self
         for name, value in change.items():
@@ -90,10 +90,10 @@ class Mark:
 
 
 class Rows(Protocol):
-    """The rows among which marks are found."""
+    """Rows that can be marked."""
 
     def key(self, row: int) -> RowKey:
-        """What a row is."""
+        """The identity of a row."""
 
     def rows_of(self, case: str | None, repeat: int | None) -> Sequence[int]:
         """The rows of a case and a repeat."""
@@ -117,9 +117,9 @@ class Marks:
     def __init__(self, name: str, folder: Path | None = None) -> None:
         self.name = name
         path = (folder or marks_folder()) / f"{file_name(name)}.jsonl"
-        self.journal = JsonlStore(path)
+        self.lines = JsonlStore(path)
         self.version = 0
-        """Grows whenever something has changed."""
+        """A number that grows with every change."""
         self._entries: dict[tuple[Any, ...], list[Entry]] = {}
         self._read: tuple[int, int] | None = None
         self.refresh()
@@ -131,13 +131,13 @@ class Marks:
 
     def refresh(self) -> None:
         """Reads the file again, if it has changed."""
-        if (state := _state(self.journal.path)) == self._read:
+        if (state := _state(self.lines.path)) == self._read:
             return
         self._read = state
         self._entries = {}
         self.version += 1
         try:
-            lines = self.journal.entries()
+            lines = self.lines.entries()
         except CacheError as error:
             warnings.warn(f"no marks: {error}", PromptlabWarning, stacklevel=2)
             return
@@ -146,19 +146,19 @@ class Marks:
                 self._note(line)
 
     def put(self, key: RowKey, change: Mapping[str, Any]) -> Mark:
-        """Changes the mark of a row, and gives it.
+        """Changes the mark of a row and returns it.
 
         Raises:
-            SpecError: there is no such mark.
+            SpecError: the change is not valid.
             CacheError: it cannot be written.
         """
         self.refresh()
         nearest = self._nearest(key)
         mark = self.of(key).changed(change)
-        # Of an older, smaller grid: what its mark says of this row stays.
+        # The mark of an older, smaller grid: what it says of this row stays.
         inherits = nearest is not None and nearest.key.parameters != key.parameters
-        told = mark.to_plain()
-        self.journal.append(
+        fields = mark.to_plain()
+        self.lines.append(
             {
                 "changed_s": time.time(),
                 "experiment": self.name,
@@ -166,28 +166,28 @@ class Marks:
                 "case": key.case,
                 "repeat": key.repeat,
                 "parameters": key.parameters,
-                **(told if inherits else {name: told[name] for name in change}),
+                **(fields if inherits else {name: fields[name] for name in change}),
             }
         )
         self.refresh()
         return mark
 
     def of(self, key: RowKey) -> Mark:
-        """The mark of a row; of several that could be meant, the nearest."""
+        """The mark of a row; of several possible ones, the one with most in common."""
         nearest = self._nearest(key)
         return Mark() if nearest is None else nearest.mark
 
     def on(self, rows: Rows) -> dict[int, Mark]:
-        """The rows that have a mark, and which."""
-        places = dict.fromkeys((e.key.case, e.key.repeat) for e in self.entries)
+        """The marks of the rows that have one, by row."""
+        asked = dict.fromkeys((e.key.case, e.key.repeat) for e in self.entries)
         marked = {
-            row: self.of(rows.key(row)) for at in places for row in rows.rows_of(*at)
+            row: self.of(rows.key(row)) for at in asked for row in rows.rows_of(*at)
         }
         return {row: mark for row, mark in marked.items() if mark}
 
     def _nearest(self, key: RowKey) -> Entry | None:
-        """What is known of the row that has most in common with this one."""
-        group = self._entries.get(key.place, ())
+        """The entry of the row that has most in common with this one."""
+        group = self._entries.get(key.group, ())
         return max(
             (entry for entry in group if key.in_common(entry.key) >= 0),
             key=lambda entry: (key.in_common(entry.key), entry.changed_s),
@@ -195,12 +195,12 @@ class Marks:
         )
 
     def _note(self, line: Mapping[str, Any]) -> None:
-        """Takes a line of the file over."""
+        """Applies a line of the file."""
         if line["experiment"] != self.name:
             return  # two names can come to one file where case does not count
         case, repeat = line["case"], line["repeat"]
         key = RowKey(tuple(line["by"]), case, repeat, dict(line["parameters"]))
-        group = self._entries.setdefault(key.place, [])
+        group = self._entries.setdefault(key.group, [])
         before = next((e for e in group if e.key == key), Entry(key))
         change = {name: line[name] for name in FIELDS if name in line}
         entry = Entry(key, before.mark.changed(change), float(line["changed_s"]))
@@ -208,17 +208,24 @@ class Marks:
 
 
 def marks(name: str | None = None) -> pd.DataFrame:
-    """The rows that were pinned, marked or noted in comparisons: all, or those of one
-    experiment.
+    """A table of the rows that were pinned, marked or noted in comparisons.
 
-    `by` is what was compared, `parameters` the other parameters of the row as JSON,
-    `mark` is `star`, `problem` or `question`, `changed` the time of the last change.
+    In the table, `by` is what was compared, `parameters` the other parameters of the
+    row as JSON, `mark` is `star`, `problem` or `question`, and `changed` is the time of
+    the last change.
+
+    Args:
+        name: The experiment, or the `name` given to `compare`; default: all of them.
+
+    Example:
+        >>> list(marks("no such experiment").columns)[:5]
+        ['experiment', 'by', 'case', 'repeat', 'parameters']
     """
     return table([Marks(name)] if name is not None else list(_all()))
 
 
 def table(kept: Iterable[Marks]) -> pd.DataFrame:
-    """The entries of marks, one row for each."""
+    """A table of the entries of some marks, one row for each."""
     entries = [(marks.name, entry) for marks in kept for entry in marks.entries]
     columns = {
         "experiment": [name for name, _ in entries],
@@ -239,7 +246,7 @@ def table(kept: Iterable[Marks]) -> pd.DataFrame:
 
 
 def marks_folder() -> Path:
-    """Where marks are kept."""
+    """The folder of the marks."""
     return home() / "marks"
 
 
@@ -251,7 +258,7 @@ def _all() -> Iterator[Marks]:
 
 
 def _state(path: Path) -> tuple[int, int] | None:
-    """Changes with the file; None where there is none."""
+    """Size and time of a file; None if it does not exist."""
     try:
         found = path.stat()
     except OSError:
@@ -260,7 +267,7 @@ def _state(path: Path) -> tuple[int, int] | None:
 
 
 def file_name(name: str) -> str:
-    """A name that any file system takes; it ends in a hash if it had to be changed."""
+    """A valid file name for any name; it ends in a digest if it had to be changed."""
     kept = "".join(
         c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name
     )

@@ -48,10 +48,10 @@ class ComparisonPager(ControlBox):
         )
         self._text.layout = widgets.Layout(width="220px")
         narrow = widgets.Layout(width="150px")
-        places = [("everywhere", "")]
-        places += [(name, field.id) for field, name in fields(session.comparison)]
+        searched = [("everywhere", "")]
+        searched += [(name, field.id) for field, name in fields(session.comparison)]
         self._field = widgets.Dropdown(
-            options=places, tooltip="Where to look", layout=narrow
+            options=searched, tooltip="Where to look", layout=narrow
         )
         said = {**SAID, "wrong": wrong(session.comparison)[0]}
         self._only = widgets.Dropdown(
@@ -65,12 +65,12 @@ class ComparisonPager(ControlBox):
         self._row = widgets.BoundedIntText(
             value=1, min=1, description="Row", continuous_update=False, layout=narrow
         )
-        self._told = widgets.HTML()
+        self._caption = widgets.HTML()
         self._page = widgets.HTML()
         super().__init__(
             [
                 in_a_row(self._text, self._field, self._only),
-                in_a_row(self._back, self._on, self._row, self._told),
+                in_a_row(self._back, self._on, self._row, self._caption),
                 self._page,
             ]
         )
@@ -113,7 +113,7 @@ class ComparisonPager(ControlBox):
             else (f"{total:,} of {everything}")
         )
         end = self._start + len(part)
-        self._told.value = f"to {end:,} · {shown}"
+        self._caption.value = f"to {end:,} · {shown}"
 
     def _look(self, _: Any) -> None:
         """Shows the rows that are looked for now."""
@@ -130,7 +130,7 @@ class ComparisonPager(ControlBox):
             self.turn(0)
         except SpecError as error:
             self._session.view = before
-            self._told.value = fault_html(error)
+            self._caption.value = fault_html(error)
 
     def _go(self, change: Any) -> None:
         if change["new"] != self._start + 1:

@@ -1,4 +1,4 @@
-"""Request details: the whole request behind an output, as far as the table tells."""
+"""Request details: the whole request behind an output, as far as the table has it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from promptlab.results.record import Record
 from promptlab.spec.flags import reply_column
 
 EXCERPT = 20_000
-"""Characters of a text that are given at once."""
+"""The most characters of a text that are sent at first."""
 
 TOKENS = (
-    ("input_tokens", "tokens read"),
-    ("cached_input_tokens", "of them from the provider's cache"),
-    ("output_tokens", "tokens written"),
+    ("input_tokens", "input tokens"),
+    ("cached_input_tokens", "of them cached by the provider"),
+    ("output_tokens", "output tokens"),
     ("reasoning_tokens", "of them for reasoning"),
 )
 
@@ -28,21 +28,21 @@ NO_MESSAGES = (
 )
 
 
-def request_details(comparison: Comparison, place: int) -> dict[str, Any]:
-    """What a trial was sent and what came back, as plain JSON values.
+def request_details(comparison: Comparison, position: int) -> dict[str, Any]:
+    """What a trial sent and what came back, as plain JSON values.
 
-    Messages are grouped by turn, each turn being one call. Texts are cut to an excerpt
-    that `text_of` gives the rest of.
+    Messages are grouped by turn, each turn being one call. Long texts are cut;
+    `text_of` has all of them.
 
     Raises:
         SpecError: the table has no such trial.
     """
-    _check(comparison, place)
-    row = comparison.table.iloc[place]
-    record = _record(comparison, place)
+    _check(comparison, position)
+    row = comparison.table.iloc[position]
+    record = _record(comparison, position)
     return {
-        "trial": place,
-        "title": [_cell(row, "case"), *_labels(comparison, place)],
+        "trial": position,
+        "title": [_cell(row, "case"), *_labels(comparison, position)],
         "messages": [] if record is None else list(_messages(record)),
         "parameters": _parameters(comparison, record, row),
         "dropped": [] if record is None else _named(record.trial.variant.dropped),
@@ -55,39 +55,38 @@ def request_details(comparison: Comparison, place: int) -> dict[str, Any]:
     }
 
 
-def text_of(comparison: Comparison, place: int, part: str) -> str:
-    """A whole text that is shown as an excerpt: `output`, `message:N` or
-    `input:NAME`.
+def text_of(comparison: Comparison, position: int, part: str) -> str:
+    """All of a text that is shown cut: `output`, `message:N` or `input:NAME`.
 
     Raises:
         SpecError: there is no such text.
     """
-    _check(comparison, place)
+    _check(comparison, position)
     kind, _, name = part.partition(":")
     if kind == "output":
-        return comparison.outputs[place].as_py() or ""
+        return comparison.outputs[position].as_py() or ""
     if kind == "input" and name in comparison.trials.inputs:
-        return _cell(comparison.table.iloc[place], name)
-    record = _record(comparison, place)
+        return _cell(comparison.table.iloc[position], name)
+    record = _record(comparison, position)
     if kind == "message" and record is not None and name.isdecimal():
         messages = record.messages
         if int(name) < len(messages):
             return messages[int(name)]["content"]
-    raise SpecError(f"compare: there is no text {part!r:.60}")
+    raise SpecError(f"compare: unknown text {part!r:.60}")
 
 
-def _check(comparison: Comparison, place: int) -> None:
-    if not 0 <= place < len(comparison.table):
-        raise SpecError(f"compare: the table has no row {place}")
+def _check(comparison: Comparison, position: int) -> None:
+    if not 0 <= position < len(comparison.table):
+        raise SpecError(f"compare: the table has no row {position}")
 
 
-def _record(comparison: Comparison, place: int) -> Record | None:
+def _record(comparison: Comparison, position: int) -> Record | None:
     results = comparison.trials.results
-    return None if results is None else results[place]
+    return None if results is None else results[position]
 
 
-def _labels(comparison: Comparison, place: int) -> Iterator[str]:
-    row = comparison.table.iloc[place]
+def _labels(comparison: Comparison, position: int) -> Iterator[str]:
+    row = comparison.table.iloc[position]
     for name in (*comparison.by, *comparison.others):
         yield f"{name} {label(plain(row[name]))}"
     if comparison.trials.repeated and "repeat" not in comparison.by:
@@ -95,22 +94,21 @@ def _labels(comparison: Comparison, place: int) -> Iterator[str]:
 
 
 def _messages(record: Record) -> Iterator[dict[str, Any]]:
-    """The conversation: each message with the number of its call, from 0."""
+    """The messages of the conversation, each with the number of its call, from 0."""
     index = 0
     for turn, messages in enumerate(record.turns):
         for message in messages:
             part = f"message:{index}"
-            said = _excerpt(message["role"], message["content"], part)
-            yield {**said, "turn": turn}
+            yield {**_excerpt(message["role"], message["content"], part), "turn": turn}
             index += 1
 
 
 def _excerpt(role: str, text: str, part: str) -> dict[str, Any]:
-    """The beginning of a text, how much of it that is, and what the whole is called."""
+    """The beginning of a text, how long that is, and the name of the whole."""
     return {
         "role": role,
         "text": text[:EXCERPT],
-        "there": min(len(text), EXCERPT),
+        "sent": min(len(text), EXCERPT),
         "length": len(text),
         "part": part,
     }
@@ -128,20 +126,20 @@ def _parameters(
 
 def _outcome(comparison: Comparison, row: Any) -> Iterator[list[str]]:
     table = comparison.table
-    for name, said in (("finish_reason", "finish reason"), *TOKENS):
+    for name, title in (("finish_reason", "finish reason"), *TOKENS):
         if name in table and (value := plain(row[name])) is not None:
-            yield [said, value if isinstance(value, str) else f"{value:,}"]
+            yield [title, value if isinstance(value, str) else f"{value:,}"]
     for name in ("refusal", "tool_calls", "reasoning"):
         beside = reply_column(table.columns, name)
         if beside is not None and (value := plain(row[beside])) is not None:
             yield [name.replace("_", " "), str(value)[:EXCERPT]]
-    for name, said in (
+    for name, title in (
         ("latency_s", "latency"),
         ("cost_usd", "cost"),
-        ("billed_usd", "paid by this run"),
+        ("billed_usd", "billed to this run"),
     ):
         if name in table and (value := plain(row[name])) is not None:
-            yield [said, measure_text(name, value)]
+            yield [title, measure_text(name, value)]
     if "cached" in table and plain(row["cached"]) is not None:
         yield ["from the cache", "yes" if row["cached"] else "no"]
     for name in comparison.trials.scores:

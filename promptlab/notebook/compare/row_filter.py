@@ -1,4 +1,4 @@
-"""Views: which rows of a comparison are looked at, and in which order."""
+"""Row filters: which rows of a comparison are shown, and in which order."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from promptlab.notebook.compare.marks import Mark
 from promptlab.notebook.trial_table import Coded
 
 MOST_SHOWN = 6
-"""The most columns that are read side by side."""
+"""The most columns that are shown side by side."""
 
 EXPECTED = -1
-"""As a baseline: what is expected, instead of a column."""
+"""As a baseline: the expected outputs instead of a column."""
 
 LONGEST_QUERY = 500
 
@@ -31,9 +31,9 @@ Only = Literal[
 ONLY: tuple[Only, ...] = (
     *("differs", "failed", "truncated", "wrong", "complete", "pinned", "marked"),
 )
-"""What rows can be narrowed down to: those with outputs that differ from each other,
-or from what is expected where that is the baseline; with a failed, a truncated or a
-wrong output; with a trial in every column; that the user pinned, or marked or noted."""
+"""Kinds of rows: with outputs that differ from each other, or from what is expected
+where that is the baseline; with a failed, a truncated or a wrong output; with a trial
+in every column; pinned by the user; marked or noted by the user."""
 
 FIELD = re.compile(r"(row|trial|right|note)(?:@(\d{1,4}))?:(.*)", re.S)
 WORDS = re.compile(r'"([^"]+)"|(\S+)')
@@ -51,19 +51,19 @@ COMPARE: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class RowFilter:
-    """What of a comparison is looked at, and in which order."""
+    """The columns and rows of a comparison that are shown, and in which order."""
 
     columns: tuple[int, ...]
-    """Those that are shown, from left to right; at most six."""
+    """The columns that are shown, from left to right; at most six."""
     baseline: int | None = None
     """The column that the others are compared with, or `EXPECTED`."""
     text: str = ""
-    """Only rows that hold every word of it, and every "phrase in quotes"; in a field of
-    numbers a comparison such as `> 2`."""
+    """Only rows with every word of it, and every "phrase in quotes"; in a field of
+    numbers, a comparison such as `> 2`."""
     field: str = ""
-    """Where to look for it; everywhere if empty."""
+    """The field to search; every field if empty."""
     only: frozenset[str] = frozenset()
-    """Only rows of all these kinds, of `ONLY`."""
+    """Only rows of all these kinds of `ONLY`."""
     sort: str = ""
     """The field to sort by; `different` for rows with the most different outputs first;
     the table's order if empty."""
@@ -71,10 +71,10 @@ class RowFilter:
 
     @classmethod
     def of(cls, comparison: Comparison, plain: Mapping[str, Any]) -> RowFilter:
-        """The view that a front end asks for; what cannot be is left out.
+        """The filter that a front end asks for, without columns that do not exist.
 
         Raises:
-            SpecError: it is not what a view is made of.
+            SpecError: it is not a valid filter.
         """
         try:
             known = range(len(comparison.columns))
@@ -91,10 +91,10 @@ class RowFilter:
                 descending=bool(plain.get("descending")),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise SpecError(f"compare: a view cannot be {plain!r:.200}") from error
+            raise SpecError(f"compare: not a valid view: {plain!r:.200}") from error
 
     def to_plain(self) -> dict[str, Any]:
-        """The view as `of` reads it."""
+        """The filter as `of` reads it."""
         return {
             "columns": list(self.columns),
             "baseline": self.baseline,
@@ -108,11 +108,11 @@ class RowFilter:
 
 @dataclass(frozen=True)
 class Field:
-    """A place to look for text, or to sort by."""
+    """Something of rows or outputs that can be searched, or sorted by."""
 
     scope: str
-    """`row`: the same for all outputs of a row; `trial`: each has its own; `right`:
-    whether it is right; `note`: the user's."""
+    """`row`: a value that all outputs of a row share; `trial`: one of each output;
+    `right`: whether it is right; `note`: the user's note."""
     name: str = ""
     """The column of the table, for `row` and `trial`."""
     column: int | None = None
@@ -120,23 +120,23 @@ class Field:
 
     @classmethod
     def of(cls, comparison: Comparison, given: str, scopes: Sequence[str]) -> Field:
-        """The field of that id, if it has one of the scopes.
+        """The field with that id, which must have one of the scopes.
 
         Raises:
             SpecError: there is no such field.
         """
         if match := FIELD.fullmatch(given):
             scope, column, name = match.groups()
-            place = None if column is None else int(column)
-            there = place is None or place < len(comparison.columns)
+            position = None if column is None else int(column)
+            exists = position is None or position < len(comparison.columns)
             known = name in comparison.table if scope in ("row", "trial") else not name
-            if there and known and scope in scopes:
-                return cls(scope, name, place)
-        raise SpecError(f"compare: there is no field {given!r:.100}")
+            if exists and known and scope in scopes:
+                return cls(scope, name, position)
+        raise SpecError(f"compare: unknown field {given!r:.100}")
 
     @property
     def id(self) -> str:
-        """What a front end calls it."""
+        """The id of the field in a front end."""
         column = "" if self.column is None else f"@{self.column}"
         return f"{self.scope}{column}:{self.name}"
 
@@ -145,7 +145,7 @@ NOTE = Field("note")
 
 
 def fields(comparison: Comparison) -> Iterator[tuple[Field, str]]:
-    """The fields that can be looked into one by one, and what each is called."""
+    """The fields that can be searched one by one, and their names."""
     yield Field("trial", "output"), "outputs"
     for index, column in enumerate(comparison.columns):
         yield Field("trial", "output", index), f"output of {column.name}"
@@ -161,7 +161,7 @@ def fields(comparison: Comparison) -> Iterator[tuple[Field, str]]:
 
 
 def is_number(comparison: Comparison, field: Field) -> bool:
-    """Whether a field holds numbers, so that it can be compared with one."""
+    """Whether a field holds numbers."""
     if field.scope == "trial":
         return field.name in comparison.measures
     return field.scope == "row" and pd.api.types.is_numeric_dtype(
@@ -170,7 +170,7 @@ def is_number(comparison: Comparison, field: Field) -> bool:
 
 
 def row_names(comparison: Comparison) -> list[str]:
-    """The columns of the table that are the same for all outputs of a row."""
+    """The columns of the table that all outputs of a row share."""
     names = ["case", *comparison.others, "repeat", *comparison.trials.inputs]
     if comparison.expected is not None:
         names.append("expected")
@@ -180,10 +180,10 @@ def row_names(comparison: Comparison) -> list[str]:
 def shown(
     comparison: Comparison, view: RowFilter, marks: Mapping[int, Mark] | None = None
 ) -> np.ndarray:
-    """The rows of a view in their order; pinned rows come first.
+    """The rows that pass a filter, in its order; pinned rows come first.
 
     Raises:
-        SpecError: there is no such field, or it cannot be searched so.
+        SpecError: there is no such field, or it holds numbers and the text is none.
     """
     marks = marks or {}
     keep = np.ones(len(comparison), dtype=bool)
@@ -203,7 +203,7 @@ def shown(
 def of_kind(
     comparison: Comparison, view: RowFilter, kind: str, marks: Mapping[int, Mark]
 ) -> np.ndarray:
-    """Which rows are of a kind, of `ONLY`."""
+    """Which rows are of a kind of `ONLY`."""
     if kind == "differs":
         return _differs(comparison, view)
     if kind == "failed":
@@ -225,7 +225,7 @@ def of_kind(
 def _marked(
     comparison: Comparison, marks: Mapping[int, Mark], test: Callable[[Mark], bool]
 ) -> np.ndarray:
-    """The rows whose mark is such."""
+    """Which rows have a mark that passes a test."""
     rows = np.zeros(len(comparison), dtype=bool)
     rows[[row for row, mark in marks.items() if test(mark)]] = True
     return rows
@@ -248,17 +248,16 @@ def _differs(comparison: Comparison, view: RowFilter) -> np.ndarray:
 def _any(
     comparison: Comparison, view: RowFilter, trials: np.ndarray | None
 ) -> np.ndarray:
-    """The rows with such a trial in a column that is shown; for None, with a missing
-    one."""
-    places = comparison.places[:, list(view.columns)]
-    there = places < 0 if trials is None else trials[places] & (places >= 0)
-    return np.asarray(there.any(axis=1))
+    """Which rows have such a trial in a shown column; for None, a missing trial."""
+    positions = comparison.positions[:, list(view.columns)]
+    found = positions < 0 if trials is None else trials[positions] & (positions >= 0)
+    return np.asarray(found.any(axis=1))
 
 
 def _holding(
     comparison: Comparison, view: RowFilter, marks: Mapping[int, Mark]
 ) -> np.ndarray:
-    """The rows that hold what is looked for."""
+    """Which rows hold the text of a filter."""
     if not view.field:
         where = list(_everywhere(comparison))
     else:
@@ -275,7 +274,7 @@ def _holding(
 
 
 def _everywhere(comparison: Comparison) -> Iterator[Field]:
-    """The fields that are looked into when none is named: what is read as text."""
+    """The fields that are searched when none is named: those read as text."""
     inputs = comparison.trials.inputs
     for field, name in fields(comparison):
         if field.column is not None or name == "finish_reason":
@@ -310,20 +309,18 @@ def _with_word(
 def _in_column(
     comparison: Comparison, view: RowFilter, field: Field, trials: np.ndarray
 ) -> np.ndarray:
-    """The rows with such a trial in the field's column, or in any that is shown."""
+    """Which rows have such a trial in the field's column, or in any shown one."""
     if field.column is None:
         return _any(comparison, view, trials)
-    places = comparison.places[:, field.column]
-    return np.asarray(trials[places] & (places >= 0))
+    positions = comparison.positions[:, field.column]
+    return np.asarray(trials[positions] & (positions >= 0))
 
 
 def _comparing(comparison: Comparison, view: RowFilter, field: Field) -> np.ndarray:
-    """The rows with a number that compares so."""
+    """Which rows have a number that passes the comparison."""
     match = NUMBER.fullmatch(view.text.strip())
     if match is None:
-        raise SpecError(
-            f"{field.name} is a number: look for one, or for a comparison like > 2"
-        )
+        raise SpecError(f"{field.name}: expected a number or a comparison such as > 2")
     numbers = comparison.trials.numbers(field.name)
     compare = COMPARE[match[1] or "="]
     trials = compare(numbers, float(match[2])) & ~np.isnan(numbers)
@@ -346,20 +343,20 @@ def _ordered(comparison: Comparison, view: RowFilter) -> np.ndarray:
         coded = comparison.of_rows(field.name)
         return _by(coded.spread(_ranks(coded)), view.descending)
     column = view.columns[0] if field.column is None else field.column
-    places = comparison.places[:, column]
-    values = _measured(comparison, field)[places]
-    return _by(np.where(places < 0, np.nan, values), view.descending)
+    positions = comparison.positions[:, column]
+    values = _measured(comparison, field)[positions]
+    return _by(np.where(positions < 0, np.nan, values), view.descending)
 
 
 def _by(values: np.ndarray, descending: bool) -> np.ndarray:
-    """The rows by a number, those without one last; equal ones in their order."""
+    """The rows sorted by a number, those without one last; a stable sort."""
     keys = -values if descending else values
     order: np.ndarray = np.argsort(keys, kind="stable")
     return order
 
 
 def _measured(comparison: Comparison, field: Field) -> np.ndarray:
-    """A number for each trial: the one in the table, or one that stands for it."""
+    """A number for each trial to sort it by."""
     if field.scope == "right":
         return _right(comparison)
     if field.name == "output":
@@ -371,7 +368,7 @@ def _measured(comparison: Comparison, field: Field) -> np.ndarray:
 
 
 def _right(comparison: Comparison) -> np.ndarray:
-    """What is right, NaN everywhere if nothing tells."""
+    """Which outputs are right, NaN everywhere if nothing decides."""
     if comparison.right is None:
         return np.full(len(comparison.table), np.nan)
     return comparison.right
@@ -385,9 +382,9 @@ def _lengths(texts: pa.Array) -> np.ndarray:
 
 
 def _ranks(coded: Coded) -> np.ndarray:
-    """A number for each value that tells its place among them; NaN if missing.
+    """The rank of each value; NaN if it is missing.
 
-    Numbers go by size, texts by their words, in which `t2` is before `t10`.
+    Numbers are ranked by size, strings naturally: `t2` is before `t10`.
     """
     values = coded.values
     numeric = all(isinstance(v, (int, float)) for v in values if v is not None)
@@ -409,7 +406,7 @@ def _natural(text: str) -> list[tuple[int, int, str]]:
 
 
 def verbal_scores(comparison: Comparison) -> list[str]:
-    """The scores that are words, not numbers."""
+    """The scores that are strings, not numbers."""
     return [n for n in comparison.trials.scores if n not in comparison.measures]
 
 

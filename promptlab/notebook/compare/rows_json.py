@@ -1,6 +1,6 @@
-"""Pages: rows and headings of a comparison as plain JSON values, for any front end.
+"""Rows as JSON: rows and headings of a comparison as plain values, for a front end.
 
-Texts go out as they are, cut to an excerpt: whoever shows them escapes them.
+Strings are not escaped, only cut: whoever shows them escapes them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from promptlab.spec.flags import reply_column
 from promptlab.spec.response import called, is_truncated, is_withheld
 
 EXCERPT = 4_000
-"""Characters of an output that go out with its row; the rest is asked for."""
+"""Characters of an output that come with its row; the rest is asked for."""
 
 INPUTS_EXCERPT = 6_000
 """Characters of all inputs of a row together, and at most 1,500 of each."""
@@ -49,7 +49,7 @@ WORDS_EXCERPT = 60
 """Characters of a score in words, beside an output."""
 
 BY_EXPECTED = {"expected": "✓ as expected", "unexpected": "≠ expected"}
-"""What is said of an output where no criterion decides. Another text than the expected
+"""The words for an output where no criterion decides. Another text than the expected
 one may be right too, so only a criterion says wrong."""
 
 SHORT = {"input_tokens": "in", "output_tokens": "tok"}
@@ -63,9 +63,9 @@ def page(
     marks: Mapping[int, Mark],
     excerpt: int = EXCERPT,
 ) -> list[dict[str, Any]]:
-    """Rows as a front end shows them, each with an output for every shown column."""
-    places = comparison.places[rows][:, list(view.columns)]
-    outputs = _outputs(comparison, view, rows, places, excerpt)
+    """Rows as a front end shows them, each with the outputs of the shown columns."""
+    positions = comparison.positions[rows][:, list(view.columns)]
+    outputs = _outputs(comparison, view, rows, positions, excerpt)
     heads = comparison.table.iloc[comparison.first[rows]]
     columns = {name: plain_values(heads[name]) for name in row_names(comparison)}
     width = len(view.columns)
@@ -81,7 +81,7 @@ def page(
 
 
 def verdicts(comparison: Comparison) -> dict[str, str]:
-    """What is said of outputs, by kind: first those that are right, then the others."""
+    """The words for outputs by kind: first those that are right, then the others."""
     criterion = comparison.criterion
     return BY_EXPECTED if criterion is None else criterion.verdicts
 
@@ -89,7 +89,7 @@ def verdicts(comparison: Comparison) -> dict[str, str]:
 def headings(
     comparison: Comparison, view: RowFilter, *, right: bool = True
 ) -> list[dict[str, Any]]:
-    """What is known of each shown column; without `right`, of what is counted fast."""
+    """The heading of each shown column; without `right`, only what is counted fast."""
     return [
         {
             "column": index,
@@ -102,7 +102,7 @@ def headings(
 
 
 def opening(comparison: Comparison, view: RowFilter) -> dict[str, Any]:
-    """All that a front end needs to know of a comparison before it shows rows."""
+    """What a front end needs to know of a comparison before it shows rows."""
     return {
         "rows": len(comparison),
         "trials": len(comparison.table),
@@ -121,21 +121,21 @@ def opening(comparison: Comparison, view: RowFilter) -> dict[str, Any]:
 
 
 def kinds(comparison: Comparison) -> Iterator[str]:
-    """The kinds of rows that there can be, of `ONLY`."""
-    there = {
+    """The kinds of `ONLY` that rows of a comparison can have."""
+    possible = {
         "differs": len(comparison.columns) > 1,
         "failed": bool(comparison.failed.any()),
         "truncated": bool(comparison.truncated.any()),
         "wrong": comparison.criterion is not None or comparison.expected is not None,
-        "complete": bool((comparison.places < 0).any()),
+        "complete": bool((comparison.positions < 0).any()),
     }
-    return (kind for kind in ONLY if there.get(kind, True))
+    return (kind for kind in ONLY if possible.get(kind, True))
 
 
 def counts(
     comparison: Comparison, view: RowFilter, marks: Mapping[int, Mark]
 ) -> dict[str, int]:
-    """How many rows there are of each kind, in the columns that are shown."""
+    """The number of rows of each kind, in the columns that are shown."""
     return {
         kind: int(of_kind(comparison, view, kind, marks).sum())
         for kind in kinds(comparison)
@@ -146,25 +146,25 @@ def _outputs(
     comparison: Comparison,
     view: RowFilter,
     rows: np.ndarray,
-    places: np.ndarray,
+    positions: np.ndarray,
     excerpt: int,
 ) -> list[dict[str, Any] | None]:
-    flat = places.ravel()
-    there = flat[flat >= 0]
-    part = comparison.table.iloc[there]
-    texts = comparison.outputs.take(pa.array(there))
-    errors = comparison.errors.take(pa.array(there)).to_pylist()
+    flat = positions.ravel()
+    present = flat[flat >= 0]
+    part = comparison.table.iloc[present]
+    texts = comparison.outputs.take(pa.array(present))
+    errors = comparison.errors.take(pa.array(present)).to_pylist()
     starts = pc.utf8_slice_codeunits(texts, 0, excerpt).to_pylist()
     lengths = pc.utf8_length(texts).fill_null(0).to_pylist()
-    verdicts = _verdicts(comparison, there)
-    same = _same_as_baseline(comparison, view, rows, places)
+    verdicts = _verdicts(comparison, present)
+    same = _same_as_baseline(comparison, view, rows, positions)
     facts = _facts(comparison, part)
     notes = _notes(part)
     made = iter(
         {
-            "trial": int(place),
+            "trial": int(position),
             "text": starts[i],
-            "there": min(lengths[i], excerpt),
+            "sent": min(lengths[i], excerpt),
             "length": lengths[i],
             "error": errors[i],
             "notes": notes[i],
@@ -172,38 +172,38 @@ def _outputs(
             "same": same[i],
             "facts": facts[i],
         }
-        for i, place in enumerate(there)
+        for i, position in enumerate(present)
     )
-    return [next(made) if place >= 0 else None for place in flat]
+    return [next(made) if position >= 0 else None for position in flat]
 
 
-def _verdicts(comparison: Comparison, places: np.ndarray) -> list[str | None]:
-    """For each trial a kind of `verdicts`; None where nothing decides, or it failed."""
+def _verdicts(comparison: Comparison, positions: np.ndarray) -> list[str | None]:
+    """The kind of verdict on each trial; None where nothing decides, or it failed."""
     if comparison.right is None:
-        return [None] * len(places)
+        return [None] * len(positions)
     yes, no = verdicts(comparison)
-    known = comparison.right[places]
-    known = np.where(comparison.failed[places], np.nan, known)
+    known = comparison.right[positions]
+    known = np.where(comparison.failed[positions], np.nan, known)
     return [None if v != v else yes if v else no for v in known.tolist()]
 
 
 def _same_as_baseline(
-    comparison: Comparison, view: RowFilter, rows: np.ndarray, places: np.ndarray
+    comparison: Comparison, view: RowFilter, rows: np.ndarray, positions: np.ndarray
 ) -> list[bool | None]:
-    """Whether each output that is there has the same text as the baseline's."""
-    there = places.ravel() >= 0
+    """Whether each output that exists has the same text as the baseline's."""
+    present = positions.ravel() >= 0
     if view.baseline is None or view.baseline == EXPECTED:
-        return [None] * int(there.sum())
-    base = np.repeat(comparison.places[rows, view.baseline], places.shape[1])[there]
-    own = comparison.outputs.take(pa.array(places.ravel()[there]))
+        return [None] * int(present.sum())
+    baseline = comparison.positions[rows, view.baseline]
+    base = np.repeat(baseline, positions.shape[1])[present]
+    own = comparison.outputs.take(pa.array(positions.ravel()[present]))
     other = comparison.outputs.take(pa.array(base, mask=base < 0))
     same: list[bool | None] = pc.equal(own, other).to_pylist()
     return same
 
 
 def _notes(part: pd.DataFrame) -> list[list[list[str]]]:
-    """For each trial, what its output alone does not tell: of what kind that is, in
-    short, in words."""
+    """For each trial, notes on how it ended: a kind, a short and a long text."""
     columns = (
         reply_column(part.columns, name)
         for name in ("finish_reason", "refusal", "tool_calls")
@@ -239,7 +239,7 @@ def _noted(
 
 
 def _facts(comparison: Comparison, part: pd.DataFrame) -> list[list[list[str]]]:
-    """For each trial, what is measured of it: short, and in words."""
+    """For each trial, its measures and scores: a short and a long text."""
     columns = [
         (name, plain_values(part[name]), pd.api.types.is_bool_dtype(part[name]))
         for name in comparison.measures
@@ -256,7 +256,7 @@ def _facts(comparison: Comparison, part: pd.DataFrame) -> list[list[list[str]]]:
                 continue
             title = _short(name)
             if name == "output_tokens" and read is not None and read[i] is not None:
-                title = f"{number(read[i])} tokens read, {number(value)} written"
+                title = f"{number(read[i])} input tokens, {number(value)} output tokens"
             said = ("yes" if value else "no") if is_bool else _measure(name, value)
             facts.append([said if name in MEASURES else f"{title}: {said}", title])
         for name, values in words:
@@ -271,15 +271,15 @@ def _facts(comparison: Comparison, part: pd.DataFrame) -> list[list[list[str]]]:
 def _column_facts(
     comparison: Comparison, index: int, *, right: bool
 ) -> Iterator[dict[str, str]]:
-    places = comparison.places[:, index]
-    places = places[places >= 0]
-    trials = len(places)
-    yield _fact("trials", counted(trials, "trial"), "how many are in this column")
+    positions = comparison.positions[:, index]
+    positions = positions[positions >= 0]
+    trials = len(positions)
+    yield _fact("trials", counted(trials, "trial"), "how many this column has")
     if not trials:
         return
-    if failed := int(comparison.failed[places].sum()):
+    if failed := int(comparison.failed[positions].sum()):
         yield _fact("failed", f"{failed:,} failed", f"{share(failed, trials)} of all")
-    if cut := int(comparison.truncated[places].sum()):
+    if cut := int(comparison.truncated[positions].sum()):
         answered = trials - failed
         yield _fact(
             "truncated",
@@ -287,7 +287,7 @@ def _column_facts(
             f"{cut:,} of {answered:,} answers were cut short by max_tokens",
         )
     if right and comparison.right is not None:
-        known = comparison.right[places]
+        known = comparison.right[positions]
         known = known[~np.isnan(known)]
         if len(known):
             criterion = comparison.criterion
@@ -300,7 +300,7 @@ def _column_facts(
                 sort=f"right@{index}:",
             )
     for name in comparison.measures:
-        values = comparison.trials.numbers(name)[places]
+        values = comparison.trials.numbers(name)[positions]
         values = values[~np.isnan(values)]
         if name == "input_tokens" or not len(values) or _is_verdict(comparison, name):
             continue
@@ -318,7 +318,7 @@ def _column_facts(
 
 
 def wrong(comparison: Comparison) -> list[str]:
-    """The name of the filter for what is not right, and what it leaves."""
+    """The name of the filter for what is not right, and the rows that pass it."""
     criterion = comparison.criterion
     if criterion is None:
         what = "that is not the expected text, apart from case and white space"
@@ -328,7 +328,7 @@ def wrong(comparison: Comparison) -> list[str]:
 
 
 def _is_verdict(comparison: Comparison, name: str) -> bool:
-    """Whether a column says no more than the verdict does."""
+    """Whether a column is no more than the verdict."""
     criterion = comparison.criterion
     return (
         criterion is not None
@@ -346,7 +346,7 @@ def _measure(name: str, value: float) -> str:
 
 
 def _head(comparison: Comparison, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What stands before a row: which it is, what was asked, what is expected."""
+    """The head of a row: its case, its inputs, what is expected."""
     tags = {name: values[name] for name in comparison.others}
     if comparison.trials.repeated and "repeat" in values:
         tags["repeat"] = values["repeat"]

@@ -1,8 +1,8 @@
 """The comparison as plain HTML: what a saved notebook shows without a kernel.
 
 It is a table that needs neither script nor style sheet: where styles are taken away, as
-on GitHub, line ends and spaces are still there. Every text is escaped. Its size has a
-bound, whatever the table holds.
+on GitHub, line ends and spaces are kept. Every string is escaped. The size has a bound,
+whatever the table holds.
 """
 
 from __future__ import annotations
@@ -41,13 +41,12 @@ QUIET = "opacity:.7"
 
 
 def static_html(session: ComparisonSession) -> str:
-    """The first rows of a comparison, as many as there is room for."""
+    """The first rows of a comparison, as many as fit."""
     rows = session.rows(session.view)
-    table, there = _table(session, rows[:ROWS], OUTPUT, LARGEST)
-    # JupyterLab would typeset what stands between two dollar signs.
-    return (
-        f"<div class='mathjax_ignore'>{_told(session, there, len(rows))}{table}</div>"
-    )
+    table, shown = _table(session, rows[:ROWS], OUTPUT, LARGEST)
+    # JupyterLab would typeset what is between two dollar signs.
+    caption = _caption(session, shown, len(rows))
+    return f"<div class='mathjax_ignore'>{caption}{table}</div>"
 
 
 def rows_html(session: ComparisonSession, rows: np.ndarray, output: int) -> str:
@@ -85,19 +84,19 @@ def _table(
 
 
 def _size(text: str) -> int:
-    """The bytes of a text within JSON."""
+    """The bytes of a string within JSON."""
     return len(orjson.dumps(text)) - 2
 
 
-def _told(session: ComparisonSession, there: int, shown: int) -> str:
-    """What this is, and how much of it."""
+def _caption(session: ComparisonSession, shown: int, filtered: int) -> str:
+    """How much of the comparison is shown."""
     comparison = session.comparison
     all_rows = counted(len(comparison), "row")
     parts = [
-        all_rows if there == len(comparison) else f"{there:,} of {all_rows}",
+        all_rows if shown == len(comparison) else f"{shown:,} of {all_rows}",
         *(
-            [f"{shown:,} as filtered{_filter(session)}"]
-            if shown < len(comparison)
+            [f"{filtered:,} as filtered{_filter(session)}"]
+            if filtered < len(comparison)
             else []
         ),
     ]
@@ -113,7 +112,7 @@ def _told(session: ComparisonSession, there: int, shown: int) -> str:
 
 
 def _filter(session: ComparisonSession) -> str:
-    """The filter that is applied, in words."""
+    """The filter in words."""
     view, words = session.view, wrong(session.comparison)
     kinds = [words[0] if kind == "wrong" else kind for kind in sorted(view.only)]
     parts = [*([repr(view.text)] if view.text.strip() else []), *kinds]
@@ -137,7 +136,7 @@ def _heading(heading: dict[str, Any], baseline: int | None) -> str:
 def _row(
     row: dict[str, Any], length: int, words: Mapping[str, str], *, again: bool
 ) -> str:
-    """A row; of one more of the same case, without its inputs."""
+    """A row; without its inputs if it is of the same case as the one before."""
     outputs = "".join(
         f"<td style='{CELL}'>{_output(output, length, words)}</td>"
         for output in row["outputs"]
@@ -188,7 +187,7 @@ def _output(
 
 
 def _escaped(text: str, length: int) -> str:
-    """A text that is only text, wherever it is put; its line ends and spaces kept."""
+    """A string as HTML that shows it as it is, with its line ends and spaces."""
     cut = shortened(text, length)
     lines = re.split(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]", cut)
     kept = (CONTROL.sub("\ufffd", kept_inside(line)) for line in lines)

@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 
 class ComparisonWidget(ViewWidget):
-    """Outputs side by side. Its state holds no rows: it answers for them."""
+    """Outputs side by side in a notebook; shows itself as a cell's last value."""
 
     _esm = script(HERE / "diff.js", HERE / "markdown.js", HERE / "compare.js")
     _css = HERE / "compare.css"

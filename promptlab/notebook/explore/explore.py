@@ -13,7 +13,7 @@ import pandas as pd
 from promptlab.errors import PromptlabError, SpecError
 from promptlab.formats import counted, shortened
 from promptlab.notebook.compare.compare import compare
-from promptlab.notebook.explore.pivot import Groups, Pivot, Pivots
+from promptlab.notebook.explore.pivot import Grouping, Pivot, Pivots
 from promptlab.notebook.explore.pivot_view import pivot_html, pivot_json
 from promptlab.notebook.trial_table import TrialTable
 from promptlab.notebook.widgets.controls import (
@@ -41,20 +41,30 @@ def explore(
     columns: str | None = None,
     measure: str | None = None,
 ) -> Explorer:
-    """A table of means by the values of two columns; a click opens the trials behind a
-    number in the comparison.
+    """Shows the means of a measure by one or two columns; a click on a mean opens its
+    trials side by side.
 
-    `.table` is what is shown, as a DataFrame; `.trials` what is open.
+    `.table` holds the means as a DataFrame, `.trials` the trials that are open.
 
     Args:
         results: Results, or a DataFrame with the columns of `Results.table`.
-        rows: A parameter, or a column of few values; by default what varies first.
-        columns: Another one; by default what varies second.
-        measure: A column of numbers or scores, or the share that is `share failed`,
-            `share truncated`, `share cached`, `share as expected`; `trials` counts.
+        rows: A parameter, or a column of few values; default: the first that varies.
+        columns: Another one; default: the second that varies.
+        measure: A column of numbers or scores; `share failed`, `share truncated`,
+            `share cached` or `share as expected`, from 0 to 1; or `trials`, a count.
+            Default: the first score, else the share as expected.
 
     Raises:
         SpecError: there is no such column or measure.
+
+    Example:
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({
+        ...     "trial": [0, 1], "prompt": ["plain", "steps"], "case": [1, 1],
+        ...     "output": ["Paris", "It is Paris."], "output_tokens": [1, 4],
+        ... })
+        >>> explore(table, rows="prompt", measure="output_tokens").table.to_dict()
+        {'output_tokens': {'plain': 1.0, 'steps': 4.0}}
     """
     pivots = Pivots(TrialTable.of(results))
     first = pivots.first_choice
@@ -189,10 +199,10 @@ class Explorer(ControlBox):
         return pivot_html(self._pivot)
 
 
-def _said(groups: Groups | None, index: int) -> list[str]:
-    if groups is None or index < 0:
+def _said(grouping: Grouping | None, index: int) -> list[str]:
+    if grouping is None or index < 0:
         return []
-    return [f"{groups.name} {shortened(groups.labels[index], LONGEST_LABEL)}"]
+    return [f"{grouping.name} {shortened(grouping.labels[index], LONGEST_LABEL)}"]
 
 
 def _dropdown(description: str, names: Iterable[str], value: str) -> Any:

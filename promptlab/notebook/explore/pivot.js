@@ -46,7 +46,7 @@ class Table {
         "tr",
         {},
         el("th", { scope: "row" }, apart(line.label)),
-        ...line.places.map((place, column) =>
+        ...line.groups.map((place, column) =>
           el("td", {}, place && this.button(place, line.label, shown.heads[column], [row, column])),
         ),
       ),

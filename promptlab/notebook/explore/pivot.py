@@ -16,9 +16,9 @@ from promptlab.spec import flags
 
 MOST_ROWS = 100
 MOST_COLUMNS = 20
-"""Values that a pivot shows; it says how many there are beside them."""
+"""The most values that a pivot shows; it says how many more there are."""
 
-MOST_CELLS = 2_000_000
+MOST_GROUPS = 2_000_000
 """Rows × columns that are computed, though only the first are shown."""
 
 FEW = 50
@@ -32,8 +32,8 @@ MEANS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Groups:
-    """Trials by the values of a column."""
+class Grouping:
+    """The trials grouped by the values of a column."""
 
     name: str
     codes: np.ndarray
@@ -46,15 +46,15 @@ class Pivot:
     """The means of a measure, by rows and columns; a last row and a last column hold
     those of all trials."""
 
-    rows: Groups
-    columns: Groups | None
+    rows: Grouping
+    columns: Grouping | None
     measure: str
     values: np.ndarray
     """NaN where no trial has the measure."""
     counts: np.ndarray
-    """How many trials each cell has."""
+    """How many trials each group has."""
     known: np.ndarray
-    """How many of them have the measure."""
+    """How many of them have a value of the measure."""
 
     @property
     def shown(self) -> tuple[int, int]:
@@ -86,7 +86,7 @@ class Pivot:
         )
 
     def text(self, row: int, column: int) -> str:
-        """The mean of a cell as a person reads it; empty where there is none."""
+        """The mean of a group as a person reads it; empty where there is none."""
         value = float(self.values[row, column])
         if np.isnan(value):
             return ""
@@ -94,7 +94,7 @@ class Pivot:
         return share(value) if of_share else measure_text(self.measure, value)
 
     def positions(self, row: int, column: int) -> np.ndarray:
-        """Where a cell's trials are in the table; -1 means all rows, or all columns."""
+        """The table's positions of a group's trials; -1 means all rows or columns."""
         keep = np.ones(len(self.rows.codes), dtype=bool)
         if row >= 0:
             keep &= self.rows.codes == row
@@ -103,13 +103,13 @@ class Pivot:
         return np.flatnonzero(keep)
 
     def __repr__(self) -> str:
-        by = [groups.name for groups in (self.rows, self.columns) if groups]
+        by = [grouping.name for grouping in (self.rows, self.columns) if grouping]
         return f"Pivot({self.measure} by {' × '.join(by)})"
 
 
 @dataclass(frozen=True, eq=False)
 class Pivots:
-    """The columns that a table of trials can be grouped by, and its measures."""
+    """The columns that a table of trials can be grouped by, its measures and pivots."""
 
     trials: TrialTable
 
@@ -155,24 +155,26 @@ class Pivots:
         """
         if rows == columns:
             raise SpecError(f"explore: rows and columns are both {rows!r}")
-        down = self._groups(rows, "rows")
-        across = self._groups(columns, "columns") if columns is not None else None
+        down = self._grouping(rows, "rows")
+        across = self._grouping(columns, "columns") if columns is not None else None
         values = self._values(measure)
         height, width = len(down.labels), len(across.labels) if across else 1
-        if height * width > MOST_CELLS:
+        if height * width > MOST_GROUPS:
             raise SpecError(
-                f"explore: {rows} × {columns} has {height:,} × {width:,} cells; "
-                f"expected at most {MOST_CELLS:,}"
+                f"explore: {rows} × {columns} has {height:,} × {width:,} groups; "
+                f"expected at most {MOST_GROUPS:,}"
             )
         frame = pd.DataFrame({"row": down.codes, "column": 0, "value": values})
         if across is not None:
             frame["column"] = across.codes
         frame = pd.concat([frame, frame.assign(row=height)])
         frame = pd.concat([frame, frame.assign(column=width)])
-        cells = frame.groupby(["row", "column"])["value"].agg(["mean", "size", "count"])
+        groups = frame.groupby(["row", "column"])["value"].agg(
+            ["mean", "size", "count"]
+        )
 
         def grid(name: str, missing: float) -> np.ndarray:
-            wide = cells[name].unstack().reindex(range(height + 1), axis="index")
+            wide = groups[name].unstack().reindex(range(height + 1), axis="index")
             wide = wide.reindex(range(width + 1), axis="columns")
             return wide.fillna(missing).to_numpy()
 
@@ -182,7 +184,7 @@ class Pivots:
             means = np.where(counts > 0, counts, np.nan)
         return Pivot(down, across, measure, means, counts, grid("count", 0))
 
-    def _groups(self, name: str, argument: str) -> Groups:
+    def _grouping(self, name: str, argument: str) -> Grouping:
         """A column by its values: numbers by size, all else in order of appearance."""
         if name not in self.trials.table:
             raise SpecError(
@@ -198,7 +200,7 @@ class Pivots:
             numbers = np.array([np.nan if v is None else v for v in known], dtype=float)
             order = np.argsort(numbers, kind="stable")  # what is missing comes last
         labels = tuple(label(known[index]) for index in order.tolist())
-        return Groups(name, np.argsort(order)[coded.codes], labels)
+        return Grouping(name, np.argsort(order)[coded.codes], labels)
 
     def _values(self, measure: str) -> np.ndarray:
         """The measure of each trial, NaN where it is not known."""
@@ -231,7 +233,7 @@ class Pivots:
         a column `right` decides."""
         try:
             comparison = Comparison.of(self.trials)
-        except SpecError:  # a trial is there twice: nothing can be compared
+        except SpecError:  # a trial is in the table twice: nothing can be compared
             return None
         return None if comparison.criterion else comparison.right
 

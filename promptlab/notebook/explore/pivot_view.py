@@ -1,4 +1,4 @@
-"""What is shown of a pivot: as plain JSON for a front end, and as plain HTML."""
+"""A pivot as it is shown: as plain JSON for a front end, and as plain HTML."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from promptlab.notebook.explore.pivot import Pivot
 from promptlab.render.markup import card, escaped, quiet
 
 LABEL = 60
-"""Characters of a label."""
+"""The most characters of a label."""
 
 STATIC_ROWS = 20
 
@@ -21,38 +21,38 @@ HEAD = "text-align:left;padding:5px 12px;background:none"
 
 
 def pivot_json(pivot: Pivot) -> dict[str, Any]:
-    """A pivot as plain JSON values: its labels, and the cells row by row."""
+    """A pivot as plain JSON values: its labels, and the groups row by row."""
     rows, columns = pivot.shown
     across = pivot.columns
     all_rows, all_columns = (size - 1 for size in pivot.values.shape)
     wide = across is not None and columns > 1
-    row_places = [*range(rows), *([all_rows] if rows > 1 else [])]
-    column_places = [*range(columns), *([all_columns] if wide else [])]
+    row_indices = [*range(rows), *([all_rows] if rows > 1 else [])]
+    column_indices = [*range(columns), *([all_columns] if wide else [])]
     return {
         "rows": shortened(pivot.rows.name, LABEL),
         "columns": None if across is None else shortened(across.name, LABEL),
         "measure": pivot.measure,
         "heads": [
-            "" if across is None else _label(across.labels, place)
-            for place in column_places
+            "" if across is None else _label(across.labels, index)
+            for index in column_indices
         ],
         "lines": [
             {
                 "label": _label(pivot.rows.labels, row),
-                "places": [_place(pivot, row, column) for column in column_places],
+                "groups": [_group(pivot, row, column) for column in column_indices],
             }
-            for row in row_places
+            for row in row_indices
         ],
         "left_out": list(_left_out(pivot)),
     }
 
 
-def _label(labels: tuple[str, ...], place: int) -> str:
-    return shortened(labels[place], LABEL) if place < len(labels) else "all"
+def _label(labels: tuple[str, ...], index: int) -> str:
+    return shortened(labels[index], LABEL) if index < len(labels) else "all"
 
 
-def _place(pivot: Pivot, row: int, column: int) -> dict[str, Any] | None:
-    """One number: what it says, of how many trials, in which colours."""
+def _group(pivot: Pivot, row: int, column: int) -> dict[str, Any] | None:
+    """One number: its text, of how many trials, in which colours; None if of none."""
     trials, known = int(pivot.counts[row, column]), int(pivot.known[row, column])
     if not trials:
         return None
@@ -71,11 +71,11 @@ def _place(pivot: Pivot, row: int, column: int) -> dict[str, Any] | None:
 
 def _left_out(pivot: Pivot) -> Iterator[str]:
     rows, columns = pivot.shown
-    there = tuple(size - 1 for size in pivot.values.shape)
-    if rows < there[0]:
-        yield f"{rows:,} of {counted(there[0], 'value')} of {pivot.rows.name}"
-    if columns < there[1] and pivot.columns is not None:
-        yield f"{columns:,} of {counted(there[1], 'value')} of {pivot.columns.name}"
+    all_rows, all_columns = (size - 1 for size in pivot.values.shape)
+    if rows < all_rows:
+        yield f"{rows:,} of {counted(all_rows, 'value')} of {pivot.rows.name}"
+    if columns < all_columns and pivot.columns is not None:
+        yield f"{columns:,} of {counted(all_columns, 'value')} of {pivot.columns.name}"
 
 
 def pivot_html(pivot: Pivot) -> str:
@@ -87,7 +87,7 @@ def pivot_html(pivot: Pivot) -> str:
     across = f" → {escaped(made['columns'])}" if made["columns"] else ""
     lines = "".join(
         f"<tr style='background:none'><th style='{HEAD}'>{escaped(line['label'])}</th>"
-        + "".join(_static_place(place) for place in line["places"])
+        + "".join(_static_group(group) for group in line["groups"])
         + "</tr>"
         for line in made["lines"][:STATIC_ROWS]
     )
@@ -104,11 +104,11 @@ def pivot_html(pivot: Pivot) -> str:
     )
 
 
-def _static_place(place: Mapping[str, Any] | None) -> str:
-    if place is None:
+def _static_group(group: Mapping[str, Any] | None) -> str:
+    if group is None:
         return f"<td style='{CELL}'></td>"
-    back, ink = place["light"] or ("none", "inherit")
+    back, ink = group["light"] or ("none", "inherit")
     return (
-        f"<td style='{CELL};background:{back};color:{ink}'>{escaped(place['text'])} "
-        f"<small>({escaped(place['count'])})</small></td>"
+        f"<td style='{CELL};background:{back};color:{ink}'>{escaped(group['text'])} "
+        f"<small>({escaped(group['count'])})</small></td>"
     )

@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 
 
 class PivotTable(anywidget.AnyWidget):  # type: ignore[misc]
-    """A pivot as a table of buttons; it says which was pressed."""
+    """A pivot as a table of buttons, each of which opens the trials behind a mean."""
 
     _esm = script(HERE / "pivot.js")
     _css = HERE / "pivot.css"

@@ -1,4 +1,4 @@
-"""Background: the runs of a panel, one at a time, in a thread of their own."""
+"""Background: the runs of a panel, one at a time, each in a thread of its own."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 
 class Background:
-    """Runs an experiment without holding anything up; its functions are called from
-    other threads."""
+    """Runs one experiment at a time without blocking; calls back from other threads."""
 
     def __init__(
         self,
@@ -36,12 +35,12 @@ class Background:
         self._handle: Handle | None = None
         self._stopping = False
         self.running = False
-        """Whether a run goes on."""
+        """Whether a run is under way."""
 
     def start(
         self, experiment: Callable[[], Experiment], options: Mapping[str, Any]
     ) -> bool:
-        """Starts a run; False if one goes on."""
+        """Starts a run; False if one is under way."""
         with self._lock:
             if self.running:
                 return False
@@ -53,14 +52,14 @@ class Background:
             return True
 
     def stop(self) -> None:
-        """Ends the run; what is under way may finish, but not if called again."""
+        """Stops the run; calls in flight may finish, unless it is called again."""
         with self._lock:
             self._stopping = True
             if self._handle is not None:
                 self._handle.cancel()
 
     def wait(self, timeout_s: float | None = None) -> None:
-        """Waits for the end of the run, and of what it calls then."""
+        """Waits for the end of the run and its callbacks, at most so many seconds."""
         if (thread := self._thread) is not None:
             thread.join(timeout_s)
 
@@ -68,13 +67,13 @@ class Background:
         self, experiment: Callable[[], Experiment], options: Mapping[str, Any]
     ) -> None:
         try:
-            handle = experiment().start(**{**options, "progress": self._tell})
+            handle = experiment().start(**{**options, "progress": self._show})
             with self._lock:
                 self._handle = handle
                 if self._stopping:
                     handle.cancel()
             results = handle.result()
-            self._tell(None)
+            self._show(None)
             self._done(results)
         except Exception as error:
             self._failed(error)
@@ -83,6 +82,6 @@ class Background:
                 self._handle, self.running = None, False
             self._over()
 
-    def _tell(self, _: Any) -> None:
+    def _show(self, _: Any) -> None:
         if (handle := self._handle) is not None:
             self._going(handle)

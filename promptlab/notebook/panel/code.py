@@ -1,4 +1,4 @@
-"""Code: the Python that makes an experiment again."""
+"""Code: the Python that makes an experiment."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from promptlab.experiment import Experiment
 WIDTH = 88
 STEP = "    "
 PIECE = 64
-"""How long lines are, how far an item is moved in, how long a piece of a text is."""
+"""The length of lines, the indent of an item, the length of a piece of a string."""
 
 
 def experiment_code(experiment: Experiment, *, dataset: str | None = None) -> str:
     """Python that makes an experiment equal to this one, in the variable `experiment`.
 
-    With `dataset`, that expression stands in place of the cases.
+    With `dataset`, that expression replaces the cases.
     """
     plain = experiment.to_plain()
     cases, name = plain["dataset"]["cases"], plain["dataset"]["name"]
@@ -37,7 +37,7 @@ def experiment_code(experiment: Experiment, *, dataset: str | None = None) -> st
 
 
 class Code(str):
-    """An expression that is written as it is."""
+    """A Python expression, written as it is."""
 
 
 class Call:
@@ -52,8 +52,8 @@ class Call:
 
 
 def written(value: Any, indent: str, used: int = 0) -> str:
-    """A value as Python: in one line where that fits after so many characters, else
-    one item, or line of text, a line. A call of several arguments has each in a line.
+    """A value as Python: in one line if it fits after so many characters, else with an
+    item, or line of text, a line. A call of several arguments has one a line.
     """
     one_line = _one_line(value)
     several = isinstance(value, Call) and len(value.given) + len(value.named) > 1
@@ -72,8 +72,8 @@ def written(value: Any, indent: str, used: int = 0) -> str:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """A text as several that follow each other: cut at line ends, and between words
-    where a line is long."""
+    """A string as adjacent literals: split after line ends, and between words where a
+    line is long."""
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):
         piece = ""
         for word in re.findall(r"\S*\s*", line):
@@ -96,13 +96,13 @@ def _one_line(value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A text in double quotes, where it holds none itself."""
+    """A string in double quotes, unless it contains one."""
     text = repr(text)
     return text if '"' in text else f'"{text[1:-1]}"'
 
 
 def _parts(value: Any) -> tuple[str, list[tuple[str, Any]], str]:
-    """What a value begins with, its items with what stands before each, its end."""
+    """The opening of a value, its items with their prefixes, its closing."""
     if isinstance(value, dict):
         return "{", [(f"{_quoted(name)}: ", item) for name, item in value.items()], "}"
     if isinstance(value, list):
@@ -123,7 +123,7 @@ def _is_name(name: str) -> bool:
 
 
 def _grid(plain: Mapping[str, Any]) -> Any:
-    """The grid as a call; `only` is a call of its result's method."""
+    """The grid as a call; `only` is a call of its method."""
     more = {name: plain[name] for name in ("zip", "exclude") if name in plain}
     grid: Any = Call("pl.Grid", [], {**plain["grid"], **more})
     for entry in plain.get("only", ()):

@@ -25,7 +25,7 @@ NAME = "playground"
 SAID = "background:rgba(128,128,128,.09)"
 WHOLE = f"{CELL};max-width:none;padding-left:8px"
 LONGEST = 20_000
-"""Characters of a message that are shown."""
+"""The most characters of a message that are shown."""
 
 SETTINGS = ("model", "temperature", "max_tokens")
 
@@ -40,7 +40,7 @@ class Column:
 
     @property
     def values(self) -> dict[str, Any]:
-        """The settings as a grid has them; None for what is not given.
+        """The settings as a grid takes them; None for what is not given.
 
         Raises:
             SpecError: one of them is not a number, or there is no model.
@@ -55,7 +55,7 @@ class Column:
 
     @property
     def name(self) -> str:
-        """Model and settings in a line."""
+        """Model and settings in one line."""
         settings = {"temperature": self.temperature, "max_tokens": self.max_tokens}
         given = [f"{name} {text.strip()}" for name, text in settings.items() if text]
         return " · ".join([self.model.strip(), *given])
@@ -63,17 +63,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Conversation:
-    """What is said, to whom, and what fills the holes."""
+    """The messages of a user to a few models, and the values of their fields."""
 
     columns: tuple[Column, ...]
     said: tuple[str, ...] = ()
-    """The user's messages, in order; they may have holes."""
+    """The user's messages, in order; they may have fields."""
     system: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """What fills the holes; nothing where it is not given."""
+    """The values of fields; blank where one is not given."""
 
     def continues(self, other: Conversation) -> bool:
-        """Whether another conversation is how this one began, whoever was asked."""
+        """Whether this conversation begins as another one, whatever the models."""
         return (self.said[: len(other.said)], self.system, self.inputs) == (
             other.said,
             other.system,
@@ -81,15 +81,15 @@ class Conversation:
         )
 
     def saying(self, message: str) -> Conversation:
-        """The same with one more message, if there is any."""
+        """The same with one more message, unless it is blank."""
         return replace(self, said=(*self.said, message)) if message.strip() else self
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
-        """The names of the holes.
+        """The names of the fields.
 
         Raises:
-            SpecError: a text is no template.
+            SpecError: a message is not a template.
         """
         system = self.system if self.system.strip() else None
         return self._prompt.with_system(system).fields
@@ -125,14 +125,14 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Heard:
-    """What one column answered."""
+    """The replies of one column, and what they took."""
 
     name: str
     replies: tuple[str, ...] = ()
     error: str = ""
     """Why the next reply is missing."""
     facts: str = ""
-    """What all the calls so far took."""
+    """Tokens, time and cost of all calls so far."""
     waiting: bool = False
     """Whether the next reply is still to come."""
 
@@ -144,10 +144,10 @@ def heard(
     conversation that this one continues."""
     records = {record.trial.index: record for record in results}
     known = {answer.name: answer for answer in before}
-    places = _places(conversation.experiment)
+    indices = _indices(conversation.experiment)
     answers = []
     for column in conversation.columns:
-        record = records.get(places[tuple(column.values.values())])
+        record = records.get(indices[tuple(column.values.values())])
         if record is None:
             answer = known.get(column.name, Heard(column.name))
             answer = replace(answer, **_missing(results))
@@ -163,7 +163,7 @@ def heard(
 
 
 def _missing(results: Results) -> dict[str, Any]:
-    """Why a column has no outcome."""
+    """The reason why a column has no outcome."""
     if results.status == "running":
         return {"error": "", "waiting": True}
     why = results.reason or "the run was stopped"
@@ -202,8 +202,8 @@ def conversation_html(conversation: Conversation, answers: Sequence[Heard]) -> s
 def _settings(
     rows: Sequence[Mapping[str, Any]],
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What varies from column to column, for the grid: parameters that are crossed,
-    and those that go together."""
+    """The settings for a grid: parameters that are crossed, and those that vary
+    together."""
     distinct = [dict(row) for row in dict.fromkeys(tuple(r.items()) for r in rows)]
     given = [n for n in SETTINGS if any(row[n] is not None for row in distinct)]
     values = {name: [row[name] for row in distinct] for name in given}
@@ -214,15 +214,15 @@ def _settings(
     return {**fixed, **varying}, []
 
 
-def _places(experiment: Experiment) -> dict[tuple[Any, ...], int]:
+def _indices(experiment: Experiment) -> dict[tuple[Any, ...], int]:
     """The trial of each combination of settings; several may share one."""
     merged = {id(group[0]): group for group in experiment.collapsed}
-    places = {}
-    for place, effective in enumerate(experiment.effective_variants):
+    indices = {}
+    for index, effective in enumerate(experiment.effective_variants):
         alone = (effective.declared,)
         for variant in merged.get(id(effective.declared), alone):
-            places[tuple(variant.get(name) for name in SETTINGS)] = place
-    return places
+            indices[tuple(variant.get(name) for name in SETTINGS)] = index
+    return indices
 
 
 def _number(name: str, text: str) -> float | int | None:
@@ -248,7 +248,7 @@ def _error(record: Record) -> str:
 
 
 def _facts(record: Record, unpriced: Sequence[str]) -> str:
-    """Tokens, time and dollars of all calls together."""
+    """Tokens, time and dollars of all calls together, in a line."""
     usage = record.usage
     tokens = (usage.input_tokens, usage.output_tokens)
     known = [f"{n:,} {way}" for n, way in zip(tokens, ("in", "out"), strict=True) if n]

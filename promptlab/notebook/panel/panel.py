@@ -1,4 +1,4 @@
-"""The panel: choose from an experiment, see what it would cost, run it, compare."""
+"""The panel: choose a part of an experiment, see its cost, run it, compare."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from promptlab.results.results import Results
 
 BOXES = 10
-"""Values of a parameter that get a box each; more are chosen from a list."""
+"""The most values of a parameter that get a box each; more are in a list."""
 
 CASES_IN_CODE = 20
-"""Cases that are written out; of more, the code takes those at hand."""
+"""The most cases that are written out; code with more refers to the experiment."""
 
 LONGEST_VALUE = 40
 
@@ -48,14 +48,21 @@ TEXTS = (("prompt",), ("system",))
 
 
 def panel(experiment: Experiment, **options: Any) -> Panel:
-    """A panel that runs a part of an experiment: its values, cases, changed prompts.
+    """Opens a panel to choose, edit and run a part of an experiment.
 
     The calls, tokens and dollars of a run are shown before it starts, its outputs side
     by side when it is over; stopping keeps those that came.
 
     Args:
-        experiment: What there is to choose from.
+        experiment: The experiment to choose values, cases and repeats from.
         options: Those of `Experiment.run`.
+
+    Example:
+        >>> import promptlab as pl
+        >>> dataset = [{"city": "Paris"}]
+        >>> grid = pl.Grid(model=["offline/small"], prompt=["Where is {{city}}?"])
+        >>> panel(pl.Experiment("capitals", grid=grid, dataset=dataset))
+        Panel('capitals')
     """
     return Panel(experiment, sealed(options))
 
@@ -82,7 +89,7 @@ class Panel(RunPanel):
         cases = len(source.dataset)
         narrow = widgets.Layout(width="280px")
         self.values: dict[str, Any] = {}
-        """By parameter, a box for each of its values, or a list of them all."""
+        """The controls of each parameter: a box for each value, or one list."""
         self.cases = widgets.IntSlider(
             *(cases, 1, max(cases, 1)),
             disabled=cases == 1,
@@ -99,7 +106,7 @@ class Panel(RunPanel):
         self.text = widgets.Dropdown(
             tooltip="Which text is edited", layout=widgets.Layout(flex="1 1 160px")
         )
-        """Which text is edited."""
+        """The text that is edited."""
         self.editor = writing("Text", height="132px")
         self.restore_button = button("Restore", tooltip="Undo the changes of this text")
         self.keep_button = button(
@@ -137,8 +144,7 @@ class Panel(RunPanel):
         self.keep_button.on_click(lambda _: self._keep_both())
 
     def _show_values(self) -> None:
-        """A line for each parameter, and what can be edited; again when a value was
-        added."""
+        """Shows the values of each parameter, and the texts to edit."""
         source, before = self._selection.source, self._boxes.children
         lines = []
         for name in source.grid.parameters:
@@ -166,17 +172,17 @@ class Panel(RunPanel):
                 return
             self._selection = replace(
                 self._selection,
-                values={name: tuple(self._places(name)) for name in self.values},
+                values={name: tuple(self._indices(name)) for name in self.values},
                 cases=self.cases.value,
                 repeats=self.repeats.value,
             )
             self._plan()
 
-    def _places(self, name: str) -> Iterator[int]:
-        """The places of the values that are chosen."""
+    def _indices(self, name: str) -> Iterator[int]:
+        """The indices of the values that are chosen."""
         control = self.values[name]
         if isinstance(control, list):
-            yield from (place for place, box in enumerate(control) if box.value)
+            yield from (index for index, box in enumerate(control) if box.value)
         else:
             yield from sorted(control.value)
 
@@ -190,7 +196,7 @@ class Panel(RunPanel):
             self._plan()
 
     def _show_text(self) -> None:
-        """Puts the text that is to be edited into the editor."""
+        """Shows the chosen text in the editor."""
         with self._lock:
             text: Text | None = self.text.value
             if text is None:
@@ -289,21 +295,20 @@ class Panel(RunPanel):
 
 
 def _values(parameter: str, names: list[str], chosen: tuple[int, ...]) -> Any:
-    """Boxes to choose values by, or a list where they are many; text where there is
-    one."""
+    """Boxes for values, a list for many of them, a label for a single one."""
     if len(names) == 1:
         return [widgets.Label(names[0])]
     if len(names) > BOXES:
         return widgets.SelectMultiple(
-            options=[(name, place) for place, name in enumerate(names)],
+            options=[(name, index) for index, name in enumerate(names)],
             value=chosen,
             rows=6,
             tooltip=parameter,
             layout=widgets.Layout(width="280px"),
         )
     return [
-        widgets.Checkbox(place in chosen, description=name, indent=False)
-        for place, name in enumerate(names)
+        widgets.Checkbox(index in chosen, description=name, indent=False)
+        for index, name in enumerate(names)
     ]
 
 

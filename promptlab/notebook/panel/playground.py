@@ -39,7 +39,7 @@ MOST_FIELDS = 12
 BEGIN = "Write a message to begin."
 
 OFFLINE = ("offline/small", "offline/large")
-"""Models that are suggested beside those given."""
+"""Models that are suggested beside the given ones."""
 
 
 def playground(
@@ -49,14 +49,24 @@ def playground(
     prompt: str = "",
     **options: Any,
 ) -> Playground:
-    """A conversation with one to four models or settings side by side.
+    """Opens a conversation with one to four models or settings side by side.
 
     Each `{{field}}` of a message gets a box. Every send is an experiment, so what was
     answered once is never paid for again; `.experiment` is that experiment, and its
-    code is under "As code". The options are those of `Experiment.run`.
+    code is under "As code".
+
+    Args:
+        models: One to four models, a column each.
+        system: The system message at first.
+        prompt: The message at first.
+        options: Those of `Experiment.run`.
 
     Raises:
         SpecError: there is no model, or there are more than four.
+
+    Example:
+        >>> playground(["offline/small", "offline/large"], prompt="Hello {{name}}")
+        Playground(offline/small, offline/large)
     """
     options = sealed(options)
     names = [models] if isinstance(models, str) else list(models)
@@ -92,7 +102,7 @@ class Playground(RunPanel):
         self._plan()
 
     def add_column(self, model: str = "") -> None:
-        """Adds a column, up to four of them."""
+        """Adds a column for a model, unless there are four."""
         with self._lock:
             if len(self.columns.children) < MOST_COLUMNS:
                 column = ColumnControls(model or self._models[0], self._models)
@@ -317,7 +327,7 @@ class ColumnControls(widgets.VBox):  # type: ignore[misc]
 
     @property
     def column(self) -> Column:
-        """What they say."""
+        """The model and settings as they were typed."""
         return Column(self.model.value, self.temperature.value, self.max_tokens.value)
 
     def listen(self, changed: Any, removed: Any) -> None:

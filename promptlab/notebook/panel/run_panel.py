@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Chosen(Protocol):
-    """What the controls of a panel say at one moment."""
+    """The state of a panel's controls at one moment."""
 
     @property
     def experiment(self) -> Experiment:
@@ -45,7 +45,7 @@ class Chosen(Protocol):
 
 @dataclass(frozen=True)
 class PanelSummary:
-    """What a run of some choices would make, or why there can be none."""
+    """The plan of a run and its code, or why there can be no run."""
 
     chosen: Chosen
     plan: Plan | None = None
@@ -57,7 +57,7 @@ class RunPanel(ControlBox):
     """Controls that plan what is chosen at once, and run it in the background."""
 
     def __init__(self, options: Mapping[str, Any], run: str) -> None:
-        """`run` is what the button says that starts a run."""
+        """`run` is the label of the button that starts a run."""
         super().__init__()
         self._options = dict(options)
         self._lock = threading.RLock()
@@ -72,7 +72,7 @@ class RunPanel(ControlBox):
         self.run_button = button(run, icon="play", button_style="primary")
         self.stop_button = button("Stop", icon="stop", disabled=True)
         self.summary = widgets.HTML(layout=widgets.Layout(flex="1 1 300px"))
-        """What a run would make, or why there can be none."""
+        """The calls and cost of a run, or why there can be none."""
         self.code = writing("Code", height="260px")
         """The code of the experiment that is chosen."""
         self._progress = widgets.HTML()

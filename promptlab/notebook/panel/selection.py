@@ -1,4 +1,4 @@
-"""Choices: which part of an experiment is wanted, and with which texts."""
+"""Selections: the part of an experiment to run, and its edited texts."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ LONGEST_NAME = 40
 
 @dataclass(frozen=True)
 class Text:
-    """A text that can be changed: a message of a prompt, or a system message."""
+    """A text that can be edited: a message of a prompt, or a system message."""
 
     parameter: str
     """`prompt` or `system`."""
     label: str
-    """Of the value that it belongs to."""
+    """The label of the value that the text belongs to."""
     message: int
-    """Its place among the messages of a prompt; 0 for a system message."""
+    """The index of the message in its prompt; 0 for a system message."""
     content: str = field(compare=False)
     role: str = field(default="", compare=False)
-    """Of a message, where the prompt has several."""
+    """The role of the message, where the prompt has several."""
 
     @property
     def name(self) -> str:
-        """What it is called in a list."""
+        """The name of the text in a list."""
         which = f", message {self.message + 1} ({self.role})" if self.role else ""
         return f"{self.parameter} {shortened(self.label, LONGEST_NAME)}{which}"
 
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """What is chosen of an experiment."""
+    """The values, cases and repeats that are chosen of an experiment, and edits."""
 
     source: Experiment
-    """What there is to choose from."""
+    """The experiment to choose from."""
     values: Mapping[str, tuple[int, ...]]
-    """By parameter, the places of the chosen values among those that it has."""
+    """The indices of the chosen values of each parameter."""
     cases: int
-    """How many, from the first."""
+    """How many cases are chosen, from the first."""
     repeats: int
     edits: Mapping[Text, str] = field(default_factory=dict)
-    """The new content of texts."""
+    """The new content of edited texts."""
 
     @classmethod
     def all_of(cls, experiment: Experiment) -> Selection:
-        """Everything, as it is."""
+        """All of an experiment, unedited."""
         values = {
             name: tuple(range(len(levels_of(experiment, name))))
             for name in experiment.grid.parameters
@@ -66,7 +66,7 @@ class Selection:
         """What is chosen, as an experiment of its own.
 
         Raises:
-            SpecError: nothing is left of a parameter, or a text cannot be so.
+            SpecError: no value of a parameter is chosen, or a text is not valid.
         """
         wanted = dict(self._wanted())
         chosen = self.source
@@ -81,26 +81,25 @@ class Selection:
         return chosen
 
     def edited(self, text: Text, content: str) -> Selection:
-        """The same with another content of a text; its own content is no edit."""
+        """The same with a text edited; its own content removes the edit."""
         edits = {t: c for t, c in self.edits.items() if t != text}
         if content != text.content:
             edits[text] = content
         return replace(self, edits=edits)
 
     def content(self, text: Text) -> str:
-        """What a text is now."""
+        """The content of a text after edits."""
         return self.edits.get(text, text.content)
 
     def can_add(self, text: Text) -> bool:
-        """Whether its value can have another beside it: not in a group that varies
-        together."""
+        """Whether a value can be added beside a text's: not in a `zip` group."""
         return text.parameter in self.source.grid.to_plain()["grid"]
 
     def with_added(self, text: Text) -> Selection:
-        """The edits of a value as a further value beside it, which is as it was.
+        """The same with the edits of a value as a new value beside the unedited one.
 
         Raises:
-            SpecError: the new value cannot be so, or there is one like it.
+            SpecError: the new value is not valid, or there is one like it.
         """
         own = {t: c for t, c in self.edits.items() if _same_value(t, text)}
         name, grid = text.parameter, self.source.grid
@@ -111,8 +110,8 @@ class Selection:
         plain["grid"][name] = {**plain["grid"][name], new: value}
         for entry in plain.get("only", ()):
             if name in entry:
-                there = entry[name]
-                entry[name] = [*(there if isinstance(there, list) else [there]), new]
+                old = entry[name]
+                entry[name] = [*(old if isinstance(old, list) else [old]), new]
         added = replace(
             self,
             source=self.source.with_grid(_grid(plain)),
@@ -123,17 +122,17 @@ class Selection:
         return added
 
     def _wanted(self) -> Iterator[tuple[str, list[Any]]]:
-        """The labels that are chosen, of parameters that are not chosen whole."""
-        for name, places in self.values.items():
+        """The chosen labels of each parameter of which not all are chosen."""
+        for name, indices in self.values.items():
             levels = levels_of(self.source, name)
-            if not places:
+            if not indices:
                 raise SpecError(f"choose at least one {name}", at=("values", name))
-            if len(places) < len(levels):
-                yield name, [levels[place].label for place in places]
+            if len(indices) < len(levels):
+                yield name, [levels[index].label for index in indices]
 
 
 def levels_of(experiment: Experiment, parameter: str) -> tuple[Level, ...]:
-    """The values that an experiment has of a parameter, each label once."""
+    """The values of a parameter in an experiment, each label once."""
     levels: dict[str, Level] = {}
     for level in experiment.grid.used(parameter):
         levels.setdefault(repr(level.label), level)
@@ -141,14 +140,14 @@ def levels_of(experiment: Experiment, parameter: str) -> tuple[Level, ...]:
 
 
 def level_name(parameter: str, level: Level) -> str:
-    """What a value is called where it can be chosen."""
+    """The name of a value where it is chosen."""
     if parameter == "system" and level.value is None and level.label in (None, ""):
         return "none"
     return label(level.label)
 
 
 def texts_of(experiment: Experiment) -> list[Text]:
-    """The texts of an experiment that can be changed."""
+    """The texts of an experiment that can be edited."""
     return [
         text
         for name in ("prompt", "system")
@@ -165,13 +164,13 @@ def _texts(name: str, level: Level) -> Iterator[Text]:
         if isinstance(level.value, Prompt)
         else (Message("system", level.value),)
     )
-    for place, message in enumerate(messages):
+    for index, message in enumerate(messages):
         role = message.role if len(messages) > 1 else ""
-        yield Text(name, str(level.label), place, message.content, role)
+        yield Text(name, str(level.label), index, message.content, role)
 
 
 def _edited(grid: Grid, edits: Mapping[Text, str]) -> Grid:
-    """The grid with other texts under the same labels."""
+    """The grid with edited texts under the same labels."""
     plain = copy.deepcopy(grid.to_plain())
     for group in (plain["grid"], *plain.get("zip", ())):
         for name in {text.parameter for text in edits} & set(group):
@@ -193,11 +192,11 @@ def _replaced(values: Any, level: Level, new: Any) -> Any:
 
 
 def _with_edits(level: Level, edits: Mapping[Text, str]) -> Any:
-    """The value of a level after edits of its texts, as it stands in a grid."""
-    by_place = {text.message: content for text, content in edits.items()}
+    """The value of a level after edits of its texts, as a grid takes it."""
+    by_index = {text.message: content for text, content in edits.items()}
     if not isinstance(level.value, Prompt):
-        return by_place.get(0, level.value)
-    contents = [by_place.get(n, m.content) for n, m in enumerate(level.value.messages)]
+        return by_index.get(0, level.value)
+    contents = [by_index.get(n, m.content) for n, m in enumerate(level.value.messages)]
     if len(contents) == 1:
         return contents[0]
     return [

@@ -19,10 +19,10 @@ from promptlab.formats import label, plain_text, valid
 from promptlab.notebook.trial_table import TrialTable, plain, plain_values
 
 MOST = 6
-"""How many variants are compared at once: 15 pairs for each row."""
+"""The most variants that are compared: 15 pairs for each row."""
 
 RESERVED = ("tie", "skip")
-"""What stands in a table of votes where no variant is better."""
+"""What a table of votes holds where no variant is better."""
 
 BLOCK = (False, False, True, True)
 """Among four pairs of the same two variants, in order, each is twice on each side."""
@@ -30,85 +30,85 @@ BLOCK = (False, False, True, True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two outputs for the same case, with all but the variant the same."""
+    """Two outputs that differ in the variant alone."""
 
     key: str
-    """What it is: the variants, their outputs, and what they have in common. A new
+    """A digest of the variants, their outputs, and what they have in common: a new
     output makes a new pair."""
     case: str
     repeat: int
     parameters: Mapping[str, str]
-    """What both were asked with, by name."""
+    """The labels of the parameters that both share."""
     left: str
     """The variant on the left."""
     right: str
     left_output: str
     right_output: str
-    place: int
-    """A row of the table that the case's inputs stand in."""
+    position: int
+    """The position in the table of a trial of the case."""
 
     @property
     def identical(self) -> bool:
-        """Whether nobody needs to look: a tie."""
+        """Whether both outputs are the same: a tie without a vote."""
         return self.left_output.strip() == self.right_output.strip()
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairQueue:
-    """All pairs of a comparison, in the order they are shown."""
+    """The pairs of a comparison, in the order they are shown."""
 
-    source: TrialTable
+    trials: TrialTable
     by: tuple[str, ...]
     """The parameters whose values are compared."""
     variants: tuple[str, ...]
     """Those values, in the order of the table."""
     pairs: tuple[Pair, ...]
     left_out: int
-    """The pairs that are none, as a trial of theirs failed."""
+    """How many pairs are left out, as one of their trials failed."""
 
     @cached_property
     def to_rate(self) -> int:
-        """The pairs that somebody must look at."""
+        """How many pairs need a vote."""
         return sum(not pair.identical for pair in self.pairs)
 
     @property
     def identical(self) -> int:
-        """The pairs that are ties as they are."""
+        """How many pairs are ties without a vote."""
         return len(self.pairs) - self.to_rate
 
     def question(self, pair: Pair) -> list[tuple[str, str]]:
-        """The inputs that a pair's case has: names and texts."""
-        row = self.source.table.iloc[pair.place]
-        values = {name: plain(row[name]) for name in self.source.inputs}
+        """The inputs of a pair's case: names and values as strings."""
+        row = self.trials.table.iloc[pair.position]
+        values = {name: plain(row[name]) for name in self.trials.inputs}
         return [(valid(n), plain_text(v)) for n, v in values.items() if v is not None]
 
     def expected(self, pair: Pair) -> str | None:
-        """What a good answer is, where the dataset says so."""
-        if "expected" not in self.source.table:
+        """The expected output, where the dataset has one."""
+        if "expected" not in self.trials.table:
             return None
-        value = plain(self.source.table["expected"].iloc[pair.place])
+        value = plain(self.trials.table["expected"].iloc[pair.position])
         return None if value is None else plain_text(value)
 
 
 def queue_of(
-    source: TrialTable, by: str | Sequence[str] | None, seed: int
+    trials: TrialTable, by: str | Sequence[str] | None, seed: int
 ) -> PairQueue:
-    """The pairs of a table, ordered and sided by a seed.
+    """The pairs of a table, in an order and on sides that follow from a seed.
 
     The order is balanced: wherever a rater stops, any two variants were compared as
     often as any other two, but for one pair and for what failed; no row comes again
     before each came once.
 
     Raises:
-        SpecError: `by` is no parameter, has one value or more than six, or nothing
-            but `by` and other parameters together tells the rows apart.
+        SpecError: `by` is not a parameter, has one value or more than six, or no two
+            of its values have all other parameters in common.
     """
-    names = _checked(source, by)
-    variants = _variants(source, names)
-    rows = _rows(source, names, variants)
+    names = _checked(trials, by)
+    variants = _variants(trials, names)
+    rows = _rows(trials, names, variants)
     pairs, left_out = _pairs(rows, variants, names, seed)
     return PairQueue(
-        source=source,
+        trials=trials,
         by=names,
         variants=tuple(variants),
         pairs=tuple(pairs),
@@ -124,35 +124,35 @@ class _Row:
     repeat: int
     parameters: Mapping[str, str]
     trials: dict[str, tuple[int, str | None]]
-    """By variant, the place in the table and the output."""
+    """By variant, the position in the table and the output."""
 
     @property
     def identity(self) -> list[Any]:
         return [self.case, self.repeat, self.parameters]
 
 
-def _checked(source: TrialTable, by: str | Sequence[str] | None) -> tuple[str, ...]:
-    names = source.checked(by)
+def _checked(trials: TrialTable, by: str | Sequence[str] | None) -> tuple[str, ...]:
+    names = trials.checked(by)
     for name in names:
-        if name not in source.parameters:
+        if name not in trials.parameters:
             raise SpecError(
-                f"rate: {name!r} is no parameter; the table has "
-                f"{', '.join(source.parameters)}"
+                f"rate: {name!r} is not a parameter; "
+                f"valid names: {', '.join(trials.parameters)}"
             )
     if not names:
         raise SpecError("rate: the table has no parameters to compare by")
     return names
 
 
-def _variants(source: TrialTable, names: tuple[str, ...]) -> list[str]:
-    """The variant of each value, or set of values, in the order they first appear."""
-    table = source.table
+def _variants(trials: TrialTable, names: tuple[str, ...]) -> list[str]:
+    """The values of the compared parameters, in the order they first appear."""
+    table = trials.table
     if not len(table):
         return []
     variants = list(dict.fromkeys(_labels(table, names)))
     by = " and ".join(map(repr, names))
     if len(variants) < 2:
-        several = [name for name in source.varying if name not in names]
+        several = [name for name in trials.varying if name not in names]
         hint = f"; compare by {', '.join(map(repr, several))}" if several else ""
         raise SpecError(f"rate: {by} has one value, {variants[0]!r}{hint}")
     if len(variants) > MOST:
@@ -170,10 +170,10 @@ def _variants(source: TrialTable, names: tuple[str, ...]) -> list[str]:
 
 
 def _rows(
-    source: TrialTable, names: tuple[str, ...], variants: list[str]
+    trials: TrialTable, names: tuple[str, ...], variants: list[str]
 ) -> list[_Row]:
-    table = source.table
-    others = [name for name in source.parameters if name not in names]
+    table = trials.table
+    others = [name for name in trials.parameters if name not in names]
     columns = {
         name: [None if v is None else label(v) for v in plain_values(table[name])]
         for name in others
@@ -182,25 +182,25 @@ def _rows(
     cases = [plain_text(case) for case in table["case"].astype(object)]
     outputs = [None if pd.isna(o) else valid(str(o)) for o in table["output"]]
     rows: dict[tuple[Any, ...], _Row] = {}
-    for place, variant in enumerate(_labels(table, names)):
-        labels = [columns[name][place] for name in others]
-        identity = (cases[place], int(repeats[place]), *labels)
+    for position, variant in enumerate(_labels(table, names)):
+        labels = [columns[name][position] for name in others]
+        identity = (cases[position], int(repeats[position]), *labels)
         if (row := rows.get(identity)) is None:
             sent = {
                 n: label(v)
                 for n, v in zip(others, labels, strict=True)
                 if v is not None
             }
-            row = _Row(cases[place], int(repeats[place]), sent, {})
+            row = _Row(cases[position], int(repeats[position]), sent, {})
             rows[identity] = row
         if variant in row.trials:
             raise SpecError(
                 f"rate: the table has two rows for case {row.case!r}, repeat "
                 f"{row.repeat}, {variant!r}; give rate one experiment's results"
             )
-        row.trials[variant] = (place, outputs[place])
+        row.trials[variant] = (position, outputs[position])
     if rows and all(len(row.trials) == 1 for row in rows.values()):
-        moving = [n for n in others if n in source.varying]
+        moving = [n for n in others if n in trials.varying]
         raise SpecError(
             f"rate: no two values of {' and '.join(map(repr, names))} have all else "
             f"in common; compare by {[*names, *moving]}"
@@ -211,7 +211,7 @@ def _rows(
 def _pairs(
     rows: list[_Row], variants: list[str], names: tuple[str, ...], seed: int
 ) -> tuple[list[Pair], int]:
-    """The pairs in order, and how many are none as a trial failed.
+    """The pairs in order, and how many are left out as a trial failed.
 
     Each row comes once, in a random order, with two variants that take turns; then
     each comes again with the next two, until each had all.
@@ -248,14 +248,14 @@ def _pairs(
                     right=right,
                     left_output=str(row.trials[left][1]),
                     right_output=str(row.trials[right][1]),
-                    place=row.trials[left][0],
+                    position=row.trials[left][0],
                 )
             )
     return pairs, left_out
 
 
 def _sides(seed: int, two: tuple[str, str]) -> Iterator[bool]:
-    """Whether to swap, for one pair of the two after the other."""
+    """For one pair of two variants after the other, whether to swap their sides."""
     chance = random.Random(f"{seed} {orjson.dumps(two).decode()}")
     while True:
         yield from chance.sample(BLOCK, len(BLOCK))

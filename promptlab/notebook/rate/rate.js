@@ -42,7 +42,7 @@ const SAID = {
   right: "Stored: answer 2 is better.",
   tie: "Stored: a tie.",
   skip: "Skipped.",
-  undo: "Taken back.",
+  undo: "Undone.",
   reopen: "The skipped pairs are back.",
   reveal: "Revealed.",
   stale: "An earlier vote was stored meanwhile; this one was not counted.",

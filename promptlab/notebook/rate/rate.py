@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from promptlab.notebook.rate.widget import Rating
 
 UNNAMED = "table"
-"""The name of votes on a table, which does not say what it is of."""
+"""The name of votes on a table without an experiment."""
 
 
 def rate(
@@ -28,31 +28,41 @@ def rate(
     rater: str = "",
     seed: int | None = None,
 ) -> Rating:
-    """Two answers side by side, without names: which is better?
+    """Shows pairs of outputs without names, to vote which of two is better.
 
     For each case, repeat, and value of every other parameter, each two values of `by`
-    (the first parameter that varies, if not given) are a pair; up to six values are
-    compared. Order and sides are random, and balanced wherever one stops. Each vote is
-    kept in `.promptlab/votes` at once, so the queue goes on where it was, after a
-    restart too. A vote is for the two outputs that were seen: new outputs are new
+    are a pair. Order and sides are random, and balanced wherever one stops. Each vote
+    is kept in `.promptlab/votes` at once, so that rating continues where it was, after
+    a restart too. A vote is for the two outputs that were seen: new outputs are new
     pairs. Identical outputs are ties without a vote, failed trials are left out.
 
     Args:
-        name: What the votes are kept under; the experiment's name if not given.
-        rater: Whose votes they are, where several people rate.
-        seed: What order and sides follow from; that of the rater's last vote, else
-            a new one, if not given.
+        results: Results, or a DataFrame with the columns of `Results.table`.
+        by: The parameter whose values are compared, or several: two to six values;
+            default: the first that varies.
+        name: The name that votes are kept under; default: the experiment's.
+        rater: The name of the person who votes, where several people rate.
+        seed: The seed of order and sides; default: that of the rater's last vote, else
+            a random one.
 
     Raises:
-        SpecError: `by` is no parameter, or there are not two to six values of it.
+        SpecError: `by` is not a parameter, or does not have two to six values.
         CacheError: the votes cannot be read.
+
+    Example:
+        >>> import pandas as pd
+        >>> answers = {"plain": "Paris", "steps": "It is Paris."}
+        >>> rows = [(i, p, 1, a) for i, (p, a) in enumerate(answers.items())]
+        >>> table = pd.DataFrame(rows, columns=["trial", "prompt", "case", "output"])
+        >>> rate(table, by="prompt", name="an example", seed=1)
+        Rating(0 of 1 pairs voted)
     """
-    source = TrialTable.of(results)
+    trials = TrialTable.of(results)
     if name is None:
-        name = source.experiment.name if source.experiment else UNNAMED
+        name = trials.experiment.name if trials.experiment else UNNAMED
     if not name:
-        raise SpecError("rate: name is empty; votes are kept under it")
-    session = RatingSession.of(source, by, VoteStore.of(name), rater=rater, seed=seed)
+        raise SpecError("rate: expected a name to keep votes under, got ''")
+    session = RatingSession.of(trials, by, VoteStore.of(name), rater=rater, seed=seed)
     try:
         from promptlab.notebook.rate.widget import Rating
     except ImportError as error:

@@ -1,17 +1,17 @@
-"""Rating sessions: one rater's way through a queue of pairs, a message at a time.
+"""Rating sessions: one rater's way through the pairs, a message at a time.
 
-A message asks for something; the answer is what is to be shown. Before the reveal no
+A message asks for something; the answer is what is shown next. Before the reveal no
 answer names a variant or a parameter, or tells which output is whose. All messages are
 plain JSON:
 
-    {"ask": "show"}                                     what is to be shown now
+    {"ask": "show"}                                     what is shown now
     {"ask": "vote", "turn": 3, "choice": "left"}        ... "right", "tie", "skip"
     {"ask": "undo", "turn": 4}                          the last vote
     {"ask": "reopen", "turn": 5}                        all that was skipped
     {"ask": "reveal", "turn": 6, "early": true}         names and tally
 
-`turn` is the number that the last answer gave. A second press of a key carries an old
-number, and is answered with what is to be shown now.
+`turn` is the number in the last answer. A second press of a key has an old number, and
+is answered with what is shown now.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from promptlab.notebook.trial_table import TrialTable
 
 
 class RatingSession:
-    """Who said what of which pair, and what to show next. Threads may share it."""
+    """The votes of one rater on a queue of pairs; safe to use from several threads."""
 
     def __init__(
         self,
         queue: PairQueue,
-        box: VoteStore,
+        store: VoteStore,
         *,
         rater: str,
         seed: int,
         votes: Iterable[Vote] = (),
     ) -> None:
-        """Goes on from the rater's earlier votes, as far as they are on these pairs."""
+        """Continues after the rater's earlier votes on these pairs."""
         self.queue = queue
         self.revealed = False
-        self._box = box
+        self._store = store
         self._rater = rater
         self._seed = seed
         self._lock = threading.RLock()
@@ -55,46 +55,46 @@ class RatingSession:
         self._numbers = {p.key: n for n, p in enumerate(queue.pairs) if not p.identical}
         self._votes = {vote.pair: vote for vote in votes if vote.pair in self._numbers}
         self._at = 0
-        """The first pair that is neither settled nor identical."""
+        """The index of the first pair without a vote that is not identical."""
         self._go_on()
 
     @classmethod
     def of(
         cls,
-        source: TrialTable,
+        trials: TrialTable,
         by: str | Sequence[str] | None,
-        box: VoteStore,
+        store: VoteStore,
         *,
         rater: str = "",
         seed: int | None = None,
     ) -> RatingSession:
-        """The pairs of a table, and what a rater said of them so far.
+        """The session of a rater on the pairs of a table, with the votes so far.
 
-        Without a seed the last vote's is taken, so that order and sides stay.
+        The default seed is that of the last vote, so that order and sides stay.
 
         Raises:
             SpecError: the table cannot be compared so; see `queue_of`.
             CacheError: the votes cannot be read.
         """
-        own = [vote for vote in box.standing() if vote.rater == rater]
+        own = [vote for vote in store.standing() if vote.rater == rater]
         if seed is None:
             seed = own[-1].seed if own else secrets.randbelow(2**32)
-        queue = queue_of(source, by, seed)
-        return cls(queue, box, rater=rater, seed=seed, votes=own)
+        queue = queue_of(trials, by, seed)
+        return cls(queue, store, rater=rater, seed=seed, votes=own)
 
     @property
     def settled(self) -> int:
-        """The pairs that were voted on or skipped."""
+        """How many pairs were voted on or skipped."""
         return len(self._votes)
 
     @property
     def skipped(self) -> int:
-        """Those of them that were skipped."""
+        """How many pairs were skipped."""
         return sum(vote.choice == "skip" for vote in self._votes.values())
 
     @property
     def open(self) -> int:
-        """The pairs that wait for a vote."""
+        """How many pairs still need a vote."""
         return self.queue.to_rate - self.settled
 
     @property
@@ -104,10 +104,10 @@ class RatingSession:
             return list(self._votes.values())
 
     def tally(self) -> pd.DataFrame:
-        """For each variant, the pairs it was compared in, and how they ended.
+        """The pairs, wins, ties and losses of each variant.
 
-        Identical outputs are ties nobody had to see; they count as far as the rater
-        has come in the order of the pairs. `share` is that of the pairs won.
+        Identical outputs are ties without a vote; they count as far as the rater has
+        come in the order of the pairs. `share` is the share of pairs won, from 0 to 1.
         """
         counts: Counter[tuple[str, str]] = Counter()
         with self._lock:
@@ -129,7 +129,7 @@ class RatingSession:
         return table
 
     def answer(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Does what a message asks; gives what is to be shown, and what was `done`."""
+        """Does what a message asks; the answer is what was done and is shown next."""
         with self._lock:
             done = None
             try:
@@ -140,13 +140,13 @@ class RatingSession:
             return {"done": done, **self._shown()}
 
     def _do(self, message: Mapping[str, Any]) -> str | None:
-        """What was done, in a word; None if there was nothing to do."""
+        """What was done, in a word; None for nothing."""
         asked, choice = message.get("ask"), message.get("choice")
         if asked == "vote" and choice in get_args(Choice) and self.open:
             self._vote(cast(Choice, choice))
             return str(choice)
         if asked == "undo" and self._votes:
-            self._take_back(next(reversed(self._votes)))
+            self._undo(next(reversed(self._votes)))
             return "undo"
         if asked == "reopen" and self.skipped:
             self._reopen()
@@ -160,7 +160,7 @@ class RatingSession:
     def _vote(self, choice: Choice) -> None:
         pair = self.queue.pairs[self._at]
         vote = Vote(
-            experiment=self._box.name,
+            experiment=self._store.name,
             pair=pair.key,
             by=" · ".join(self.queue.by),
             parameters=pair.parameters,
@@ -173,7 +173,7 @@ class RatingSession:
             seed=self._seed,
             when_s=time.time(),
         )
-        self._box.cast(vote)
+        self._store.cast(vote)
         self._votes[pair.key] = vote
         self._turn += 1
         self._go_on()
@@ -181,10 +181,10 @@ class RatingSession:
     def _reopen(self) -> None:
         skipped = [p for p, vote in self._votes.items() if vote.choice == "skip"]
         for pair in skipped:
-            self._take_back(pair)
+            self._undo(pair)
 
-    def _take_back(self, pair: str) -> None:
-        self._box.take_back(pair, self._rater)
+    def _undo(self, pair: str) -> None:
+        self._store.take_back(pair, self._rater)
         del self._votes[pair]
         self._turn += 1
         self._at = min(self._at, self._numbers[pair])
@@ -232,7 +232,7 @@ class RatingSession:
 
 
 def _end(vote: Vote, variant: str) -> str:
-    """How a pair ended for one of its variants."""
+    """How a vote counts for one of its variants."""
     if vote.choice in ("tie", "skip"):
         return {"tie": "ties", "skip": "skips"}[vote.choice]
-    return "wins" if vote.said == variant else "losses"
+    return "wins" if vote.better == variant else "losses"

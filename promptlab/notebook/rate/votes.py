@@ -1,4 +1,4 @@
-"""Votes: what raters said of pairs of outputs, kept in `.promptlab/votes`."""
+"""Votes: which of two outputs is better, kept in `.promptlab/votes`."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from promptlab.notebook.jsonl_store import JsonlStore
 from promptlab.store.home import home
 
 Choice = Literal["left", "right", "tie", "skip"]
-"""What a rater may say of a pair; `skip` is: cannot say."""
+"""The votes on a pair; `skip` means: cannot say."""
 
 PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,79}")
-"""A name that is a file's name as it is, on any system."""
+"""A name that is a valid file name on any system."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
-    """What one rater said of one pair."""
+    """A rater's vote on one pair."""
 
     experiment: str
-    """The name that the votes of a comparison are kept under."""
+    """The name that the vote is kept under."""
     pair: str
-    """What the pair is: a digest of variants, outputs, case, repeat, parameters."""
+    """The digest of the pair: variants, outputs, case, repeat, parameters."""
     by: str
     """The parameters that were compared, joined by ` · `."""
     parameters: Mapping[str, str]
-    """What both outputs were asked with."""
+    """The labels of the parameters that both outputs share."""
     case: str
     repeat: int
     left: str
@@ -42,12 +42,12 @@ class Vote:
     choice: Choice
     rater: str
     seed: int
-    """What the order of the pairs and their sides followed from."""
+    """The seed of the order of pairs and their sides."""
     when_s: float
     """In seconds since 1970."""
 
     @property
-    def said(self) -> str:
+    def better(self) -> str:
         """The variant that is better, `tie` or `skip`."""
         return {"left": self.left, "right": self.right}.get(self.choice, self.choice)
 
@@ -58,19 +58,19 @@ FIELDS: dict[str, Any] = dict.fromkeys(Vote.__dataclass_fields__, str) | {
     "seed": int,
     "when_s": (int, float),
 }
-"""What a line must hold."""
+"""The fields of a line, and their types."""
 
 
 @dataclass(frozen=True)
 class VoteStore:
-    """The votes under one name: cast for good, and taken back by a further line."""
+    """The votes under one name, in a file where a further line undoes a vote."""
 
     name: str
-    journal: JsonlStore
+    lines: JsonlStore
 
     @classmethod
     def of(cls, name: str) -> VoteStore:
-        """The box of that name in this project; made by the first vote."""
+        """The store of that name in this project, created by the first vote."""
         return cls(name, JsonlStore(_folder() / f"{_file_name(name)}.jsonl"))
 
     def cast(self, vote: Vote) -> None:
@@ -79,36 +79,42 @@ class VoteStore:
         Raises:
             CacheError: it cannot be written.
         """
-        self.journal.append(asdict(vote))
+        self.lines.append(asdict(vote))
 
     def take_back(self, pair: str, rater: str) -> None:
-        """Undoes what a rater said of a pair.
+        """Undoes the vote of a rater on a pair.
 
         Raises:
             CacheError: it cannot be written.
         """
         line = {"experiment": self.name, "pair": pair, "rater": rater}
-        self.journal.append({"undo": line, "when_s": time.time()})
+        self.lines.append({"undo": line, "when_s": time.time()})
 
     def standing(self) -> list[Vote]:
-        """The last vote of each rater on each pair, without those taken back, in the
-        order they were cast.
+        """The last vote of each rater on each pair, without those undone, in the order
+        they were cast.
 
         Raises:
             CacheError: they cannot be read.
         """
-        return [v for v in _standing(self.journal) if v.experiment == self.name]
+        return [v for v in _standing(self.lines) if v.experiment == self.name]
 
 
 def votes(name: str | None = None) -> pd.DataFrame:
-    """The votes of `rate`: those under one name, or all of this project.
+    """A table of the votes that were cast with `rate`, one row for each rater and pair.
 
-    One row for each rater and pair, in the order they were cast: `left` and `right`
-    are the variants as they were shown, `choice` is the one that is better, `tie`
-    or `skip`.
+    `left` and `right` are the variants as they were shown, `choice` is the one that is
+    better, `tie` or `skip`.
+
+    Args:
+        name: The experiment, or the `name` given to `rate`; default: all of them.
 
     Raises:
-        CacheError: they cannot be read.
+        CacheError: the votes cannot be read.
+
+    Example:
+        >>> list(votes("no such experiment").columns)[:4]
+        ['experiment', 'by', 'case', 'repeat']
     """
     if name is not None:
         return votes_table(VoteStore.of(name).standing())
@@ -118,7 +124,7 @@ def votes(name: str | None = None) -> pd.DataFrame:
 
 
 def votes_table(votes: Iterable[Vote]) -> pd.DataFrame:
-    """The table of some votes."""
+    """A table of some votes, one row for each."""
     votes = list(votes)
     named = dict.fromkeys(name for vote in votes for name in vote.parameters)
     columns: dict[str, Any] = {
@@ -129,16 +135,16 @@ def votes_table(votes: Iterable[Vote]) -> pd.DataFrame:
         "repeat": pd.array([vote.repeat for vote in votes], dtype="int64"),
         "left": _texts(vote.left for vote in votes),
         "right": _texts(vote.right for vote in votes),
-        "choice": _texts(vote.said for vote in votes),
+        "choice": _texts(vote.better for vote in votes),
         "rater": _texts(vote.rater for vote in votes),
         "when": pd.to_datetime([v.when_s for v in votes], unit="s", utc=True),
     }
     return pd.DataFrame(columns)
 
 
-def _standing(journal: JsonlStore) -> list[Vote]:
+def _standing(lines: JsonlStore) -> list[Vote]:
     kept: dict[tuple[str, str, str], Vote] = {}
-    for entry in journal.entries():
+    for entry in lines.entries():
         if isinstance(undone := entry.get("undo"), dict):
             kept.pop(_place(undone), None)
         elif (vote := _vote(entry)) is not None:
@@ -156,7 +162,7 @@ def _place(entry: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _vote(entry: Mapping[str, Any]) -> Vote | None:
-    """The vote in a line; None for what another version, or a hand, wrote otherwise."""
+    """The vote in a line; None where the line is not a valid vote."""
     fits = all(isinstance(entry.get(name), kind) for name, kind in FIELDS.items())
     if not fits or entry["choice"] not in get_args(Choice):
         return None
@@ -172,7 +178,7 @@ def _folder() -> Path:
 
 
 def _file_name(name: str) -> str:
-    """A file's name for any name; two names have two files."""
+    """A valid file name for any name; two names have two files."""
     if PLAIN_NAME.fullmatch(name):
         return name
     kept = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]

@@ -29,15 +29,15 @@ class Rating(ViewWidget):
 
     @property
     def votes(self) -> pd.DataFrame:
-        """This rater's votes on these pairs, with the names."""
+        """The votes of this rater on these pairs, one row for each."""
         return votes_table(self._session.votes)
 
     @property
     def tally(self) -> pd.DataFrame:
-        """For each variant the pairs it was in, its wins, ties and losses.
+        """The pairs, wins, ties and losses of each variant.
 
-        `identical` are those of the ties that nobody had to see; `share` is that of
-        the pairs won.
+        `identical` counts the ties without a vote; `share` is the share of pairs won,
+        from 0 to 1.
         """
         return self._session.tally()
 
@@ -55,7 +55,7 @@ class Rating(ViewWidget):
         return f"{voted:,} of {session.queue.to_rate:,} pairs voted{skipped}"
 
     def _repr_html_(self) -> str:
-        """What is seen where no widget can be; no names before the reveal."""
+        """Progress, and the tally once the names are revealed."""
         head = f"<p><b>Blind comparison</b> · {escaped(self._progress)}</p>"
         if not self._session.revealed:
             return head + "<p>To vote, run this cell in a notebook.</p>"

@@ -1,4 +1,4 @@
-"""Controls: what the panels in a notebook have in common."""
+"""Controls: boxes, buttons and lines of text that the views share."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from promptlab.planning.plan import Plan
 
 NOTES = 2
-"""Warnings that are shown beside a plan."""
+"""The most warnings that are shown beside a plan."""
 
 
 class ControlBox(widgets.VBox):  # type: ignore[misc]
-    """Controls in a frame, with keys of their own; where there is no kernel, a notebook
-    shows `_repr_html_()` in their place."""
+    """Controls in a frame, with keys of their own; a notebook without a kernel shows
+    `_repr_html_()` in their place."""
 
     children: Any
 
@@ -45,10 +45,10 @@ class ControlBox(widgets.VBox):  # type: ignore[misc]
 
 
 def guard_keys(box: Any) -> None:
-    """Keeps the keys of a box of plain ipywidgets, where anywidget is installed.
+    """Keeps keys pressed in a box of ipywidgets from the notebook, if anywidget is
+    installed.
 
-    They have no way to say that a key is theirs: in JupyterLab, `d d` with the focus on
-    one of their buttons deletes the cell.
+    Else `d d` in JupyterLab, with the focus on one of their buttons, deletes the cell.
     """
     with suppress(ImportError):
         from promptlab.notebook.widgets.key_guard import KeyGuard
@@ -64,14 +64,14 @@ def button(description: str, **more: Any) -> Any:
 
 
 def writing(name: str, text: str = "", *, height: str, placeholder: str = "") -> Any:
-    """A field for a text of several lines, as wide as there is room; its name is for
-    screen readers."""
+    """A field for several lines of text, as wide as possible; its name is for screen
+    readers."""
     layout = widgets.Layout(width="auto", height=height)
     return widgets.Textarea(text, placeholder=placeholder, tooltip=name, layout=layout)
 
 
 def folded(title: str, shown: Any) -> Any:
-    """Something under a title, shown when that is pressed."""
+    """A widget under a title, shown when the title is pressed."""
     layout = widgets.Layout(width="auto")
     head = widgets.ToggleButton(description=title, icon="caret-right", layout=layout)
     inner = widgets.VBox([shown], layout=widgets.Layout(display="none"))
@@ -97,17 +97,17 @@ def close_all(*boxes: Any) -> None:
 
 
 def quiet_html(text: str) -> str:
-    """A remark."""
+    """A remark as HTML."""
     return f"<span class='plp-quiet'>{escaped(text)}</span>"
 
 
 def fault_html(fault: str | Exception) -> str:
-    """An error in one line, where the user looks."""
+    """An error as one line of HTML."""
     return f"<span class='plp-error' role='alert'>{escaped(_line(fault), 600)}</span>"
 
 
 def plan_line(plan: Plan) -> str:
-    """What a run would make, in a line, and what is odd about it."""
+    """The calls, tokens and cost of a plan in a line of HTML, with its warnings."""
     counts = plan.counts
     parts = [f"<b>{counted(len(plan.statuses), 'trial')}</b>"]
     parts += [f"{counts['cached']:,} cached"] if counts["cached"] else []
@@ -121,10 +121,10 @@ def plan_line(plan: Plan) -> str:
 
 
 def _line(fault: str | Exception) -> str:
-    said = " ".join(str(fault).split())
+    message = " ".join(str(fault).split())
     if isinstance(fault, (str, PromptlabError)):
-        return said
-    return f"{type(fault).__name__}: {said}"
+        return message
+    return f"{type(fault).__name__}: {message}"
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Stop: the button that ends a run in the background."""
+"""Stop: the button that stops a run in the background."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def test_a_value_is_a_column_and_a_case_is_a_row() -> None:
     given = comparison(TWO)
 
     assert names(given) == ["plain", "steps"]
-    assert given.places.tolist() == [[0, 1], [2, 3]]
+    assert given.positions.tolist() == [[0, 1], [2, 3]]
     assert repr(given) == "Comparison(2 rows × 2)"
 
 
@@ -37,7 +37,7 @@ def test_columns_and_rows_come_in_the_order_they_first_appear() -> None:
     given = comparison({("c2", "z"): "1", ("c2", "a"): "2", ("c1", "a"): "3"})
 
     assert names(given) == ["z", "a"]
-    assert given.places.tolist() == [[0, 1], [MISSING, 2]]
+    assert given.positions.tolist() == [[0, 1], [MISSING, 2]]
 
 
 def test_several_parameters_are_compared_by_their_combinations() -> None:
@@ -47,7 +47,7 @@ def test_several_parameters_are_compared_by_their_combinations() -> None:
 
     assert names(given) == ["p · 0", "p · 1", "q · 0", "q · 1"]
     assert given.others == ()
-    assert given.places.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert given.positions.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
 
 
 def test_other_parameters_that_vary_and_repeats_part_the_rows() -> None:
@@ -57,7 +57,7 @@ def test_other_parameters_that_vary_and_repeats_part_the_rows() -> None:
     given = Comparison.of(TrialTable.of(run), "prompt")
 
     assert given.others == ("temperature",)
-    assert given.places.shape == (2 * 2 * 2, 2)
+    assert given.positions.shape == (2 * 2 * 2, 2)
     assert given.trials.repeated
 
 
@@ -81,14 +81,14 @@ def test_a_run_that_was_stopped_early_does_not_line_up_what_was_crossed() -> Non
     given = Comparison.of(TrialTable.of(results(crossed, outcomes)), "prompt")
 
     assert given.others == ("temperature",)
-    assert given.places.tolist() == [[0, MISSING], [MISSING, 1]]
+    assert given.positions.tolist() == [[0, MISSING], [MISSING, 1]]
 
 
 def test_repeats_can_be_compared() -> None:
     given = comparison(TWO, by="repeat", repeats=3)
 
     assert names(given) == ["0", "1", "2"]
-    assert given.places.tolist() == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
+    assert given.positions.tolist() == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
 
 
 def test_a_parameter_that_is_not_sent_is_a_column() -> None:
@@ -103,7 +103,7 @@ def test_runs_can_be_compared_by_a_column_that_tells_them_apart() -> None:
     given = comparison(two, by="run")
 
     assert names(given) == ["old", "new"]
-    assert given.places.tolist() == [[0, 4], [1, 5], [2, 6], [3, 7]]
+    assert given.positions.tolist() == [[0, 4], [1, 5], [2, 6], [3, 7]]
 
 
 def test_two_trials_in_one_place_are_an_error_that_names_them() -> None:
@@ -120,8 +120,8 @@ def test_two_trials_in_one_place_are_an_error_that_names_them() -> None:
     [
         ("promptt", "did you mean 'prompt'"),
         (["prompt", "prompt"], "named twice"),
-        ("text", "'text' is no parameter"),
-        ("output", "'output' is no parameter"),
+        ("text", "'text' is not a parameter"),
+        ("output", "'output' is not a parameter"),
         ([], "name a column"),
     ],
 )
@@ -133,7 +133,9 @@ def test_what_cannot_be_compared_is_an_error(by: object, said: str) -> None:
 def test_more_values_than_can_be_columns_are_an_error() -> None:
     many = table({("c", f"p{i}"): "x" for i in range(201)})
 
-    with pytest.raises(pl.SpecError, match="prompt have 201 values; at most 200"):
+    with pytest.raises(
+        pl.SpecError, match="expected at most 200 values of prompt, got 201"
+    ):
         comparison(many)
 
 
@@ -151,7 +153,7 @@ def test_a_column_is_found_by_its_label() -> None:
     assert comparison(made, "temperature").column(0) == 0
     assert comparison(made, "temperature").column(0.5) == 1
     assert comparison(made, ["prompt", "temperature"]).column(("steps", 0.5)) == 1
-    with pytest.raises(pl.SpecError, match="no column is 'stepz'; did you mean 'step"):
+    with pytest.raises(pl.SpecError, match="no column 'stepz'; did you mean 'step"):
         comparison(made).column("stepz")
 
 

@@ -107,12 +107,12 @@ def test_a_row_has_its_case_inputs_expected_and_outputs() -> None:
     assert row["tags"] == []
     assert row["mark"] == {"pinned": False, "kind": None, "note": ""}
     first, second = row["outputs"]
-    assert (first["text"], first["there"], first["length"]) == ("yes, it is", 10, 10)
+    assert (first["text"], first["sent"], first["length"]) == ("yes, it is", 10, 10)
     assert (first["verdict"], second["verdict"]) == ("expected", "unexpected")
     assert (first["same"], second["same"]) == (True, False)
     assert second["notes"][0][:2] == ["truncated", "cut off"]
     assert first["facts"] == [
-        ["5 tok", "10 tokens read, 5 written"],
+        ["5 tok", "10 input tokens, 5 output tokens"],
         ["250 ms", "latency_s"],
         ["$0.00012", "cost_usd"],
     ]
@@ -287,7 +287,7 @@ def test_long_outputs_are_sent_in_part_and_read_on() -> None:
 
     output = page(given)["rows"][0]["outputs"][0]
     assert (output["text"], output["length"]) == ("é" * 4_000, 304_000)
-    read, end = output["text"], output["there"]
+    read, end = output["text"], output["sent"]
     while end < output["length"]:
         more = given.answer(
             {"kind": "text", "trial": 0, "part": "output", "start": end}
@@ -304,7 +304,7 @@ def test_long_outputs_are_sent_in_part_and_read_on() -> None:
 def test_a_text_that_is_not_there_is_a_problem(part: str) -> None:
     question = {"kind": "text", "trial": 0, "part": part, "start": 0}
 
-    assert "there is no text" in live(comparison()).answer(question)["problem"]
+    assert "unknown text" in live(comparison()).answer(question)["problem"]
 
 
 @pytest.mark.parametrize(
@@ -460,7 +460,7 @@ def test_what_was_asked_is_told_message_by_message() -> None:
     assert asked["parameters"] == [["model", "m"], ["temperature", "0.5"]]
     assert asked["title"] == ["2", "model m"]
     assert asked["note"] == ""
-    assert ["tokens read", "10"] in asked["outcome"]
+    assert ["input tokens", "10"] in asked["outcome"]
 
 
 def test_what_stands_beside_an_output_is_told_of_its_trial() -> None:

@@ -40,7 +40,7 @@ def test_the_last_change_counts_and_nothing_is_overwritten() -> None:
     kept.put(KEY, {"note": "second"})
 
     assert Marks("letters").of(KEY).note == "second"
-    lines = kept.journal.path.read_bytes().splitlines()
+    lines = kept.lines.path.read_bytes().splitlines()
     assert [orjson.loads(line)["note"] for line in lines] == ["first", "", "second"]
 
 
@@ -95,7 +95,7 @@ def test_processes_that_mark_at_once_lose_nothing() -> None:
 )
 @pytest.mark.filterwarnings("ignore:.*damaged:promptlab.errors.PromptlabWarning")
 def test_a_damaged_line_spoils_no_other(torn: bytes) -> None:
-    path = Marks("letters").journal.path
+    path = Marks("letters").lines.path
     Marks("letters").put(KEY, {"pinned": True})
     with path.open("ab") as file:
         file.write(torn)
@@ -111,7 +111,7 @@ def test_only_the_user_can_read_them() -> None:
     kept = Marks("letters")
     kept.put(KEY, {"pinned": True})
 
-    path = kept.journal.path
+    path = kept.lines.path
     assert path == home() / "marks" / "letters.jsonl"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -124,8 +124,8 @@ def test_a_name_never_leaves_the_folder(name: str) -> None:
     kept = Marks(name)
     kept.put(KEY, {"pinned": True})
 
-    assert kept.journal.path.parent == home() / "marks"
-    assert kept.journal.path.name.removesuffix(".jsonl").replace("-", "").isalnum()
+    assert kept.lines.path.parent == home() / "marks"
+    assert kept.lines.path.name.removesuffix(".jsonl").replace("-", "").isalnum()
     assert marks(name)["experiment"].tolist() == [name]
 
 
@@ -147,7 +147,7 @@ def test_what_is_no_mark_is_refused_and_leaves_no_line(
     with pytest.raises(pl.SpecError, match="a mark cannot have"):
         kept.put(KEY, change)
 
-    assert not kept.journal.path.exists()
+    assert not kept.lines.path.exists()
 
 
 def test_a_file_that_cannot_be_written_is_an_error_that_names_it(

@@ -103,12 +103,14 @@ def test_a_field_can_be_looked_into(field: str, text: str, found: list[int]) -> 
 def test_a_field_that_is_not_there_is_an_error(field: str) -> None:
     given = comparison(MANY)
 
-    with pytest.raises(pl.SpecError, match="there is no field"):
+    with pytest.raises(pl.SpecError, match="unknown field"):
         Field.of(given, field, ("row", "trial", "note"))
 
 
 def test_a_number_is_not_looked_for_by_words() -> None:
-    with pytest.raises(pl.SpecError, match=r"latency_s is a number: .* like > 2"):
+    with pytest.raises(
+        pl.SpecError, match="latency_s: expected a number or a comparison"
+    ):
         rows(comparison(MANY), field="trial:latency_s", text="slow")
 
 
@@ -271,7 +273,7 @@ def test_a_view_takes_what_a_front_end_may_ask_and_leaves_out_the_rest() -> None
     "asked", [{}, {"columns": None}, {"columns": ["x"]}, {"columns": [0], "only": 1}]
 )
 def test_what_is_no_view_is_an_error(asked: dict[str, Any]) -> None:
-    with pytest.raises(pl.SpecError, match="a view cannot be"):
+    with pytest.raises(pl.SpecError, match="not a valid view"):
         RowFilter.of(comparison(TWO), asked)
 
 

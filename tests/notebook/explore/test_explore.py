@@ -28,7 +28,7 @@ def made() -> pl.Results:
 
 def texts(explorer: Explorer) -> list[list[Any]]:
     return [
-        [place and (place["text"], place["count"]) for place in line["places"]]
+        [index and (index["text"], index["count"]) for index in line["groups"]]
         for line in explorer.pivot_table.shown["lines"]
     ]
 

@@ -206,7 +206,7 @@ def zipped() -> pd.DataFrame:
             "max_tokens",
             "'max_tokens' has 7 values; up to 6 are compared: give rate a part of",
         ),
-        (made(), "case", "'case' is no parameter; the table has model, prompt"),
+        (made(), "case", "'case' is not a parameter; valid names: model, prompt"),
         (made(), "prompts", "no column 'prompts'; did you mean 'prompt'"),
         (
             results(experiment(cases(1), prompt={"tie": "{{t}}", "b": "B {{t}}"})),

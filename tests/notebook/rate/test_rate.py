@@ -114,7 +114,7 @@ def test_a_table_can_be_rated_and_named() -> None:
 
 
 def test_an_empty_name_is_refused() -> None:
-    with pytest.raises(pl.SpecError, match="name is empty"):
+    with pytest.raises(pl.SpecError, match="expected a name"):
         rate(made(), name="")
 
 

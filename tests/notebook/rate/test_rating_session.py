@@ -36,9 +36,9 @@ def made(outputs: list[Any] | None = None, names: int = 2, cases: int = 4) -> An
 
 
 def ratings(given: Any = None, *, rater: str = "", seed: int = 3) -> RatingSession:
-    source = TrialTable.of(made() if given is None else given)
+    trials = TrialTable.of(made() if given is None else given)
     return RatingSession.of(
-        source, "prompt", VoteStore.of("letters"), rater=rater, seed=seed
+        trials, "prompt", VoteStore.of("letters"), rater=rater, seed=seed
     )
 
 

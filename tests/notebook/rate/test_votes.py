@@ -38,23 +38,23 @@ def vote(**changed: Any) -> Vote:
 
 
 @pytest.fixture
-def box() -> VoteStore:
+def store() -> VoteStore:
     return VoteStore.of("triage")
 
 
-def test_a_vote_is_read_back_as_it_was_cast(box: VoteStore) -> None:
+def test_a_vote_is_read_back_as_it_was_cast(store: VoteStore) -> None:
     given = vote(parameters={"temperature": "0.7"}, case="«1»", rater="Ana")
 
-    box.cast(given)
+    store.cast(given)
 
     assert VoteStore.of("triage").standing() == [given]
 
 
-def test_votes_are_a_table(box: VoteStore) -> None:
-    box.cast(vote(parameters={"temperature": "0"}))
-    box.cast(vote(pair="p2", case="2", choice="right", repeat=1))
-    box.cast(vote(pair="p3", case="3", choice="tie", rater="Ana"))
-    box.cast(vote(pair="p4", case="4", choice="skip"))
+def test_votes_are_a_table(store: VoteStore) -> None:
+    store.cast(vote(parameters={"temperature": "0"}))
+    store.cast(vote(pair="p2", case="2", choice="right", repeat=1))
+    store.cast(vote(pair="p3", case="3", choice="tie", rater="Ana"))
+    store.cast(vote(pair="p4", case="4", choice="skip"))
 
     table = votes("triage")
 
@@ -74,38 +74,38 @@ def test_without_votes_the_table_has_its_columns_and_nothing_is_made() -> None:
     assert not home().exists()
 
 
-def test_the_last_vote_on_a_pair_counts(box: VoteStore) -> None:
-    box.cast(vote())
-    box.cast(vote(pair="p2"))
-    box.cast(vote(choice="tie"))
+def test_the_last_vote_on_a_pair_counts(store: VoteStore) -> None:
+    store.cast(vote())
+    store.cast(vote(pair="p2"))
+    store.cast(vote(choice="tie"))
 
-    assert [(v.pair, v.choice) for v in box.standing()] == [
+    assert [(v.pair, v.choice) for v in store.standing()] == [
         ("p2", "left"),
         ("p1", "tie"),
     ]
 
 
 def test_a_vote_taken_back_is_gone_from_the_table_and_stays_in_the_file(
-    box: VoteStore,
+    store: VoteStore,
 ) -> None:
-    box.cast(vote())
-    box.cast(vote(rater="Ana"))
+    store.cast(vote())
+    store.cast(vote(rater="Ana"))
 
-    box.take_back("p1", "Ana")
+    store.take_back("p1", "Ana")
 
     assert votes("triage")["rater"].tolist() == [""]
-    assert box.journal.path.read_text().count("\n") == 3
-    box.cast(vote(rater="Ana", choice="tie"))
+    assert store.lines.path.read_text().count("\n") == 3
+    store.cast(vote(rater="Ana", choice="tie"))
     assert votes("triage")["choice"].tolist() == ["plain", "tie"]
 
 
 def test_all_votes_of_a_project_come_in_the_order_they_were_cast() -> None:
     for when_s, name in enumerate(["triage", "a", "triage", "Häuser & Bäume/../x"]):
-        box = VoteStore.of(name)
-        box.cast(vote(experiment=name, pair=f"{when_s}", when_s=float(when_s)))
+        store = VoteStore.of(name)
+        store.cast(vote(experiment=name, pair=f"{when_s}", when_s=float(when_s)))
 
-    assert votes()["experiment"].tolist() == ["triage", "a", "triage", box.name]
-    assert votes(box.name)["experiment"].tolist() == [box.name]
+    assert votes()["experiment"].tolist() == ["triage", "a", "triage", store.name]
+    assert votes(store.name)["experiment"].tolist() == [store.name]
 
 
 @pytest.mark.parametrize(
@@ -113,18 +113,18 @@ def test_all_votes_of_a_project_come_in_the_order_they_were_cast() -> None:
     ["../../escape", "/etc/passwd", "", ".", "..", "a" * 300, "Triage", "\0", "a\nb"],
 )
 def test_any_name_is_a_file_in_the_folder_of_votes(name: str) -> None:
-    box = VoteStore.of(name)
-    box.cast(vote(experiment=name))
+    store = VoteStore.of(name)
+    store.cast(vote(experiment=name))
 
-    assert box.journal.path.parent == home() / "votes"
+    assert store.lines.path.parent == home() / "votes"
     assert [path.suffix for path in (home() / "votes").iterdir()] == [".jsonl"]
     assert VoteStore.of(name).standing() == [vote(experiment=name)]
 
 
-def test_votes_are_for_the_user_alone(box: VoteStore) -> None:
-    box.cast(vote())
+def test_votes_are_for_the_user_alone(store: VoteStore) -> None:
+    store.cast(vote())
 
-    assert stat.S_IMODE(box.journal.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(store.lines.path.stat().st_mode) == 0o600
     assert stat.S_IMODE((home() / "votes").stat().st_mode) == 0o700
 
 
@@ -139,35 +139,35 @@ def test_votes_are_for_the_user_alone(box: VoteStore) -> None:
     ],
 )
 def test_a_line_that_is_no_vote_is_left_out(
-    box: VoteStore, changed: dict[str, Any]
+    store: VoteStore, changed: dict[str, Any]
 ) -> None:
-    box.journal.append(dataclasses.asdict(vote(pair="other")) | changed)
-    box.journal.append({"something": "else"})
-    box.journal.append({"undo": "everything"})
-    box.cast(vote())
+    store.lines.append(dataclasses.asdict(vote(pair="other")) | changed)
+    store.lines.append({"something": "else"})
+    store.lines.append({"undo": "everything"})
+    store.cast(vote())
 
-    assert box.standing() == [vote()]
-
-
-def test_fields_of_a_later_version_are_no_harm(box: VoteStore) -> None:
-    box.journal.append(dataclasses.asdict(vote()) | {"reason": "shorter"})
-
-    assert box.standing() == [vote()]
+    assert store.standing() == [vote()]
 
 
-def test_a_vote_cut_off_by_a_crash_costs_no_other(box: VoteStore) -> None:
-    box.cast(vote())
-    with box.journal.path.open("ab") as file:
+def test_fields_of_a_later_version_are_no_harm(store: VoteStore) -> None:
+    store.lines.append(dataclasses.asdict(vote()) | {"reason": "shorter"})
+
+    assert store.standing() == [vote()]
+
+
+def test_a_vote_cut_off_by_a_crash_costs_no_other(store: VoteStore) -> None:
+    store.cast(vote())
+    with store.lines.path.open("ab") as file:
         file.write(b'{"experiment":"triage","pair":"p2","ch')
-    box.cast(vote(pair="p3"))
+    store.cast(vote(pair="p3"))
 
     with pytest.warns(pl.PromptlabWarning, match="1 damaged line"):
-        assert [v.pair for v in box.standing()] == ["p1", "p3"]
+        assert [v.pair for v in store.standing()] == ["p1", "p3"]
 
 
-def test_votes_that_cannot_be_kept_say_why(box: VoteStore) -> None:
+def test_votes_that_cannot_be_kept_say_why(store: VoteStore) -> None:
     home().mkdir(parents=True)
     (home() / "votes").write_text("in the way")
 
     with pytest.raises(CacheError, match="triage"):
-        box.cast(vote())
+        store.cast(vote())
