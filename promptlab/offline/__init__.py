@@ -22,12 +22,8 @@ slow, limited or broken, to see what a client makes of that.
 
 from promptlab.offline.responder.embeddings import embed
 from promptlab.offline.responder.models import EMBEDDING_MODEL, MODELS
-from promptlab.offline.responder.responder import (
-    RESPONDER_VERSION,
-    Answer,
-    answer,
-    answers,
-)
+from promptlab.offline.responder.responder import RESPONDER_VERSION
+from promptlab.offline.server.answers import Answer, answer, answers
 from promptlab.offline.server.faults import Faults
 from promptlab.offline.server.server import OfflineServer
 

@@ -1,15 +1,13 @@
-"""JSON schemas: values that meet them, filled from the evidence."""
+"""JSON schemas: values that meet them, filled from what a request says."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from promptlab.offline.responder.choices import Option
-from promptlab.offline.responder.ranking import Evidence
+from promptlab.offline.responder.ranking import Ranking
 from promptlab.offline.responder.sampling import Sampler
-from promptlab.offline.responder.task import Task
 
 Schema = Mapping[str, Any]
 
@@ -18,17 +16,18 @@ MAX_DEPTH = 8
 MAX_ITEMS = 50
 """The longest array it fills, whatever minItems says."""
 MAX_TEXT = 10_000
-"""The longest text it pads, whatever minLength says."""
+"""The longest string it pads, whatever minLength says."""
 
 _REASONS = re.compile(
     r"reason|explan|why|evidence|quote|summary|rationale|comment|text"
 )
-_NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(r"-?\d{1,12}(?:,\d{3})*(?:\.\d{1,12})?")
 _FORMATS = {
-    "email": re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}"),
-    "date": re.compile(r"\b\d{4}-\d\d-\d\d\b"),
-    "time": re.compile(r"\b\d{1,2}:\d\d\b"),
+    "email": r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}",
+    "date": r"\b\d{4}-\d\d-\d\d\b",
+    "time": r"\b\d{1,2}:\d\d\b",
 }
+"""How a string of a format is found in a request."""
 _DEFAULTS = {
     "email": "unknown@example.com",
     "date": "1970-01-01",
@@ -37,19 +36,14 @@ _DEFAULTS = {
     "uri": "https://example.com/",
     "uuid": "00000000-0000-0000-0000-000000000000",
 }
-
-
-def property_schema(keys: Sequence[str]) -> Schema:
-    """The schema of an object with a text under each of `keys`."""
-    return {"type": "object", "properties": {key: {} for key in keys}}
+"""Strings of formats that are not in the request."""
 
 
 @dataclass(frozen=True)
 class Filler:
-    """Fills one schema from one task."""
+    """Fills one schema from one request."""
 
-    task: Task
-    evidence: Evidence
+    ranking: Ranking
     sampler: Sampler
     schema: Schema
 
@@ -59,150 +53,113 @@ class Filler:
 
     def _value(self, name: str, schema: object, depth: int) -> Any:
         if not isinstance(schema, dict) or depth > MAX_DEPTH:
-            return self._text(name, {})
-        if "const" in schema:
-            return schema["const"]
-        if isinstance(values := schema.get("enum"), list) and values:
-            return self._one_of(values)
-        if isinstance(reference := schema.get("$ref"), str):
-            return self._value(name, self._resolved(reference), depth + 1)
-        for union in ("anyOf", "oneOf", "allOf"):
-            if isinstance(choices := schema.get(union), list) and choices:
-                return self._value(name, choices[0], depth + 1)
-        return self._typed(name, schema, depth)
-
-    def _typed(self, name: str, schema: Schema, depth: int) -> Any:
+            return self._string(name, {})
+        match schema:
+            case {"const": value}:
+                return value
+            case {"enum": [_, *_] as values}:
+                return self._one_of({str(value): value for value in values})
+            case {"$ref": str(reference)}:
+                return self._value(name, self._resolved(reference), depth + 1)
+            case {"anyOf": [one, *_]} | {"oneOf": [one, *_]} | {"allOf": [one, *_]}:
+                return self._value(name, one, depth + 1)
+        low: Any = schema.get("minimum")
+        high: Any = schema.get("maximum")
         match _type(schema):
             case "object":
-                return self._object(schema, depth)
+                properties = schema.get("properties")
+                if not isinstance(properties, dict):
+                    return {} if depth else {"answer": self._string("answer", {})}
+                return {
+                    name: self._value(name, inner, depth + 1)
+                    for name, inner in properties.items()
+                }
             case "array":
                 return self._array(name, schema, depth)
-            case "integer":
-                return self._integer(schema)
-            case "number":
-                return self._number(schema)
+            case "integer" if type(low) is type(high) is int and 0 <= high - low <= 100:
+                return self.sampler.choose(self.ranking.marks(low, high))
+            case "number" if (low, high) == (0, 1):
+                return round(self.ranking.covered, 2)
+            case "integer" | "number" as kind:
+                found = _NUMBER.search(self._text)
+                number = float(found[0].replace(",", "")) if found else 0.0
+                number = max(number, low) if isinstance(low, int | float) else number
+                number = min(number, high) if isinstance(high, int | float) else number
+                return round(number) if kind == "integer" else number
             case "boolean":
-                return self.evidence.covered >= 0.5
+                return self.ranking.covered >= 0.5
             case "null":
                 return None
             case _:
-                return self._text(name, schema)
-
-    def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
-        properties = schema.get("properties")
-        if not isinstance(properties, dict):
-            return {} if depth else {"answer": self._text("answer", {})}
-        return {
-            name: self._value(name, inner, depth + 1)
-            for name, inner in properties.items()
-        }
+                return self._string(name, schema)
 
     def _array(self, name: str, schema: Schema, depth: int) -> list[Any]:
-        most = schema.get("maxItems")
-        least = max(_bound(schema.get("minItems"), 0), min(1, _bound(most, 1)))
-        number = min(least, MAX_ITEMS)
-        inner = schema.get("items", {})
-        if _type(inner) == "string" and isinstance(inner, dict) and "enum" not in inner:
-            words = self.sampler.order(self.evidence.keywords, max(number, 3))
-            if number <= len(words) <= _bound(most, 3):
-                return words
+        inner, most = schema.get("items", {}), _bound(schema.get("maxItems"), 3)
+        number = min(max(_bound(schema.get("minItems"), 0), min(1, most)), MAX_ITEMS)
+        if _type(inner) == "string" and "enum" not in inner:
+            keywords = self.sampler.order(self.ranking.keywords, max(number, 3))
+            if number <= len(keywords) <= most:
+                return keywords
         # Nested arrays would multiply: 50 items of 50 items of 50 items.
         number = number if depth < 2 else min(number, 1)
         return [self._value(name, inner, depth + 1) for _ in range(number)]
 
-    def _integer(self, schema: Schema) -> int:
-        low, high = schema.get("minimum"), schema.get("maximum")
-        if type(low) is int and type(high) is int and low <= high <= low + 100:
-            return self.sampler.choose(self.evidence.marks(low, high))
-        return int(_within(round(self._first_number()), low, high))
-
-    def _number(self, schema: Schema) -> float:
-        low, high = schema.get("minimum"), schema.get("maximum")
-        if low == 0 and high == 1:
-            return round(self.evidence.covered, 2)
-        return _within(self._first_number(), low, high)
-
-    def _text(self, name: str, schema: Schema) -> str:
-        text = self._said(name.lower(), schema.get("format"))
-        least, most = _bound(schema.get("minLength"), 0), schema.get("maxLength")
-        text = text.ljust(min(least, MAX_TEXT), ".")
-        return text[: _bound(most, len(text))]
-
-    def _said(self, name: str, form: object) -> str:
-        """The text for the property `name`."""
+    def _string(self, name: str, schema: Schema) -> str:
+        """The string for the property `name`."""
+        form, fields = schema.get("format"), self.ranking.task.fields
+        passages = self.ranking.passages or [(self.ranking.task.question, 1.0)]
         if isinstance(form, str) and form in _DEFAULTS:
-            return self._formatted(form)
-        if name in self.task.fields:
-            return self.task.fields[name]
-        chosen, passages = self._chosen, self.evidence.passages
-        if _REASONS.search(name):
-            clue = self.evidence.clue(chosen) if chosen else None
-            return clue or (passages[0][0].text if passages else self.task.question)
-        if chosen is not None:
-            return chosen.label
-        if passages:
-            return self.sampler.choose(passages).text
-        return self.task.question
+            found = re.search(_FORMATS.get(form, "(?!)"), self._text)
+            text = found[0] if found else _DEFAULTS[form]
+        elif name.lower() in fields:
+            text = fields[name.lower()]
+        elif _REASONS.search(name.lower()):
+            text = self.ranking.clue(self._label) or passages[0][0]
+        else:
+            text = self._label or self.sampler.choose(passages)
+        text = text.ljust(min(_bound(schema.get("minLength"), 0), MAX_TEXT), ".")
+        return text[: _bound(schema.get("maxLength"), len(text))]
 
-    def _formatted(self, form: str) -> str:
-        pattern = _FORMATS.get(form)
-        found = pattern.search(self._material) if pattern else None
-        return found[0] if found else _DEFAULTS[form]
-
-    @cached_property
-    def _chosen(self) -> Option | None:
-        """The one option that all texts of the object speak of."""
-        options = self.evidence.options
-        return self.sampler.choose(options) if options else None
-
-    @cached_property
-    def _material(self) -> str:
-        """All text in which numbers, dates and addresses may stand."""
-        passages = (passage.text for passage in self.task.passages)
-        return " ".join([*self.task.subject, *passages, self.task.instructions])
-
-    def _one_of(self, values: Sequence[Any]) -> Any:
+    def _one_of(self, values: Mapping[str, Any]) -> Any:
         """One of the values of an enum, which the request may describe."""
-        described = {option.label.lower(): option for option in self.task.options}
-        labels = [str(value) for value in values]
-        options = [described.get(label.lower(), Option(label)) for label in labels]
-        if self._chosen in options:
-            return values[options.index(self._chosen)]
-        return values[options.index(self.sampler.choose(self.evidence.scored(options)))]
+        if self._label in values:
+            return values[self._label]
+        told = {
+            label.lower(): text for label, text in self.ranking.task.choices.items()
+        }
+        described = {label: told.get(label.lower(), "") for label in values}
+        return values[self.sampler.choose(self.ranking.scored(described))]
 
-    def _first_number(self) -> float:
-        found = _NUMBER.search(self._material)
-        # Twelve digits: enough for any amount, few enough to stay finite.
-        return float(found[0].replace(",", "")[:12].rstrip(".-") or 0) if found else 0.0
+    @cached_property
+    def _label(self) -> str:
+        """The label that all strings of the object speak of; "" if there is none."""
+        choices = self.ranking.choices
+        return self.sampler.choose(choices) if choices else ""
+
+    @cached_property
+    def _text(self) -> str:
+        """All text in which numbers, dates and addresses may stand."""
+        task = self.ranking.task
+        return " ".join([*task.subject, *task.passages, task.instructions.text])
 
     def _resolved(self, reference: str) -> object:
         """What a local `$ref` points to; {} if nothing."""
         target: object = self.schema
-        for part in reference.removeprefix("#").strip("/").split("/"):
-            if part:
-                target = target.get(part) if isinstance(target, dict) else None
-        return target if target is not None else {}
+        for part in filter(None, reference.removeprefix("#").split("/")):
+            target = target.get(part) if isinstance(target, dict) else None
+        return {} if target is None else target
 
 
-def _type(schema: object) -> str:
+def _type(schema: object) -> object:
     """The type a schema asks for; the first, where it lists several."""
-    if not isinstance(schema, dict):
-        return "string"
-    kind = schema.get("type")
-    if isinstance(kind, list) and kind:
-        kind = kind[0]
-    if isinstance(kind, str):
-        return kind
-    return "object" if "properties" in schema else "string"
+    match schema:
+        case {"type": [kind, *_]} | {"type": kind}:
+            return kind
+        case {"properties": _}:
+            return "object"
+        case _:
+            return "string"
 
 
 def _bound(value: object, default: int) -> int:
     return value if type(value) is int and value >= 0 else default
-
-
-def _within(value: float, low: object, high: object) -> float:
-    if isinstance(low, int | float) and value < low:
-        return low
-    if isinstance(high, int | float) and value > high:
-        return high
-    return value

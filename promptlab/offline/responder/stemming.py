@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from promptlab.offline.responder.lexicon import STOPWORDS, TOPICS
+from promptlab.offline.responder.lexicon import TOPICS, WORDS
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
 _CACHED_STEMS = 8192
@@ -24,7 +24,7 @@ def stems(text: str) -> list[str]:
     >>> stems("I was charged twice for the invoices")
     ['charg', 'twic', 'invoic']
     """
-    return [stem(word) for word in words(text) if word not in STOPWORDS]
+    return [stem(word) for word in words(text) if word not in WORDS["stopwords"]]
 
 
 @lru_cache(maxsize=_CACHED_STEMS)
@@ -52,7 +52,7 @@ def topics(stemmed: str) -> frozenset[str]:
 def _by_stem() -> dict[str, frozenset[str]]:
     by_stem: dict[str, set[str]] = {}
     for topic, listed in TOPICS.items():
-        for word in listed.split():
+        for word in listed:
             by_stem.setdefault(stem(word), set()).add(topic)
     return {stemmed: frozenset(names) for stemmed, names in by_stem.items()}
 

@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from promptlab.offline.responder import tokens
-from promptlab.offline.responder.responder import Answer
+from promptlab.offline.server import tokens
+from promptlab.offline.server.answers import Answer
 from promptlab.offline.server.errors import invalid, unsupported
 from promptlab.offline.server.wire import logprob_items
 

@@ -16,11 +16,10 @@ from typing import Any, Self
 import orjson
 from aiohttp import web
 
-from promptlab.offline.responder import tokens
 from promptlab.offline.responder.embeddings import DIMENSIONS, embed, to_base64
 from promptlab.offline.responder.models import EMBEDDING_MODEL, MODELS
-from promptlab.offline.responder.responder import Answer, answers, token_limit
-from promptlab.offline.server import responses, wire
+from promptlab.offline.server import responses, tokens, wire
+from promptlab.offline.server.answers import Answer, answers, token_limit
 from promptlab.offline.server.errors import (
     ApiError,
     out_of_quota,

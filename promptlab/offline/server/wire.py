@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from promptlab.offline.responder import tokens
-from promptlab.offline.responder.responder import RESPONDER_VERSION, Answer
-from promptlab.offline.responder.tools import ToolCall
+from promptlab.offline.responder.responder import RESPONDER_VERSION
+from promptlab.offline.server import tokens
+from promptlab.offline.server.answers import Answer, ToolCall
 
 FINGERPRINT = f"fp_offline_{RESPONDER_VERSION}"
 """The system_fingerprint of every completion."""

@@ -8,7 +8,7 @@ import openai
 import orjson
 import pytest
 
-from promptlab.offline.responder import tokens
+from promptlab.offline.server import tokens
 
 from ..conftest import Ask, Hello
 

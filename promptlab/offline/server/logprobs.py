@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from promptlab.offline.responder import tokens
 from promptlab.offline.responder.sampling import Draw
+from promptlab.offline.server import tokens
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,9 @@ class TokenLogprob:
 
 
 def token_logprobs(
-    text: str, draws: Sequence[Draw], top: int
+    pieces: Sequence[str], draws: Sequence[Draw], top: int
 ) -> tuple[TokenLogprob, ...]:
     """The tokens of an answer, each with its `top` likeliest alternatives."""
-    pieces = tokens.split(text)
     if not pieces:
         return ()
     total = sum(math.log(draw.probability) for draw in draws)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlab.offline.responder import tokens
+from promptlab.offline.server import tokens
 
 
 @given(st.text())
