@@ -65,7 +65,7 @@ HOMES = {
         *("planning.forecast", "results.run_answers"),
         "stats",
     },
-    "matplotlib": {"notebook.figures", "notebook.plots"},
+    "matplotlib": {"notebook.plots"},
     "openai": {"models.openai", "models.sdk", "store.reconcile"},
     "openpyxl": {"results.exports"},
     "pandas": {

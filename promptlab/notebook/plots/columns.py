@@ -17,23 +17,19 @@ GAP = 14.0
 
 @dataclass(frozen=True)
 class Column:
-    """A header and a string for each row."""
+    """A header, and a value for each row, all written in the same way."""
 
     header: str
-    texts: Sequence[str]
+    values: Iterable[Any]
+    written: Callable[[Any], str] = "{:,}".format
     strong: bool = False
     swatch: str | None = None
     """A colour before the header, if the column says what it stands for."""
 
-
-def column_of(
-    header: str,
-    numbers: Iterable[float],
-    written: Callable[[float], str] = "{:,}".format,
-    **options: Any,
-) -> Column:
-    """A column of numbers, each written in the same way."""
-    return Column(header, [written(number) for number in numbers], **options)
+    @property
+    def texts(self) -> list[str]:
+        """The values as they are written."""
+        return [self.written(value) for value in self.values]
 
 
 def canvas_of_rows(

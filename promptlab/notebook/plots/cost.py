@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from promptlab.errors import SpecError
-from promptlab.notebook.figures import Plot
-from promptlab.notebook.plots.columns import add_columns, canvas_of_rows, column_of
+from promptlab.notebook.plots.columns import Column, add_columns, canvas_of_rows
+from promptlab.notebook.plots.figure import Plot
 from promptlab.notebook.plots.figure_layout import Canvas
 from promptlab.notebook.plots.groups import MOST, Group, grouped, numbers
 from promptlab.notebook.plots.strip_plot import EXPLAINED, ROW, draw_strip, thinned
@@ -64,10 +64,10 @@ def plot_cost(
     canvas = canvas_of_rows(ax, title, notes, groups, drawn["n"] > 0, "price unknown")
     billed = drawn["billed_usd"]
     columns = [
-        column_of("mean", drawn["mean_usd_per_1000"], money, strong=True),
-        column_of("total", drawn["total_usd"], money),
-        *([column_of("billed", billed, money)] if billed.notna().any() else []),
-        column_of("n", drawn["n"]),
+        Column("mean", drawn["mean_usd_per_1000"], money, strong=True),
+        Column("total", drawn["total_usd"], money),
+        *([Column("billed", billed, money)] if billed.notna().any() else []),
+        Column("n", drawn["n"]),
     ]
     add_columns(canvas, columns)
     for row, group in enumerate(groups):

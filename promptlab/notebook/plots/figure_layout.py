@@ -23,7 +23,7 @@ from matplotlib.text import Annotation, Text
 from matplotlib.ticker import MaxNLocator
 
 from promptlab.notebook.colormap import contrast, mix, text_on
-from promptlab.notebook.figures import Plot
+from promptlab.notebook.plots.figure import Plot
 from promptlab.notebook.plots.labels import font_families
 
 WIDTH = 605.0

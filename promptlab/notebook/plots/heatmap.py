@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from promptlab import formats
 from promptlab.errors import SpecError, did_you_mean
 from promptlab.notebook.colormap import text_on
-from promptlab.notebook.figures import Plot
+from promptlab.notebook.plots.figure import Plot
 from promptlab.notebook.plots.figure_layout import (
     MARGIN,
     NARROWEST,
@@ -238,8 +238,7 @@ def _sizes(
     slots = float(columns)
     if canvas.plot is None:
         wide, high = (
-            points(ax.bbox.width, ax) / columns,
-            points(ax.bbox.height, ax) / rows,
+            points(n, ax) for n in (ax.bbox.width / columns, ax.bbox.height / rows)
         )
     else:
         room = WIDTH - 2 * MARGIN - width_of(ax.get_yticklabels()) - 8

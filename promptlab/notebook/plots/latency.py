@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from promptlab import formats
-from promptlab.notebook.figures import Plot
-from promptlab.notebook.plots.columns import column_of
+from promptlab.notebook.plots.columns import Column
+from promptlab.notebook.plots.figure import Plot
 from promptlab.notebook.plots.figure_layout import Canvas, text_style
 from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped, numbers
 from promptlab.notebook.plots.legend import add_legend
@@ -63,8 +63,8 @@ def plot_latency(
     canvas = Canvas.of(ax, title, notes)
     groups, drawn = groups.drawn, table[:MOST]
     lines = _draw(canvas, groups, drawn)
-    columns = [column_of(name, drawn[f"{name}_s"], formats.seconds) for name in SHARES]
-    columns.append(column_of("n", drawn["n"]))
+    columns = [Column(name, drawn[f"{name}_s"], formats.seconds) for name in SHARES]
+    columns.append(Column("n", drawn["n"]))
     legend = add_legend(canvas, lines, groups.labels, columns)
     _scale(canvas, drawn)
     return canvas.finish(table, height=max(HEIGHT, legend))
@@ -89,32 +89,25 @@ def _within(times: pd.Series[float], share: float) -> float:
 
 
 def _draw(canvas: Canvas, groups: Groups, table: pd.DataFrame) -> list[Line2D]:
-    """Draws the lines; a sample of each."""
+    """Draws a line for each group, empty where no latency is known."""
+    ax, lines = canvas.ax, []
     for group, (_, row) in zip(groups, table.iterrows(), strict=True):
-        colour = group.style.colour
-        if row["n"]:
-            times, dashes = group.numbers("latency_s").dropna(), _dashes(group)
-            line: dict[str, Any] = {"color": colour, "linestyle": dashes}
-            canvas.ax.ecdf(times, label=group.label, linewidth=1.8, **line)
-            canvas.ax.plot(
-                [row[f"{name}_s"] for name in SHARES],
-                list(SHARES.values()),
-                linestyle="",
-                marker=group.style.marker,
-                markersize=5.5,
-                color=colour,
-                markeredgecolor=canvas.theme.ground,
-                markeredgewidth=0.8,
-            )
-    return [
-        Line2D([], [], color=g.style.colour, linestyle=_dashes(g), linewidth=2)
-        for g in groups
-    ]
-
-
-def _dashes(group: Group) -> Any:
-    """The dashes of its line, as matplotlib takes them."""
-    return (0, group.style.dashes) if group.style.dashes else "-"
+        times, style = group.numbers("latency_s").dropna(), group.style
+        line: dict[str, Any] = {"label": group.label, "linewidth": 1.8}
+        line["linestyle"] = (0, style.dashes) if style.dashes else "-"
+        line["color"] = style.colour
+        lines += [ax.ecdf(times, **line)] if len(times) else ax.plot([], [], **line)
+        ax.plot(
+            [row[f"{name}_s"] for name in SHARES],
+            list(SHARES.values()),
+            linestyle="",
+            marker=style.marker,
+            markersize=5.5,
+            color=style.colour,
+            markeredgecolor=canvas.theme.ground,
+            markeredgewidth=0.8,
+        )
+    return lines
 
 
 def _scale(canvas: Canvas, table: pd.DataFrame) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from matplotlib.artist import Artist
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.offsetbox import VPacker
@@ -21,13 +21,13 @@ from promptlab.notebook.plots.labels import font_families
 
 def add_legend(
     canvas: Canvas,
-    samples: Sequence[Artist],
+    samples: Sequence[Any],
     names: Sequence[str],
     columns: Sequence[Column],
 ) -> float:
     """A row for each sample of lines or bars, beside the axes; its height in sizes
     of letters."""
-    every = [Column("", names), *columns]
+    every = [Column("", names, str), *columns]
     blank = Line2D([], [], linestyle="")
     strings = [string for column in every for string in (column.header, *column.texts)]
     legend = canvas.ax.legend(

@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from promptlab.formats import number, share
-from promptlab.notebook.figures import Plot
-from promptlab.notebook.plots.columns import add_columns, canvas_of_rows, column_of
+from promptlab.notebook.plots.columns import Column, add_columns, canvas_of_rows
+from promptlab.notebook.plots.figure import Plot
 from promptlab.notebook.plots.figure_layout import Canvas
 from promptlab.notebook.plots.groups import MOST, Group, grouped
 from promptlab.notebook.plots.strip_plot import EXPLAINED, ROW, draw_strip, thinned
@@ -48,9 +48,9 @@ def plot_lengths(
     canvas = canvas_of_rows(ax, title, notes, groups, drawn["n"] > 0, "length unknown")
     cut = drawn["truncated_share"]
     columns = [
-        column_of("median", drawn["p50"], number, strong=True),
-        *([column_of("cut short", cut, share)] if cut.notna().any() else []),
-        column_of("n", drawn["n"]),
+        Column("median", drawn["p50"], number, strong=True),
+        *([Column("cut short", cut, share)] if cut.notna().any() else []),
+        Column("n", drawn["n"]),
     ]
     add_columns(canvas, columns)
     for row, group in enumerate(groups):

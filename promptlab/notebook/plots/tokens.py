@@ -12,8 +12,8 @@ from matplotlib.patheffects import withStroke
 
 from promptlab.formats import counted, number
 from promptlab.notebook.colormap import mix
-from promptlab.notebook.figures import Plot
-from promptlab.notebook.plots.columns import add_columns, canvas_of_rows, column_of
+from promptlab.notebook.plots.columns import Column, add_columns, canvas_of_rows
+from promptlab.notebook.plots.figure import Plot
 from promptlab.notebook.plots.figure_layout import Canvas
 from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped
 from promptlab.results.results import Results
@@ -66,13 +66,13 @@ def plot_tokens(
     known = drawn["total_tokens"].notna()
     canvas = canvas_of_rows(ax, title, notes, groups, known, "tokens unknown")
     columns = [
-        column_of(
+        Column(
             name, drawn[part], number, swatch=_shade(part, GREY, canvas.theme.ground)
         )
         for part, name in parts.items()
     ]
-    total = column_of("total", drawn["total_tokens"], number, strong=True)
-    add_columns(canvas, [*columns, total, column_of("n", drawn["n"])])
+    total = Column("total", drawn["total_tokens"], number, strong=True)
+    add_columns(canvas, [*columns, total, Column("n", drawn["n"])])
     _draw(canvas, groups, drawn, parts)
     canvas.label_x("tokens per trial")
     return canvas.finish(table, height=ROW * max(len(groups), 2))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
-from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.ticker import (
     FixedFormatter,
@@ -20,8 +20,8 @@ from matplotlib.ticker import (
 )
 
 from promptlab.errors import SpecError, did_you_mean
-from promptlab.notebook.figures import Plot
-from promptlab.notebook.plots.columns import Column, column_of
+from promptlab.notebook.plots.columns import Column
+from promptlab.notebook.plots.figure import Plot
 from promptlab.notebook.plots.figure_layout import (
     STEPS,
     Canvas,
@@ -99,12 +99,12 @@ def plot_usage(
     canvas = Canvas.of(ax, heading, [*notes, why] if why else notes)
     written = money if measure.endswith("_usd") else short
     days = _days(period, table)
-    samples, sums = _draw(canvas, groups, table, days, written)
+    bars, sums = _draw(canvas, groups, table, days, written)
     _date(canvas, table)
     legend = 0.0
     if names:
         columns = _columns(groups, table, measure, written)
-        legend = add_legend(canvas, samples, [g.label for g in groups], columns)
+        legend = add_legend(canvas, bars, [g.label for g in groups], columns)
     plot = canvas.finish(table, height=max(HEIGHT, legend))
     first, last = canvas.ax.get_xlim()
     slot = points(canvas.ax.bbox.width, canvas.ax) * days / (last - first)
@@ -202,11 +202,11 @@ def _columns(
     written: Callable[[float], str],
 ) -> list[Column]:
     """The sums of each group."""
-    columns = [column_of("total", table.sum(), written, strong=True)]
+    columns = [Column("total", table.sum(), written, strong=True)]
     for name in COUNTS:
         counts = [numbers(group.rows, name).sum() for group in groups]
         if name != measure and any(counts):
-            columns.append(column_of(name, counts, short))
+            columns.append(Column(name, counts, short))
     return columns
 
 
@@ -228,18 +228,24 @@ def _draw(
     table: pd.DataFrame,
     days: float,
     written: Callable[[float], str],
-) -> tuple[list[Patch], Sequence[Text]]:
-    """Draws the bars; a sample of each group's, and the sums on top."""
+) -> tuple[list[BarContainer], Sequence[Text]]:
+    """Draws the bars of each group, and the sums on top."""
     ax, theme = canvas.ax, canvas.theme
     at, below = _at(table), np.zeros(len(table))
-    samples = []
+    stacks = []
     for group, heights in zip(groups, table.to_numpy().T, strict=True):
-        style: dict[str, Any] = {"hatch": group.style.hatch, "linewidth": 0.6}
-        style |= {"facecolor": group.style.colour, "edgecolor": theme.ground}
         bars = ax.bar(
-            at, heights, bottom=below, width=0.8 * days, label=group.label, **style
+            at,
+            heights,
+            bottom=below,
+            width=0.8 * days,
+            color=group.style.colour,
+            hatch=group.style.hatch,
+            edgecolor=theme.ground,
+            linewidth=0.6,
+            label=group.label,
         )
-        samples.append(Patch(**style))
+        stacks.append(bars)
         below += heights
     slots = (at.max() - at.min()) / days + 2
     spare = max(1.0, (FEWEST - slots) / 2 + 1) * days
@@ -251,7 +257,7 @@ def _draw(
     canvas.grid("y")
     small: dict[str, Any] = {"fontsize": "small", "color": theme.text}
     sums = [written(total) for total in below]
-    return samples, ax.bar_label(bars, sums, padding=3, **small, **text_style())
+    return stacks, ax.bar_label(bars, sums, padding=3, **small, **text_style())
 
 
 def _date(canvas: Canvas, table: pd.DataFrame) -> None:

@@ -13,7 +13,7 @@ from matplotlib.text import Text
 
 from promptlab.notebook import plots
 from promptlab.notebook.colormap import luminance, style
-from promptlab.notebook.figures import Plot
+from promptlab.notebook.plots.figure import Plot
 from tests.notebook.plots.tables import (
     HOSTILE,
     axes_of,

@@ -17,7 +17,7 @@ from matplotlib.text import Text
 
 from promptlab.notebook import plots
 from promptlab.notebook.colormap import contrast
-from promptlab.notebook.figures import DPI, SHARP, Plot
+from promptlab.notebook.plots.figure import DPI, SHARP, Plot
 from tests.notebook.plots.tables import trials
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -147,7 +147,7 @@ assert "matplotlib.pyplot" not in sys.modules
 
 
 def test_pyplot_is_never_imported() -> None:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
 
     run: Any = subprocess.run([sys.executable, "-W", "error", "-c", DRAW_ALL], cwd=root)
 
