@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from promptlab.errors import Failure, PromptlabError, PromptlabWarning, SpecError
+    from promptlab.execution.engine import Engine, Reply
     from promptlab.execution.options import RunOptions
     from promptlab.execution.runner import arun, run, start
     from promptlab.experiment import Experiment
@@ -84,6 +85,7 @@ _HOMES = {
     "Case": "spec.dataset",
     "Client": "models.client",
     "Dataset": "spec.dataset",
+    "Engine": "execution.engine",
     "Experiment": "experiment",
     "Failure": "errors",
     "Forecast": "planning.forecast",
@@ -97,6 +99,7 @@ _HOMES = {
     "PromptlabError": "errors",
     "PromptlabWarning": "errors",
     "Record": "results.record",
+    "Reply": "execution.engine",
     "Request": "spec.request",
     "Response": "spec.response",
     "ResponseCache": "store.cache",
@@ -141,6 +144,7 @@ __all__ = [
     "Case",
     "Client",
     "Dataset",
+    "Engine",
     "Experiment",
     "Failure",
     "Forecast",
@@ -154,6 +158,7 @@ __all__ = [
     "PromptlabError",
     "PromptlabWarning",
     "Record",
+    "Reply",
     "Request",
     "Response",
     "ResponseCache",

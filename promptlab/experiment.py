@@ -9,7 +9,7 @@ from promptlab.spec.card import experiment_html
 from promptlab.spec.definition import Definition
 
 if TYPE_CHECKING:
-    from promptlab.execution.handle import Handle
+    from promptlab.execution.runner import Handle
     from promptlab.planning.forecast import Forecast
     from promptlab.planning.plan import Plan
     from promptlab.results.results import Results

@@ -7,9 +7,9 @@ import math
 import random
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from promptlab.errors import CacheError, CallError, Failure, PromptlabWarning
 from promptlab.execution.accounting import Account, BudgetReached, Call
@@ -18,7 +18,6 @@ from promptlab.execution.options import RunOptions
 from promptlab.execution.scheduling.lanes import Lane, WaitTooLongError
 from promptlab.execution.scheduling.limiter import LONGEST_RESET_S, Place
 from promptlab.execution.scheduling.retries import Backoff, Verdict, judge
-from promptlab.models.client import Client
 from promptlab.models.redaction import redacted
 from promptlab.spec.request import Request
 from promptlab.spec.response import ReplySummary, Response
@@ -42,11 +41,21 @@ CHARACTERS_PER_TOKEN = 3
 
 
 class RunEnded(Exception):
-    """The run is ending: no further call starts."""
+    """No further call starts; its text says why, where the user did not end it."""
 
 
 class LeftOff(RunEnded):
     """The server lets no further call to the model start for too long."""
+
+
+class Answer(NamedTuple):
+    """What answers a request."""
+
+    summary: ReplySummary
+    cached: bool
+    """Whether it needed no call of this one's."""
+    response: Response | None = None
+    """The whole answer, where it came by a call just now."""
 
 
 class AskedElsewhere(Exception):
@@ -75,29 +84,28 @@ class Caller:
 
     def __init__(
         self,
-        client: Client,
+        complete: Callable[[Request], Awaitable[Response]],
         cache: ResponseCache | None,
         options: RunOptions,
         account: Account,
         experiment: str,
         stop: Callable[[str], None],
-        leave_off: Callable[[str], None],
     ) -> None:
-        """`stop` ends the run; `leave_off` notes why some of it is not asked."""
+        """`complete` makes one call; `stop` is called with the reason when answers can
+        no longer be stored."""
         self.in_flight: set[asyncio.Task[Any]] = set()
         """The tasks whose call has been sent, or whose answer is being stored."""
         self.ending = False
         """Set to let no further call start."""
-        self._client = client
+        self._complete_once = complete
         self._cache = cache
         self._account = account
         self._options = options
         self._experiment = experiment
         self._stop = stop
-        self._leave_off = leave_off
         self._commits = CacheWriter(self._write)
         self._flights = background_loop().flights
-        self._renewed: dict[str, ReplySummary] = {}
+        self._renewed: dict[str, Answer] = {}
         folder = cache.directory.resolve() if cache is not None else None
         self._place = str(folder or f"run {id(self)}")
         self._claims = (
@@ -107,47 +115,45 @@ class Caller:
         self._backoff = Backoff()
         self._dice = random.Random()
 
-    async def reply(
+    async def answer(
         self, request: Request, lane: Lane, *, stay: bool = False
-    ) -> tuple[ReplySummary, bool]:
-        """What the table shows of the answer, and whether it was there already.
+    ) -> Answer:
+        """The answer to a request, from the cache or by a call.
 
         With `stay`, it waits here while another process asks the same.
 
         Raises:
             CallError: there is none, after all attempts.
             AskedElsewhere: another process asks the same.
-            RunEnded: no call starts any more, `LeftOff` if to this model.
+            RunEnded: no call starts any more, `LeftOff` if none to this model.
         """
         place = self._place, request.key
         while True:
             while (flight := self._flights.get(place)) is not None:
-                if (head := await asyncio.shield(flight)) is not None:
-                    return head, True
+                if (shared := await asyncio.shield(flight)) is not None:
+                    return Answer(shared.summary, True, shared.response)
             if not (look_again_s := self._claimed_elsewhere(request.key)):
                 break
             if not stay:
                 raise AskedElsewhere(look_again_s)
             await asyncio.sleep(look_again_s)
         flight = self._flights[place] = asyncio.get_running_loop().create_future()
-        head = None
+        answer = None
         try:
-            # Another process may have asked since the lookup.
-            if (head := self._cached(request)) is not None:
-                return head, True
-            head, was_there = await self._answer(request, lane)
-            return head, was_there
+            # Another process may have asked since the cache was looked through.
+            answer = self.cached(request) or await self._asked(request, lane)
+            return answer
         finally:
             del self._flights[place]
-            flight.set_result(head)
+            flight.set_result(answer)
             if self._claims is not None:
                 self._claims.give_back(request.key)
 
-    def share(self, key: str, head: ReplySummary) -> None:
+    def share(self, key: str, summary: ReplySummary) -> None:
         """Keeps an answer for the other conversations of this run that begin so, where
         the cache is not read."""
         if self._cache is None or self._options.refresh:
-            self._renewed[key] = head
+            self._renewed[key] = Answer(summary, cached=True)
 
     async def close(self) -> None:
         """Returns when every answer is on disk, and every call in the ledger."""
@@ -158,8 +164,6 @@ class Caller:
             await asyncio.to_thread(self._account.close)
         except CacheError as error:
             warnings.warn(str(error), PromptlabWarning, stacklevel=2)
-        if self._options.client is None:
-            await self._client.close()
 
     def _claimed_elsewhere(self, key: str) -> float:
         """In how many seconds to look again, if another process asks this; else 0, and
@@ -177,14 +181,16 @@ class Caller:
         soonest_s, latest_s = LOOK_AGAIN_S
         return min(max(soonest_s, waited_s / 4), latest_s)
 
-    def _cached(self, request: Request) -> ReplySummary | None:
+    def cached(self, request: Request) -> Answer | None:
+        """The answer that is there already; None where there is none."""
         if self._cache is None or self._options.refresh:
             return self._renewed.get(request.key)
-        return self._cache.head(request.key)
+        summary = self._cache.head(request.key)
+        return None if summary is None else Answer(summary, cached=True)
 
-    async def _answer(self, request: Request, lane: Lane) -> tuple[ReplySummary, bool]:
-        """The answer to a call, made as often as it takes and makes sense; and whether
-        another process had it meanwhile."""
+    async def _asked(self, request: Request, lane: Lane) -> Answer:
+        """The answer to a call, made as often as it takes and makes sense, unless
+        another process has it meanwhile."""
         looked_at = time.monotonic()
         waited_s = 0.0
         attempt = failed = 0
@@ -218,7 +224,7 @@ class Caller:
 
     async def _attempt(
         self, request: Request, lane: Lane, attempt: int, looked_at: float
-    ) -> tuple[ReplySummary, bool]:
+    ) -> Answer:
         """One attempt: sent within budgets and limits, unless another process was
         faster; stored before its place is given up."""
         if self.ending:
@@ -228,22 +234,20 @@ class Caller:
                 place = await lane.enter(_tokens(request), again=attempt > 1)
                 try:
                     is_stale = time.monotonic() > looked_at + STALE_S
-                    if is_stale and (head := self._cached(request)) is not None:
+                    if is_stale and (answer := self.cached(request)) is not None:
                         lane.limiter.withdraw(place)
-                        return head, True
-                    return await self._sent(request, lane, place, call, attempt), False
+                        return answer
+                    return await self._sent(request, lane, place, call, attempt)
                 finally:
                     lane.leave()
         except BudgetReached as error:
-            self._stop(str(error))
-            raise RunEnded from None
+            raise RunEnded(str(error)) from None
         except WaitTooLongError as error:
-            self._leave_off(str(error))
-            raise LeftOff from None
+            raise LeftOff(str(error)) from None
 
     async def _sent(
         self, request: Request, lane: Lane, place: Place, call: Call, attempt: int
-    ) -> ReplySummary:
+    ) -> Answer:
         """The answer to a call that has its place, entered and stored."""
         if self.ending:  # while it waited for its place
             lane.limiter.withdraw(place)
@@ -276,7 +280,7 @@ class Caller:
     async def _complete(self, request: Request) -> Response:
         """The client's answer; an exit or a cancellation of its own is one call's."""
         try:
-            return checked_response(await self._client.complete(request))
+            return checked_response(await self._complete_once(request))
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit) as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
@@ -286,14 +290,15 @@ class Caller:
                 Failure(kind=type(error).__name__, message=redacted(said))
             ) from error
 
-    async def _stored(self, request: Request, response: Response) -> ReplySummary:
+    async def _stored(self, request: Request, response: Response) -> Answer:
         entry = Entry.of(request, response, self._experiment)
         _ = entry.value  # what cannot be written fails here, and alone
         try:
-            return await self._commits.put(entry)
+            summary = await self._commits.put(entry)
         except CacheError as error:  # paid for: it stays in the results
             self._stop(f"{error}; export these results to keep them")
-            return entry.head
+            summary = entry.head
+        return Answer(summary, False, response if summary is entry.head else None)
 
     def _write(self, entries: Sequence[Entry]) -> Mapping[str, ReplySummary]:
         try:

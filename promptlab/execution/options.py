@@ -13,7 +13,7 @@ import numbers
 import os
 import textwrap
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from inspect import Parameter
@@ -381,7 +381,7 @@ class RunOptions:
         """The experiment's requests under these options."""
         return Requests(experiment, self.route, known_names())
 
-    def keys(self, requests: Requests) -> dict[str, Key]:
+    def keys(self, base_urls: Sequence[str]) -> dict[str, Key]:
         """The key of each server that may be called, or why there is none. It may take
         until the user has unlocked a keyring.
 
@@ -390,7 +390,7 @@ class RunOptions:
         """
         if self.client is not None or self.offline:
             return {}
-        credentials = self._credentials(requests)
+        credentials = self._credentials(base_urls)
         credentials.check()
         return {
             base_url: credentials.key(base_url)
@@ -398,7 +398,9 @@ class RunOptions:
             if is_safe(base_url) or self.allow_insecure
         }
 
-    def opened_client(self, requests: Requests, keys: Mapping[str, Key]) -> Client:
+    def opened_client(
+        self, base_urls: Sequence[str], keys: Mapping[str, Key]
+    ) -> Client:
         """The client that the run calls; made in the loop that uses it.
 
         Raises:
@@ -406,7 +408,7 @@ class RunOptions:
         """
         if self.client is not None:
             return self.client
-        credentials = self._credentials(requests)
+        credentials = self._credentials(base_urls)
         for base_url in credentials.base_urls:
             check_transport(base_url, allow_insecure=self.allow_insecure)
         return OpenAIClient(
@@ -415,10 +417,10 @@ class RunOptions:
             timeout_s=self.timeout_s,
         )
 
-    def _credentials(self, requests: Requests) -> Credentials:
+    def _credentials(self, base_urls: Sequence[str]) -> Credentials:
         return Credentials(
             variables=self.variables,
-            base_urls=list(dict.fromkeys(url for url, _ in requests.destinations())),
+            base_urls=base_urls,
             api_key=self.api_key,
             api_key_env=self.api_key_env,
             headers=self.headers or {},

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import orjson
 
 from promptlab.execution.scheduling.queue import Queue
-from promptlab.spec.definition import Definition
 from promptlab.spec.prompt import Turn
 
 BYTES_PER_TOKEN = 4
@@ -43,87 +42,87 @@ IN_PROMPT = ("tools", "functions", "response_format")
 
 
 class Waiting(NamedTuple):
-    """A trial with a long prompt."""
+    """A conversation with a long prompt."""
 
-    trial: int
-    variant: int
+    number: int
+    kind: int
     beginnings: tuple[int, ...]
 
 
-class Order:
-    """Puts trials into their queues, each behind its leader if it has one.
+class PrefixScheduler:
+    """Puts conversations into their queues, each behind its leader if it has one.
 
-    Trials come case by case. Within a case those variants lead that have led least, so
-    that the time that leading takes is not always the same variant's.
+    They come group by group, such as case by case. Within a group those kinds lead that
+    have led least, so that the time that leading takes is not always the same
+    variant's.
     """
 
     def __init__(
-        self, experiment: Definition, queue_of: Callable[[int], Queue]
+        self, seeds: Sequence[bytes], queue_of: Callable[[int], Queue]
     ) -> None:
-        """`queue_of` gives the queue of a trial."""
+        """`seeds` has for each kind what its prompts share beside their messages;
+        `queue_of` gives the queue of a conversation by its number."""
         self._queue_of = queue_of
-        self._repeats = experiment.repeats
-        self._variants = len(experiment.effective_variants)
-        self._seeds = [
-            orjson.dumps(
-                [q.base_url, q.model, *(q.parameters.get(name) for name in IN_PROMPT)]
-            )
-            for q in experiment.effective_variants
-        ]
+        self._seeds = seeds
         self._turns: Sequence[Turn] = ()
         self._is_long = False
-        self._case = -1
+        self._group = -1
         self._waiting: list[Waiting] = []
         self._read: dict[tuple[int, bytes], tuple[Sequence[Turn], tuple[int, ...]]] = {}
-        """The beginnings of the prompts of the case, by their identity and seed."""
-        self._first: OrderedDict[int, tuple[int, int]] = OrderedDict()
-        """By beginning, the first trial that had it and how many lead it."""
+        """The beginnings of the prompts of the group, by their identity and seed."""
+        self._first: OrderedDict[int, tuple[int, int, int]] = OrderedDict()
+        """By beginning, the first conversation that had it, its kind, and how many lead
+        it."""
         self._led: Counter[int] = Counter()
-        """How often each variant has led others."""
+        """How often each kind has led others."""
 
-    def put(self, index: int, turns: Sequence[Turn]) -> None:
-        """Puts a trial into its queue: at once if its prompt is short, otherwise when
-        all trials of its case are there."""
+    def put(self, number: int, turns: Sequence[Turn], *, group: int, kind: int) -> None:
+        """Puts a conversation into its queue: at once if its prompt is short, otherwise
+        when all of its group have come."""
         if turns is not self._turns:
             self._turns = turns
             self._is_long = _bytes(turns[0]) >= SHORTEST
         if not self._is_long:
-            self._queue_of(index).put(index)
+            self._queue_of(number).put(number)
             return
-        case, variant = divmod(index // self._repeats, self._variants)
-        if case != self._case:
+        if group != self._group:
             self.settle()
-            self._case = case
-        place = id(turns), self._seeds[variant]
+            self._group = group
+        place = id(turns), self._seeds[kind]
         if place not in self._read:
-            self._read[place] = turns, beginnings(turns[0], self._seeds[variant])
-        self._waiting.append(Waiting(index, variant, self._read[place][1]))
+            self._read[place] = turns, beginnings(turns[0], self._seeds[kind])
+        self._waiting.append(Waiting(number, kind, self._read[place][1]))
 
     def settle(self) -> None:
-        """Puts the trials of the case that has come into their queues."""
-        self._waiting.sort(key=lambda one: (self._led[one.variant], one.trial))
+        """Puts the conversations of the group that has come into their queues."""
+        self._waiting.sort(key=lambda one: (self._led[one.kind], one.number))
         for one in self._waiting:
-            self._queue_of(one.trial).put(one.trial, self._leader_of(one))
+            self._queue_of(one.number).put(one.number, self._leader_of(one))
         self._waiting.clear()
         self._read.clear()
 
     def _leader_of(self, one: Waiting) -> int | None:
-        """The trial that shares the longest beginning with this one, of those before
-        it; None if this one is the first of its kind."""
-        leader, depth = None, 0
+        """The conversation that shares the longest beginning with this one, of those
+        before it; None if this one is the first of its kind."""
+        leader, leaders_kind, depth = None, -1, 0
         for beginning in reversed(one.beginnings):
-            first, before = self._first.get(beginning, (None, DEEPEST))
+            first, kind, before = self._first.get(beginning, (None, -1, DEEPEST))
             if first is not None and before < DEEPEST:
-                leader, depth = first, before + 1
+                leader, leaders_kind, depth = first, kind, before + 1
                 break
         for beginning in one.beginnings:
-            self._first.setdefault(beginning, (one.trial, depth))
+            self._first.setdefault(beginning, (one.number, one.kind, depth))
             self._first.move_to_end(beginning)
         while len(self._first) > KEPT:
             self._first.popitem(last=False)
         if leader is not None and not self._queue_of(leader).leads(leader):
-            self._led[leader // self._repeats % self._variants] += 1
+            self._led[leaders_kind] += 1
         return leader
+
+
+def seed(base_url: str | None, model: str, parameters: Mapping[str, Any]) -> bytes:
+    """What prompts must share beside their messages to be kept as one by a provider."""
+    return orjson.dumps([base_url, model, *(parameters.get(n) for n in IN_PROMPT)])
 
 
 def beginnings(turn: Turn, seed: bytes) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from promptlab.experiment import Experiment
 
 if TYPE_CHECKING:
-    from promptlab.execution.handle import Handle
+    from promptlab.execution.runner import Handle
     from promptlab.results.results import Results
 
 

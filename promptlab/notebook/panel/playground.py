@@ -29,7 +29,7 @@ from promptlab.notebook.widgets.controls import (
 from promptlab.secret import sealed
 
 if TYPE_CHECKING:
-    from promptlab.execution.handle import Handle
+    from promptlab.execution.runner import Handle
     from promptlab.results.results import Results
 
 MOST_COLUMNS = 4

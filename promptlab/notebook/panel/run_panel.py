@@ -26,7 +26,7 @@ from promptlab.notebook.widgets.controls import (
 )
 
 if TYPE_CHECKING:
-    from promptlab.execution.handle import Handle
+    from promptlab.execution.runner import Handle
     from promptlab.planning.plan import Plan
     from promptlab.results.results import Results
 
