@@ -50,7 +50,7 @@ def enter(requests: list[pl.Request], site: Site) -> None:
         )
         for number, request in enumerate(requests, start=1):
             async with account.call(request, 1) as call:
-                call.sent()
+                await call.sent()
                 call.answered(response)
             if number % GROUP == 0:
                 account.write()

@@ -4,21 +4,18 @@ ledger."""
 from __future__ import annotations
 
 import asyncio
-import errno
-import itertools
 import threading
 import time
-import warnings
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import orjson
 
-from promptlab.errors import CacheError, Failure, PromptlabWarning
+from promptlab.errors import CacheError, Failure
 from promptlab.execution.scheduling.limiter import number_told
 from promptlab.formats import dollars, thousands
 from promptlab.money.budget import Budget, BudgetLimits, Spend, in_words, most_usd
@@ -28,8 +25,7 @@ from promptlab.money.reported import SOURCE
 from promptlab.spec.request import Request
 from promptlab.spec.response import Response
 from promptlab.spec.usage import PriceContext, when
-from promptlab.store.daybook import HAVE_LOCKS, Daybook
-from promptlab.store.ledger import BudgetStatus, CallRow, Ledger, LedgerEntry
+from promptlab.store.ledger import BudgetStatus, CallRow, Ledger, LedgerEntry, SentCall
 
 TOLD = tuple(
     f"x-ratelimit-{what}-{of}"
@@ -40,12 +36,6 @@ TOLD = tuple(
 
 
 T = TypeVar("T")
-
-NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
-"""What a file system without locks says."""
-
-POST_EVERY_S = 1.0
-"""How often what the daybook has is entered in the ledger."""
 
 
 class BudgetReached(Exception):
@@ -87,17 +77,14 @@ class Account:
         """The run and the experiment that calls are entered under."""
         self._waiting: deque[LedgerEntry] = deque()
         self._writing = threading.Lock()
-        self._daybook = self._opened_daybook()
-        self._lines = 0
-        """How many the daybook had when the last of `_unposted` was written."""
-        self._unposted: deque[LedgerEntry] = deque()
-        self._post_at = time.monotonic() + POST_EVERY_S
+        self._going_out: list[tuple[Call, asyncio.Future[None]]] = []
+        """The calls that are sent in this turn of the loop."""
         self._beyond: dict[tuple[str, str], Spend] = {}
         """By base URL and model, the most that a call took beyond its bound."""
         self._told: dict[tuple[str, str], Mapping[str, str]] = {}
-        self._numbers = itertools.count()
         self._sent: set[Call] = set()
-        self._version = ledger.version
+        ledger.begin()
+        self._version = ledger.database.version
         self._changed = False
         """Whether others have changed the ledger since the budgets were read."""
         self._in_flight = 0
@@ -108,28 +95,31 @@ class Account:
         return Call(self, request, attempt)
 
     def write(self) -> None:
-        """Puts on disk what waits for it, and enters in the ledger what the daybook
-        has: now and then, or at once where the project has a budget.
+        """Enters in the ledger what waits for it.
 
         Raises:
-            CacheError: it cannot be written; it goes on waiting.
+            CacheError: it cannot be written; it goes on waiting. Where the project has
+                no budget, that alone is no reason to end the run.
         """
         with self._writing:
-            entries = _taken(self._waiting)
             try:
-                if entries:
-                    self._keep(entries)
+                self._enter_waiting()
             except CacheError:
-                self._waiting.extendleft(reversed(entries))
-                raise
-            if self._of_project:
-                self._post()
-            elif time.monotonic() >= self._post_at:
-                with suppress(CacheError):  # the daybook has it
-                    self._post()
+                if self._of_project:
+                    raise
             with suppress(CacheError):  # what has to be read says so
-                self._changed |= self._version != (version := self._ledger.version)
+                version = self._ledger.database.version
+                self._changed |= self._version != version
                 self._version = version
+
+    def _enter_waiting(self) -> None:
+        entries = _taken(self._waiting)
+        try:
+            if entries:
+                self._ledger.enter(entries)
+        except CacheError:
+            self._waiting.extendleft(reversed(entries))
+            raise
 
     def heed_budgets(self) -> None:
         """Keeps to the project's budgets as they are now, if others have changed
@@ -151,66 +141,21 @@ class Account:
         """Enters all in the ledger, and the limits that servers told.
 
         Raises:
-            CacheError: it cannot be written; the daybook stays, and is entered when
-                the ledger is opened the next time.
+            CacheError: it cannot be written; it is entered when this process opens the
+                ledger the next time.
         """
-        try:
-            self.write()
-            self._post()
-            if self._daybook is not None:
-                self._daybook.path.unlink(missing_ok=True)
-                self._ledger.forget(self._daybook.path.name)
-        finally:
-            if self._daybook is not None:
-                self._daybook.close()
+        with self._writing:
+            try:
+                self._enter_waiting()
+            except CacheError:
+                self._ledger.leave(_taken(self._waiting))
+                raise
         if self._told:
             seen = {
                 served: tuple(number_told(headers.get(name)) for name in TOLD)
                 for served, headers in self._told.items()
             }
             self._ledger.enter_limits(seen, time.time())
-
-    def _opened_daybook(self) -> Daybook | None:
-        """None where there can be none; then each line goes into the ledger at once."""
-        if not HAVE_LOCKS or not self._ledger.on_disk:
-            return None
-        folder = self._ledger.path.parent
-        try:
-            return Daybook(folder)
-        except OSError as error:
-            if error.errno in NO_LOCKS:
-                warnings.warn(
-                    f"{folder} is on a file system without file locks: of a run that "
-                    "is killed, what was under way is not noted. Let one process at a "
-                    "time use it, or set PROMPTLAB_HOME to another folder",
-                    PromptlabWarning,
-                    stacklevel=2,
-                )
-                return None
-            raise CacheError(
-                f"no file can be made in {folder}: {error.strerror}"
-            ) from error
-
-    def _keep(self, entries: Sequence[LedgerEntry]) -> None:
-        """Puts lines into the daybook; where that is not possible, into the ledger."""
-        if self._daybook is not None:
-            with suppress(OSError):
-                self._lines = self._daybook.append([entry.noted for entry in entries])
-                self._unposted.extend(entries)
-                return
-        self._ledger.enter(entries)
-
-    def _post(self) -> None:
-        """Enters in the ledger what the daybook has beyond it."""
-        self._post_at = time.monotonic() + POST_EVERY_S
-        if self._daybook is None or not self._unposted:
-            return
-        entries = _taken(self._unposted)
-        try:
-            self._ledger.post(self._daybook.path.name, entries, self._lines)
-        except CacheError:
-            self._unposted.extendleft(reversed(entries))
-            raise
 
     # Of single calls.
 
@@ -242,21 +187,36 @@ class Account:
         self._in_flight -= 1
         self._settled.set()
 
-    def release(self, most: Spend, number: int | None) -> None:
-        """Gives back what was reserved for a call that was not sent."""
-        self.settle(most, Spend())
-        if number is not None:
+    def release(self, call: Call) -> None:
+        """Gives back what the ledger has of a call that was not sent."""
+        self._sent.discard(call)
+        if call.in_flight is not None:
             with suppress(CacheError):  # then it counts as if it had been sent
-                self._ledger.release(number)
+                self._ledger.release(call.in_flight)
 
-    def send(self, call: Call, beginning: Sequence[Any]) -> int:
-        """Notes on disk that a call goes out; its number."""
-        number = next(self._numbers)
+    async def send(self, call: Call) -> None:
+        """Returns once it is on disk that a call goes out; those of one turn of the
+        loop are noted together."""
         self._sent.add(call)
-        if self._daybook is not None:
-            with suppress(OSError):  # it is not known, should the process be killed
-                self._daybook.append([{"sent": number, "call": beginning}])
-        return number
+        loop = asyncio.get_running_loop()
+        if not self._going_out:
+            loop.call_soon(self._note_sent)
+        noted = loop.create_future()
+        self._going_out.append((call, noted))
+        await noted
+
+    def _note_sent(self) -> None:
+        going_out, self._going_out = self._going_out, []
+        calls = [call for call, noted in going_out if not noted.cancelled()]
+        try:
+            with suppress(CacheError):  # it is not known, should the process be killed
+                numbers = self._ledger.send([call.as_sent for call in calls])
+                for call, number in zip(calls, numbers, strict=True):
+                    call.in_flight = number
+        finally:
+            for _, noted in going_out:
+                if not noted.done():
+                    noted.set_result(None)
 
     def enter(self, call: Call, entered: LedgerEntry) -> None:
         """Has what became of a call wait for the next `write`."""
@@ -340,17 +300,16 @@ class Call:
         self._request = request
         self._attempt = attempt
         self._most = Spend()
-        self._reservation: int | None = None
-        self._number: int | None = None
-        """Of the call, once it is sent."""
-        self._guarded = self._over = False
+        self.in_flight: int | None = None
+        """Its number in the ledger, if it has one yet."""
+        self._guarded = self._sent = self._over = False
 
     async def __aenter__(self) -> Call:
         """Returns when the budgets allow it; raises `BudgetReached`."""
         self._account.heed_budgets()
         if self._account.guards:
             most = self._account.most(self._request)
-            self._reservation = await self._account.reserve(most)
+            self.in_flight = await self._account.reserve(most)
             self._most = most.counted
             self._guarded = True
         return self
@@ -363,25 +322,34 @@ class Call:
     ) -> None:
         if self._over:
             return
-        if self._number is not None:
+        if self._sent:
             given_up = kind is None or not issubclass(kind, Exception)
             said = "given up" if given_up or kind is None else kind.__name__
             self._end(CallRow(*self._beginning(), error=said), self._most)
             self._put_on_disk()
-        elif self._guarded:
-            self._account.release(self._most, self._reservation)
+            return
+        if self._guarded:
+            self._account.settle(self._most, Spend())
+        self._account.release(self)
 
-    def sent(self) -> None:
-        """Notes that it goes out now."""
-        self._number = self._account.send(self, self._beginning())
+    async def sent(self) -> None:
+        """Returns once it is noted that it goes out now."""
+        await self._account.send(self)
+        self._sent = True
+
+    @property
+    def as_sent(self) -> SentCall:
+        """What is noted of it when it goes out."""
+        return SentCall(self._beginning(), self._most, self.in_flight)
 
     def hold(self, ledger: Ledger) -> None:
         """Reserves for it, which is under way, within budgets that were set since."""
         if not self._guarded:
             self._most = self._account.adopted(self._request)
             self._guarded = True
-        if self._reservation is None:
-            self._reservation = ledger.hold(self._most, time.time())
+        elif self.in_flight is not None:
+            return
+        self.in_flight = ledger.hold(self._most, time.time(), self.in_flight)
 
     def answered(self, response: Response) -> None:
         """Counts and enters it, with what it took."""
@@ -448,7 +416,7 @@ class Call:
         self._over = True
         if self._guarded:
             self._account.settle(self._most, took)
-        entered = LedgerEntry(line, took, self._reservation, self._number)
+        entered = LedgerEntry(line, took, self.in_flight)
         self._account.enter(self, entered)
 
 

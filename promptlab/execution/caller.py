@@ -255,8 +255,8 @@ class Caller:
         task = asyncio.current_task()
         assert task is not None
         self.in_flight.add(task)
-        call.sent()
         try:
+            await call.sent()
             response = await self._complete(request)
             now = time.monotonic()
             lane.limiter.answered(place, response.headers, now)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from promptlab.errors import PromptlabWarning
@@ -14,8 +13,7 @@ from promptlab.money.budget import BudgetLimits, check_bounded, uncounted
 from promptlab.money.prices import is_free
 from promptlab.secret import sealed
 from promptlab.spec.definition import Definition
-from promptlab.store.home import home
-from promptlab.store.ledger import FILE, Ledger
+from promptlab.store.ledger import project_budgets
 from promptlab.store.lookup import TrialStatus
 
 if TYPE_CHECKING:
@@ -31,12 +29,8 @@ def check_plan(plan: Plan, **options: object) -> None:
     if not plan.calls:
         return
     run_options = RunOptions.of(sealed(options))
-    of_project: list[BudgetLimits] = []
-    if (home() / FILE).exists():
-        with closing(Ledger()) as ledger:
-            of_project = list(ledger.budgets().values())
     new = (i for i, status in enumerate(plan.statuses) if status == TrialStatus.NEW)
-    check_run(plan.experiment, run_options, of_project, new)
+    check_run(plan.experiment, run_options, project_budgets().values(), new)
 
 
 def check_run(

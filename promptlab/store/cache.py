@@ -41,8 +41,8 @@ from promptlab.money.reported import reported_usd
 from promptlab.paths import user_path
 from promptlab.spec.request import Request
 from promptlab.spec.response import ReplySummary, Response
-from promptlab.store.databases import can_only_be_read, identity, opened_to_read
 from promptlab.store.home import home, ignore_in_git, private_folder
+from promptlab.store.sqlite_files import can_only_be_read, identity, opened_to_read
 
 if TYPE_CHECKING:
     from promptlab.spec.trial import Trial

@@ -1,11 +1,10 @@
-"""The ledger: every call that was made, in `.promptlab/usage.sqlite`.
+"""The ledger: every call that was made, in the project's database.
 
-A line is a call as it went over the wire: one that was answered, with its tokens and
+A row is a call as it went over the wire: one that was answered, with its tokens and
 its cost, or an attempt that failed. It holds neither prompts nor answers nor keys.
-Lines are on disk, in the run's daybook at first, before an answer counts as given, so
-that what a killed process paid is entered too. That a call goes out is noted before it
-does: what a killed process waited for is entered as such. Processes may share the
-ledger.
+Rows are on disk before an answer counts as given, so that what a killed process paid
+is entered too. That a call goes out is on disk before it does: who opens the ledger
+next enters, at their worst case, those that a killed process waited for.
 
 It also keeps what a project may spend in a day or a month, what is reserved for calls
 in flight, what the cache saved, and the limits that servers last told.
@@ -15,8 +14,6 @@ from __future__ import annotations
 
 import math
 import os
-import sqlite3
-import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,57 +21,19 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, get_args, get_type_hints
-
-import orjson
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptlab.errors import CacheError, PromptlabWarning
 from promptlab.money.budget import BudgetLimits, Spend
 from promptlab.spec.usage import DAY_S
-from promptlab.store.databases import can_only_be_read, identity, opened_to_read
-from promptlab.store.daybook import HAVE_LOCKS, abandoned
-from promptlab.store.home import home, ignore_in_git, private_folder
+from promptlab.store import alive
+from promptlab.store.alive import SignOfLife, is_alive
+from promptlab.store.database import FILE, IN_MEMORY, Database
+from promptlab.store.home import home
+from promptlab.store.sqlite_files import is_there
 
-FILE = "usage.sqlite"
-IN_MEMORY = Path(":memory:")
-
-VERSION = 1
-"""Of the tables below, as `PRAGMA user_version`."""
-
-TABLES = """
-CREATE TABLE calls (
-    at REAL NOT NULL,
-    run TEXT, experiment TEXT NOT NULL,
-    base_url TEXT NOT NULL, model TEXT NOT NULL, snapshot TEXT, service_tier TEXT,
-    input_tokens INTEGER, cached_input_tokens INTEGER, cache_write_tokens INTEGER,
-    output_tokens INTEGER, reasoning_tokens INTEGER,
-    cost_usd REAL, prompt_cache_saved_usd REAL, price TEXT,
-    latency_s REAL, attempt INTEGER NOT NULL,
-    error TEXT, status INTEGER, request_id TEXT,
-    took_usd REAL NOT NULL, took_tokens REAL NOT NULL
-);
-CREATE TABLE hits (
-    at REAL NOT NULL,
-    run TEXT, experiment TEXT NOT NULL, base_url TEXT NOT NULL, model TEXT NOT NULL,
-    trials INTEGER NOT NULL, saved_usd REAL
-);
-CREATE TABLE spent (day INTEGER PRIMARY KEY, usd REAL NOT NULL, tokens REAL NOT NULL);
-CREATE TABLE reserved (
-    id INTEGER PRIMARY KEY,
-    day INTEGER NOT NULL, usd REAL NOT NULL, tokens REAL NOT NULL
-);
-CREATE TABLE posted (daybook TEXT PRIMARY KEY, lines INTEGER NOT NULL);
-CREATE TABLE budgets (period TEXT PRIMARY KEY, usd REAL, tokens REAL);
-CREATE TABLE limits (
-    base_url TEXT NOT NULL, model TEXT NOT NULL, at REAL NOT NULL,
-    limit_requests REAL, remaining_requests REAL,
-    limit_tokens REAL, remaining_tokens REAL,
-    PRIMARY KEY (base_url, model)
-);
-"""
-
-BUSY_S = 30.0
-"""How long other processes are waited for."""
+if TYPE_CHECKING:
+    import sqlite3
 
 
 class CallRow(NamedTuple):
@@ -125,26 +84,31 @@ KILLED = "killed"
 
 
 class LedgerEntry(NamedTuple):
-    """A line, and what it settles."""
+    """A call that is over."""
 
     line: CallRow
     took: Spend
     """What it counts for in budgets: of a call whose outcome is open, its worst
     case."""
-    reservation: int | None = None
-    number: int | None = None
-    """The call's, in its run."""
-
-    @property
-    def noted(self) -> tuple[Any, ...]:
-        """What is noted of it in a daybook."""
-        return *self.line, *self.took, self.number, self.reservation
+    in_flight: int | None = None
+    """Its number among the calls in flight, which it then is no longer."""
 
     @property
     def row(self) -> tuple[Any, ...]:
         """The line, and the dollars and tokens that it counts for."""
         # SQLite binds plain tuples faster than named ones.
         return *self.line, *self.took
+
+
+class SentCall(NamedTuple):
+    """A call that goes out."""
+
+    beginning: tuple[float, str | None, str, str, str, int]
+    """What its row will begin with: up to `attempt`."""
+    most: Spend
+    """What it takes at most; nothing where that is not asked."""
+    in_flight: int | None = None
+    """Its number, if it was reserved for."""
 
 
 PERIODS = ("day", "month")
@@ -178,35 +142,87 @@ class Ledger:
     """The ledger of a project. Threads may share it.
 
     Raises:
-        CacheError: the file cannot be opened or made.
+        CacheError: the database cannot be opened or made.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        self.path = path or home() / FILE
-        self._lock = threading.Lock()
-        self._read_only = self.on_disk and can_only_be_read(self.path)
-        self._connection = self._opened()
-        self._identity = identity(self.path)
-        if self.on_disk and HAVE_LOCKS and not self._read_only:
+    def __init__(self, database: Database | None = None) -> None:
+        self.database = database or Database()
+        self._sign: SignOfLife | None = None
+        self._unentered: list[LedgerEntry] = []
+        if self.database.on_disk and not self.database.read_only:
             try:
-                self._post_abandoned()
+                self._enter_killed()
+                self._enter_left()
             except CacheError as error:  # they stay, for the next who opens it
                 warnings.warn(str(error), PromptlabWarning, stacklevel=3)
 
-    @property
-    def on_disk(self) -> bool:
-        """Whether it outlives the process."""
-        return self.path != IN_MEMORY
-
     def check_writable(self) -> None:
         """Raises `CacheError` if it can be read and no call be entered."""
-        if self._read_only:
+        if self.database.read_only:
             raise CacheError(
-                f"the ledger {self.path} can only be read, so that no call could be "
-                "entered: set PROMPTLAB_HOME to a folder that can be written"
+                f"the ledger {self.database.path} can only be read, so that no call "
+                "could be entered: set PROMPTLAB_HOME to a folder that can be written"
             )
 
-    # Lines.
+    # Calls.
+
+    def begin(self) -> None:
+        """Says that from now on calls are made, until it is closed. Where there are no
+        locks, it warns that those of a killed process are not noted.
+
+        Raises:
+            CacheError: no file can be made beside it.
+        """
+        if not self.database.on_disk:
+            return
+        folder = self.database.path.parent
+        try:
+            self._sign = SignOfLife(folder)
+        except OSError as error:
+            raise CacheError(
+                f"no file can be made in {folder}: {error.strerror}"
+            ) from error
+        if self._sign.name is None and os.name == "posix":
+            warnings.warn(
+                f"{folder} is on a file system without file locks: of a run that is "
+                "killed, what was under way is not noted. Let one process at a time "
+                "use it, or set PROMPTLAB_HOME to another folder",
+                PromptlabWarning,
+                stacklevel=3,
+            )
+
+    def send(self, calls: Sequence[SentCall]) -> Sequence[int | None]:
+        """Notes calls that go out, all in one transaction; their numbers in flight.
+
+        Raises:
+            CacheError: they cannot be written; then none of them is.
+        """
+        if self._process is None:  # nobody could tell when they are killed
+            return [call.in_flight for call in calls]
+        new = [call for call in calls if call.in_flight is None]
+        held = [call for call in calls if call.in_flight is not None]
+        with self.database.writing() as connection:
+            ((last,),) = connection.execute("SELECT MAX(id) FROM in_flight")
+            number = last or 0
+            numbers = iter(range(number + 1, number + 1 + len(new)))
+            connection.executemany(
+                INSERT_SENT,
+                [
+                    (
+                        *(number + place, self._process),
+                        *(int(call.beginning[0] // DAY_S), *call.most),
+                        *call.beginning,
+                    )
+                    for place, call in enumerate(new, start=1)
+                ],
+            )
+            if held:
+                rows = [(*call.beginning, call.in_flight) for call in held]
+                connection.executemany(UPDATE_SENT, rows)
+        return [
+            next(numbers) if call.in_flight is None else call.in_flight
+            for call in calls
+        ]
 
     def enter(self, entries: Sequence[LedgerEntry]) -> None:
         """Enters calls, and settles what was reserved for them; on disk when it
@@ -215,48 +231,54 @@ class Ledger:
         Raises:
             CacheError: they cannot be written; then none of them is.
         """
-        with self._writing() as connection:
+        with self.database.writing() as connection:
             _enter(connection, entries)
 
-    def post(self, daybook: str, entries: Sequence[LedgerEntry], lines: int) -> None:
-        """As `enter`, what a daybook has, of which `lines` lines are done with then.
+    def leave(self, entries: Sequence[LedgerEntry]) -> None:
+        """Has calls that could not be entered wait for the next time that this process
+        opens the ledger. If it never does, they are entered as of a killed one."""
+        self._unentered = list(entries)
 
-        Raises:
-            CacheError: they cannot be written; then none of them is.
-        """
-        with self._writing() as connection:
-            _enter(connection, entries)
-            connection.execute(
-                "INSERT OR REPLACE INTO posted VALUES (?, ?)", (daybook, lines)
-            )
+    def _enter_left(self) -> None:
+        """Enters what `leave` has kept."""
+        left = LEFT.setdefault(self.database.path, [])
+        while left:
+            sign, entries = left[-1]
+            self.enter(entries)
+            left.pop()
+            if sign is not None:
+                sign.end()
 
-    def forget(self, daybook: str) -> None:
-        """Forgets a daybook that is no longer there."""
-        with self._writing() as connection:
-            connection.execute("DELETE FROM posted WHERE daybook = ?", (daybook,))
+    def _enter_killed(self) -> None:
+        """Enters the calls that killed processes had sent, and gives back what they had
+        reserved for others."""
+        folder = self.database.path.parent
+        sql = "SELECT DISTINCT process FROM in_flight WHERE process IS NOT NULL"
+        gone = [name for (name,) in self.rows(sql) if is_alive(folder, name) is False]
+        if not gone:
+            return
+        with self.database.writing() as connection:
+            for name in gone:
+                sent = connection.execute(SENT, (name,)).fetchall()
+                killed = [
+                    LedgerEntry(
+                        CallRow(*row[:-2])._replace(error=KILLED), Spend(*row[-2:])
+                    )
+                    for row in sent
+                ]
+                _enter(connection, killed)
+                connection.execute("DELETE FROM in_flight WHERE process = ?", (name,))
+        for name in gone:
+            alive.remove(folder, name)
 
-    def _post_abandoned(self) -> None:
-        """Enters what killed processes left in their daybooks."""
-        for path, lines in abandoned(self.path.parent):
-            sql = "SELECT lines FROM posted WHERE daybook = ?"
-            known = self.rows(sql, (path.name,))
-            entries, damaged = _left(lines, known[0][0] if known else 0)
-            self.post(path.name, entries, len(lines))
-            path.unlink(missing_ok=True)
-            self.forget(path.name)
-            if damaged:
-                were = "line of {} was" if damaged == 1 else "lines of {} were"
-                warnings.warn(
-                    f"{damaged} {were.format(path)} damaged, and not entered in "
-                    "the ledger",
-                    PromptlabWarning,
-                    stacklevel=4,
-                )
+    @property
+    def _process(self) -> str | None:
+        return self._sign.name if self._sign else None
 
     def enter_hits(self, hits: Sequence[CacheHits]) -> None:
         """Enters what the cache gave."""
         if hits:
-            with self._writing() as connection:
+            with self.database.writing() as connection:
                 connection.executemany(INSERT_HITS, hits)
 
     def enter_limits(
@@ -265,7 +287,7 @@ class Ledger:
         """Keeps, by base URL and model, the limits that a server told last: requests
         per minute and how many were left, tokens per minute and how many were left."""
         rows = [(*served, at, *numbers) for served, numbers in seen.items()]
-        with self._writing() as connection:
+        with self.database.writing() as connection:
             connection.executemany(INSERT_LIMITS, rows)
 
     # Budgets.
@@ -273,7 +295,7 @@ class Ledger:
     def set_budget(self, period: str, limits: BudgetLimits) -> None:
         """Sets what the project may spend in a `day` or a `month`; no limit takes the
         budget away."""
-        with self._writing() as connection:
+        with self.database.writing() as connection:
             connection.execute("DELETE FROM budgets WHERE period = ?", (period,))
             if limits.any:
                 told = [
@@ -290,35 +312,41 @@ class Ledger:
 
     def budget_statuses(self, now: float) -> list[BudgetStatus]:
         """How the project stands, in each period that has a budget."""
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             return _budget_statuses(connection, now)
 
     def reserve(self, most: Spend, now: float) -> int | BudgetStatus:
-        """Reserves what a call takes at most: its number, or the status in the period
-        whose budget does not allow it."""
-        with self._writing() as connection:
+        """Reserves what a call takes at most: its number in flight, or how the period
+        stands whose budget does not allow it."""
+        with self.database.writing() as connection:
             for status in _budget_statuses(connection, now):
                 if status.exceeded(most):
                     return status
-            return _reserve(connection, most, now)
+            return self._reserve(connection, most, now)
 
-    def hold(self, most: Spend, now: float) -> int:
+    def hold(self, most: Spend, now: float, number: int | None = None) -> int:
         """Reserves for a call that is under way already, whatever the budgets allow;
-        its number."""
-        with self._writing() as connection:
-            return _reserve(connection, most, now)
+        its number in flight, the one that it has if it has one."""
+        with self.database.writing() as connection:
+            if number is None:
+                return self._reserve(connection, most, now)
+            connection.execute(
+                "UPDATE in_flight SET usd = ?, tokens = ? WHERE id = ?",
+                (*most.counted, number),
+            )
+            return number
 
-    @property
-    def version(self) -> int:
-        """Another number whenever another process, or another `Ledger`, has changed
-        something."""
-        ((number,),) = self.rows("PRAGMA data_version")
-        return int(number)
+    def _reserve(self, connection: sqlite3.Connection, most: Spend, now: float) -> int:
+        row = connection.execute(
+            "INSERT INTO in_flight (process, day, usd, tokens) VALUES (?, ?, ?, ?)",
+            (self._process, int(now // DAY_S), *most.counted),
+        )
+        return int(row.lastrowid or 0)
 
-    def release(self, reservation: int) -> None:
+    def release(self, number: int) -> None:
         """Gives back what was reserved for a call that was not sent."""
-        with self._writing() as connection:
-            connection.execute("DELETE FROM reserved WHERE id = ?", (reservation,))
+        with self.database.writing() as connection:
+            connection.execute("DELETE FROM in_flight WHERE id = ?", (number,))
 
     # The whole.
 
@@ -327,77 +355,36 @@ class Ledger:
         there were. What was spent this month still counts for its budget."""
         this_month = _first_day("month", now)
         day = min(this_month, int(before_s // DAY_S))
-        with self._writing() as connection:
+        with self.database.writing() as connection:
             gone = connection.execute("DELETE FROM calls WHERE at < ?", (before_s,))
             connection.execute("DELETE FROM hits WHERE at < ?", (before_s,))
-            for table in ("spent", "reserved"):
-                connection.execute(f"DELETE FROM {table} WHERE day < ?", (day,))
-        with self._reading() as connection:
-            connection.execute("VACUUM")
+            connection.execute("DELETE FROM spent WHERE day < ?", (day,))
+            old = "process IS NULL AND day < ?"
+            connection.execute(f"DELETE FROM in_flight WHERE {old}", (day,))
+        self.database.shrink()
         return gone.rowcount
 
     def rows(
         self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()
     ) -> list[tuple[Any, ...]]:
         """What a query gives."""
-        with self._reading() as connection:
-            return connection.execute(sql, values).fetchall()
+        return self.database.rows(sql, values)
 
     def close(self) -> None:
         """Lets go of the file."""
-        with self._lock:
-            self._connection.close()
-
-    def _opened(self) -> sqlite3.Connection:
-        try:
-            if self._read_only:
-                connection = opened_to_read(self.path)
-                _lay_out(connection)
-                return connection
-            if self.on_disk:
-                _make(self.path)
-            connection = sqlite3.connect(
-                self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-            )
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            _lay_out(connection)
-        except (sqlite3.Error, OSError) as error:
-            raise CacheError(
-                f"the ledger {self.path} cannot be opened: {error}; if it is damaged, "
-                "move it away, and a new one is begun"
-            ) from error
-        return connection
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with self._lock:
-                yield self._connection
-        except sqlite3.Error as error:
-            raise CacheError(
-                f"the ledger {self.path} cannot be used: {error}"
-            ) from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: all of it is written, or nothing."""
-        with self._reading() as connection:
-            connection.execute("BEGIN IMMEDIATE")  # other processes are waited for
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-        if identity(self.path) != self._identity:
-            raise CacheError(
-                f"the ledger {self.path} was removed or moved while it was in use"
-            )
+        self.database.close()
+        if self._unentered:
+            left = LEFT.setdefault(self.database.path, [])
+            left.append((self._sign, self._unentered))
+        elif self._sign is not None:
+            self._sign.end()
 
     def __repr__(self) -> str:
-        return f"Ledger({str(self.path)!r})"
+        return f"Ledger({str(self.database.path)!r})"
+
+
+LEFT: dict[Path, list[tuple[SignOfLife | None, list[LedgerEntry]]]] = {}
+"""By database, what closed ledgers of this process could not enter."""
 
 
 @contextmanager
@@ -410,18 +397,22 @@ def opened_ledger() -> Iterator[Ledger]:
     try:
         ledger = Ledger()
     except CacheError as error:
-        if _is_there(home() / FILE):  # it may hold a budget
+        if is_there(home() / FILE):  # it may hold a budget
             raise
         warnings.warn(
             f"the calls of this run are not entered: {error}",
             PromptlabWarning,
             stacklevel=2,
         )
-        ledger = Ledger(IN_MEMORY)
-    try:
+        ledger = Ledger(Database(IN_MEMORY))
+    with closing(ledger):
         yield ledger
-    finally:
-        ledger.close()
+
+
+def project_budgets() -> dict[str, BudgetLimits]:
+    """What the project may spend, by period; no file is made."""
+    with closing(Ledger(Database.to_read())) as ledger:
+        return ledger.budgets()
 
 
 def project_budget_statuses() -> list[BudgetStatus]:
@@ -430,42 +421,14 @@ def project_budget_statuses() -> list[BudgetStatus]:
     Raises:
         CacheError: the ledger cannot be read.
     """
-    if not _is_there(home() / FILE):
-        return []
-    with closing(Ledger()) as ledger:
+    with closing(Ledger(Database.to_read())) as ledger:
         return ledger.budget_statuses(time.time())
 
 
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # its folder may not be looked into
-        return False
-
-
-def _make(path: Path) -> None:
-    """Makes a file for the user alone, if it is not there; SQLite's other files follow
-    its mode."""
-    private_folder(path.parent)
-    if path.parent == home():
-        ignore_in_git(path.parent)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-
-
-def _lay_out(connection: sqlite3.Connection) -> None:
-    """Makes the tables of a new ledger."""
-    ((version,),) = connection.execute("PRAGMA user_version").fetchall()
-    if version > VERSION:
-        raise sqlite3.DatabaseError("a newer promptlab made it")
-    if version == VERSION:
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    ((version,),) = connection.execute("PRAGMA user_version").fetchall()
-    if version == 0:  # no other process was first
-        for statement in TABLES.split(";"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
-    connection.execute("COMMIT")
+def _killed(row: Sequence[Any]) -> LedgerEntry:
+    """A call of which nothing is known but that it was sent."""
+    line = CallRow(*row[:-2])._replace(error=KILLED)
+    return LedgerEntry(line, Spend(*row[-2:]))
 
 
 def _insert(table: str, fields: Sequence[str]) -> str:
@@ -473,74 +436,10 @@ def _insert(table: str, fields: Sequence[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(fields)}) VALUES ({marks})"
 
 
-def _left(lines: Sequence[bytes], posted: int) -> tuple[list[LedgerEntry], int]:
-    """What a killed process's daybook has beyond the lines that were posted, and how
-    many of these are damaged. Of a call that was sent, and of which nothing more is
-    said, it is not known what it took: what was reserved for it stays so."""
-    entries, damaged = [], 0
-    waiting: dict[int, LedgerEntry] = {}
-    for place, line in enumerate(lines):
-        try:
-            match orjson.loads(line):
-                case {"sent": int(number), "call": [*beginning]}:
-                    waiting[number] = _sent(beginning)
-                case [*members]:
-                    entered = _outcome(members)
-                    waiting.pop(-1 if entered.number is None else entered.number, None)
-                    if place >= posted:
-                        entries.append(entered)
-                case _:
-                    raise ValueError("neither an object of ours nor an array")
-        except (ValueError, TypeError):
-            damaged += place >= posted
-    return entries + list(waiting.values()), damaged
-
-
-def _sent(beginning: Sequence[Any]) -> LedgerEntry:
-    """A call of which nothing is known but that it was sent."""
-    entered = LedgerEntry(CallRow(*beginning)._replace(error=KILLED), Spend())
-    _check(entered.row)
-    return entered
-
-
-def _outcome(members: Sequence[Any]) -> LedgerEntry:
-    """A call that is over, as it was noted; `ValueError` if it is damaged."""
-    row, rest = members[: len(KINDS)], members[len(KINDS) :]
-    _check(row)
-    if len(rest) > 2 or any(type(one) not in (int, type(None)) for one in rest):
-        raise ValueError("numbers of wrong types")
-    number, reservation = [*rest, None, None][:2]
-    line, took = row[: len(CallRow._fields)], row[len(CallRow._fields) :]
-    return LedgerEntry(CallRow(*line), Spend(*took), reservation, number)
-
-
-def _check(row: Sequence[Any]) -> None:
-    """Raises `ValueError` if SQLite cannot take a row, or no sums be made of it."""
-    for value, kinds in zip(row, KINDS, strict=True):
-        is_number = type(value) in (int, float)
-        if type(value) not in kinds or (is_number and not abs(value) < 2**53):
-            raise ValueError("values of wrong types")
-    if not 0 <= row[0] < 2**40 or min(row[-2:]) < 0:
-        raise ValueError("numbers out of range")
-
-
-def _kinds(hint: Any) -> tuple[type, ...]:
-    kinds = get_args(hint) or (hint,)
-    return (*kinds, int) if float in kinds else kinds
-
-
-KINDS = [
-    _kinds(hint)
-    for parts in (CallRow, Spend)
-    for hint in get_type_hints(parts).values()
-]
-"""What each member of a row may be."""
-
-
 def _enter(connection: sqlite3.Connection, entries: Sequence[LedgerEntry]) -> None:
     """Enters lines, with what they count for, and settles what was reserved."""
     rows = [entry.row for entry in entries]
-    settled = [(e.reservation,) for e in entries if e.reservation is not None]
+    settled = [(e.in_flight,) for e in entries if e.in_flight is not None]
     spent: dict[int, list[float]] = {}
     for row in rows:
         sums = spent.setdefault(int(row[0] // DAY_S), [0.0, 0.0])
@@ -549,15 +448,7 @@ def _enter(connection: sqlite3.Connection, entries: Sequence[LedgerEntry]) -> No
     connection.executemany(INSERT_CALL, rows)
     connection.executemany(ADD_SPENT, [(day, *sums) for day, sums in spent.items()])
     if settled:
-        connection.executemany("DELETE FROM reserved WHERE id = ?", settled)
-
-
-def _reserve(connection: sqlite3.Connection, most: Spend, now: float) -> int:
-    row = connection.execute(
-        "INSERT INTO reserved (day, usd, tokens) VALUES (?, ?, ?)",
-        (int(now // DAY_S), *most.counted),
-    )
-    return int(row.lastrowid or 0)
+        connection.executemany("DELETE FROM in_flight WHERE id = ?", settled)
 
 
 INSERT_CALL = _insert("calls", (*CallRow._fields, "took_usd", "took_tokens"))
@@ -566,6 +457,17 @@ INSERT_LIMITS = "INSERT OR REPLACE INTO limits VALUES (?, ?, ?, ?, ?, ?, ?)"
 ADD_SPENT = (
     "INSERT INTO spent VALUES (?, ?, ?) ON CONFLICT (day) DO UPDATE SET"
     " usd = usd + excluded.usd, tokens = tokens + excluded.tokens"
+)
+SENT_COLUMNS = ("at", "run", "experiment", "base_url", "model", "attempt")
+INSERT_SENT = _insert(
+    "in_flight", ("id", "process", "day", *Spend._fields, *SENT_COLUMNS)
+)
+UPDATE_SENT = (
+    f"UPDATE in_flight SET {', '.join(f'{n} = ?' for n in SENT_COLUMNS)} WHERE id = ?"
+)
+SENT = (
+    f"SELECT {', '.join(SENT_COLUMNS)}, usd, tokens FROM in_flight"
+    " WHERE process = ? AND at IS NOT NULL ORDER BY id"
 )
 SUM = "SELECT COALESCE(SUM(usd), 0.0), COALESCE(SUM(tokens), 0.0)"
 
@@ -581,7 +483,7 @@ def _budget_statuses(connection: sqlite3.Connection, now: float) -> list[BudgetS
             Spend(
                 *connection.execute(f"{SUM} FROM {of} WHERE day >= ?", (on,)).fetchone()
             )
-            for of, on in (("spent", since), ("reserved", since - 1))
+            for of, on in (("spent", since), ("in_flight", since - 1))
         )
         found.append(BudgetStatus(period, _limits(usd, tokens), spent, reserved))
     return found

@@ -7,14 +7,12 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptlab.errors import GATEWAY_TIMEOUTS, SpecError, brief, did_you_mean
 from promptlab.money.budget import BudgetLimits, check_amount
-from promptlab.store.home import home
+from promptlab.store.database import Database
 from promptlab.store.ledger import (
-    FILE,
     PERIODS,
     CallRow,
     Ledger,
@@ -234,9 +232,7 @@ EXPORTED: dict[str, Any] = (
 def prune(before_s: float) -> int:
     """Removes what is older than a moment, in seconds since 1970, from the ledger; how
     many lines there were."""
-    if not _path().exists():
-        return 0
-    with closing(Ledger()) as ledger:
+    with closing(Ledger(Database.to_read())) as ledger:
         return ledger.prune(before_s, time.time())
 
 
@@ -297,13 +293,7 @@ def _kind(name: str) -> str:
     return "float64" if name.endswith(("_usd", "_s")) else "int64"
 
 
-def _path() -> Path:
-    return home() / FILE
-
-
 def _rows(sql: str, values: Any = ()) -> list[tuple[Any, ...]]:
     """What a query of the ledger gives; nothing where there is none yet."""
-    if not _path().exists():
-        return []
-    with closing(Ledger()) as ledger:
+    with closing(Ledger(Database.to_read())) as ledger:
         return ledger.rows(sql, values)

@@ -74,7 +74,7 @@ def test_usage_of_a_new_project_is_empty_and_makes_no_file(
 
     assert shown.code == 0
     assert shown.stdout == "no call is in the ledger since 7d\n"
-    assert not list(folder.rglob("usage.sqlite"))
+    assert not list(folder.rglob("promptlab.sqlite"))
 
 
 def test_usage_as_json_has_null_for_what_is_unknown(promptlab: CommandLine) -> None:

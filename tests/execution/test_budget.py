@@ -861,12 +861,12 @@ def test_where_the_ledger_cannot_be_asked_nothing_stays_reserved(
         )
         most = Spend(0.4, 0)
         failed = 0
-        ledger.rows("ALTER TABLE reserved RENAME TO away")
+        ledger.rows("ALTER TABLE in_flight RENAME TO away")
         for _ in range(4):
             with pytest.raises(CacheError):
                 await account.reserve(most)
             failed += 1
-        ledger.rows("ALTER TABLE away RENAME TO reserved")
+        ledger.rows("ALTER TABLE away RENAME TO in_flight")
         async with account.call(request, 1):
             pass
         for _ in range(2):

@@ -99,7 +99,7 @@ def test_a_plan_makes_no_ledger(clean_home: Path) -> None:
     planned = capitals(2, max_tokens=[9]).plan(use_cache=False)
 
     assert planned.calls == 4
-    assert not (clean_home / "usage.sqlite").exists()
+    assert not (clean_home / "promptlab.sqlite").exists()
 
 
 DOORS: dict[str, Callable[[pl.Experiment, Any], object]] = {

@@ -15,7 +15,6 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import orjson
 import pytest
 from fakes.client import (
     BUSY,
@@ -32,6 +31,7 @@ import promptlab as pl
 from promptlab.errors import CacheError
 from promptlab.money.budget import BudgetLimits, Spend
 from promptlab.offline import Faults, OfflineServer
+from promptlab.store.database import Database
 from promptlab.store.ledger import CacheHits, CallRow, Ledger, LedgerEntry
 from promptlab.store.usage import export_lines
 
@@ -42,7 +42,7 @@ NOW = 1_795_000_000.0
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(tmp_path / "usage.sqlite")
+    ledger = Ledger(Database(tmp_path / "promptlab.sqlite"))
     yield ledger
     ledger.close()
 
@@ -127,7 +127,7 @@ def test_what_was_said_is_not_in_it(clean_home: Path) -> None:
 
     capitals(4).run(client=client)
 
-    for file in clean_home.glob("usage*"):
+    for file in clean_home.glob("promptlab*"):
         content = file.read_bytes()
         for text in (b"Where is", b"city 0", b"an answer of its own"):
             assert text not in content
@@ -136,7 +136,7 @@ def test_what_was_said_is_not_in_it(clean_home: Path) -> None:
 def test_it_is_the_users_alone(clean_home: Path) -> None:
     capitals(1).run(client=FakeClient())
 
-    file = clean_home / "usage.sqlite"
+    file = clean_home / "promptlab.sqlite"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
@@ -225,31 +225,31 @@ def empty(file: Path) -> None:
 @pytest.mark.filterwarnings("default")
 def test_lines_that_cannot_be_entered_now_are_entered_later(clean_home: Path) -> None:
     capitals(1).run(client=FakeClient())
-    file = clean_home / "usage.sqlite"
+    file = clean_home / "promptlab.sqlite"
     fill(file)
 
     with pytest.warns(pl.PromptlabWarning, match="disk is full"):
         results = capitals(8).run(client=FakeClient())
-    before = len(list(clean_home.glob("usage-*.daybook")))
+    before = in_flight(file)
     empty(file)
 
     assert (results.status, results.totals.answered) == ("complete", 16)
-    assert before == 1
-    assert len(export_lines()) == 16
-    assert not list(clean_home.glob("usage-*.daybook"))
+    assert before == 14
+    assert export_lines()["error"].isna().tolist() == [True] * 16
+    assert in_flight(file) == 0
 
 
 def test_under_a_project_budget_a_full_disk_stops_the_run_and_loses_no_answer(
     clean_home: Path,
 ) -> None:
     pl.set_budget("day", tokens=1_000_000)
-    fill(clean_home / "usage.sqlite")
+    fill(clean_home / "promptlab.sqlite")
     client = FakeClient()
     experiment = capitals(8, max_tokens=[10])
 
     with pytest.warns(pl.PromptlabWarning, match="disk is full"):
         results = experiment.run(client=client)
-    empty(clean_home / "usage.sqlite")
+    empty(clean_home / "promptlab.sqlite")
     again = experiment.run(client=client, offline=True)
 
     assert results.status == "stopped"
@@ -257,61 +257,29 @@ def test_under_a_project_budget_a_full_disk_stops_the_run_and_loses_no_answer(
     assert again.totals.answered == results.totals.answered == client.calls
 
 
-def write_daybook(folder: Path, *rows: object, cut: bytes = b"") -> str:
-    path = folder / "usage-0123.daybook"
-    path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows) + cut)
-    return path.name
-
-
-def test_the_daybook_of_a_killed_process_is_entered_but_for_a_cut_off_line(
-    ledger: Ledger,
-) -> None:
-    folder = ledger.path.parent
-    write_daybook(folder, entered(1.5).row, entered(2.0).row, cut=b'[1795000000.0,"r"')
-
-    with closing(Ledger(ledger.path)) as reader:
-        count = reader.rows("SELECT COUNT(*) FROM calls")
-        spent = reader.rows("SELECT usd FROM spent")
-
-    assert (count, spent) == ([(2,)], [(3.5,)])
-    assert not list(folder.glob("usage-*.daybook"))
-
-
-def test_what_was_entered_of_a_daybook_is_not_entered_again(ledger: Ledger) -> None:
-    entries = [entered(1.0), entered(2.0), entered(4.0)]
-    name = write_daybook(ledger.path.parent, *(entry.noted for entry in entries))
-    ledger.post(name, entries[:2], 2)
-
-    for _ in range(2):
-        Ledger(ledger.path).close()
-
-    assert ledger.rows("SELECT SUM(took_usd), COUNT(*) FROM calls") == [(7.0, 3)]
-    assert ledger.rows("SELECT * FROM posted") == []
-
-
-def test_what_may_be_charged_without_an_answer_is_on_disk_at_once(
-    clean_home: Path,
-) -> None:
+def test_what_may_be_charged_without_an_answer_is_on_disk_at_once() -> None:
     late = pl.Failure(kind="timeout", message="no answer within 600 s")
     client = FakeClient(lambda request: late, held=lambda request: client.calls > 1)
 
-    def lines() -> int:
-        books = clean_home.glob("*.daybook")
-        noted = [line for book in books for line in book.read_bytes().splitlines()]
-        return sum(line.startswith(b"[") for line in noted)
-
     handle = capitals(1).start(client=client, max_attempts=1, progress=False)
-    wait_until(lambda: lines() == 1)
+    wait_until(lambda: len(export_lines()) == 1)
     client.release_all()
     handle.result()
 
     assert pl.usage(by="error")["requests"].tolist() == [2]
 
 
-def test_a_run_leaves_no_daybook(clean_home: Path) -> None:
+def in_flight(file: Path) -> int:
+    with closing(sqlite3.connect(file)) as other:
+        ((count,),) = other.execute("SELECT COUNT(*) FROM in_flight")
+    return int(count)
+
+
+def test_a_run_leaves_nothing_in_flight_and_no_sign_of_life(clean_home: Path) -> None:
     capitals(2).run(client=FakeClient())
 
-    assert not list(clean_home.glob("usage-*.daybook"))
+    assert in_flight(clean_home / "promptlab.sqlite") == 0
+    assert not list((clean_home / "alive").iterdir())
 
 
 @pytest.mark.parametrize("content", [b"not a database" * 100, b"SQLite format 3\x00"])
@@ -319,20 +287,13 @@ def test_a_damaged_ledger_is_named_before_anything_is_paid(
     clean_home: Path, content: bytes
 ) -> None:
     clean_home.mkdir()
-    (clean_home / "usage.sqlite").write_bytes(content)
+    (clean_home / "promptlab.sqlite").write_bytes(content)
     client = FakeClient()
 
-    with pytest.raises(CacheError, match=r"usage\.sqlite cannot be opened.*move it"):
+    with pytest.raises(CacheError, match=r"sqlite cannot be opened.*move it"):
         capitals(1).run(client=client)
 
     assert client.calls == 0
-
-
-def test_the_ledger_of_a_newer_promptlab_is_left_alone(ledger: Ledger) -> None:
-    ledger.rows("PRAGMA user_version = 99")
-
-    with pytest.raises(CacheError, match="a newer promptlab made it"):
-        Ledger(ledger.path)
 
 
 def test_where_no_ledger_can_be_made_the_run_goes_on_with_a_warning(
@@ -455,113 +416,56 @@ def test_a_call_in_flight_at_midnight_is_not_spent_twice(ledger: Ledger) -> None
     assert after.spent.usd == 1.0
 
 
-WRONG = [
-    ["x", *entered(1.0).row[1:]],
-    [-1.0, *entered(1.0).row[1:]],
-    [1e300, *entered(1.0).row[1:]],
-    [*entered(1.0).row[:-1], "many"],
-    [*entered(1.0).row[:-1], -5],
-    [*entered(1.0).row[:-1], 2**63],
-    [*entered(1.0).noted[:-1], "a reservation"],
-    [*entered(1.0).noted, 1],
-    {"sent": 1, "call": ["x"]},
-    {"sent": 1, "call": [NOW, "r", "e", "u", "m", "first"]},
-    {"sent": "1", "call": []},
-    7,
-    None,
-]
-
-
-@pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("wrong", WRONG, ids=lambda line: orjson.dumps(line).decode())
-def test_a_line_of_wrong_types_is_told_and_costs_no_other(
-    ledger: Ledger, wrong: object
-) -> None:
-    whole = entered(1.5).noted
-    write_daybook(ledger.path.parent, whole, wrong, whole)
-
-    with pytest.warns(pl.PromptlabWarning, match=r"1 line of .* was damaged"):
-        Ledger(ledger.path).close()
-
-    assert ledger.rows("SELECT COUNT(*), SUM(took_usd) FROM calls") == [(2, 3.0)]
-    assert not list(ledger.path.parent.glob("usage-*.daybook"))
-
-
-def test_a_call_without_an_outcome_stays_reserved_and_is_shown_as_unsettled(
-    ledger: Ledger,
-) -> None:
-    first, second = (ledger.hold(Spend(usd, 0), NOW) for usd in (1, 2))
-    over = LedgerEntry(line(), Spend(0.5, 0), first, 0)
-    sent = [{"sent": n, "call": [NOW, "r", "e", "u", "m", 1]} for n in (0, 1)]
-    ledger.set_budget("day", BudgetLimits(usd=5))
-    write_daybook(ledger.path.parent, *sent, over.noted)
-
-    Ledger(ledger.path).close()
-
-    (status,) = ledger.budget_statuses(NOW)
-    assert ledger.rows("SELECT error, model FROM calls ORDER BY took_usd") == [
-        ("killed", "m"),
-        (None, over.line.model),
-    ]
-    assert (status.spent.usd, status.reserved.usd) == (0.5, 2)
-    assert ledger.rows("SELECT id FROM reserved") == [(second,)]
-
-
-@pytest.mark.filterwarnings("default")
-def test_a_damaged_line_of_a_daybook_is_told_and_costs_no_other(ledger: Ledger) -> None:
-    whole = entered(1.5).row
-    path = ledger.path.parent / "usage-0123.daybook"
-    lines = [orjson.dumps(whole), b'[1795000000.0,"r[17', b"[1,2]", orjson.dumps(whole)]
-    path.write_bytes(b"\n".join(lines) + b"\n")
-
-    with pytest.warns(pl.PromptlabWarning, match=r"2 lines of .* were damaged"):
-        Ledger(ledger.path).close()
-
-    assert ledger.rows("SELECT COUNT(*), SUM(took_usd) FROM calls") == [(2, 3.0)]
-    assert not path.exists()
-
-
-RACE = """
-    import sys
+KILLED = """
+    import os, signal, sys
     from pathlib import Path
-    from promptlab.store.daybook import Daybook
+    from promptlab.money.budget import Spend
+    from promptlab.store.database import Database
+    from promptlab.store.ledger import CallRow, Ledger, LedgerEntry, SentCall
 
-    folder, count = Path(sys.argv[1]), int(sys.argv[2])
+    ledger = Ledger(Database(Path(sys.argv[1])))
+    ledger.begin()
+    calls = [(float(sys.argv[2]), "r", "e", "u", "m", n) for n in (1, 2, 3)]
+    held = ledger.reserve(Spend(4, 0), calls[0][0])
+    first, second, third = ledger.send(
+        [SentCall(calls[0], Spend(1, 0)), SentCall(calls[1], Spend(2, 0), held)]
+        + [SentCall(calls[2], Spend(8, 0))]
+    )
+    ledger.reserve(Spend(16, 0), calls[0][0])
+    ledger.enter([LedgerEntry(CallRow(*calls[0]), Spend(0.5, 0), first)])
     print("ready", flush=True)
     sys.stdin.readline()
-    for _ in range(count):
-        book = Daybook(folder)
-        assert book.path.exists()
-        book.append([1])
-        assert book.path.exists()
-        book.path.unlink()
-        book.close()
-    print("done")
+    os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_a_daybook_is_never_taken_for_an_abandoned_one_while_it_is_made(
+def test_what_a_killed_process_had_sent_counts_at_its_worst_case_and_no_more(
     ledger: Ledger,
 ) -> None:
-    folder = ledger.path.parent
+    path = ledger.database.path
     process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(RACE), str(folder), "300"],
+        [sys.executable, "-c", textwrap.dedent(KILLED), str(path), str(NOW)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert process.stdin is not None
     assert process.stdout is not None
-    process.stdout.readline()
-    process.stdin.write("go\n")
-    process.stdin.flush()
-    while process.poll() is None:
-        Ledger(ledger.path).close()
+    assert process.stdout.readline() == "ready\n"
+    ledger.set_budget("day", BudgetLimits(usd=100))
 
-    assert process.stdout.read() == "done\n"
-    assert ledger.rows("SELECT COUNT(*) FROM calls") == [(0,)]
-    process.stdin.close()
-    process.stdout.close()
+    Ledger(Database(path)).close()
+    (before,) = ledger.budget_statuses(NOW)
+    process.communicate("go\n", timeout=PATIENCE_S)
+    for _ in range(2):
+        Ledger(Database(path)).close()
+    (after,) = ledger.budget_statuses(NOW)
+
+    assert (before.spent.usd, before.reserved.usd) == (0.5, 4 + 8 + 16)
+    assert (after.spent.usd, after.reserved.usd) == (0.5 + 4 + 8, 0)
+    assert ledger.rows("SELECT attempt, error FROM calls ORDER BY attempt") == [
+        *((1, None), (2, "killed"), (3, "killed")),
+    ]
+    assert ledger.rows("SELECT COUNT(*) FROM in_flight") == [(0,)]
 
 
 def test_what_is_reserved_is_not_left_of_a_budget() -> None:

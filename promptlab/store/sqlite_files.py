@@ -1,4 +1,4 @@
-"""Databases: files of SQLite that are gone, or that can only be read."""
+"""Files of SQLite: opened, gone, or such that can only be read."""
 
 from __future__ import annotations
 
@@ -6,10 +6,23 @@ import os
 import sqlite3
 from pathlib import Path
 
-Identity = tuple[int, int]
+BUSY_S = 30.0
+"""How long other processes are waited for."""
 
 
-def identity(file: Path) -> Identity | None:
+def connect(file: Path | str, *, uri: bool = False) -> sqlite3.Connection:
+    """A connection for any thread, each statement a transaction of its own."""
+    return sqlite3.connect(
+        file, timeout=BUSY_S, isolation_level=None, check_same_thread=False, uri=uri
+    )
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file, as far as one may look."""
+    return identity(path) is not None
+
+
+def identity(file: Path) -> tuple[int, int] | None:
     """What tells a file from any other that has its name later; None if there is none.
 
     A database that was removed or moved while it is open is written to in vain.
@@ -23,7 +36,7 @@ def identity(file: Path) -> Identity | None:
 
 def can_only_be_read(file: Path) -> bool:
     """Whether a database is there and cannot be written: files are made beside it."""
-    return identity(file) is not None and not (
+    return is_there(file) and not (
         os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)
     )
 
@@ -35,18 +48,12 @@ def opened_to_read(file: Path) -> sqlite3.Connection:
         sqlite3.Error: it cannot be read either.
     """
     try:
-        return _opened(file, "mode=ro")
+        return _checked(connect(f"{file.as_uri()}?mode=ro", uri=True))
     except sqlite3.OperationalError:  # what others have beside it cannot be read
-        return _opened(file, "immutable=1")
+        return _checked(connect(f"{file.as_uri()}?immutable=1", uri=True))
 
 
-def _opened(file: Path, how: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"{file.as_uri()}?{how}",
-        uri=True,
-        isolation_level=None,
-        check_same_thread=False,
-    )
+def _checked(connection: sqlite3.Connection) -> sqlite3.Connection:
     try:
         connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchall()
     except sqlite3.Error:

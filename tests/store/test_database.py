@@ -1,0 +1,72 @@
+"""The database: one file of a known version, private, never written to in vain."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from promptlab.errors import CacheError
+from promptlab.store.database import MIGRATIONS, Database
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "promptlab.sqlite"
+
+
+def test_it_is_made_for_the_user_alone_with_all_migrations(path: Path) -> None:
+    with closing(Database(path)) as database:
+        assert database.rows("PRAGMA user_version") == [(len(MIGRATIONS),)]
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_that_of_a_newer_promptlab_is_left_alone(path: Path) -> None:
+    with closing(Database(path)) as database:
+        database.rows("PRAGMA user_version = 99")
+
+    with pytest.raises(CacheError, match="a newer promptlab made it"):
+        Database(path)
+
+
+def test_to_read_makes_no_file(clean_home: Path) -> None:
+    with closing(Database.to_read()) as database:
+        assert database.rows("SELECT * FROM calls") == []
+
+    assert not clean_home.exists()
+
+
+def test_a_transaction_is_written_whole_or_not_at_all(path: Path) -> None:
+    insert = "INSERT INTO spent VALUES (?, 1, 1)"
+    with closing(Database(path)) as database:
+        with pytest.raises(CacheError), database.writing() as connection:
+            connection.executemany(insert, [(1,), (2,), (1,)])
+
+        assert database.rows("SELECT * FROM spent") == []
+
+
+def test_one_that_was_removed_while_it_is_open_is_not_written_to_in_vain(
+    path: Path,
+) -> None:
+    with closing(Database(path)) as database:
+        path.unlink()
+
+        gone = pytest.raises(CacheError, match="was removed or moved")
+        with gone, database.writing() as connection:
+            connection.execute("INSERT INTO spent VALUES (1, 1, 1)")
+
+
+def test_a_migration_that_fails_leaves_it_as_it_was(path: Path) -> None:
+    path.parent.mkdir()
+    (path.parent / "usage.sqlite").write_bytes(b"not a database" * 100)
+
+    with pytest.raises(CacheError, match=r"usage\.sqlite.*not a database"):
+        Database(path)
+
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("SELECT * FROM sqlite_master").fetchall() == []
