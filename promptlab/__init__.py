@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from promptlab.spec.trial import Trial
     from promptlab.spec.usage import Usage
     from promptlab.store.cache import ResponseCache
+    from promptlab.store.explain import explain
     from promptlab.store.reconcile import reconcile
     from promptlab.store.usage import budgets, headroom, set_budget, usage
 
@@ -113,6 +114,7 @@ _HOMES = {
     "arun": "execution.runner",
     "budgets": "store.usage",
     "compare": "notebook.compare.compare",
+    "explain": "store.explain",
     "explore": "notebook.explore.explore",
     "find_run": "results.runs",
     "headroom": "store.usage",
@@ -173,6 +175,7 @@ __all__ = [
     "arun",
     "budgets",
     "compare",
+    "explain",
     "explore",
     "find_run",
     "headroom",

@@ -108,7 +108,7 @@ def explain(
 ) -> None:
     """Say why a trial hits or misses the cache."""
     from promptlab.execution.options import RunOptions
-    from promptlab.store.cache import open_cache
+    from promptlab.store.explain import explain as explain_request
     from promptlab.store.wire_names import known_names
 
     loaded = load_config(config, var)
@@ -120,7 +120,7 @@ def explain(
     run_options = RunOptions.of(options)
     tell(chosen)
     request = chosen.first_request(run_options.route, known_names())
-    tell(open_cache(run_options.cache).explain(request))
+    tell(explain_request(request, run_options.cache))
 
 
 def prune(

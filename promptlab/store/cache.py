@@ -28,7 +28,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import diskcache
 import orjson
@@ -43,10 +43,6 @@ from promptlab.spec.request import Request
 from promptlab.spec.response import ReplySummary, Response
 from promptlab.store.home import home, ignore_in_git, private_folder
 from promptlab.store.sqlite_files import can_only_be_read, identity, opened_to_read
-
-if TYPE_CHECKING:
-    from promptlab.spec.trial import Trial
-    from promptlab.store.explain import Explanation
 
 KEYS_AT_ONCE = 5_000
 """Keys asked for in one statement; SQLite's own bound is 32,766."""
@@ -322,14 +318,6 @@ class ResponseCache:
             )
         tables = ("Replaced",) if replaced else TABLES
         return self._remove(" AND ".join(conditions) or "1", [values], tables)
-
-    def explain(
-        self, asked: Request | Trial, *, base_url: str | None = None
-    ) -> Explanation:
-        """Why a request, or the first call of a trial, hits or misses."""
-        from promptlab.store.explain import explain
-
-        return explain(self, asked, base_url)
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, oldest first; damaged ones are passed over with a warning."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import difflib
 import heapq
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
 
+from promptlab.models.credentials import environment
 from promptlab.models.routes import base_url_for
 from promptlab.spec.request import Request
 from promptlab.spec.trial import Trial
-from promptlab.store.cache import Entry, ResponseCache
+from promptlab.store.cache import Entry, ResponseCache, open_cache
 from promptlab.store.wire_names import known_names
 
 CONTEXT = 30
@@ -68,14 +71,30 @@ class Explanation:
 
 
 def explain(
-    cache: ResponseCache, asked: Request | Trial, base_url: str | None = None
+    asked: Request | Trial,
+    cache: ResponseCache | str | os.PathLike[str] | None = None,
+    *,
+    base_url: str | None = None,
+    env_file: str | Path | None = None,
 ) -> Explanation:
     """Why a request, or the first call of a trial, hits or misses the cache.
 
-    A trial's requests go where `run` would send them with this `base_url`. On a miss,
-    all stored requests are read to find the nearest.
+    `cache`, `base_url` and `env_file` are those of `Experiment.run`: a trial's requests
+    go where it would send them. On a miss, all stored requests are read to find the
+    nearest.
+
+    Raises:
+        CacheError: the cache cannot be opened.
+        SpecError: the env file cannot be read.
     """
-    request = asked if isinstance(asked, Request) else _opening(asked, base_url)
+    cache = open_cache(cache)
+    if isinstance(asked, Request):
+        request = asked
+    else:
+        variables = environment(env_file)
+        request = asked.first_request(
+            lambda model: base_url_for(model, base_url, variables), known_names()
+        )
     if (hit := cache.get(request.key)) is not None:
         return Explanation(request, hit)
     own = _flat(orjson.loads(request.canonical_json))
@@ -98,12 +117,6 @@ def explain(
         key=lambda candidate: _likeness(own, candidate[1]),
     )
     return Explanation(request, None, nearest, tuple(_differences(own, flat)))
-
-
-def _opening(trial: Trial, base_url: str | None) -> Request:
-    return trial.first_request(
-        lambda model: base_url_for(model, base_url), known_names()
-    )
 
 
 def _flat(plain: Mapping[str, Any]) -> dict[str, Any]:

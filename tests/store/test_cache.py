@@ -180,7 +180,7 @@ def test_no_way_of_reading_runs_a_planted_pickle(
     assert cache.head(asked().key) is None
     assert cache.known([asked().key]) == set()
     assert list(cache.entries()) == []
-    assert cache.explain(asked()).hit is None
+    assert pl.explain(asked(), cache).hit is None
     cache.clear()
     assert not (tmp_path / "sprung").exists()
 
@@ -198,7 +198,7 @@ def test_a_pickled_key_is_never_looked_at(
     cache.put([entry(asked())])
 
     assert len(cache) == len(list(cache.entries())) == len(cache.catalogue()) == 1
-    assert cache.explain(asked("other")).nearest == asked()
+    assert pl.explain(asked("other"), cache).nearest == asked()
     assert not (tmp_path / "sprung").exists()
 
 
@@ -475,7 +475,7 @@ def test_the_catalogue_says_who_paid_when_and_how_much_it_holds(
 def test_explain_tells_a_hit_and_who_paid(cache: pl.ResponseCache) -> None:
     cache.put([entry(asked(), experiment="triage")])
 
-    explanation = cache.explain(asked())
+    explanation = pl.explain(asked(), cache)
 
     assert explanation.hit is not None
     assert f"key      {asked().key}" in str(explanation)
@@ -499,7 +499,7 @@ def test_explain_tells_what_differs_from_the_nearest(
 ) -> None:
     cache.put([entry(asked()), entry(asked("Something else", top_p=1, seed=3))])
 
-    explanation = cache.explain(request_)
+    explanation = pl.explain(request_, cache)
 
     assert explanation.hit is None
     assert explanation.nearest == asked()
@@ -512,7 +512,7 @@ def test_explain_chooses_one_of_several_that_are_equally_near(
 ) -> None:
     cache.put([entry(asked(temperature=0)), entry(asked(temperature=1))])
 
-    (difference,) = cache.explain(asked(temperature=0.5)).differences
+    (difference,) = pl.explain(asked(temperature=0.5), cache).differences
 
     assert difference.field == "temperature"
 
@@ -520,8 +520,8 @@ def test_explain_chooses_one_of_several_that_are_equally_near(
 def test_explain_shows_where_long_texts_part(cache: pl.ResponseCache) -> None:
     cache.put([entry(asked("x" * 5000 + " in Bern " + "y" * 5000))])
 
-    (difference,) = cache.explain(
-        asked("x" * 5000 + " in Lima " + "y" * 5000)
+    (difference,) = pl.explain(
+        asked("x" * 5000 + " in Lima " + "y" * 5000), cache
     ).differences
 
     assert len(str(difference)) < 250
@@ -530,7 +530,7 @@ def test_explain_shows_where_long_texts_part(cache: pl.ResponseCache) -> None:
 
 
 def test_explain_says_that_the_cache_is_empty(cache: pl.ResponseCache) -> None:
-    assert "the cache is empty" in str(cache.explain(asked()))
+    assert "the cache is empty" in str(pl.explain(asked(), cache))
 
 
 def test_explain_takes_a_trial_as_a_run_would_send_it(
@@ -538,9 +538,25 @@ def test_explain_takes_a_trial_as_a_run_would_send_it(
 ) -> None:
     experiment.run(client=FakeClient(), cache=cache)
 
-    assert cache.explain(experiment.trials[3], base_url=URL).hit is not None
-    (difference,) = cache.explain(experiment.trials[3]).differences
+    assert pl.explain(experiment.trials[3], cache, base_url=URL).hit is not None
+    (difference,) = pl.explain(experiment.trials[3], cache).differences
     assert difference.field == "base_url"
+
+
+def test_explain_reads_the_env_file_as_a_run_does(
+    cache: pl.ResponseCache, experiment: pl.Experiment, tmp_path: Path
+) -> None:
+    experiment.run(client=FakeClient(), cache=cache)
+    (tmp_path / "here.env").write_text(f"OPENAI_BASE_URL={URL}\n")
+    (tmp_path / ".env").write_text(f"OPENAI_BASE_URL={URL}\n")
+
+    given = pl.explain(
+        experiment.trials[3], cache.directory, env_file=tmp_path / "here.env"
+    )
+    found = pl.explain(experiment.trials[3], cache)
+
+    assert given.hit is not None
+    assert found.hit is not None
 
 
 # When the disk is full.

@@ -83,7 +83,7 @@ def test_explain_asks_under_the_name_that_the_server_wants() -> None:
     client = client_of("max_tokens")
     experiment().run(client=client)
 
-    said = pl.ResponseCache().explain(experiment().trials[0], base_url=client.base_url)
+    said = pl.explain(experiment().trials[0], base_url=client.base_url)
 
     assert said.hit
 
