@@ -89,6 +89,8 @@ class Account:
         """Whether others have changed the ledger since the budgets were read."""
         self._in_flight = 0
         self._settled = asyncio.Event()
+        self._first = asyncio.Lock()
+        """Of the calls that wait for a budget, held by the one that came first."""
 
     def call(self, request: Request, attempt: int) -> Call:
         """An attempt at a call, to be made within `async with`."""
@@ -166,11 +168,12 @@ class Account:
         Raises:
             BudgetReached: there will not be enough.
         """
-        while isinstance(reserved := self._reserved(most), str):
-            if not self._in_flight:
-                raise BudgetReached(reserved)
-            self._settled.clear()
-            await self._settled.wait()
+        async with self._first:
+            while isinstance(reserved := self._reserved(most), str):
+                if not self._in_flight:
+                    raise BudgetReached(reserved)
+                self._settled.clear()
+                await self._settled.wait()
         self._in_flight += 1
         return reserved
 

@@ -12,6 +12,7 @@ in flight, what the cache saved, and the limits that servers last told.
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import time
@@ -110,6 +111,11 @@ class SentCall(NamedTuple):
     in_flight: int | None = None
     """Its number, if it was reserved for."""
 
+    @property
+    def day(self) -> int:
+        """When it is sent, in days since 1970-01-01."""
+        return int(self.beginning[0] // DAY_S)
+
 
 PERIODS = ("day", "month")
 
@@ -199,30 +205,21 @@ class Ledger:
         """
         if self._process is None:  # nobody could tell when they are killed
             return [call.in_flight for call in calls]
-        new = [call for call in calls if call.in_flight is None]
-        held = [call for call in calls if call.in_flight is not None]
         with self.database.writing() as connection:
             ((last,),) = connection.execute("SELECT MAX(id) FROM in_flight")
-            number = last or 0
-            numbers = iter(range(number + 1, number + 1 + len(new)))
+            free = itertools.count((last or 0) + 1)
+            numbers = [
+                next(free) if call.in_flight is None else call.in_flight
+                for call in calls
+            ]
             connection.executemany(
                 INSERT_SENT,
                 [
-                    (
-                        *(number + place, self._process),
-                        *(int(call.beginning[0] // DAY_S), *call.most),
-                        *call.beginning,
-                    )
-                    for place, call in enumerate(new, start=1)
+                    (number, self._process, call.day, *call.most, *call.beginning)
+                    for number, call in zip(numbers, calls, strict=True)
                 ],
             )
-            if held:
-                rows = [(*call.beginning, call.in_flight) for call in held]
-                connection.executemany(UPDATE_SENT, rows)
-        return [
-            next(numbers) if call.in_flight is None else call.in_flight
-            for call in calls
-        ]
+        return numbers
 
     def enter(self, entries: Sequence[LedgerEntry]) -> None:
         """Enters calls, and settles what was reserved for them; on disk when it
@@ -461,10 +458,7 @@ ADD_SPENT = (
 SENT_COLUMNS = ("at", "run", "experiment", "base_url", "model", "attempt")
 INSERT_SENT = _insert(
     "in_flight", ("id", "process", "day", *Spend._fields, *SENT_COLUMNS)
-)
-UPDATE_SENT = (
-    f"UPDATE in_flight SET {', '.join(f'{n} = ?' for n in SENT_COLUMNS)} WHERE id = ?"
-)
+).replace("INSERT", "INSERT OR REPLACE")
 SENT = (
     f"SELECT {', '.join(SENT_COLUMNS)}, usd, tokens FROM in_flight"
     " WHERE process = ? AND at IS NOT NULL ORDER BY id"

@@ -508,7 +508,7 @@ def test_a_run_that_failed_ended_early(
     experiment: pl.Experiment, clean_home: Path
 ) -> None:
     def answer(request: pl.Request) -> str:
-        for file in clean_home.glob("usage.sqlite*"):
+        for file in clean_home.glob("promptlab.sqlite*"):
             file.unlink()
         return "yes"
 

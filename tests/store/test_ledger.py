@@ -428,7 +428,7 @@ KILLED = """
     calls = [(float(sys.argv[2]), "r", "e", "u", "m", n) for n in (1, 2, 3)]
     held = ledger.reserve(Spend(4, 0), calls[0][0])
     first, second, third = ledger.send(
-        [SentCall(calls[0], Spend(1, 0)), SentCall(calls[1], Spend(2, 0), held)]
+        [SentCall(calls[0], Spend(1, 0)), SentCall(calls[1], Spend(4, 0), held)]
         + [SentCall(calls[2], Spend(8, 0))]
     )
     ledger.reserve(Spend(16, 0), calls[0][0])
