@@ -15,7 +15,7 @@
     ├── planning/      BEFORE THE RUN      plans, forecasts, pilots
     ├── render/        AS TEXT AND HTML    pieces that cards are made of
     ├── stats/         HOW SURE            intervals, designs
-    ├── notebook/      LOOKING AT IT       comparison, rating, plots, panels
+    ├── notebook/      LOOKING AT IT       compare, rate, explore, panel, plots
     ├── offline/       A STAND-IN MODEL    a server to try without a key
     ├── files/         THE USER'S FILES    config.yaml, prompts, datasets
     └── cli/           python -m promptlab ...
