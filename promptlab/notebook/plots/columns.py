@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from promptlab.notebook.plots.figure_layout import Canvas, line_height, width_of
+from promptlab.notebook.plots.figure_layout import Canvas, font_size, width_of
 from promptlab.notebook.plots.groups import Groups
 
 GAP = 14.0
@@ -44,7 +44,7 @@ def canvas_of_rows(
 
     Rows of which nothing is known say why: all trials failed, or what is unknown.
     """
-    canvas = Canvas.of(ax, title, notes, above=2.2 * line_height())
+    canvas = Canvas.of(ax, title, notes, above=2.2 * font_size())
     canvas.name_rows(groups.labels)
     if len(groups) == 1:
         canvas.ax.set_ylim(1, -1)  # or the row would be as high as two

@@ -53,12 +53,11 @@ def plot_cost(
         )
     title = f"Cost per {PER:,} trials{groups.by}"
     table = groups.table(_costs)
-    known = groups.known("cost_usd")
-    if why := groups.nothing("" if known else "The price of no trial is known"):
+    if why := groups.nothing("cost_usd", "price"):
         return Canvas.of(ax, title).empty(why, table)
     notes = [
         f"{EXPLAINED}, the diamond the mean and its 95% interval",
-        *groups.notes(groups.unknown("Price", known), thinned(table["n"])),
+        *groups.notes(groups.unknown("cost_usd", "price"), thinned(table["n"])),
     ]
     groups, drawn = groups.drawn, table[:MOST]
     canvas = canvas_of_rows(ax, title, notes, groups, drawn["n"] > 0, "price unknown")
@@ -118,14 +117,10 @@ def _draw_means(canvas: Canvas, table: pd.DataFrame) -> None:
 
 def _scale(canvas: Canvas, table: pd.DataFrame, positive: bool) -> None:
     """Sets the axis: logarithmic if no cost is zero and medians are far apart."""
-    unit, axis = f"US dollars per {PER:,} trials", canvas.ax.xaxis
     medians = table["median_usd_per_1000"].dropna()
-    if positive and medians.max() > FAR_APART * medians.min():
-        canvas.ax.set_xscale("log")
-        axis.set_major_formatter(FuncFormatter(Dollars()))
-        canvas.label_x(f"{unit}, log scale")
-    else:
-        canvas.from_zero(table[["most_usd_per_1000", "high_usd_per_1000"]])
-        axis.set_major_formatter(Dollars())
-        canvas.label_x(unit)
+    log = positive and medians.max() > FAR_APART * medians.min()
+    ends = table[["most_usd_per_1000", "high_usd_per_1000"]]
+    canvas.scale_x(f"US dollars per {PER:,} trials", ends, log=log)
+    dollars = Dollars()
+    canvas.ax.xaxis.set_major_formatter(FuncFormatter(dollars) if log else dollars)
     canvas.grid("x")

@@ -149,10 +149,18 @@ class Canvas:
         ax.tick_params(axis="y", labelsize="medium", labelcolor=self.theme.text, pad=6)
         ax.set_ylim(len(labels) - 0.5, -0.5)
 
-    def from_zero(self, ends: pd.Series[float] | pd.DataFrame) -> None:
-        """Lets the horizontal axis run from 0 to a little more than the largest."""
-        largest = float(np.nanmax(ends.to_numpy(dtype=float), initial=0.0))
-        self.ax.set_xlim(0, largest * 1.04 or 1)
+    def scale_x(
+        self, label: str, ends: pd.Series[float] | pd.DataFrame, *, log: bool = False
+    ) -> None:
+        """Names the horizontal axis: logarithmic, or from 0 to a little more than the
+        largest of `ends`."""
+        if log:
+            self.ax.set_xscale("log")
+            self.label_x(f"{label}, log scale")
+        else:
+            largest = float(np.nanmax(ends.to_numpy(dtype=float), initial=0.0))
+            self.ax.set_xlim(0, largest * 1.04 or 1)
+            self.label_x(label)
 
     def grid(self, axis: Literal["both", "x", "y"]) -> None:
         """Draws faint lines from the numbers of an axis."""
@@ -164,14 +172,14 @@ class Canvas:
     ) -> Plot | Axes:
         """The figure with its table; or the axes, if those were given.
 
-        The figure becomes as high as axes of that height need, in sizes of letters, and
+        The figure becomes as high as axes of that height need, in font sizes, and
         as wide as others, or wider where its axes would be narrower than `width`.
         """
         if self.plot is None:
             return self.ax
         self.plot.table = table
         for _ in range(2):  # what is around depends a little on the size
-            self._fit(self.plot, height * line_height(), width)
+            self._fit(self.plot, height * font_size(), width)
         return self.plot
 
     def empty(self, why: str, table: pd.DataFrame) -> Plot | Axes:
@@ -228,8 +236,8 @@ def text_style() -> dict[str, Any]:
     return {"fontfamily": font_families(), "parse_math": False, "usetex": False}
 
 
-def line_height() -> float:
-    """The size of letters, which rows and tiles are measured in."""
+def font_size() -> float:
+    """The reader's font size, which rows and tiles are measured in."""
     return float(rcParams["font.size"])
 
 

@@ -92,17 +92,19 @@ class Groups:
         """For how many answered trials a column holds a number."""
         return int(numbers(self.answered, column).notna().sum())
 
-    def nothing(self, unknown: str = "") -> str:
-        """Why there is nothing to draw: no trials, all failed, or what is unknown."""
-        asked = len(self.source.table)
-        if len(self.answered):
-            return unknown
-        return f"All {counted(asked, 'trial')} failed" if asked else "No trials"
+    def nothing(self, column: str = "", what: str = "") -> str:
+        """Why there is nothing to draw: no trials, all failed, or a column is empty."""
+        if not (asked := len(self.source.table)):
+            return "No trials"
+        if not len(self.answered):
+            return f"All {counted(asked, 'trial')} failed"
+        unknown = column and not self.known(column)
+        return f"The {what} of no trial is known" if unknown else ""
 
     def notes(self, *more: str, names: Collection[str] = ()) -> list[str]:
         """Lines on what is pooled, failed and not drawn, and those given.
 
-        `names` are what the plot tells apart beside the groups.
+        `names` are columns that the plot compares beside the groups.
         """
         asked = len(self.source.table)
         failures = asked - len(self.answered)
@@ -122,11 +124,11 @@ class Groups:
         line = f"The first {MOST} of {len(self):,} are drawn; .table has all"
         return line * (len(self) > MOST)
 
-    def unknown(self, what: str, known: int) -> str:
-        """A line on answered trials of which something is unknown, if there are any."""
-        n = len(self.answered)
-        line = f"{what} unknown: {n - known:,} of {counted(n, 'trial')}, left out"
-        return line * (known < n)
+    def unknown(self, column: str, what: str) -> str:
+        """A line on answered trials that have no number in a column, if any."""
+        n, known = len(self.answered), self.known(column)
+        line = f"{what.capitalize()} unknown: {n - known:,} of {counted(n, 'trial')}"
+        return f"{line}, left out" * (known < n)
 
     def table(self, row: Callable[[Group], Mapping[str, Any]]) -> pd.DataFrame:
         """A row for each group, under its value."""

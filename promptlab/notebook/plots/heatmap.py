@@ -21,7 +21,7 @@ from promptlab.notebook.plots.figure_layout import (
     NARROWEST,
     WIDTH,
     Canvas,
-    line_height,
+    font_size,
     points,
     text_style,
     width_of,
@@ -47,13 +47,13 @@ SCALE = "cividis"
 """Perceptually uniform, and nearly the same to colour-blind readers."""
 
 TILE = 4.4
-"""How high a tile is, in sizes of letters."""
+"""How high a tile is, in font sizes."""
 
 WIDEST, PADDING = 150.0, 12.0
 """How wide a tile is at most, and how much of it stays free at least, in points."""
 
 SMALLEST = 5.0
-"""The size of letters below which a tile stays without."""
+"""The font size, in points, below which a tile has no text."""
 
 TURN = 35
 """How far labels on top are turned, in degrees, if they are wider than their tiles."""
@@ -224,12 +224,12 @@ def _name_columns(canvas: Canvas, across: Groups, wide: float) -> None:
 def _sizes(
     canvas: Canvas, texts: Sequence[tuple[str, str]], rows: int, columns: int
 ) -> tuple[float, float]:
-    """How wide a tile is, and the size of letters in it.
+    """How wide a tile is, and the font size in it.
 
     In a plot of its own a tile is as wide as its texts need, within limits; on given
-    axes the letters are as small as they must be.
+    axes the text is as small as it must be.
     """
-    ax, size = canvas.ax, line_height()
+    ax, size = canvas.ax, font_size()
     longest = [max(column, key=len) for column in zip(*texts, strict=True)]
     probes = [canvas.write(text, (0, 0), weight="bold") for text in longest]
     needed = width_of(probes) + PADDING

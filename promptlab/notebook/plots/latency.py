@@ -20,7 +20,7 @@ from promptlab.results.latency import mixed, sped_up
 from promptlab.results.results import Results
 
 HEIGHT = 21.0
-"""Of the axes, in sizes of letters, where the legend needs no more."""
+"""Of the axes, in font sizes, where the legend needs no more."""
 
 SPREAD = 30.0
 """How many times the fastest the slowest trial may take before the axis is
@@ -50,15 +50,14 @@ def plot_latency(
     groups = grouped(results, by)
     title = f"Latency{groups.by}"
     table = groups.table(_quantiles)
-    known = groups.known("latency_s")
-    if why := groups.nothing("" if known else "The latency of no trial is known"):
+    if why := groups.nothing("latency_s", "latency"):
         return Canvas.of(ax, title).empty(why, table)
     answered = groups.answered
     fast = sped_up(*(numbers(answered, f"{n}input_tokens") for n in ("", "cached_")))
     notes = [
         "Share of trials answered within a time; points mark the median and the 95th "
         "percentile",
-        *groups.notes(groups.unknown("Latency", known), mixed(fast)),
+        *groups.notes(groups.unknown("latency_s", "latency"), mixed(fast)),
     ]
     canvas = Canvas.of(ax, title, notes)
     groups, drawn = groups.drawn, table[:MOST]
@@ -115,12 +114,8 @@ def _scale(canvas: Canvas, table: pd.DataFrame) -> None:
     ax = canvas.ax
     unit, factor = ("s", 1) if table["p95_s"].max() >= 1 else ("ms", 1000)
     shortest, longest = table["shortest_s"].min(), table["longest_s"].max()
-    if 0 < shortest < longest / SPREAD:
-        ax.set_xscale("log")
-        canvas.label_x(f"latency in {unit}, log scale")
-    else:
-        canvas.from_zero(table["longest_s"])
-        canvas.label_x(f"latency in {unit}")
+    log = 0 < shortest < longest / SPREAD
+    canvas.scale_x(f"latency in {unit}", table["longest_s"], log=log)
     ax.xaxis.set_major_formatter(lambda x, _: formats.number(x * factor))
     ax.set_ylim(0, 1.02)
     ax.set_yticks(LEVELS, [formats.share(level) for level in LEVELS], **text_style())

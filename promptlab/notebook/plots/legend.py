@@ -12,7 +12,7 @@ from matplotlib.offsetbox import VPacker
 from promptlab.notebook.plots.columns import Column
 from promptlab.notebook.plots.figure_layout import (
     Canvas,
-    line_height,
+    font_size,
     points,
     text_style,
 )
@@ -25,8 +25,8 @@ def add_legend(
     names: Sequence[str],
     columns: Sequence[Column],
 ) -> float:
-    """A row for each sample of lines or bars, beside the axes; its height in sizes
-    of letters."""
+    """A row for each sample of lines or bars, beside the axes; its height in font
+    sizes."""
     every = [Column("", names, str), *columns]
     blank = Line2D([], [], linestyle="")
     strings = [string for column in every for string in (column.header, *column.texts)]
@@ -42,7 +42,7 @@ def add_legend(
         columnspacing=0,
         handlelength=1.8,
         handletextpad=0.5,
-        handleheight=1.4,  # higher than the letters of any font: rows stay in line
+        handleheight=1.4,  # higher than any font's characters: rows stay in line
         labelspacing=0.4,
         prop=FontProperties(family=font_families(), size="medium"),
     )
@@ -54,4 +54,4 @@ def add_legend(
         header.set(weight="normal", **canvas.theme.small)
     for box in legend.findobj(VPacker)[1:-1]:  # between the names and the whole
         box.align = "right"
-    return points(legend.get_window_extent().height, canvas.ax) / line_height()
+    return points(legend.get_window_extent().height, canvas.ax) / font_size()

@@ -41,7 +41,7 @@ def plot_lengths(
         return Canvas.of(ax, title).empty(why, table)
     unknown = "In characters: the server counted no tokens"
     if known:
-        unknown = groups.unknown("Length", known)
+        unknown = groups.unknown("output_tokens", "length")
     rings = "; rings were cut short by max_tokens" * bool(table["truncated"].sum() > 0)
     notes = [EXPLAINED + rings, *groups.notes(unknown, thinned(table["n"]))]
     groups, drawn = groups.drawn, table[:MOST]
@@ -57,8 +57,7 @@ def plot_lengths(
         truncated = flags.truncated(group.answered)
         lengths = _lengths_of(group, unit)
         draw_strip(canvas, row, lengths, group.style, hollow=truncated)
-    canvas.from_zero(drawn["longest"])
-    canvas.label_x(f"{unit} per output")
+    canvas.scale_x(f"{unit} per output", drawn["longest"])
     canvas.grid("x")
     return canvas.finish(table, height=ROW * max(len(groups), 2))
 

@@ -16,7 +16,7 @@ MOST = 400
 """How many points a row has at most; of more trials, evenly chosen ones are drawn."""
 
 ROW, THICK = 3.6, 0.32
-"""How high a row is, in sizes of letters; from its middle to the outermost points."""
+"""How high a row is, in font sizes; from its middle to the outermost points."""
 
 GOLDEN = 0.618034
 """Multiples of it, less their whole parts, are spread evenly."""

@@ -34,7 +34,7 @@ GREY = "#7a7a7a"
 """What the parts are explained with."""
 
 ROW = 2.5
-"""How high a row is, in sizes of letters."""
+"""How high a row is, in font sizes."""
 
 
 def plot_tokens(
@@ -53,8 +53,8 @@ def plot_tokens(
     groups = grouped(results, by)
     title = f"Tokens per trial{groups.by}"
     table = groups.table(_means)
-    unknown = "The server counted none" * bool(table["total_tokens"].isna().all())
-    if why := groups.nothing(unknown):
+    counted_none = table["total_tokens"].isna().all()
+    if why := groups.nothing() or "The server counted none" * bool(counted_none):
         return Canvas.of(ax, title).empty(why, table)
     parts = {part: PARTS[part] for part in PARTS if table[part].gt(0).any()}
     notes = [
@@ -74,7 +74,6 @@ def plot_tokens(
     total = Column("total", drawn["total_tokens"], number, strong=True)
     add_columns(canvas, [*columns, total, Column("n", drawn["n"])])
     _draw(canvas, groups, drawn, parts)
-    canvas.label_x("tokens per trial")
     return canvas.finish(table, height=ROW * max(len(groups), 2))
 
 
@@ -160,5 +159,5 @@ def _draw(
         capsize=3,
         path_effects=[withStroke(linewidth=3.4, foreground=theme.ground)],
     )
-    canvas.from_zero(table[["total_tokens", "p90_total_tokens"]])
+    canvas.scale_x("tokens per trial", table[["total_tokens", "p90_total_tokens"]])
     canvas.grid("x")

@@ -49,7 +49,7 @@ FEWEST = 6
 """For how many periods there is room at least, so that a single bar is no wall."""
 
 HEIGHT = 19.0
-"""Of the axes, in sizes of letters, where the legend needs no more."""
+"""Of the axes, in font sizes, where the legend needs no more."""
 
 
 def plot_usage(

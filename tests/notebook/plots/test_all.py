@@ -60,7 +60,7 @@ def test_given_axes_are_drawn_on_and_returned(draw: Draw) -> None:
 
 
 @every
-def test_no_trials_are_said_to_be_none(draw: Draw) -> None:
+def test_a_table_without_trials_says_so(draw: Draw) -> None:
     figure = draw(trials([]))
 
     assert "No trials" in texts(axes_of(figure))
@@ -204,7 +204,7 @@ PROMPTS = ("plain", "steps")
 
 
 def _two(draw: Draw, rows: str = "prompt") -> dict[str, str]:
-    """What a plot must be told to tell the prompts apart."""
+    """The arguments with which a plot compares the prompts."""
     if draw is plots.plot_heatmap:
         return {"rows": rows, "columns": "finish_reason"}
     return {"by": rows}

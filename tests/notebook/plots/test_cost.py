@@ -30,7 +30,7 @@ def test_each_trial_is_a_point() -> None:
     assert points(ax) == pytest.approx([1, 3, 10, 20])
 
 
-def test_an_unknown_price_is_left_out_and_said() -> None:
+def test_an_unknown_price_is_left_out_and_noted() -> None:
     figure = plot_cost(trials(cost_usd=[0.001, None, 0.003, 0.003]))
 
     assert figure.table["n"].tolist() == [1, 2]
@@ -46,7 +46,7 @@ def test_a_group_without_prices_is_blank_not_free() -> None:
     assert math.isnan(figure.table["total_usd"].iloc[0])
 
 
-def test_no_price_at_all_is_said() -> None:
+def test_no_price_at_all_is_noted() -> None:
     figure = plot_cost(trials(cost_usd=np.nan))
 
     assert "The price of no trial is known" in texts(axes_of(figure))

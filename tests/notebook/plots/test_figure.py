@@ -80,7 +80,7 @@ def test_it_is_opaque_whatever_the_reader_has_set(plot: Plot) -> None:
     assert plot.get_facecolor() == (1.0, 1.0, 1.0, 1.0)
 
 
-def test_a_dark_style_sheet_makes_a_dark_figure_with_light_letters() -> None:
+def test_a_dark_style_sheet_makes_a_dark_figure_with_light_text() -> None:
     style = Path(matplotlib.get_data_path(), "stylelib", "dark_background.mplstyle")
     settings = matplotlib.rc_params_from_file(style, use_default_template=False)
     with matplotlib.rc_context(settings):
@@ -93,7 +93,7 @@ def test_a_dark_style_sheet_makes_a_dark_figure_with_light_letters() -> None:
 
 
 @pytest.mark.parametrize("text", ["white", "black"])
-def test_letters_are_legible_on_any_figure(text: str) -> None:
+def test_text_is_legible_on_any_figure(text: str) -> None:
     settings = {"text.color": text, "figure.facecolor": "#fdf6e3"}
     with matplotlib.rc_context(settings):
         figure = plots.plot_latency(trials())
@@ -102,7 +102,7 @@ def test_letters_are_legible_on_any_figure(text: str) -> None:
     assert min(contrast(to_hex(t.get_color()), "#fdf6e3") for t in written) >= 4.5
 
 
-def test_letters_and_rows_are_as_large_as_the_reader_has_set() -> None:
+def test_text_and_rows_are_as_large_as_the_reader_has_set() -> None:
     usual = plots.plot_cost(trials())
 
     with matplotlib.rc_context({"font.size": 20}):

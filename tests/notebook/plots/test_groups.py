@@ -1,4 +1,4 @@
-"""What a plot tells apart: order, labels, colours."""
+"""The groups that a plot compares: order, labels, colours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_results_and_their_table_give_the_same_groups() -> None:
     assert grouped(given).labels == grouped(given.table).labels == ["plain", "kind"]
 
 
-def test_the_first_parameter_that_varies_is_told_apart() -> None:
+def test_the_first_parameter_that_varies_makes_the_groups() -> None:
     table = trials(["a"] * 4, temperature=[0, 0, 1, 1])
 
     assert grouped(table).names == ("temperature",)
@@ -30,7 +30,7 @@ def test_groups_stand_in_the_order_of_the_table() -> None:
     assert grouped(trials(["z", "a", "z", "m"])).labels == ["z", "a", "m"]
 
 
-def test_several_columns_are_told_apart_together() -> None:
+def test_several_columns_make_groups_together() -> None:
     groups = grouped(trials(temperature=[0, 0.7, 0, 0.7]), ["prompt", "temperature"])
 
     assert groups.labels == ["plain · 0", "plain · 0.7", "steps · 0", "steps · 0.7"]
@@ -150,7 +150,7 @@ def test_a_column_that_is_not_there_is_named(plot: object) -> None:
         plot(trials(), by="modle")  # type: ignore[operator]
 
 
-def test_what_varies_within_the_groups_is_said() -> None:
+def test_what_varies_within_the_groups_is_noted() -> None:
     table = trials(temperature=[0, 1, 0, 1])
 
     assert grouped(table, "prompt").notes() == ["Pooled over temperature"]

@@ -137,7 +137,7 @@ def test_texts_stand_out_from_their_tiles() -> None:
     assert colours["9"] == "#000000"
 
 
-def test_too_many_columns_for_numbers_are_told_by_colour() -> None:
+def test_too_many_columns_for_numbers_are_shown_by_colour() -> None:
     places = [*range(60)] * 2
     table = trials(["a"] * 120, top_k=places, output_tokens=places)
 
@@ -149,7 +149,7 @@ def test_too_many_columns_for_numbers_are_told_by_colour() -> None:
     assert len(figure.table) == 60
 
 
-def test_small_axes_get_smaller_letters() -> None:
+def test_small_axes_get_smaller_text() -> None:
     table = trials(temperature=TEMPERATURES)
     large, small = own_axes(), own_axes()
     small.get_figure().set_size_inches(2.4, 1.2)

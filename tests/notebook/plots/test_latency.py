@@ -57,20 +57,20 @@ def test_times_far_apart_get_a_logarithmic_axis_that_says_so() -> None:
     assert ax.get_xlabel().endswith("log scale")
 
 
-def test_an_unknown_latency_is_left_out_and_said() -> None:
+def test_an_unknown_latency_is_left_out_and_noted() -> None:
     figure = plot_latency(trials(latency_s=[None, 0.1, 0.2, 0.3]))
 
     assert figure.table["n"].tolist() == [1, 2]
     assert "Latency unknown: 1 of 4 trials, left out" in texts(axes_of(figure))
 
 
-def test_no_latency_at_all_is_said() -> None:
+def test_no_latency_at_all_is_noted() -> None:
     figure = plot_latency(trials().drop(columns="latency_s"))
 
     assert "The latency of no trial is known" in texts(axes_of(figure))
 
 
-def test_what_the_providers_cache_sped_up_is_said_where_it_is_mixed_with_others() -> (
+def test_what_the_providers_cache_sped_up_is_noted_where_it_is_mixed_with_others() -> (
     None
 ):
     note = "2 of 4 read half of the prompt or more from the provider's cache: faster"

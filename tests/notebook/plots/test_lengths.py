@@ -30,7 +30,7 @@ def test_the_box_spans_the_middle_half() -> None:
     assert figure.table.loc["a", ["p25", "p50", "p75"]].tolist() == [10, 20, 30]
 
 
-def test_the_share_cut_short_is_drawn_and_told() -> None:
+def test_the_share_cut_short_is_drawn_and_written() -> None:
     figure = plot_lengths(trials(finish_reason=CUT))
 
     assert figure.table["truncated"].tolist() == [1, 0]
@@ -59,7 +59,7 @@ def test_without_counted_tokens_lengths_are_characters() -> None:
     assert "In characters: the server counted no tokens" in texts(ax)
 
 
-def test_a_length_that_was_not_counted_is_left_out_and_said() -> None:
+def test_a_length_that_was_not_counted_is_left_out_and_noted() -> None:
     figure = plot_lengths(trials(output_tokens=[None, 5, 6, 7]))
 
     assert figure.table["n"].tolist() == [1, 2]

@@ -93,8 +93,8 @@ def test_what_it_counted_at_times_is_the_mean_of_those() -> None:
 
     assert figure.table["reasoning_tokens"].tolist() == [4, 8]
     assert figure.table["visible_output_tokens"].tolist() == [6, 2]
-    told = "Reasoning: known for 2 of 4 trials, the mean is over those"
-    assert told in texts(axes_of(figure))
+    note = "Reasoning: known for 2 of 4 trials, the mean is over those"
+    assert note in texts(axes_of(figure))
 
 
 def test_a_group_without_any_count_says_so() -> None:
@@ -104,7 +104,7 @@ def test_a_group_without_any_count_says_so() -> None:
     assert "tokens unknown" in texts(axes_of(figure))
 
 
-def test_no_count_at_all_is_said() -> None:
+def test_no_count_at_all_is_noted() -> None:
     nothing = dict.fromkeys(
         ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")
     )

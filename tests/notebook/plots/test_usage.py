@@ -86,7 +86,7 @@ def test_any_numbers_can_be_the_measure() -> None:
     assert heights(figure, "large") == [1, 0]
 
 
-def test_unknown_costs_are_left_out_and_said() -> None:
+def test_unknown_costs_are_left_out_and_noted() -> None:
     figure = plot_usage(usage(cost_usd=[0.1, None, 0.3]), measure="cost_usd")
 
     assert "1 of 3 rows have no cost_usd: left out" in texts(axes_of(figure))
@@ -108,7 +108,7 @@ def test_without_a_model_there_is_one_bar_a_day() -> None:
     assert heights(figure, "all") == [0.5, pytest.approx(0.3)]
 
 
-def test_it_can_be_told_apart_otherwise() -> None:
+def test_it_can_be_stacked_by_other_columns() -> None:
     figure = plot_usage(usage(project=["a", "a", "b"]), by=["project", "model"])
 
     assert list(figure.table) == [("a", "small"), ("a", "large"), ("b", "small")]
@@ -145,23 +145,23 @@ def test_many_days_are_drawn() -> None:
     figure._repr_png_()
 
 
-def test_a_row_without_a_time_is_left_out_and_said() -> None:
+def test_a_row_without_a_time_is_left_out_and_noted() -> None:
     figure = plot_usage(usage(day=["2026-11-23", None, "2026-11-24"]))
 
     assert "1 of 3 rows have no day: left out" in texts(axes_of(figure))
 
 
-def test_a_cost_that_is_known_in_part_is_not_drawn_and_that_is_said() -> None:
+def test_a_cost_that_is_known_in_part_is_not_drawn_and_that_is_noted() -> None:
     part = usage(cost_usd=[0.2, None, 0.3])
 
-    said = "The cost of 1 of 3 rows is not known"
-    assert any(said in line for line in texts(axes_of(plot_usage(part))))
+    note = "The cost of 1 of 3 rows is not known"
+    assert any(note in line for line in texts(axes_of(plot_usage(part))))
     assert not any(
         "cost" in t for t in texts(axes_of(plot_usage(part, measure="tokens")))
     )
 
 
-def test_nothing_used_is_said() -> None:
+def test_nothing_used_is_noted() -> None:
     figure = plot_usage(usage().iloc[:0])
 
     assert "Nothing was used" in texts(axes_of(figure))
