@@ -6,26 +6,18 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable
-from typing import Annotated, NoReturn
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from promptlab.cli import (
-    cached,
-    experiments,
-    forecasts,
-    keys,
-    prices,
-    runs,
-    usage,
-)
+from promptlab.cli import cache, experiments, forecast, login, prices, runs, usage
 from promptlab.cli.experiments import INTERRUPTED
 from promptlab.cli.printing import (
-    complain,
     drop_output,
+    echo_err,
+    fail,
     nobody_reads,
-    say,
     show_warning,
     write_what_can_be,
 )
@@ -33,49 +25,69 @@ from promptlab.errors import PromptlabError
 
 Command = Callable[..., None]
 
-app = typer.Typer(
+SETTINGS = {
+    "help_option_names": ["-h", "--help"],
+    "auto_envvar_prefix": "PROMPTLAB",  # of each command, so that names are short
+}
+
+COMMANDS: dict[str, Command] = {
+    "run": experiments.run,
+    "validate": experiments.validate,
+    "forecast": forecast.forecast,
+    "init": experiments.init,
+    "show": runs.show,
+    "export": runs.export,
+    "prices": prices.prices,
+    "schema": experiments.schema,
+    "login": login.login,
+    "logout": login.logout,
+    "serve-offline": experiments.serve_offline,
+}
+CACHE_COMMANDS: dict[str, Command] = {
+    "list": cache.list_,
+    "stats": cache.stats,
+    "explain": cache.explain,
+    "prune": cache.prune,
+    "clear": cache.clear,
+    "export": cache.export,
+    "import": cache.import_,
+}
+USAGE_COMMANDS: dict[str, Command] = {
+    "budget": usage.budget,
+    "prune": usage.prune,
+    "export": usage.export,
+}
+
+
+def _app(commands: Mapping[str, Command], **options: Any) -> typer.Typer:
+    made = typer.Typer(
+        context_settings=SETTINGS,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        **options,
+    )
+    for name, command in commands.items():
+        made.command(name, context_settings=SETTINGS)(command)
+    return made
+
+
+app = _app(
+    COMMANDS,
     help="Prompt experiments: grids, caching, comparison.",
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS: tuple[Command, ...] = (
-    experiments.run,
-    experiments.validate,
-    forecasts.forecast,
-    experiments.init,
-    runs.show,
-    runs.export,
-    prices.prices,
-    experiments.schema,
-    keys.login,
-    keys.logout,
+app.add_typer(
+    _app(
+        CACHE_COMMANDS,
+        help="Look at, share and tidy the answers on disk.",
+        no_args_is_help=True,
+    ),
+    name="cache",
 )
-for command in COMMANDS:
-    app.command()(command)
-app.command("serve-offline")(experiments.serve_offline)
-
-cache_app = typer.Typer(
-    help="Look at, share and tidy the answers on disk.", no_args_is_help=True
+app.add_typer(
+    _app(USAGE_COMMANDS, invoke_without_command=True, callback=usage.usage),
+    name="usage",
 )
-CACHE_COMMANDS: tuple[Command, ...] = (
-    cached.stats,
-    cached.explain,
-    cached.prune,
-    cached.clear,
-    cached.export,
-)
-cache_app.command("list")(cached.list_)
-for command in CACHE_COMMANDS:
-    cache_app.command()(command)
-cache_app.command("import")(cached.import_)
-app.add_typer(cache_app, name="cache")
-
-usage_app = typer.Typer(invoke_without_command=True, callback=usage.usage)
-for command in (usage.budget, usage.prune, usage.export):
-    usage_app.command()(command)
-app.add_typer(usage_app, name="usage")
 
 
 def main() -> None:
@@ -93,9 +105,9 @@ def main() -> None:
     except PromptlabError as error:
         if debug:
             raise
-        complain(str(error))
+        fail(str(error))
     except KeyboardInterrupt:
-        say("interrupted")
+        echo_err("interrupted")
         _end_interrupted()
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
@@ -107,7 +119,7 @@ def main() -> None:
         if debug:
             raise
         drop_output()
-        complain(str(error))
+        fail(str(error))
 
 
 def _end_interrupted() -> NoReturn:
@@ -122,15 +134,15 @@ def _end_interrupted() -> NoReturn:
 @app.callback(invoke_without_command=True)
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.")
-    ] = False,
-    debug: Annotated[
         bool,
         typer.Option(
-            "--debug",
-            envvar="PROMPTLAB_DEBUG",
-            help="Show where an error comes from.",
+            "--version",
+            allow_from_autoenv=False,
+            help="Print the version and exit.",
         ),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error comes from.")
     ] = False,
 ) -> None:
     if version:

@@ -15,32 +15,23 @@ import orjson
 import typer
 
 from promptlab.cli.options import (
-    AllowInsecure,
-    ApiKeyEnv,
-    BaseUrl,
-    Cache,
     ConfigFile,
-    EnvFile,
     Json,
     Limit,
-    NoCache,
-    Offline,
     Only,
     Output,
-    Refresh,
     Repeats,
     Var,
-    number_from,
-    whole_from,
+    with_run_options,
 )
 from promptlab.cli.printing import (
     WRONG,
-    complain,
+    echo_err,
+    fail,
     print_json,
     print_plan,
     print_results,
     result_plain,
-    say,
 )
 from promptlab.cli.selection import (
     check_models,
@@ -70,160 +61,71 @@ FAILED, INTERRUPTED = 3, 130
 """Exit codes: some trials failed; interrupted by the user."""
 
 
+@with_run_options
 def run(
     config: ConfigFile,
     output: Output = None,
-    max_concurrency: Annotated[
-        int | None,
-        typer.Option(
-            "-j",
-            "--max-concurrency",
-            metavar="N",
-            parser=whole_from(1),
-            envvar="PROMPTLAB_MAX_CONCURRENCY",
-            help="The most calls in flight at once.",
-        ),
-    ] = None,
-    budget_usd: Annotated[
-        float | None,
-        typer.Option(
-            "--budget-usd",
-            metavar="USD",
-            parser=number_from(0),
-            envvar="PROMPTLAB_BUDGET_USD",
-            help="Stop before more than this is spent, in US dollars.",
-        ),
-    ] = None,
-    budget_tokens: Annotated[
-        float | None,
-        typer.Option(
-            "--budget-tokens",
-            metavar="N",
-            parser=number_from(0),
-            envvar="PROMPTLAB_BUDGET_TOKENS",
-            help="Stop before more tokens than this are taken.",
-        ),
-    ] = None,
-    rpm: Annotated[
-        float | None,
-        typer.Option(
-            "--rpm",
-            metavar="N",
-            parser=number_from(0),
-            envvar="PROMPTLAB_RPM",
-            help="The most requests a minute, of each model.",
-        ),
-    ] = None,
-    tpm: Annotated[
-        float | None,
-        typer.Option(
-            "--tpm",
-            metavar="N",
-            parser=number_from(0),
-            envvar="PROMPTLAB_TPM",
-            help="The most tokens a minute, of each model.",
-        ),
-    ] = None,
     repeats: Repeats = None,
     limit: Limit = None,
     only: Only = None,
     var: Var = None,
-    cache: Cache = None,
-    no_cache: NoCache = False,
-    refresh: Refresh = False,
-    offline: Offline = False,
     retry_errors: Annotated[
         bool,
         typer.Option(
             "--retry-errors",
-            envvar="PROMPTLAB_RETRY_ERRORS",
             help="Ask only what failed in the last run of this experiment.",
         ),
     ] = False,
-    env_file: EnvFile = None,
-    base_url: BaseUrl = None,
-    api_key_env: ApiKeyEnv = None,
-    allow_insecure: AllowInsecure = False,
     dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            envvar="PROMPTLAB_DRY_RUN",
-            help="Say what would be done, and do nothing.",
-        ),
+        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
     ] = False,
     json: Json = False,
     quiet: Annotated[
-        bool,
-        typer.Option(
-            "-q", "--quiet", envvar="PROMPTLAB_QUIET", help="Print errors only."
-        ),
+        bool, typer.Option("-q", "--quiet", help="Print errors only.")
     ] = False,
+    **options: Any,
 ) -> None:
     """Run an experiment. What is cached is not asked again."""
     loaded = load_config(config, var)
     experiment = selected(loaded.experiment, repeats, limit, only)
-    options = options_of(
-        loaded,
-        max_concurrency=max_concurrency,
-        budget_usd=budget_usd,
-        budget_tokens=budget_tokens,
-        rpm=rpm,
-        tpm=tpm,
-        base_url=base_url,
-        api_key_env=api_key_env,
-        allow_insecure=allow_insecure or None,
-        env_file=env_file,
-        cache=cache,
-        use_cache=False if no_cache else None,
-        refresh=refresh or None,
-        offline=offline or None,
-    )
+    options = options_of(loaded, options)
     targets = [*loaded.output, *(output or [])]
     check_targets(targets, loaded.files)
     if dry_run:
-        _tell_plan(experiment, options, json=json)
+        _echo_plan(experiment, options, json=json)
         return
     results = _run(experiment, options, retry_errors=retry_errors, quiet=quiet or json)
     if targets and not results.totals.answered:
-        say(_spared(targets))
+        echo_err(_spared(targets))
         targets = []
     unwritten = _write(results, targets)
     written = [target for target in targets if target not in unwritten]
     if json:
         print_json(result_plain(results, written))
     elif not quiet:
-        print_results(results, written, told=results.status == "stopped")
+        print_results(results, written, with_reason=results.status != "stopped")
     if unwritten:
-        complain(f"{'; '.join(unwritten.values())}; promptlab export -o writes it anew")
+        fail(f"{'; '.join(unwritten.values())}; promptlab export -o writes it again")
     sys.exit(_exit_code(results))
 
 
+@with_run_options
 def validate(
     config: ConfigFile,
     repeats: Repeats = None,
     limit: Limit = None,
     only: Only = None,
     var: Var = None,
-    base_url: BaseUrl = None,
-    api_key_env: ApiKeyEnv = None,
-    env_file: EnvFile = None,
-    cache: Cache = None,
     json: Json = False,
+    **options: Any,
 ) -> None:
     """Check a config file and say what a run would do. No key is needed."""
     loaded = load_config(config, var)
     experiment = selected(loaded.experiment, repeats, limit, only)
     check_targets(loaded.output, loaded.files)
-    options = options_of(
-        loaded,
-        base_url=base_url,
-        api_key_env=api_key_env,
-        env_file=env_file,
-        cache=cache,
-    )
+    options = options_of(loaded, options)
     check_models(experiment, options)
-    _tell_plan(experiment, options, json=json)
+    _echo_plan(experiment, options, json=json)
 
 
 def init(
@@ -232,19 +134,21 @@ def init(
     ] = Path(STARTER_NAME),
     force: Annotated[
         bool,
-        typer.Option("--force", help="Replace a file that is there."),
+        typer.Option(
+            "--force", allow_from_autoenv=False, help="Replace an existing file."
+        ),
     ] = False,
 ) -> None:
     """Write a commented config file to start from; it runs as it is."""
     if path.exists() and not force:
-        complain(f"{path} is there already; choose another name, or pass --force")
+        fail(f"{path} exists; choose another name, or pass --force")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         starter = STARTER.read_text("utf-8")
         named = starter.replace(STARTER_NAME, shlex.quote(path.name))
         path.write_bytes(named.encode())
     except OSError as error:
-        complain(f"{path} cannot be written: {error.strerror or error}")
+        fail(f"{path} cannot be written: {error.strerror or error}")
     print(f"wrote {path}; run it with: python -m promptlab run {path}")
 
 
@@ -257,20 +161,15 @@ def schema() -> None:
 
 def serve_offline(
     port: Annotated[
-        int,
-        typer.Option(
-            envvar="PROMPTLAB_PORT", min=0, max=65535, help="0: any free one."
-        ),
+        int, typer.Option(min=0, max=65535, help="0: any free one.")
     ] = 8000,
     fault: Annotated[
         list[str] | None,
         typer.Option(
-            "--fault",
             metavar="NAME=VALUE",
-            envvar="PROMPTLAB_FAULT",
             help="Make it misbehave: latency_s=0.5, requests_per_minute=60, "
-            "server_errors=0.1 (a share of calls), dropped, html, ...; may be given "
-            "again.",
+            "server_errors=0.1 (a share of calls), dropped, html, ... "
+            "Repeatable.",
         ),
     ] = None,
 ) -> None:
@@ -284,7 +183,7 @@ def serve_offline(
             server = OfflineServer(faults=faults, port=port)
             await server.start()
         except OSError as error:
-            complain(f"port {port} cannot be used: {error.strerror or error}")
+            fail(f"port {port} cannot be used: {error.strerror or error}")
         print(
             f"serving offline/small and offline/large on {server.base_url}", flush=True
         )
@@ -305,7 +204,7 @@ def _faults(given: Sequence[str]) -> Faults:
     for text in given:
         name, value = pair("--fault", text)
         if name not in known:
-            hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
+            hint = did_you_mean(name, known) or f"; valid names: {', '.join(known)}"
             raise typer.BadParameter(f"no fault {name!r}{hint}")
         try:
             switches[name] = orjson.loads(value)
@@ -319,7 +218,7 @@ def _faults(given: Sequence[str]) -> Faults:
         raise typer.BadParameter(str(error)) from error
 
 
-def _tell_plan(
+def _echo_plan(
     experiment: Experiment, options: Mapping[str, Any], *, json: bool
 ) -> None:
     """What a run would do, unless it would be refused."""
@@ -342,12 +241,12 @@ def _run(
 
     wanted = _failed_before(experiment) if retry_errors else None
     if not quiet:
-        say(f"{experiment.name}: {experiment.size}")
+        echo_err(f"{experiment.name}: {experiment.size}")
     progress = False if quiet else WithoutReason(display_for(True))
     handle = start(experiment, wanted=wanted, progress=progress, **options)
     if not quiet:
         for line in handle.keys:
-            say(f"key: {line}")
+            echo_err(f"key: {line}")
     signal.signal(signal.SIGTERM, lambda *_: handle.cancel())
     while True:
         try:
@@ -384,14 +283,14 @@ def _failed_before(experiment: Experiment) -> frozenset[int]:
     if record is None:
         runs = run_records()
         akin = next((r for r in runs if r.experiment_name == experiment.name), None)
-        complain(f"--retry-errors: {_no_run_of(experiment, akin)}")
+        fail(f"--retry-errors: {_no_run_of(experiment, akin)}")
     if record.state != "complete":
-        say(
+        echo_err(
             f"--retry-errors: {record.name} did not ask all of its trials "
             f"({record.state}); leave --retry-errors out to ask the rest"
         )
     elif not record.failed:
-        say(f"--retry-errors: nothing failed in {record.name}")
+        echo_err(f"--retry-errors: nothing failed in {record.name}")
     return record.failed
 
 
@@ -410,10 +309,10 @@ def _exit_code(results: Results) -> int:
     if results.status == "interrupted":
         return INTERRUPTED
     if not results.totals.answered:
-        say(f"nothing could run: {results.reason or _first_failure(results)}")
+        echo_err(f"nothing could run: {results.reason or _first_failure(results)}")
         return WRONG
     if results.status == "stopped":
-        say(f"stopped: {results.reason}")
+        echo_err(f"stopped: {results.reason}")
     return FAILED if results.totals.failed or results.totals.missing else 0
 
 

@@ -1,46 +1,104 @@
-"""Options that several commands have."""
+"""Options that several commands have; those of a run are made from `RunOptions`."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-from promptlab.errors import a_number
+from promptlab.errors import SpecError
+from promptlab.execution.options import OPTIONS, Option
 from promptlab.paths import user_path
 
+Command = TypeVar("Command", bound=Callable[..., None])
 
-def number_from(low: int) -> Callable[[str], float]:
+
+def number(low: int, *, whole: bool = False) -> Callable[[str], float]:
     """Reads an option that is a number; the parser of `typer.Option`."""
+    return _number(Option(help="", type=float, minimum=low, whole=whole, finite=True))
 
+
+def _number(option: Option) -> Callable[[str], float]:
     def read(text: str) -> float:
         try:
-            number = float(text)
-        except ValueError:
-            number = float("nan")
-        if not number >= low:
-            raise typer.BadParameter(f"expected {a_number(low)}, got {text!r}")
-        return number
+            value: float = option.type(text)
+            option.check(value)
+        except (ValueError, SpecError):
+            problem = f"expected {option.number}, got {text!r}"
+            raise typer.BadParameter(problem) from None
+        return int(value) if option.whole else value
 
     return read
 
 
-def whole_from(low: int) -> Callable[[str], int]:
-    """Reads an option that is a whole number; the parser of `typer.Option`."""
+METAVARS = {
+    "base_url": "URL",
+    "api_key_env": "NAME|URL=NAME",
+    "env_file": "FILE",
+    "headers": "NAME=VALUE",
+    "timeout_s": "SECONDS",
+    "max_wait_s": "SECONDS",
+    "cache": "FOLDER",
+    "prices": "FILE",
+    "budget_usd": "USD",
+}
+"""What stands for a value; N for others."""
 
-    def read(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = low - 1
-        if number < low:
-            expected = a_number(low, whole=True)
-            raise typer.BadParameter(f"expected {expected}, got {text!r}")
-        return number
+REPEATABLE = ("api_key_env", "headers")
 
-    return read
+
+def run_option(name: str) -> Any:
+    """The command line's option for an option of a run, named and explained alike."""
+    option = OPTIONS[name]
+    flag = "--" + name.replace("_", "-")
+    if option.type is bool:
+        off = "/--no-" + name.removeprefix("use_").replace("_", "-")
+        return typer.Option(flag + off if option.default else flag, help=option.summary)
+    short = ["-j"] if name == "max_concurrency" else []
+    parser: Any = user_path if METAVARS.get(name) in ("FILE", "FOLDER") else None
+    if option.type in (int, float):
+        parser = _number(option)
+    again = " Repeatable." if name in REPEATABLE else ""
+    return typer.Option(
+        *(flag, *short),
+        metavar=METAVARS.get(name, "N"),
+        parser=parser,
+        help=option.summary + again,
+    )
+
+
+FLAGS = [name for name, option in OPTIONS.items() if not option.not_a_flag]
+
+
+def with_run_options(command: Command) -> Command:
+    """Gives a command that takes `**options` an option for each option of a run."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    flags = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[_type(name), _grouped(run_option(name))],
+        )
+        for name in FLAGS
+    ]
+    command.__dict__["__signature__"] = signature.replace(parameters=[*own, *flags])
+    return command
+
+
+def _type(name: str) -> Any:
+    if name in REPEATABLE:
+        return list[str] | None
+    return (bool if OPTIONS[name].type is bool else str) | None
+
+
+def _grouped(option: Any) -> Any:
+    option.rich_help_panel = "Options of the run"
+    return option
 
 
 Archive = Annotated[
@@ -55,137 +113,53 @@ ConfigFile = Annotated[
 Limit = Annotated[
     str | None,
     typer.Option(
-        "--limit",
-        metavar="N|A-B",
-        envvar="PROMPTLAB_LIMIT",
-        help="Only the first N cases, or the A-th to the B-th.",
+        metavar="N|A-B", help="Only the first N cases, or the A-th to the B-th."
     ),
 ]
 Only = Annotated[
     list[str] | None,
     typer.Option(
-        "--only",
-        metavar="NAME=VALUE",
-        envvar="PROMPTLAB_ONLY",
-        help="Only this value of a parameter; may be given again.",
+        metavar="NAME=VALUE", help="Only this value of a parameter. Repeatable."
     ),
 ]
 Var = Annotated[
     list[str] | None,
-    typer.Option(
-        "--var",
-        metavar="FIELD=VALUE",
-        envvar="PROMPTLAB_VAR",
-        help="Set an input in every case; may be given again.",
-    ),
+    typer.Option(metavar="FIELD=VALUE", help="Set an input in every case. Repeatable."),
 ]
 Repeats = Annotated[
     int | None,
     typer.Option(
-        "--repeats",
         metavar="N",
-        parser=whole_from(1),
-        envvar="PROMPTLAB_REPEATS",
+        parser=number(1, whole=True),
         help="How often each variant is asked about each case.",
     ),
 ]
-BaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--base-url",
-        metavar="URL",
-        envvar="PROMPTLAB_BASE_URL",
-        help="Where requests are sent.",
-    ),
-]
-ApiKeyEnv = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--api-key-env",
-        metavar="NAME",
-        envvar="PROMPTLAB_API_KEY_ENV",
-        help="The environment variable that holds the key, or URL=NAME, that of one "
-        "server; may be given again.",
-    ),
-]
-AllowInsecure = Annotated[
-    bool,
-    typer.Option(
-        "--allow-insecure",
-        envvar="PROMPTLAB_ALLOW_INSECURE",
-        help="Send keys and prompts over http:// to other machines, unencrypted.",
-    ),
-]
-EnvFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--env-file",
-        metavar="FILE",
-        parser=user_path,
-        envvar="PROMPTLAB_ENV_FILE",
-        help="Read environment variables from this file instead of .env.",
-    ),
-]
-Cache = Annotated[
-    Path | None,
-    typer.Option(
-        "--cache",
-        metavar="FOLDER",
-        parser=user_path,
-        envvar="PROMPTLAB_CACHE",
-        help="The folder of the cache, instead of the config's or the project's.",
-    ),
-]
-NoCache = Annotated[
-    bool,
-    typer.Option(
-        "--no-cache",
-        envvar="PROMPTLAB_NO_CACHE",
-        help="Read nothing from the cache and store nothing in it.",
-    ),
-]
-Refresh = Annotated[
-    bool,
-    typer.Option(
-        "--refresh",
-        envvar="PROMPTLAB_REFRESH",
-        help="Ask everything anew, and store the new answers.",
-    ),
-]
-Offline = Annotated[
-    bool,
-    typer.Option(
-        "--offline",
-        envvar="PROMPTLAB_OFFLINE",
-        help="Make no call: what is not cached fails.",
-    ),
-]
+BaseUrl = Annotated[str | None, run_option("base_url")]
+EnvFile = Annotated[Path | None, run_option("env_file")]
+Cache = Annotated[Path | None, run_option("cache")]
 Json = Annotated[
-    bool,
-    typer.Option(
-        "--json", envvar="PROMPTLAB_JSON", help="Print one JSON object instead of text."
-    ),
+    bool, typer.Option("--json", help="Print one JSON object instead of text.")
 ]
 Output = Annotated[
     list[Path] | None,
     typer.Option(
-        "-o",
-        "--output",
+        *("-o", "--output"),
         metavar="FILE",
         parser=user_path,
-        envvar="PROMPTLAB_OUTPUT",
-        help="Write the table: .csv .xlsx .jsonl .parquet; may be given again.",
+        help="Write the table: .csv .xlsx .jsonl .parquet. Repeatable.",
     ),
 ]
 # A variable that was set long ago must not agree to what cannot be undone: what removes
 # or replaces something has no variable.
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")]
+Yes = Annotated[
+    bool,
+    typer.Option("--yes", "-y", allow_from_autoenv=False, help="Do not ask first."),
+]
 PaidBy = Annotated[
     str | None,
     typer.Option(
         "--experiment",
         metavar="NAME",
-        envvar="PROMPTLAB_EXPERIMENT",
         help="Only the answers that this experiment paid for.",
     ),
 ]

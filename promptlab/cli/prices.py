@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from promptlab.cli.options import Json
-from promptlab.cli.printing import prices_plain, print_json, print_prices, tell
+from promptlab.cli.printing import echo, prices_plain, print_json, print_prices
 
 
 def prices(
@@ -19,7 +19,6 @@ def prices(
         typer.Option(
             "--provider",
             metavar="NAME",
-            envvar="PROMPTLAB_PROVIDER",
             help="Whose list prices; OpenAI's if not given.",
         ),
     ] = None,
@@ -28,7 +27,6 @@ def prices(
         typer.Option(
             "--tier",
             metavar="NAME",
-            envvar="PROMPTLAB_TIER",
             help="Prices of this tier: batch, flex, priority.",
         ),
     ] = None,
@@ -47,7 +45,7 @@ def prices(
     same = [name for name in ("provider", "source") if shown[name].nunique() == 1]
     same = [name for name in same if shown[name].notna().all()]
     said = f" ({', '.join(shown[name].iloc[0] for name in same)})" if same else ""
-    tell(f"US dollars for a million tokens{said}")
+    echo(f"US dollars for a million tokens{said}")
     if found["long_from"].notna().any():
-        tell("with more input than 'long from' a call costs more")
+        echo("with more input than 'long from' a call costs more")
     print_prices(shown.drop(columns=same))

@@ -6,11 +6,10 @@ import codecs
 import io
 import os
 import re
-import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -61,7 +60,7 @@ def print_plan(plan: Plan, *, json: bool) -> None:
             }
         )
         return
-    tell(f"{experiment.name}: {experiment.size}")
+    echo(f"{experiment.name}: {experiment.size}")
     rows = [
         [
             name,
@@ -72,13 +71,13 @@ def print_plan(plan: Plan, *, json: bool) -> None:
     ]
     print_table(["parameter", "values", ""], rows)
     inputs = ", ".join(experiment.dataset.fields) or "none"
-    tell(f"inputs of {experiment.dataset.name}: {inputs}")
-    tell(f"a run now has {plan.headline}")
+    echo(f"inputs of {experiment.dataset.name}: {inputs}")
+    echo(f"a run now has {plan.headline}")
     if plan.calls:
-        tell(f"tokens: {plan.tokens} ({plan.counted})")
-        tell(f"cost: {plan.cost}")
+        echo(f"tokens: {plan.tokens} ({plan.counted})")
+        echo(f"cost: {plan.cost}")
     for note in plan.budget_notes:
-        tell(f"note: {note}")
+        echo(f"note: {note}")
 
 
 def print_forecast(forecast: Forecast, *, json: bool) -> None:
@@ -107,36 +106,36 @@ def print_forecast(forecast: Forecast, *, json: bool) -> None:
         )
         return
     calls = forecast.plan.calls
-    tell(f"a run now: {counted(calls, 'call')} to make")
-    tell(f"cost: {forecast.cost}")
+    echo(f"a run now: {counted(calls, 'call')} to make")
+    echo(f"cost: {forecast.cost}")
     if calls:
         if forecast.worst_case < float("inf"):
-            tell(f"at most: {dollars(forecast.worst_case)}")
-        tell(f"tokens: {forecast.tokens}")
+            echo(f"at most: {dollars(forecast.worst_case)}")
+        echo(f"tokens: {forecast.tokens}")
     for note in forecast.notes:
-        tell(f"note: {note}")
+        echo(f"note: {note}")
 
 
 def print_results(
-    results: Results, targets: Sequence[Path], *, told: bool = False
+    results: Results, targets: Sequence[Path], *, with_reason: bool = True
 ) -> None:
-    """What a run gave, and where it was written; why it was stopped is `told` on
-    standard error."""
-    tell(results.outcome if told else results.headline)
+    """What a run gave, and where it was written; without the reason for stopping,
+    where standard error has it."""
+    echo(results.headline if with_reason else results.outcome)
     if results.price_note:
-        tell(results.price_note)
+        echo(results.price_note)
     _print_summary(results.summary())
     if results.latency_note:
-        tell(results.latency_note)
+        echo(results.latency_note)
     if (known := results.prices.dropna(subset="input")).size:
-        tell("prices, in US dollars for a million tokens:")
+        echo("prices, in US dollars for a million tokens:")
         print_prices(known)
     if results.failures:
         _print_failures(results)
     for target in targets:
-        tell(f"wrote {target}")
+        echo(f"wrote {target}")
     if results.run:
-        tell(f"recorded as {results.run}")
+        echo(f"recorded as {results.run}")
 
 
 PRICE_HEADS = {
@@ -175,15 +174,15 @@ def _print_failures(results: Results) -> None:
     for trial, failure in sorted(results.failures.items()):
         sort = failure.kind, failure.status, failure.code
         groups.setdefault(sort, []).append(trial)
-    tell("failed:")
+    echo("failed:")
     for trials in list(groups.values())[:5]:
         rest = "".join(f", {trial}" for trial in trials[1:5])
         which = f"{results.experiment.trials[trials[0]]}{rest}"
         first = results.failures[trials[0]].summary
-        tell(f"  {len(trials):,} × {first}")
-        tell(f"      {which}{', …' if len(trials) > 5 else ''}")
+        echo(f"  {len(trials):,} × {first}")
+        echo(f"      {which}{', …' if len(trials) > 5 else ''}")
     if len(groups) > 5:
-        tell(f"  and {len(groups) - 5} other kinds")
+        echo(f"  and {len(groups) - 5} other kinds")
 
 
 def result_plain(results: Results, targets: Sequence[Path]) -> dict[str, Any]:
@@ -222,7 +221,7 @@ def print_runs(records: Sequence[RunRecord], *, json: bool) -> None:
         )
         return
     if not records:
-        tell("no run is recorded")
+        echo("no run is recorded")
         return
     print_table(
         ["run", "status", "variants", "trials", "answered", "failed", "calls", "cost"],
@@ -242,7 +241,7 @@ def print_runs(records: Sequence[RunRecord], *, json: bool) -> None:
     )
     for record in records:
         if record.problem:
-            tell(f"{record.name}: {record.problem}")
+            echo(f"{record.name}: {record.problem}")
 
 
 def _money(usd: float | None) -> str:
@@ -299,45 +298,31 @@ def is_unknown(value: Any) -> bool:
     return value is None or type(value).__name__ == "NAType" or value != value
 
 
-def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table; columns of numbers are set to the right, long heads are broken."""
-    columns = [
-        _column(printable(head), [printable(row[n]) for row in rows])
-        for n, head in enumerate(heads)
-    ]
-    width = sum(cell_len(column[0]) for column in columns)
-    seen = sys.stdout is not None and sys.stdout.isatty()
-    room = shutil.get_terminal_size().columns if seen else 200
-    gap = "  " if width + 2 * (len(heads) - 1) <= room else " "
-    for line in zip(*columns, strict=True):
-        if text := gap.join(line).rstrip():
-            tell(text)
+    from rich.box import Box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
-
-def _column(head: str, cells: Sequence[str]) -> list[str]:
-    """A column's lines, all of one width: head, rule, cells."""
-    widest = max(map(cell_len, cells), default=0)
-    broken = head if cell_len(head) <= widest else head.replace("_", "_ ")
-    parts = textwrap.wrap(broken, max(widest, 7), break_long_words=False)
-    lines = (
-        ["", "", *parts][-2:] if len(parts) <= 2 else [parts[0], " ".join(parts[1:])]
-    )
-    width = max(map(cell_len, [*lines, *cells]))
-    right = bool(cells) and all(map(_numeric, cells))
-    return [
-        *(_set(line, width, right=right) for line in lines),
-        "─" * width,
-        *(_set(cell, width, right=right) for cell in cells),
-    ]
-
-
-def _set(text: str, width: int, *, right: bool) -> str:
-    blank = " " * (width - cell_len(text))
-    return blank + text if right else text + blank
-
-
-def _numeric(cell: str) -> bool:
-    return NUMBER.fullmatch(cell) is not None
+    rule = Box("\n".join(["    ", "    ", " ─  ", *["    "] * 5]))
+    table = Table(box=rule, show_edge=False, padding=(0, 0, 0, 1), pad_edge=False)
+    columns = list(zip(*rows, strict=True)) or [()] * len(heads)
+    for head, column in zip(heads, columns, strict=True):
+        widest = max((cell_len(printable(cell)) for cell in column), default=0)
+        parts = textwrap.wrap(
+            head.replace("_", "_ "), max(widest, 7), break_long_words=False
+        )
+        broken = "\n".join(parts) if cell_len(head) > max(widest, 7) else head
+        right = bool(column) and all(NUMBER.fullmatch(cell) for cell in column)
+        justify: Any = "right" if right else "left"
+        table.add_column(Text(broken), justify=justify, vertical="bottom", no_wrap=True)
+    for row in zip(*columns, strict=True):
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    drawn = io.StringIO()
+    Console(file=drawn, width=10_000, color_system=None).print(table)
+    for line in drawn.getvalue().splitlines():
+        echo(line.rstrip())
 
 
 def print_json(plain: Any) -> None:
@@ -414,7 +399,7 @@ def brief(value: object) -> str:
     return text if len(text) <= 40 else text[:39] + "…"
 
 
-def tell(text: object) -> None:
+def echo(text: object) -> None:
     """A line, or several, on standard output."""
     _put(printable(str(text)))
 
@@ -437,18 +422,18 @@ def drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def say(text: str) -> None:
+def echo_err(text: str) -> None:
     """A line on standard error, if anyone reads that."""
     with suppress(OSError):
         print(printable(text), file=sys.stderr, flush=True)
 
 
-def complain(text: str) -> NoReturn:
+def fail(text: str) -> NoReturn:
     """One line on standard error, and exit code 1."""
-    say(f"promptlab: {text}")
+    echo_err(f"promptlab: {text}")
     sys.exit(WRONG)
 
 
 def show_warning(message: Any, *_: Any, **__: Any) -> None:
     """A warning in one line, without the code that gave it."""
-    say(f"note: {message}")
+    echo_err(f"note: {message}")

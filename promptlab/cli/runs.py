@@ -9,12 +9,12 @@ import typer
 
 from promptlab.cli.options import Json, Output
 from promptlab.cli.printing import (
-    complain,
+    echo,
+    fail,
     print_json,
     print_results,
     print_runs,
     result_plain,
-    tell,
 )
 from promptlab.cli.selection import check_targets
 
@@ -42,7 +42,7 @@ def show(
         print_json(result_plain(results, []))
         return
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.started_s))
-    tell(f"{record.name}, started {started}")
+    echo(f"{record.name}, started {started}")
     print_results(results, [])
 
 
@@ -57,8 +57,8 @@ def export(
     from promptlab.results.runs import find_run
 
     if not output:
-        complain("name a file to write with -o, such as -o results.csv")
+        fail("name a file to write with -o, such as -o results.csv")
     check_targets(output)
     results = find_run(name).load_results()
     for target in output:
-        tell(f"wrote {results.to(target)}")
+        echo(f"wrote {results.to(target)}")

@@ -87,9 +87,7 @@ def _cases(limit: str) -> slice:
     return slice(start - 1, end)
 
 
-def options_of(
-    config: Config, *, api_key_env: Sequence[str] | None = None, **given: Any
-) -> dict[str, Any]:
+def options_of(config: Config, given: Mapping[str, Any]) -> dict[str, Any]:
     """The options of the file, and over them those given on the command line.
 
     Raises:
@@ -98,10 +96,12 @@ def options_of(
     from promptlab.execution.options import RunOptions
     from promptlab.models.credentials import check_foreign
 
-    options = merged(config, **given)
-    if api_key_env:
-        return options | {"api_key_env": _variables(api_key_env)}
-    run_options = RunOptions.of(options)
+    options = merged(config, given)
+    if options.get("headers") and given.get("headers"):
+        options["headers"] = _headers(given["headers"])
+    if given.get("api_key_env"):
+        return options | {"api_key_env": _variables(given["api_key_env"])}
+    run_options = RunOptions(**options)
     models = [level.value for level in config.experiment.grid.levels("model")]
     urls = dict.fromkeys(map(run_options.route, models))
     check_foreign(run_options.api_key_env, urls, run_options.variables)
@@ -117,7 +117,7 @@ def check_models(experiment: Experiment, options: Mapping[str, Any]) -> None:
 
     if "base_url" in experiment.grid.parameters:
         return
-    run_options = RunOptions.of(options)
+    run_options = RunOptions(**options)
     for model in (level.value for level in experiment.grid.levels("model")):
         is_offline = run_options.route(model).startswith(OFFLINE_SCHEME)
         if is_offline and model not in MODELS:
@@ -127,10 +127,18 @@ def check_models(experiment: Experiment, options: Mapping[str, Any]) -> None:
             )
 
 
-def merged(config: Config, **given: Any) -> dict[str, Any]:
+def merged(config: Config, given: Mapping[str, Any]) -> dict[str, Any]:
     """The options of the file, and over them those that are given; for what makes no
     call."""
     return {**config.options, **{n: v for n, v in given.items() if v is not None}}
+
+
+def _headers(given: Sequence[str]) -> dict[str, str]:
+    """The headers of `--headers`; a wrong one is not shown, as it may be a key."""
+    pairs = [text.partition("=")[::2] for text in given]
+    if not all(name and value for name, value in pairs):
+        raise typer.BadParameter("--headers: expected NAME=VALUE")
+    return dict(pairs)
 
 
 def _variables(given: Sequence[str]) -> str | dict[str, str]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptlab.cli.options import Json, Yes, number_from
-from promptlab.cli.printing import is_unknown, print_json, print_table, tell
+from promptlab.cli.options import Json, Yes, number
+from promptlab.cli.printing import echo, is_unknown, print_json, print_table
 from promptlab.formats import dollars, thousands
 from promptlab.paths import user_path
 from promptlab.spec.address import OPENAI_URL
@@ -23,7 +23,6 @@ Since = Annotated[
     typer.Option(
         "--since",
         metavar="SPAN|DATE",
-        envvar="PROMPTLAB_SINCE",
         help="Only what is younger: 7d, 12h, 2026-11-01.",
     ),
 ]
@@ -37,16 +36,14 @@ def usage(
         typer.Option(
             "--by",
             metavar="NAME",
-            envvar="PROMPTLAB_BY",
             help="hour, day, week, month, model, experiment, run, base_url, snapshot, "
-            "service_tier or error; may be given again.",
+            "service_tier or error. Repeatable.",
         ),
     ] = None,
     reconcile: Annotated[
         bool,
         typer.Option(
             "--reconcile",
-            envvar="PROMPTLAB_RECONCILE",
             help="Compare with what the organisation was charged, by day and model; "
             "needs an admin key in OPENAI_ADMIN_KEY.",
         ),
@@ -56,9 +53,7 @@ def usage(
         typer.Option(
             "--project-id",
             metavar="ID",
-            envvar="PROMPTLAB_PROJECT_ID",
-            help="With --reconcile, only this project of the organisation; may be "
-            "given again.",
+            help="With --reconcile, only this project of the organisation. Repeatable.",
         ),
     ] = None,
     api_key_id: Annotated[
@@ -66,9 +61,8 @@ def usage(
         typer.Option(
             "--api-key-id",
             metavar="ID",
-            envvar="PROMPTLAB_API_KEY_ID",
             help="With --reconcile, only this key of the organisation (key_..., not "
-            "the key itself); may be given again.",
+            "the key itself). Repeatable.",
         ),
     ] = None,
     server: Annotated[
@@ -76,7 +70,6 @@ def usage(
         typer.Option(
             "--server",
             metavar="URL",
-            envvar="PROMPTLAB_SERVER",
             help="With --reconcile, the base URL whose calls are compared.",
         ),
     ] = OPENAI_URL,
@@ -108,11 +101,11 @@ def usage(
         print_json({name: _plain(part) for name, part in parts.items()})
         return
     if table.empty:
-        tell("no call is in the ledger" + (f" since {since}" if since else ""))
+        echo("no call is in the ledger" + (f" since {since}" if since else ""))
     else:
         _print_usage(table, groups)
     for row in standing.itertuples():
-        tell(_budget_line(row))
+        echo(_budget_line(row))
     if not room.empty:
         _print_headroom(room)
 
@@ -125,27 +118,17 @@ def budget(
     ] = None,
     usd: Annotated[
         float | None,
-        typer.Option(
-            "--usd",
-            metavar="USD",
-            parser=number_from(0),
-            envvar="PROMPTLAB_USD",
-            help="In US dollars.",
-        ),
+        typer.Option(metavar="USD", parser=number(0), help="In US dollars."),
     ] = None,
     tokens: Annotated[
         float | None,
         typer.Option(
-            "--tokens",
-            metavar="N",
-            parser=number_from(0),
-            envvar="PROMPTLAB_TOKENS",
-            help="Of input and output.",
+            metavar="N", parser=number(0, whole=True), help="Of input and output."
         ),
     ] = None,
     remove: Annotated[
         bool,
-        typer.Option("--remove", help="Take that budget away."),
+        typer.Option("--remove", allow_from_autoenv=False, help="Remove this budget."),
     ] = False,
 ) -> None:
     """Show what all runs together may spend in a day or a month; set it, with --usd or
@@ -161,9 +144,9 @@ def budget(
         _refuse(context, ["usd", "tokens"], "cannot be used with --remove")
         if period in set(budgets()["period"]):
             set_budget(period)
-            tell(f"there is no budget for a {period} any more")
+            echo(f"there is no budget for a {period} any more")
         else:
-            tell(f"there was no budget for a {period}")
+            echo(f"there was no budget for a {period}")
         return
     if usd is not None or tokens is not None:
         set_budget(period, usd=usd, tokens=tokens)
@@ -174,9 +157,9 @@ def budget(
 
 def _show_budgets(table: pd.DataFrame, none: str) -> None:
     for row in table.itertuples():
-        tell(_budget_line(row))
+        echo(_budget_line(row))
     if table.empty:
-        tell(f"{none}; `promptlab usage budget day --usd 20` sets one, for example")
+        echo(f"{none}; `promptlab usage budget day --usd 20` sets one, for example")
 
 
 def prune(
@@ -185,7 +168,6 @@ def prune(
         typer.Option(
             "--older-than",
             metavar="SPAN|DATE",
-            envvar="PROMPTLAB_OLDER_THAN",
             help="Such as 365d.",
         ),
     ],
@@ -199,7 +181,7 @@ def prune(
         typer.confirm(
             f"Remove all lines older than {older_than}?", abort=True, err=True
         )
-    tell(f"{prune(before_s):,} lines removed")
+    echo(f"{prune(before_s):,} lines removed")
 
 
 def export(
@@ -215,7 +197,7 @@ def export(
     since_s = 0.0 if since is None else moment_s("--since", since, time.time())
     table = export_lines(since_s)
     table["at"] = table["at"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    tell(f"wrote {len(table):,} lines to {write(table, file)}")
+    echo(f"wrote {len(table):,} lines to {write(table, file)}")
 
 
 def _refuse(context: typer.Context, names: list[str], why: str) -> None:
@@ -241,7 +223,7 @@ def _print_reconciled(table: pd.DataFrame, *, narrowed: bool, json: bool) -> Non
             ["day", "model", "", *RECONCILED.values(), "difference"],
             [_reconciled(row) for row in table.to_dict("records")],
         )
-    tell(said)
+    echo(said)
 
 
 RECONCILED = {
@@ -301,7 +283,7 @@ def _print_usage(table: pd.DataFrame, groups: list[str]) -> None:
         for row in table.to_dict("records")
     ]
     print_table([*groups, *(HEADS.get(name, name) for name in names)], rows)
-    tell(_total(table))
+    echo(_total(table))
 
 
 HEADS = {
@@ -372,7 +354,7 @@ def _print_headroom(room: pd.DataFrame) -> None:
         ]
         for row in room.to_dict("records")
     ]
-    tell("limits as last told, what was left a minute:")
+    echo("limits as last told, what was left a minute:")
     print_table(["model", "server", "requests", "tokens", "told (UTC)"], rows)
 
 

@@ -184,9 +184,9 @@ class RunOptions:
     )
     api_key_env: str | Mapping[str, str] | None = option(
         None,
-        "The environment variable that holds the API key, or {base_url: variable}. "
-        "Else it is OPENAI_API_KEY, which is sent to OpenAI, to $OPENAI_BASE_URL or to "
-        "a server on this machine, and to no other.",
+        "The environment variable that holds the API key. Several servers: {base_url: "
+        "variable}. Else it is OPENAI_API_KEY, which is sent to OpenAI, to "
+        "$OPENAI_BASE_URL or to a server on this machine, and to no other.",
         type=str | dict[str, str],
     )
     env_file: str | Path | None = option(
@@ -196,8 +196,8 @@ class RunOptions:
     )
     headers: Headers | None = option(
         None,
-        "Further headers of every request, or {base_url: headers}. Where requests go "
-        "to several servers, headers that may hold a key are given for each.",
+        "Further headers of every request. Several servers: {base_url: headers}; those "
+        "that may hold a key are given for each.",
         type=dict[str, str | dict[str, str]],
         shown=False,
     )
@@ -490,3 +490,6 @@ def with_run_options(function: F) -> F:
 
 def _shown(annotation: Any) -> Any:
     return _Source(annotation) if isinstance(annotation, str) else annotation
+
+
+with_run_options(RunOptions.__init__)

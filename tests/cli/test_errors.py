@@ -110,7 +110,7 @@ def test_wrong_config_is_one_line_that_says_where_and_what(
         (["cache", "import", "no.jsonl"], "no.jsonl cannot be read"),
         (["show"], "no run is recorded"),
         (["export", "-o", "a.csv"], "no run is recorded"),
-        (["init", "experiment.yaml"], "is there already"),
+        (["init", "experiment.yaml"], "experiment.yaml exists; choose another name"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -154,8 +154,8 @@ def test_wrong_usage_exits_with_2(promptlab: CommandLine, arguments: list[str]) 
     ("arguments", "said"),
     [
         (["run", "experiment.yaml", "--budget-usd", "$5"], "expected a number >= 0"),
-        (["run", "experiment.yaml", "--rpm", "abc"], "expected a number >= 0"),
-        (["run", "experiment.yaml", "--tpm", "-1"], "expected a number >= 0"),
+        (["run", "experiment.yaml", "--rpm", "abc"], "expected a number > 0"),
+        (["run", "experiment.yaml", "--tpm", "-1"], "expected a number > 0"),
         (["usage", "budget", "day", "--usd", "-1"], "expected a number >= 0"),
         (["run", "experiment.yaml", "--repeats", "0"], "expected an integer >= 1"),
         (["run", "experiment.yaml", "-j", "1.5"], "expected an integer >= 1"),

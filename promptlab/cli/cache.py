@@ -20,9 +20,9 @@ from promptlab.cli.options import (
     Repeats,
     Var,
     Yes,
-    whole_from,
+    number,
 )
-from promptlab.cli.printing import complain, day, print_json, print_table, size, tell
+from promptlab.cli.printing import day, echo, fail, print_json, print_table, size
 from promptlab.cli.selection import load_config, merged, selected
 from promptlab.formats import counted
 
@@ -46,7 +46,7 @@ def list_(cache: Cache = None, json: Json = False) -> None:
         print_json(list(rows.values()))
         return
     if not rows:
-        tell("the cache is empty")
+        echo("the cache is empty")
         return
     print_table(
         ["experiment", "answers", "size", "first", "last"],
@@ -75,12 +75,12 @@ def stats(cache: Cache = None, json: Json = False) -> None:
     if json:
         print_json(plain)
     else:
-        tell(
+        echo(
             f"{counted(len(opened), 'answer')}, {size(opened.size_bytes())} on disk, "
             f"in {opened.directory}"
         )
         if replaced := plain["replaced"]:
-            tell(
+            echo(
                 f"{replaced:,} more that a refresh replaced, kept for recorded runs; "
                 "prune --replaced removes them"
             )
@@ -93,8 +93,7 @@ def explain(
         typer.Option(
             "--trial",
             metavar="N",
-            parser=whole_from(0),
-            envvar="PROMPTLAB_TRIAL",
+            parser=number(0, whole=True),
             help="Its number.",
         ),
     ] = 0,
@@ -114,13 +113,13 @@ def explain(
     loaded = load_config(config, var)
     experiment = selected(loaded.experiment, repeats, limit, only)
     if trial >= len(experiment):
-        complain(f"there is no trial {trial}; the last is {len(experiment) - 1}")
+        fail(f"there is no trial {trial}; the last is {len(experiment) - 1}")
     chosen = experiment.trials[trial]
-    options = merged(loaded, base_url=base_url, env_file=env_file, cache=cache)
-    run_options = RunOptions.of(options)
-    tell(chosen)
+    given = {"base_url": base_url, "env_file": env_file, "cache": cache}
+    run_options = RunOptions(**merged(loaded, given))
+    echo(chosen)
     request = chosen.first_request(run_options.route, known_names())
-    tell(explain_request(request, run_options.cache))
+    echo(explain_request(request, run_options.cache))
 
 
 def prune(
@@ -129,7 +128,6 @@ def prune(
         typer.Option(
             "--older-than",
             metavar="AGE",
-            envvar="PROMPTLAB_OLDER_THAN",
             help="Such as 12h, 30d or 2w.",
         ),
     ] = None,
@@ -138,7 +136,6 @@ def prune(
         bool,
         typer.Option(
             "--replaced",
-            envvar="PROMPTLAB_REPLACED",
             help="Only answers that a refresh replaced since.",
         ),
     ] = False,
@@ -147,7 +144,7 @@ def prune(
 ) -> None:
     """Remove answers by age or by the experiment that paid for them."""
     if older_than is None and experiment is None and not replaced:
-        complain(
+        fail(
             "say what to remove: --older-than 30d, --experiment NAME, --replaced, or "
             "several of them"
         )
@@ -170,7 +167,7 @@ def prune(
     )
     _confirm(f"Remove the answers {what}? {loss}", yes)
     removed = opened.prune(older_than_s=age_s, experiment=experiment, replaced=replaced)
-    tell(f"removed {counted(removed, 'answer')}")
+    echo(f"removed {counted(removed, 'answer')}")
 
 
 def clear(cache: Cache = None, yes: Yes = False) -> None:
@@ -181,7 +178,7 @@ def clear(cache: Cache = None, yes: Yes = False) -> None:
         "to be paid for again.",
         yes,
     )
-    tell(f"removed {counted(opened.clear(), 'answer')}")
+    echo(f"removed {counted(opened.clear(), 'answer')}")
 
 
 def export(
@@ -193,9 +190,9 @@ def export(
     from promptlab.store.archive import export_archive
 
     if not path.name.endswith((".jsonl", ".jsonl.gz")):
-        complain(f"{path}: answers are written as .jsonl or .jsonl.gz")
+        fail(f"{path}: answers are written as .jsonl or .jsonl.gz")
     count = export_archive(_existing(cache), path, experiment=experiment)
-    tell(f"wrote {count:,} answers to {path}")
+    echo(f"wrote {count:,} answers to {path}")
 
 
 def import_(
@@ -207,7 +204,7 @@ def import_(
     from promptlab.store.cache import open_cache
 
     imported = import_archive(open_cache(cache), path)
-    tell(imported.summary)
+    echo(imported.summary)
     if imported.refused:
         raise typer.Exit(1)
 
@@ -220,7 +217,7 @@ def _existing(folder: Path | None) -> ResponseCache:
     from promptlab.store.cache import open_cache
 
     if folder is not None and not (folder / "cache.db").is_file():
-        complain(f"there is no cache in {folder}")
+        fail(f"there is no cache in {folder}")
     return open_cache(folder)
 
 
@@ -230,8 +227,8 @@ def _confirm(question: str, yes: bool) -> None:
             return
     except typer.Abort:  # nobody is there to answer
         print()
-        complain("nothing was removed; --yes removes without asking")
-    tell("nothing was removed")
+        fail("nothing was removed; --yes removes without asking")
+    echo("nothing was removed")
     raise typer.Exit
 
 

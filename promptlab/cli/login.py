@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from promptlab.cli.options import BaseUrl, EnvFile
-from promptlab.cli.printing import tell
+from promptlab.cli.printing import echo
 
 
 def login(
@@ -16,7 +16,6 @@ def login(
         bool,
         typer.Option(
             "--show",
-            envvar="PROMPTLAB_SHOW",
             help="Only say where the key comes from now.",
         ),
     ] = False,
@@ -25,11 +24,11 @@ def login(
     """Ask for a server's API key and store it in the system's keyring."""
     from promptlab.models.login import login
 
-    tell(login(base_url, show=show, env_file=env_file))
+    echo(login(base_url, show=show, env_file=env_file))
 
 
 def logout(base_url: BaseUrl = None, env_file: EnvFile = None) -> None:
     """Remove a server's API key from the system's keyring."""
     from promptlab.models.login import logout
 
-    tell(logout(base_url, env_file=env_file))
+    echo(logout(base_url, env_file=env_file))
