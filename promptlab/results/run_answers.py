@@ -1,9 +1,9 @@
 """Run answers: which answers a run had, so that it can be looked at again as it was.
 
-They are kept beside the run's record, in `answers.parquet`: a row for each call that
-was answered, with `trial`, `received_s`, `checksum` and whether the run `paid` for it.
-An answer is known by when it was received and by the CRC-32 of its text; the answer
-itself is in the cache, where a later `refresh` may have put another one in its place.
+They are kept with the run's record, as Parquet: a row for each call that was answered,
+with `trial`, `received_s`, `checksum` and whether the run `paid` for it. An answer is
+known by when it was received and by the CRC-32 of its text; the answer itself is in the
+cache, where a later `refresh` may have put another one in its place.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,8 +22,6 @@ import pyarrow.parquet as pq
 from promptlab.results.columns import Answers
 from promptlab.spec.response import ReplySummary
 from promptlab.store.cache import ResponseCache
-
-FILE = "answers.parquet"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,28 +45,20 @@ class RunAnswers:
         return cls(trial, received, checksums, paid_for.astype(bool))
 
     @classmethod
-    def read(cls, folder: Path) -> RunAnswers | None:
-        """Those that a folder keeps; None where there is no file, or a damaged one."""
+    def from_bytes(cls, content: bytes) -> RunAnswers | None:
+        """Those that `to_bytes` gave; None where they are damaged."""
         try:
-            table = pq.read_table(folder / FILE)
+            table = pq.read_table(pa.BufferReader(content))
             return cls(*(table[name].to_numpy() for name in cls.__dataclass_fields__))
         except (OSError, KeyError, pa.ArrowInvalid):
             return None
 
-    def write(self, folder: Path) -> None:
-        """Keeps them in a folder.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
+    def to_bytes(self) -> bytes:
+        """They as a Parquet file."""
         table = pa.table({n: getattr(self, n) for n in self.__dataclass_fields__})
-        draft = folder / f".{FILE}.tmp"
-        try:
-            pq.write_table(table, draft)
-            draft.chmod(0o600)
-            draft.replace(folder / FILE)
-        finally:
-            draft.unlink(missing_ok=True)
+        content = pa.BufferOutputStream()
+        pq.write_table(table, content)
+        return bytes(content.getvalue())
 
     def paid_by(self, trial: int) -> list[bool]:
         """Which calls of a trial this run paid for, in order."""

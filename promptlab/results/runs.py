@@ -1,29 +1,23 @@
-"""Run records: what each run was, kept in `.promptlab/runs`.
+"""Run records: what each run was, kept in the project's database.
 
-A record is a folder with `run.json`: when and with which versions the experiment ran,
-how it ended, its totals, which trials were answered and which failed and why. Beside it
-`answers.parquet` says which answers those were: see `run_answers`. The definition of
-the experiment, its cases included, is kept once for all runs of it, in
-`runs/experiments`; the answers are in the cache. Together they give the results again,
-whatever has happened since. While a run goes on, its process holds a lock on the file
-`running` beside it, which the system lets go however the process ends.
+A record says when and with which versions the experiment ran, how it ended, its totals,
+which trials were answered, which failed and why, and which answers those were: see
+`run_answers`. The definition of the experiment, its cases included, is kept once for
+all runs of it; the answers are in the cache. Together they give the results again,
+whatever has happened since. While a run goes on, its process gives a sign of life.
 """
 
 from __future__ import annotations
 
-import calendar
 import hashlib
-import os
 import platform
 import secrets
 import time
 import warnings
-import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -45,18 +39,15 @@ from promptlab.results.run_answers import PastAnswers, RunAnswers
 from promptlab.spec.definition import Definition
 from promptlab.spec.requests import Requests
 from promptlab.spec.response import ReplySummary
+from promptlab.store.alive import SignOfLife, is_alive
 from promptlab.store.cache import ResponseCache
-from promptlab.store.home import home, ignore_in_git, private_folder
+from promptlab.store.database import Database
+from promptlab.store.home import home
 from promptlab.store.lookup import TrialStatus, look_up
 from promptlab.store.wire_names import known_names
 
 if TYPE_CHECKING:
     import pandas as pd
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 MOST_REASONS = 200
 """Different failures that a record keeps as they are. Were each of a million to hold an
@@ -67,6 +58,9 @@ PACKAGES = (
     "genai-prices",
 )
 
+
+JSON = ("routes", "prices", "versions", "wire_names", "totals", "failures")
+"""The members of a record that are kept as JSON."""
 
 FORMAT = 1
 """The version of the records that this promptlab writes; it reads those up to it."""
@@ -113,6 +107,10 @@ class RunRecord:
     """The version of the record."""
     problem: str = ""
     """What is wrong with a record that cannot be read; empty otherwise."""
+    process: str | None = None
+    """The sign of life of its process; None where there are no locks."""
+    sign: SignOfLife | None = field(default=None, init=False, compare=False)
+    """Of a run of this process, while it goes on."""
 
     @classmethod
     def begin(
@@ -138,16 +136,22 @@ class RunRecord:
             versions=_versions(),
         )
         try:
-            folder = private_folder(runs_folder() / "experiments")
-            ignore_in_git(home())
-            if not (file := folder / f"{digest}.json").exists():
-                _write(file, definition)
-            record._take_lock()
-            record.save()
+            record.sign = SignOfLife(home())
+            record.process = record.sign.name
+            with closing(Database()) as database, database.writing() as connection:
+                kept = "INSERT OR IGNORE INTO experiments VALUES (?, ?)"
+                connection.execute(kept, (digest, definition))
+                row = record._to_row()
+                names, values = ", ".join(row), ", ".join("?" * len(row))
+                insert = f"INSERT INTO runs ({names}) VALUES ({values})"
+                connection.execute(insert, [*row.values()])
         except (OSError, CacheError) as error:
             warnings.warn(
-                f"this run leaves no record: {error}", PromptlabWarning, stacklevel=2
+                f"could not save the run's record: {error}",
+                PromptlabWarning,
+                stacklevel=2,
             )
+            record.release()
             return None
         return record
 
@@ -159,30 +163,26 @@ class RunRecord:
         self.totals = asdict(results.totals)
         try:
             table = results.table
-            answers.write(self._folder())
             self.answered = ranges(table["trial"][table["error"].isna()].tolist())
             self.asked = ranges(asked)
             self.failures = list(_grouped(results.failures))
-            self.save()
+            row = {**self._to_row(), "answers": answers.to_bytes()}
+            changes = ", ".join(f"{name} = ?" for name in row)
+            with closing(Database()) as database, database.writing() as connection:
+                update = f"UPDATE runs SET {changes} WHERE name = ?"
+                connection.execute(update, [*row.values(), self.name])
         except (OSError, CacheError, TypeError, ValueError) as error:
             warnings.warn(
-                f"the record of this run is incomplete: {error}",
+                f"could not save the whole of the run's record: {error}",
                 PromptlabWarning,
                 stacklevel=2,
             )
         self.release()
 
-    def save(self) -> None:
-        """Writes it to its folder."""
-        _write(
-            self._folder() / "run.json",
-            orjson.dumps(self._to_plain(), option=orjson.OPT_INDENT_2),
-        )
-
     def release(self) -> None:
-        """Tells that the run goes on no longer, whatever came of it."""
-        with suppress(OSError):
-            (runs_folder() / self.name / "running").unlink()
+        """Says that the run goes on no longer, whatever came of it."""
+        if self.sign is not None:
+            self.sign.end()
 
     @property
     def state(self) -> str:
@@ -192,10 +192,10 @@ class RunRecord:
             return "unreadable"
         if self.status != "running":
             return self.status
-        held = _is_locked(runs_folder() / self.name / "running")
-        if held is None:
+        alive = is_alive(home(), self.process)
+        if alive is None:
             return "ended early or running"
-        return "running" if held else "ended early"
+        return "running" if alive else "ended early"
 
     @property
     def failed(self) -> frozenset[int]:
@@ -211,10 +211,13 @@ class RunRecord:
         """
         if self.problem:
             raise UnknownRun(f"run {self.name!r}: {self.problem}")
-        path = runs_folder() / "experiments" / f"{self.experiment}.json"
+        sql = "SELECT definition FROM experiments WHERE digest = ?"
+        with closing(Database.to_read()) as database:
+            found = database.rows(sql, (self.experiment,))
         try:
-            return self._made_experiment(orjson.loads(path.read_bytes()))
-        except (OSError, ValueError, KeyError) as error:
+            ((definition,),) = found
+            return self._made_experiment(orjson.loads(definition))
+        except (ValueError, KeyError) as error:
             raise UnknownRun(
                 f"the definition of run {self.name!r} is lost: {error}"
             ) from error
@@ -249,7 +252,7 @@ class RunRecord:
         own = tuple(own_price(**line) for line in self.prices)
         pricing = Pricing(experiment, Prices(own), self.routes)
         cache = ResponseCache(self.cache) if self.cache else None
-        had = RunAnswers.read(runs_folder() / self.name)
+        had = self._answers()
         kept = PastAnswers(cache, had) if cache is not None and had else cache
         gone = 0
         failed_with: dict[int, Sequence[ReplySummary]] = {}
@@ -302,20 +305,23 @@ class RunRecord:
         said = f", {answered:,} of {trials:,} answered" if trials is not None else ""
         return f"RunRecord({self.name!r}: {self.state}{said}; .load_results())"
 
-    def _to_plain(self) -> dict[str, Any]:
-        return {n: value for n, value in asdict(self).items() if n != "problem"}
+    def _answers(self) -> RunAnswers | None:
+        sql = "SELECT answers FROM runs WHERE name = ? AND answers IS NOT NULL"
+        with closing(Database.to_read()) as database:
+            found = database.rows(sql, (self.name,))
+        return RunAnswers.from_bytes(found[0][0]) if found else None
 
-    def _folder(self) -> Path:
-        return private_folder(runs_folder() / self.name)
+    def _to_row(self) -> dict[str, Any]:
+        return {
+            name: orjson.dumps(getattr(self, name)).decode()
+            if name in JSON
+            else getattr(self, name)
+            for name in COLUMNS
+        }
 
-    def _take_lock(self) -> None:
-        """Locks the file `running` for as long as this process and object live."""
-        if fcntl is None:
-            return
-        descriptor = os.open(self._folder() / "running", os.O_RDWR | os.O_CREAT, 0o600)
-        weakref.finalize(self, os.close, descriptor)
-        with suppress(OSError):  # some file systems have no locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+COLUMNS = tuple(name for name in RunRecord.__dataclass_fields__ if name != "sign")
+"""Those of a run in the database, but for its answers."""
 
 
 def recorded_runs() -> pd.DataFrame:
@@ -357,14 +363,13 @@ def recorded_runs() -> pd.DataFrame:
 
 def run_records() -> list[RunRecord]:
     """The record of every run, the latest first."""
-    records = [_read(file) for file in runs_folder().glob("*/run.json")]
-    return sorted(records, key=lambda record: record.started_s, reverse=True)
+    return _records("1")
 
 
 def last_run_of(experiment: Definition) -> RunRecord | None:
     """The latest recorded run of just this experiment; None if there is none."""
     digest = _digest(orjson.dumps(experiment.to_plain()))
-    return next((r for r in run_records() if r.experiment == digest), None)
+    return next(iter(_records("experiment = ?", digest)), None)
 
 
 def find_run(name: str | None = None) -> RunRecord:
@@ -374,30 +379,50 @@ def find_run(name: str | None = None) -> RunRecord:
     Raises:
         UnknownRun: there is none, or more than one begins so.
     """
-    runs = run_records()
-    if not runs:
-        raise UnknownRun(f"no run is recorded in {runs_folder()}")
     if name is None:
-        return runs[0]
-    found = [r for r in runs if name in (r.name, r.experiment_name)]
-    if not found:
-        found = [r for r in runs if r.name.startswith(name)]
+        found = _records("1 ORDER BY started_s DESC, rowid DESC LIMIT 1")
+    else:
+        found = _records("name = ?1 OR experiment_name = ?1", name)
+    if not found and name is not None:
+        found = _records("substr(name, 1, length(?1)) = ?1", name)
         if len(found) > 1:
             raise UnknownRun(
                 f"{len(found)} runs begin with {name!r}; "
                 f"the latest is {found[0].name!r}"
             )
-    if not found:
-        close = did_you_mean(name, [r.name for r in runs])
-        raise UnknownRun(
-            f"no run {name!r}{close or f'; the latest is {runs[0].name!r}'}"
+    if found:
+        return found[0]
+    if not (runs := run_records()):
+        raise UnknownRun(f"no run is recorded in {home()}")
+    close = did_you_mean(str(name), [r.name for r in runs])
+    raise UnknownRun(f"no run {name!r}{close or f'; the latest is {runs[0].name!r}'}")
+
+
+def _records(where: str, *values: str) -> list[RunRecord]:
+    """The records for which that is so, the latest first."""
+    sql = f"SELECT {', '.join(COLUMNS)} FROM runs WHERE {where}"
+    if "ORDER BY" not in where:
+        sql += " ORDER BY started_s DESC, rowid DESC"
+    with closing(Database.to_read()) as database:
+        rows = database.rows(sql, values)
+    return [_record(dict(zip(COLUMNS, row, strict=True))) for row in rows]
+
+
+def _record(row: dict[str, Any]) -> RunRecord:
+    """The record in a row; one that says what is wrong, where it cannot be read."""
+    if row["format"] > FORMAT:
+        row["problem"] = (
+            f"recorded by a newer promptlab (format {row['format']}; this one reads up "
+            f"to {FORMAT}); upgrade to read it"
         )
-    return found[0]
-
-
-def runs_folder() -> Path:
-    """Where records are kept."""
-    return home() / "runs"
+    said: dict[str, Any] = {"routes": {}, "prices": [], "versions": {}}
+    said |= {"wire_names": [], "totals": {}, "failures": []}
+    if not row["problem"]:
+        try:
+            said = {name: orjson.loads(row[name]) for name in JSON}
+        except ValueError as error:
+            row["problem"] = f"its record is damaged: {error}"
+    return RunRecord(**{**row, **said})
 
 
 def numbers(where: str) -> Iterator[int]:
@@ -437,78 +462,6 @@ def _digest(definition: bytes) -> str:
 
 def _status(state: str) -> Any:
     return state if state in ("complete", "stopped", "running") else "interrupted"
-
-
-def _is_locked(file: Path) -> bool | None:
-    """Whether a process holds a lock on a file; None where that cannot be told."""
-    if fcntl is None:
-        return None
-    try:
-        with file.open("rb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except (FileNotFoundError, BlockingIOError) as error:
-        return isinstance(error, BlockingIOError)
-    except OSError:
-        return None
-    return False
-
-
-def _read(file: Path) -> RunRecord:
-    """The record in a file; one that says what is wrong, where it cannot be read."""
-    plain: dict[str, Any] = {}
-    try:
-        plain = dict(orjson.loads(file.read_bytes()))
-        version = int(plain.get("format", FORMAT))
-        if version <= FORMAT:
-            return _checked(RunRecord(**plain))
-        problem = (
-            f"recorded by a newer promptlab (format {version}; this one reads up to "
-            f"{FORMAT}); upgrade to read it"
-        )
-    except TypeError:
-        problem = "its record is damaged: it is not what promptlab writes"
-    except (OSError, ValueError) as error:
-        problem = f"its record is damaged: {error}"
-    return RunRecord(
-        name=file.parent.name,
-        experiment="",
-        experiment_name=str(plain.get("experiment_name", "")),
-        dataset_digest="",
-        routes={},
-        cache="",
-        started_s=_started_s(file.parent.name),
-        problem=problem,
-    )
-
-
-def _checked(record: RunRecord) -> RunRecord:
-    """The record, if what listings show of it is of the right type."""
-    numbers_there = all(
-        value is None or isinstance(value, (int, float))
-        for value in (record.started_s, record.variants, *record.totals.values())
-    )
-    if not numbers_there or not isinstance(record.name, str):
-        raise ValueError("numbers were expected")
-    return record
-
-
-def _started_s(name: str) -> float:
-    """When a run began, by its name; 0 where that is not one of ours."""
-    try:
-        return calendar.timegm(time.strptime(name[:15], "%Y%m%d-%H%M%S"))
-    except ValueError:
-        return 0.0
-
-
-def _write(file: Path, content: bytes) -> None:
-    draft = file.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _new_name(experiment: str) -> str:

@@ -1,7 +1,8 @@
 """The project's database: what it keeps besides the answers, in one file of SQLite.
 
-`.promptlab/promptlab.sqlite` has the calls and the budgets (`store.ledger`). Processes
-may share it. What a process has written outlives the process.
+`.promptlab/promptlab.sqlite` has the calls and the budgets (`store.ledger`) and the
+recorded runs (`results.runs`). Processes may share it. What a process has written
+outlives the process.
 
 `PRAGMA user_version` says how many of `MIGRATIONS` it has been through. The first of
 them also take over what earlier versions kept in files of their own, which stay.
@@ -64,8 +65,22 @@ CREATE TABLE limits (
 """
 """A call is `in_flight` from when it is reserved for; it is sent once it has a time."""
 
+RUNS = """
+CREATE TABLE experiments (digest TEXT PRIMARY KEY, definition BLOB NOT NULL);
+CREATE TABLE runs (
+    name TEXT PRIMARY KEY, format INTEGER NOT NULL, process TEXT,
+    started_s REAL NOT NULL, experiment TEXT NOT NULL, experiment_name TEXT NOT NULL,
+    dataset_digest TEXT NOT NULL, variants INTEGER NOT NULL, cache TEXT NOT NULL,
+    status TEXT NOT NULL, reason TEXT NOT NULL, problem TEXT NOT NULL,
+    totals TEXT NOT NULL, routes TEXT NOT NULL, wire_names TEXT NOT NULL,
+    prices TEXT NOT NULL, versions TEXT NOT NULL,
+    answered TEXT, asked TEXT NOT NULL, failures TEXT NOT NULL, answers BLOB
+);
+"""
+
 MIGRATIONS: Sequence[tuple[str, Callable[[sqlite3.Connection, Path], None]]] = (
     (CALLS, takeover.ledger),
+    (RUNS, takeover.runs),
 )
 """Statements, and what then takes over the files of a folder of earlier versions."""
 

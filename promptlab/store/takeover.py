@@ -1,15 +1,18 @@
 """What earlier versions kept in `.promptlab` in files of their own, read once.
 
 Calls were in `usage.sqlite`, and in the `usage-*.daybook` of each run until they got
-there: a line of JSON for a call that was sent, and one for what became of it. Their
-formats are frozen. The files stay as they were.
+there: a line of JSON for a call that was sent, and one for what became of it. A run had
+a folder in `runs`, with `run.json` and `answers.parquet`; `runs/experiments` had the
+definitions. Their formats are frozen. The files stay as they were.
 """
 
 from __future__ import annotations
 
+import calendar
 import sqlite3
+import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,7 @@ except ImportError:  # Windows
 
 DAYBOOKS = "usage-*.daybook"
 LEDGER = "usage.sqlite"
+RUNS = "runs/*/run.json"
 
 CALL = (
     *("at", "run", "experiment", "base_url", "model", "attempt", "snapshot"),
@@ -48,7 +52,7 @@ DAY_S = 86_400
 
 def is_due(folder: Path) -> bool:
     """Whether a folder has files of earlier versions."""
-    names = (LEDGER, DAYBOOKS)
+    names = (LEDGER, DAYBOOKS, RUNS)
     return any(True for name in names for _ in folder.glob(name))
 
 
@@ -154,3 +158,79 @@ def _is_number(value: object) -> bool:
 def _check_numbers(*numbers: object) -> None:
     if any(type(number) not in (int, type(None)) for number in numbers):
         raise ValueError("numbers of wrong types")
+
+
+RUN: Mapping[str, Any] = {
+    **dict.fromkeys(("experiment", "experiment_name", "dataset_digest", "cache"), ""),
+    "format": 1,
+    "started_s": 0.0,
+    "status": "running",
+    "reason": "",
+    "problem": "",
+    "variants": 0,
+    "answered": None,
+    "asked": "",
+    "routes": {},
+    "totals": {},
+    "prices": [],
+    "versions": {},
+    "wire_names": [],
+    "failures": [],
+}
+"""What a record held, and what it held where it did not say."""
+
+
+def runs(connection: sqlite3.Connection, folder: Path) -> None:
+    """Takes over recorded runs; those that cannot be read are kept as such."""
+    for file in (folder / "runs" / "experiments").glob("*.json"):
+        insert = "INSERT INTO experiments VALUES (?, ?)"
+        connection.execute(insert, (file.stem, file.read_bytes()))
+    for file in folder.glob(RUNS):
+        row = {**RUN, **_run(file), "name": file.parent.name}
+        row["process"] = row["name"]  # its sign of life is not there
+        with suppress(OSError):
+            row["answers"] = (file.parent / "answers.parquet").read_bytes()
+        names, places = ", ".join(row), ", ".join("?" * len(row))
+        values = [
+            orjson.dumps(value).decode() if isinstance(value, (dict, list)) else value
+            for value in row.values()
+        ]
+        connection.execute(f"INSERT INTO runs ({names}) VALUES ({places})", values)
+
+
+def _run(file: Path) -> dict[str, Any]:
+    """What a record says; what is wrong, where it cannot be read."""
+    row: dict[str, Any] = {"started_s": _started_s(file.parent.name)}
+    try:
+        plain = orjson.loads(file.read_bytes())
+        if not isinstance(plain, dict):
+            raise ValueError("expected an object")
+        row["experiment_name"] = str(plain.get("experiment_name", ""))
+        if (version := int(plain.get("format", 1))) > 1:
+            return {**row, "format": version}
+        _check_run(plain)
+    except (OSError, ValueError, TypeError) as error:
+        return {**row, "problem": f"its record is damaged: {error}"}
+    return plain
+
+
+def _check_run(plain: Mapping[str, Any]) -> None:
+    for name in ("name", "experiment", "experiment_name", "routes", "started_s"):
+        if name not in plain:
+            raise ValueError(f"it has no {name}")
+    for name, value in plain.items():
+        kinds = {"answered": (str, type(None)), "started_s": (int, float), "name": str}
+        kind: Any = kinds.get(name) or type(RUN.get(name))
+        if not isinstance(value, kind):
+            raise ValueError(f"it has a {name} that is none")
+    for value in plain.get("totals", {}).values():
+        if value is not None and not isinstance(value, (int, float)):
+            raise ValueError("numbers were expected")
+
+
+def _started_s(name: str) -> float:
+    """When a run began, by its name; 0 where that is not one of ours."""
+    try:
+        return calendar.timegm(time.strptime(name[:15], "%Y%m%d-%H%M%S"))
+    except ValueError:
+        return 0.0

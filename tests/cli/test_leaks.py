@@ -97,7 +97,7 @@ def test_no_command_prints_or_writes_the_key(
     assert "(…nted)" in printed
     assert not finds(KEY, printed)
     written = {Path(place).name for place, _ in contents(tmp_path)}
-    assert {"cache.db", "run.json", "out.xlsx", "again.parquet"} <= written
+    assert {"cache.db", "promptlab.sqlite", "out.xlsx", "again.parquet"} <= written
     assert "answers.jsonl.gz" in written
     assert places(KEY, tmp_path) == []
 

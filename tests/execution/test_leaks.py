@@ -174,7 +174,7 @@ def test_a_run_leaves_the_key_in_no_file_and_shows_it_nowhere(
         shown.append(f"{record.args!r} {record.__dict__!r}")
     assert [text for text in shown if finds(KEY, text)] == []
     names = {Path(place).name for place, _ in contents(clean_home.parent)}
-    assert {"cache.db", "run.json", "t.csv", "t.xlsx", "t.parquet"} <= names
+    assert {"cache.db", "promptlab.sqlite", "t.csv", "t.xlsx", "t.parquet"} <= names
     assert places(KEY, clean_home.parent) == []
 
 

@@ -825,7 +825,7 @@ def test_the_key_is_nowhere_but_in_the_request(
         assert key not in text
     files = [path for path in clean_home.rglob("*") if path.is_file()]
     assert any(path.name == "cache.db" for path in files)
-    assert any(path.name == "run.json" for path in files)
+    assert any(path.name == "promptlab.sqlite" for path in files)
     for path in files:
         assert key.encode() not in path.read_bytes(), path
 

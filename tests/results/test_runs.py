@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,13 @@ import promptlab as pl
 from promptlab.errors import UnknownRun
 from promptlab.results.runs import RunRecord, last_run_of
 from promptlab.store.archive import export_archive, import_archive
+from promptlab.store.database import Database
+
+
+def change(clean_home: Path, sql: str, *values: object) -> None:
+    """Changes the database as somebody else would who can write to it."""
+    with closing(sqlite3.connect(clean_home / "promptlab.sqlite")) as file, file:
+        file.execute(sql, values)
 
 
 def half_broken() -> FakeClient:
@@ -170,10 +179,7 @@ def test_a_record_of_before_it_said_what_was_answered_is_read(
     experiment: pl.Experiment, clean_home: Path
 ) -> None:
     results = experiment.run(client=half_broken())
-    file = clean_home / "runs" / str(results.run) / "run.json"
-    plain = orjson.loads(file.read_bytes())
-    del plain["answered"]
-    file.write_bytes(orjson.dumps(plain))
+    change(clean_home, "UPDATE runs SET answered = NULL")
 
     loaded = pl.find_run().load_results()
 
@@ -199,7 +205,7 @@ def test_many_different_failures_do_not_swell_a_record(clean_home: Path) -> None
     record = pl.find_run()
 
     assert record.failed == frozenset(range(3_000))
-    assert (clean_home / "runs" / record.name / "run.json").stat().st_size < 100_000
+    assert len(orjson.dumps(record.failures)) < 100_000
     loaded = record.load_results()
     assert loaded.totals == results.totals
     first, last = loaded.failures[0], loaded.failures[2_998]
@@ -487,8 +493,7 @@ def test_a_run_is_running_while_it_goes_on(
 
     assert during == ("running", "running")
     assert pl.find_run().state == "complete"
-    files = {file.name for file in (clean_home / "runs" / record.name).iterdir()}
-    assert files == {"run.json", "answers.parquet"}
+    assert not list((clean_home / "alive").iterdir())
 
 
 def test_a_run_that_was_let_go_ended_early(
@@ -507,12 +512,13 @@ def test_a_run_that_was_let_go_ended_early(
 def test_a_run_that_failed_ended_early(
     experiment: pl.Experiment, clean_home: Path
 ) -> None:
-    def answer(request: pl.Request) -> str:
-        for file in clean_home.glob("promptlab.sqlite*"):
-            file.unlink()
-        return "yes"
+    limits = "BEFORE INSERT ON limits BEGIN SELECT RAISE(ABORT, 'no more room'); END"
 
-    with pytest.raises(pl.PromptlabWarning, match="was removed"):  # all are errors
+    def answer(request: pl.Request) -> pl.Response:
+        change(clean_home, f"CREATE TRIGGER IF NOT EXISTS full {limits}")
+        return replace(response("x"), headers={"x-ratelimit-limit-requests": "60"})
+
+    with pytest.raises(pl.PromptlabWarning, match="no more room"):  # all are errors
         experiment.run(client=FakeClient(answer))
 
     assert pl.find_run().state == "ended early"
@@ -525,7 +531,7 @@ def test_a_run_whose_answers_are_lost_still_knows_which_trials_it_asked(
     run = experiment.run(client=FakeClient()).run
     assert run is not None
 
-    (clean_home / "runs" / run / "answers.parquet").unlink()
+    change(clean_home, "UPDATE runs SET answers = NULL WHERE name = ?", run)
     loaded = pl.find_run(run).load_results()
 
     assert loaded.table["cached"].tolist() == [True] * 2 + [False] * 6
@@ -535,10 +541,7 @@ def test_where_there_are_no_locks_it_is_not_known_whether_a_run_goes_on(
     experiment: pl.Experiment, clean_home: Path
 ) -> None:
     experiment.run(client=FakeClient())
-    folder = clean_home / "runs" / pl.find_run().name
-    plain = orjson.loads((folder / "run.json").read_bytes())
-    (folder / "run.json").write_bytes(orjson.dumps({**plain, "status": "running"}))
-    (folder / "running").mkdir()  # it cannot be opened, so neither locked
+    change(clean_home, "UPDATE runs SET status = 'running', process = NULL")
 
     assert pl.find_run().state == "ended early or running"
 
@@ -546,42 +549,23 @@ def test_where_there_are_no_locks_it_is_not_known_whether_a_run_goes_on(
 def test_a_record_that_cannot_be_written_is_only_a_warning(
     experiment: pl.Experiment, clean_home: Path
 ) -> None:
-    clean_home.mkdir()
-    (clean_home / "runs").write_text("in the way")
+    experiment.run(client=FakeClient(), record=False)
+    full = "BEFORE INSERT ON runs BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+    change(clean_home, f"CREATE TRIGGER full {full}")
 
-    with pytest.warns(pl.PromptlabWarning, match="leaves no record"):
+    with pytest.warns(pl.PromptlabWarning, match=r"could not save .* disk is full"):
         results = experiment.run(client=FakeClient())
 
     assert results.totals.answered == 8
     assert results.run is None
-
-
-def test_a_damaged_record_is_listed_as_unreadable(
-    experiment: pl.Experiment, clean_home: Path
-) -> None:
-    run = experiment.run(client=FakeClient()).run
-    for name, content in [("a", b"{"), ("b", b"[]"), ("c", b'{"name": "c"}')]:
-        (clean_home / "runs" / name).mkdir()
-        (clean_home / "runs" / name / "run.json").write_bytes(content)
-
-    listed = pl.recorded_runs().set_index("run")
-    assert listed["status"].to_dict() == {
-        run: "complete",
-        **dict.fromkeys("abc", "unreadable"),
-    }
-    assert listed["note"].loc[list("abc")].str.contains("damaged").all()
-    assert pl.find_run().name == run
-    with pytest.raises(UnknownRun, match="run 'c': its record is damaged"):
-        pl.find_run("c").load_results()
+    assert not list((clean_home / "alive").iterdir())
 
 
 def test_a_record_of_a_newer_version_is_listed_and_says_so(
     experiment: pl.Experiment, clean_home: Path
 ) -> None:
     run = experiment.run(client=FakeClient()).run
-    file = clean_home / "runs" / str(run) / "run.json"
-    plain = orjson.loads(file.read_bytes())
-    file.write_bytes(orjson.dumps({**plain, "format": 99, "new": {"of": "it"}}))
+    change(clean_home, "UPDATE runs SET format = 99, totals = 'of another kind'")
 
     (row,) = pl.recorded_runs().to_dict("records")
 
@@ -592,10 +576,21 @@ def test_a_record_of_a_newer_version_is_listed_and_says_so(
         pl.find_run().load_results()
 
 
+def test_a_damaged_record_is_listed_as_unreadable(
+    experiment: pl.Experiment, clean_home: Path
+) -> None:
+    run = experiment.run(client=FakeClient()).run
+    change(clean_home, "UPDATE runs SET totals = '{'")
+
+    (row,) = pl.recorded_runs().to_dict("records")
+
+    assert (row["run"], row["status"]) == (run, "unreadable")
+    assert "damaged" in row["note"]
+
+
 def test_a_lost_definition_is_told(experiment: pl.Experiment, clean_home: Path) -> None:
     experiment.run(client=FakeClient())
-    for file in (clean_home / "runs" / "experiments").iterdir():
-        file.unlink()
+    change(clean_home, "DELETE FROM experiments")
 
     with pytest.raises(UnknownRun, match="is lost"):
         pl.find_run().load_results()
@@ -606,9 +601,8 @@ def test_records_are_the_users_alone_and_not_for_git(
 ) -> None:
     experiment.run(client=FakeClient())
 
-    for path in (clean_home / "runs").rglob("*"):
-        mode = stat.S_IMODE(path.stat().st_mode)
-        assert mode == (0o700 if path.is_dir() else 0o600), path
+    for path in clean_home.glob("promptlab*"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
     assert (clean_home / ".gitignore").read_text() == "*\n"
 
 
@@ -618,8 +612,9 @@ def test_a_definition_is_kept_once_for_all_its_runs(
     for _ in range(3):
         experiment.run(client=FakeClient())
 
-    (file,) = (clean_home / "runs" / "experiments").iterdir()
-    assert orjson.loads(file.read_bytes())["name"] == "capitals"
+    with closing(Database()) as database:
+        ((kept,),) = database.rows("SELECT definition FROM experiments")
+    assert orjson.loads(kept)["name"] == "capitals"
 
 
 def test_a_run_can_do_without_a_record(experiment: pl.Experiment) -> None:

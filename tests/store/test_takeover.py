@@ -10,8 +10,10 @@ from pathlib import Path
 
 import orjson
 import pytest
+from fakes.client import FakeClient
 
 import promptlab as pl
+from promptlab.errors import UnknownRun
 from promptlab.money.budget import Spend
 from promptlab.store.database import Database
 from promptlab.store.ledger import CallRow, Ledger
@@ -196,3 +198,117 @@ def test_a_folder_that_can_only_be_read_is_read_all_the_same(
             assert database.rows("SELECT model FROM calls") == [("old",)]
     finally:
         home.chmod(0o700)
+
+
+# Recorded runs.
+
+EXPERIMENT = pl.Experiment(
+    "old", grid=pl.Grid(model=["fake"], prompt=["Hi {{x}}"]), dataset=[{"x": "a"}]
+)
+
+
+def write_run(home: Path, name: str, content: object) -> None:
+    (home / "runs" / name).mkdir(parents=True)
+    if not isinstance(content, bytes):
+        content = orjson.dumps(content)
+    (home / "runs" / name / "run.json").write_bytes(content)
+
+
+def old_run(name: str, **more: object) -> dict[str, object]:
+    """A record as version 1 wrote it."""
+    return {
+        "name": name,
+        "experiment": "0123",
+        "experiment_name": "old",
+        "dataset_digest": "4567",
+        "routes": {"fake": "https://fake.test/v1"},
+        "cache": "",
+        "started_s": NOW,
+        "variants": 1,
+        "prices": [],
+        "versions": {"python": "3.11.7"},
+        "status": "complete",
+        "reason": "",
+        "wire_names": [["https://fake.test/v1", "fake", "max_tokens"]],
+        "totals": {"trials": 1, "answered": 0, "failed": 1, "calls": 1},
+        "answered": "",
+        "asked": "",
+        "failures": [["0", {"kind": "timeout", "message": "no answer"}]],
+        "format": 1,
+        **more,
+    }
+
+
+def test_runs_of_an_earlier_version_are_there(clean_home: Path) -> None:
+    write_run(clean_home, "20261118-120000-old-ab12", old_run("x"))
+    (clean_home / "runs" / "experiments").mkdir()
+    definition = orjson.dumps(EXPERIMENT.to_plain())
+    (clean_home / "runs" / "experiments" / "0123.json").write_bytes(definition)
+
+    (row,) = pl.recorded_runs().to_dict("records")
+    record = pl.find_run("old")
+    results = record.load_results()
+
+    assert row["run"] == record.name == "20261118-120000-old-ab12"
+    assert (row["status"], row["trials"], row["failed"]) == ("complete", 1, 1)
+    assert record.versions == {"python": "3.11.7"}
+    assert results.failures[0].message == "no answer"
+
+
+def test_what_the_answers_of_such_a_run_were_is_known(
+    clean_home: Path, cache: pl.ResponseCache
+) -> None:
+    run = EXPERIMENT.run(client=FakeClient(), cache=cache)
+    with closing(Database()) as database:
+        ((answers,),) = database.rows("SELECT answers FROM runs")
+        ((definition,),) = database.rows("SELECT definition FROM experiments")
+    for file in clean_home.glob("promptlab*"):
+        file.unlink()
+    told = {
+        "routes": {"fake": FakeClient.base_url},
+        "cache": str(cache.directory),
+        "answered": "0",
+        "asked": "0",
+        "failures": [],
+    }
+    write_run(clean_home, "before", old_run("before", **told))
+    (clean_home / "runs" / "before" / "answers.parquet").write_bytes(answers)
+    (clean_home / "runs" / "experiments").mkdir()
+    (clean_home / "runs" / "experiments" / "0123.json").write_bytes(definition)
+    EXPERIMENT.run(client=FakeClient(lambda asked: "new"), cache=cache, refresh=True)
+
+    loaded = pl.find_run("before").load_results()
+
+    assert loaded.table["output"].tolist() == run.table["output"].tolist()
+
+
+def test_a_run_that_was_killed_then_ended_early(clean_home: Path) -> None:
+    write_run(clean_home, "a", old_run("a", status="running", answered=None))
+
+    assert pl.find_run().state == "ended early"
+
+
+def test_runs_that_cannot_be_read_are_listed_all_the_same(clean_home: Path) -> None:
+    contents = {
+        "a": b"{",
+        "b": b"[]",
+        "c": {"name": "c"},
+        "d": old_run("d", totals={"calls": "many"}),
+        "e": old_run("e", new=1),
+    }
+    for name, content in contents.items():
+        write_run(clean_home, name, content)
+    write_run(clean_home, "f", old_run("f", format=99, new={"of": "it"}))
+    write_run(clean_home, "g", old_run("g"))
+
+    listed = pl.recorded_runs().set_index("run")
+
+    assert listed["status"].to_dict() == {
+        **dict.fromkeys("abcdef", "unreadable"),
+        "g": "complete",
+    }
+    assert listed["note"].loc[list("abcde")].str.contains("damaged").all()
+    assert "newer promptlab (format 99" in listed["note"]["f"]
+    assert pl.find_run().name == "g"
+    with pytest.raises(UnknownRun, match="run 'c': its record is damaged"):
+        pl.find_run("c").load_results()
