@@ -20,11 +20,11 @@
     ├── files/         THE USER'S FILES    config.yaml, prompts, datasets
     └── cli/           python -m promptlab ...
 
-Imports point one way: errors, formats, paths, secret ← spec ← money ← models ← store
-← results ← execution ← planning ← experiment ← files ← cli; `notebook` sees what is
-below planning, and `experiment`; `stats` and `offline` import nothing of ours. Names
-are loaded when they are first used, so that importing the package does nothing and
-takes no time.
+Imports point one way: errors, formats, paths, secret ← files ← spec ← money ← models ←
+store ← results ← execution ← planning ← experiment ← files/config.py ← cli; `notebook`
+sees what is below planning, and `experiment`; `stats` and `offline` import nothing of
+ours. Names are loaded when they are first used, so that importing the package does
+nothing and takes no time.
 """
 
 from __future__ import annotations

@@ -422,10 +422,10 @@ def _named(model: ConfigModel) -> Iterator[str]:
 
 def _dataset(given: Any, folder: Path) -> Dataset:
     if isinstance(given, str):
-        return read_dataset(_path(folder, given))
+        return read_dataset(_path(folder, given), Dataset)
     if isinstance(given, DatasetModel):
         file = _path(folder, given.file)
-        read = read_dataset(file, encoding=given.encoding).rename(given.rename)
+        read = read_dataset(file, Dataset, encoding=given.encoding).rename(given.rename)
         return Dataset(read, name=read.name, metadata=given.metadata)
     return Dataset(
         {name: _input(value, folder) for name, value in case.items()} for case in given
@@ -484,7 +484,7 @@ def _many(name: str, given: Mapping[str, Any], folder: Path) -> Any:
     columns = {n: str(given[n]) for n in ("column", "name") if n in given}
     try:
         if name == "prompt":
-            return read_prompts(path, **columns)
+            return read_prompts(path, Prompt, **columns)
         return read_texts(path, name, columns.get("column"), columns.get("name"))
     except SpecError as error:
         error.at = (name,)
@@ -542,7 +542,7 @@ def _value(name: str, value: Any, folder: Path) -> Any:
 
 def _read_value(name: str, path: Path) -> Any:
     if name == "prompt":
-        return read_prompt(path)
+        return read_prompt(path, Prompt)
     if name == "system":
         return read_text(path, "utf-8-sig", LARGEST_CONFIG).removesuffix("\n")
     return YamlFile.read(path).plain

@@ -1,4 +1,4 @@
-"""Datasets in files: CSV, Excel, JSON, YAML or Parquet, read into cases.
+"""Datasets in files: CSV, Excel, JSON, YAML or Parquet, read into rows.
 
 Whatever is wrong with a file is one error that says the file, the line, what was found
 and what would do. Rows and columns in which nothing stands are left out.
@@ -12,15 +12,17 @@ import io
 import json
 import re
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from promptlab.errors import ConfigError, DatasetError, PromptlabWarning, brief
+from promptlab.files.spreadsheets import excel_rows
 from promptlab.files.text import ending_of, read_text
 from promptlab.files.yaml_lines import YamlFile
 from promptlab.paths import check_regular, user_path
-from promptlab.spec.dataset import Dataset
+
+Made = TypeVar("Made")
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -44,11 +46,13 @@ CSV_HINTS = {
 
 def read_dataset(
     path: str | Path,
+    make: Callable[..., Made],
     *,
     encoding: str | None = None,
     metadata: Collection[str] = (),
-) -> Dataset:
-    """The cases in a file; its ending says how they are written.
+) -> Made:
+    """The dataset that `make`, such as `Dataset`, makes of the rows in a file; its
+    ending says how they are written.
 
     CSV and TSV hold texts only; Excel, JSONL, JSON, YAML and Parquet keep their types.
     A blank cell is a missing value; blank rows are left out, with a warning.
@@ -62,7 +66,7 @@ def read_dataset(
         rows = _rows(path, encoding or "utf-8-sig")
     except ConfigError as error:
         raise DatasetError(str(error)) from error
-    return Dataset(rows, name=path.name, metadata=metadata)
+    return make(rows, name=path.name, metadata=metadata)
 
 
 def _rows(path: Path, encoding: str) -> Rows:
@@ -139,8 +143,6 @@ def _csv_records(
 
 def _read_xlsx(path: Path) -> Rows:
     """The rows of a workbook's first sheet."""
-    from promptlab.results.exports import excel_rows
-
     try:
         check_regular(path)
         cells = excel_rows(path)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 from promptlab.errors import ConfigError, SpecError, brief, did_you_mean
 from promptlab.files.datasets import ENDINGS, Rows, read_rows
 from promptlab.files.text import ending_of, read_text
 from promptlab.files.yaml_lines import LARGEST_CONFIG, YamlFile
 from promptlab.paths import user_path
-from promptlab.spec.prompt import Prompt
+
+Made = TypeVar("Made")
 
 
-def read_prompt(path: str | Path) -> Prompt:
-    """The prompt in a file: YAML or JSON hold a list of messages, others a text.
+def read_prompt(path: str | Path, make: Callable[[Any], Made]) -> Made:
+    """What `make` makes of a prompt's file: YAML or JSON hold a list of messages,
+    others a text.
 
     Raises:
         ConfigError: it cannot be read, or is no prompt.
@@ -24,19 +27,23 @@ def read_prompt(path: str | Path) -> Prompt:
     if path.suffix.lower() in (".yaml", ".yml", ".json"):
         source = YamlFile.read(path)
         with source.blamed():
-            return Prompt(source.plain)
+            return make(source.plain)
     text = read_text(path, "utf-8-sig", LARGEST_CONFIG)
     try:
-        return Prompt(text)
+        return make(text)
     except SpecError as error:
         raise ConfigError(f"{path}: {error}") from error
 
 
 def read_prompts(
-    path: str | Path, *, column: str | None = None, name: str | None = None
-) -> dict[str, Prompt]:
-    """The prompts in a file, by their names: those of a column, or the parts of a text
-    between lines of `---`.
+    path: str | Path,
+    make: Callable[[Any], Made],
+    *,
+    column: str | None = None,
+    name: str | None = None,
+) -> dict[str, Made]:
+    """What `make` makes of each prompt in a file, by their names: those of a column, or
+    the parts of a text between lines of `---`.
 
     Names stand in the column `name`; without one they are prompt_1, prompt_2, ...
 
@@ -47,7 +54,7 @@ def read_prompts(
     prompts = {}
     for label, text in read_texts(path, "prompt", column, name).items():
         try:
-            prompts[label] = Prompt(text)
+            prompts[label] = make(text)
         except SpecError as error:
             raise ConfigError(f"{path}, {label}: {error}") from error
     return prompts

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from promptlab.errors import Failure
 from promptlab.formats import dollars, seconds
 from promptlab.render.markup import card, escaped, folded, quiet, table
 from promptlab.results.table import plain
@@ -17,7 +18,7 @@ from promptlab.spec.flags import FLAGS, reply_column
 if TYPE_CHECKING:
     import pandas as pd
 
-    from promptlab.results.results import Results
+    from promptlab.spec.definition import Definition
 
 GROUPS = 12
 FAILURES = 5
@@ -31,26 +32,37 @@ WIDE = 40
 """From so many characters on, a text gets room to be read in few lines."""
 
 
-def results_html(results: Results) -> str:
+def results_html(
+    experiment: Definition,
+    headline: str,
+    table: pd.DataFrame,
+    *,
+    varying: Sequence[str],
+    summary: pd.DataFrame | None,
+    latency_note: str,
+    failures: Mapping[int, Failure],
+    prices: pd.DataFrame,
+) -> str:
     """The totals, the means of what varies, failures by their kind, first rows, and
-    the prices that the costs were priced with."""
+    the prices that the costs were priced with.
+
+    `summary` is None where nothing varies.
+    """
+    shown = _telling_columns(experiment, table, varying, failed=bool(failures))
     return card(
-        escaped(results.experiment.name),
-        escaped(results.headline, 600),
-        _summary(results),
-        _failures(results),
-        _rows(results),
-        _prices(results),
+        escaped(experiment.name),
+        escaped(headline, 600),
+        "" if summary is None else _summary(summary, varying, latency_note),
+        _failures(failures.values()),
+        _rows(table, shown),
+        _prices(prices),
     )
 
 
-def _summary(results: Results) -> str:
-    """Means for each combination of what varies; nothing where nothing does."""
-    names = results.varying
-    if not names or not len(results):
-        return ""
+def _summary(summary: pd.DataFrame, names: Sequence[str], note: str) -> str:
+    """Means for each combination of what varies."""
     # Grouping keeps the order of the table: the first cases have all variants.
-    found = results.summary().reset_index()
+    found = summary.reset_index()
     columns = {
         "trials": "trials",
         "failed": "failed",
@@ -77,15 +89,14 @@ def _summary(results: Results) -> str:
     head = [*(escaped(name, 60) for name in names), *columns.values()]
     made = table(head, rows, numbers=range(len(names), len(head)))
     more = f"<p>and {rest:,} more in <code>.summary()</code></p>" if rest > 0 else ""
-    note = results.latency_note
     return made + more + (f"<p>{quiet(escaped(note))}</p>" if note else "")
 
 
-def _failures(results: Results) -> str:
+def _failures(failures: Iterable[Failure]) -> str:
     """How often each kind of failure came, the most frequent first."""
-    if not results.failures:
+    kinds = Counter(failure.summary for failure in failures)
+    if not kinds:
         return ""
-    kinds = Counter(failure.summary for failure in results.failures.values())
     rows = [
         [f"{number:,}", escaped(said, 300)]
         for said, number in kinds.most_common(FAILURES)
@@ -95,9 +106,9 @@ def _failures(results: Results) -> str:
     return table(["failed", "why"], rows, numbers=[0]) + more * (rest > 0)
 
 
-def _rows(results: Results) -> str:
-    shown = results.table[_telling_columns(results)].head(ROWS)
-    rest = len(results) - len(shown)
+def _rows(found: pd.DataFrame, columns: list[str]) -> str:
+    shown = found[columns].head(ROWS)
+    rest = len(found) - len(shown)
     made = table(
         [escaped(str(name), 60) for name in shown],
         [[_text(plain(v)) for v in row] for row in shown.itertuples(index=False)],
@@ -107,9 +118,9 @@ def _rows(results: Results) -> str:
     return made + more
 
 
-def _prices(results: Results) -> str:
+def _prices(prices: pd.DataFrame) -> str:
     """The prices, folded; nothing where none is known."""
-    known = results.prices.dropna(subset="input").dropna(axis="columns", how="all")
+    known = prices.dropna(subset="input").dropna(axis="columns", how="all")
     if known.empty:
         return ""
     dated = known.assign(as_of=known["as_of"].dt.date) if "as_of" in known else known
@@ -126,21 +137,22 @@ def _prices(results: Results) -> str:
     return folded(said, table(head, rows, numbers=numbers))
 
 
-def _telling_columns(results: Results) -> list[str]:
+def _telling_columns(
+    experiment: Definition, table: pd.DataFrame, varying: Sequence[str], *, failed: bool
+) -> list[str]:
     """The columns worth showing: parameters that vary, inputs if they are few, and
     what is not the same throughout."""
-    dataset = results.experiment.dataset
-    columns = [*results.varying, "case"]
+    dataset = experiment.dataset
+    columns = [*varying, "case"]
     columns += dataset.fields if len(dataset.fields) <= INPUTS else ()
     columns += ["expected"] if dataset.has_expected else []
-    columns += ["repeat"] if results.experiment.repeats > 1 else []
-    table = results.table
+    columns += ["repeat"] if experiment.repeats > 1 else []
     beside = (reply_column(table.columns, name) for name in REPLY_COLUMNS)
     columns += ["output", *(name for name in beside if name is not None)]
     columns += ["finish_reason"] if table["finish_reason"].ne("stop").any() else []
     columns += ["output_tokens", "latency_s"]
     columns += ["cached"] if table["cached"].nunique() > 1 else []
-    return columns + (["error"] if results.failures else [])
+    return columns + (["error"] if failed else [])
 
 
 def _numeric(shown: pd.DataFrame) -> Iterator[int]:

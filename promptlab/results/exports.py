@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from promptlab.errors import ExportError, PromptlabWarning
+from promptlab.files.spreadsheets import excel_rows, neutralised, restored
 from promptlab.paths import check_regular, user_path
 from promptlab.results.table import TOKENS, column
 
@@ -40,9 +41,6 @@ EXCEL_CELL = 32_767
 
 EXCEL_DIGITS = 15
 """How many digits of a number Excel keeps."""
-
-FORMULA = re.compile(r"^[\s\0]*[=+\-@\t\r＝＋－＠]")
-"""What a spreadsheet runs as a formula: OWASP, "CSV Injection"."""
 
 INSIDE = r"(?='|[^\S\t\r\n]*(?:[=@＝＠]|[+\-＋－](?! [^|!(;\t\r\n]*+(?:[;\t\r\n]|\Z))))"
 """Where one would begin inside a text that a spreadsheet takes apart. A sign and a
@@ -62,8 +60,6 @@ ROW_END = r"(?:[\r\n]++|\Z)"
 
 NOT_IN_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 """What a workbook holds by its number, as Excel does, such as `_x000D_`."""
-
-IN_NUMBERS = re.compile("_x(00[01][0-9A-F]|005F|FFF[EF])_")
 
 
 def write(table: pd.DataFrame, path: Path) -> Path:
@@ -139,19 +135,6 @@ def check_target(path: Path) -> None:
         raise ExportError(
             f"{path} cannot be written: {error.strerror or error}"
         ) from error
-
-
-def neutralised(text: str) -> str:
-    """The text, with an apostrophe before it if a spreadsheet would run it."""
-    return "'" + text if FORMULA.match(text) or text.startswith("'") else text
-
-
-def restored(text: str) -> str:
-    """The text that `neutralised` was given."""
-    if not text.startswith("'"):
-        return text
-    rest = text[1:]
-    return rest if FORMULA.match(rest) or rest.startswith("'") else text
 
 
 def _by_ending(path: Path, known: dict[str, Kind]) -> Kind:
@@ -342,25 +325,6 @@ def _read_xlsx(path: Path) -> pd.DataFrame:
             if name is not None
         }
     )
-
-
-def excel_rows(path: Path) -> list[list[Any]]:
-    """The values of the cells on the first sheet of a workbook, row by row."""
-    from openpyxl import load_workbook
-
-    with path.open("rb") as file:
-        book = load_workbook(file, read_only=True, data_only=True)
-        return [
-            [_of_excel(value) for value in row]
-            for row in book.worksheets[0].iter_rows(values_only=True)
-        ]
-
-
-def _of_excel(value: Any) -> Any:
-    """What a cell was made of."""
-    if not isinstance(value, str):
-        return value
-    return restored(IN_NUMBERS.sub(lambda found: chr(int(found[1], 16)), value))
 
 
 def _typed(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:

@@ -326,7 +326,17 @@ class Results:
         return f"Results({self.experiment.name!r}: {self.headline})"
 
     def _repr_html_(self) -> str:
-        return results_html(self)
+        varies = bool(self.varying) and len(self) > 0
+        return results_html(
+            self.experiment,
+            self.headline,
+            self.table,
+            varying=self.varying,
+            summary=self.summary() if varies else None,
+            latency_note=self.latency_note if varies else "",
+            failures=self.failures,
+            prices=self.prices,
+        )
 
     def _reckoned_with(self, place: int) -> UsedPrice | None:
         """What the last answer of a row was priced with; None without an answer."""

@@ -75,7 +75,7 @@ class Dataset(Sequence[Case]):
         """The cases in a CSV, Excel, JSONL, JSON, YAML or Parquet file."""
         from promptlab.files.datasets import read_dataset
 
-        return read_dataset(path, encoding=encoding, metadata=metadata)
+        return read_dataset(path, cls, encoding=encoding, metadata=metadata)
 
     @overload
     def __getitem__(self, index: int) -> Case: ...

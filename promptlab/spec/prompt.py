@@ -91,18 +91,18 @@ class Prompt:
         """The prompt in a file: text, or YAML or JSON with a list of messages."""
         from promptlab.files.prompts import read_prompt
 
-        return read_prompt(path)
+        return read_prompt(path, cls)
 
-    @staticmethod
+    @classmethod
     def all_from_file(
-        path: str | Path, *, column: str | None = None, name: str | None = None
+        cls, path: str | Path, *, column: str | None = None, name: str | None = None
     ) -> dict[str, Prompt]:
         """The prompts in a file, by name: of a table (CSV, Excel, JSONL, ...) those in
         `column`, called as the column `name` says; of a text the parts between lines
         of `---`."""
         from promptlab.files.prompts import read_prompts
 
-        return read_prompts(path, column=column, name=name)
+        return read_prompts(path, cls, column=column, name=name)
 
     @cached_property
     def fields(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import ipywidgets as widgets
 
 from promptlab.experiment import Experiment
+from promptlab.formats import counted
 from promptlab.notebook.panel.background import Background
 from promptlab.notebook.panel.code import experiment_code
 from promptlab.notebook.panel.debounce import Debouncer
@@ -20,15 +21,18 @@ from promptlab.notebook.widgets.controls import (
     ControlBox,
     button,
     fault_html,
-    plan_line,
     quiet_html,
     writing,
 )
+from promptlab.render.markup import escaped
 
 if TYPE_CHECKING:
     from promptlab.execution.runner import Handle
     from promptlab.planning.plan import Plan
     from promptlab.results.results import Results
+
+NOTES = 2
+"""The most warnings that are shown beside a plan."""
 
 
 class Chosen(Protocol):
@@ -123,7 +127,7 @@ class RunPanel(ControlBox):
     def _show_summary(self, summary: PanelSummary) -> None:
         with self._lock:
             if summary.plan is not None:
-                self.summary.value = plan_line(summary.plan)
+                self.summary.value = _plan_line(summary.plan)
                 self.code.value = summary.code
             else:
                 self.summary.value = fault_html(summary.error or "")
@@ -158,3 +162,17 @@ class RunPanel(ControlBox):
     def _show_results(self, results: Results) -> None:
         with self._lock:
             self._results = results
+
+
+def _plan_line(plan: Plan) -> str:
+    """The calls, tokens and cost of a plan in a line of HTML, with its warnings."""
+    counts = plan.counts
+    parts = [f"<b>{counted(len(plan.statuses), 'trial')}</b>"]
+    parts += [f"{counts['cached']:,} cached"] if counts["cached"] else []
+    parts += [f"<b>{counted(plan.calls, 'call')}</b> to make"]
+    if plan.calls:
+        parts += [f"tokens {escaped(plan.tokens)}"]
+        parts += [f"cost: {escaped(plan.cost)}"]
+    warned = plan.experiment.warnings[:NOTES]
+    notes = "".join(f"<br>{quiet_html(warning)}" for warning in warned)
+    return f"<span class='mathjax_ignore'>{' · '.join(parts)}{notes}</span>"

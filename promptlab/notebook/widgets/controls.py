@@ -6,20 +6,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as widgets
 
 from promptlab.errors import PromptlabError
-from promptlab.formats import counted
 from promptlab.notebook.widgets.static_output import hidden_class, show_both
 from promptlab.render.markup import escaped
-
-if TYPE_CHECKING:
-    from promptlab.planning.plan import Plan
-
-NOTES = 2
-"""The most warnings that are shown beside a plan."""
 
 
 class ControlBox(widgets.VBox):  # type: ignore[misc]
@@ -104,20 +97,6 @@ def quiet_html(text: str) -> str:
 def fault_html(fault: str | Exception) -> str:
     """An error as one line of HTML."""
     return f"<span class='plp-error' role='alert'>{escaped(_line(fault), 600)}</span>"
-
-
-def plan_line(plan: Plan) -> str:
-    """The calls, tokens and cost of a plan in a line of HTML, with its warnings."""
-    counts = plan.counts
-    parts = [f"<b>{counted(len(plan.statuses), 'trial')}</b>"]
-    parts += [f"{counts['cached']:,} cached"] if counts["cached"] else []
-    parts += [f"<b>{counted(plan.calls, 'call')}</b> to make"]
-    if plan.calls:
-        parts += [f"tokens {escaped(plan.tokens)}"]
-        parts += [f"cost: {escaped(plan.cost)}"]
-    warned = plan.experiment.warnings[:NOTES]
-    notes = "".join(f"<br>{quiet_html(warning)}" for warning in warned)
-    return f"<span class='mathjax_ignore'>{' · '.join(parts)}{notes}</span>"
 
 
 def _line(fault: str | Exception) -> str:
