@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,9 @@ HOMES = {
     "yarl": {"models.openai"},
 }
 """Where each package is at home; orjson, small and fast, is everywhere."""
+
+FACADES = {"__main__", "experiment", "promptlab"}
+"""Those that import what they offer; whoever imports them closes no circle."""
 
 HEAVY = (
     *("pandas", "numpy", "scipy", "pyarrow", "openai", "aiohttp"),
@@ -202,6 +206,18 @@ def test_imports_point_one_way_but_for_the_doors() -> None:
     up = {found for found in OURS if points_up(found)}
 
     assert {(u.module, u.inside, u.target_part) for u in up} == DOORS
+
+
+def test_no_imports_make_a_circle_those_for_types_and_in_functions_included() -> None:
+    graph: dict[str, set[str]] = {module: set() for module in MODULES}
+    for found in IMPORTS:
+        if found.package == "promptlab" and found.module not in FACADES:
+            graph[found.module].add(found.target_module)
+
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" → ".join(error.args[1]))
 
 
 def test_the_doors_are_one_line_behind_their_import() -> None:
