@@ -15,8 +15,8 @@ from promptlab.errors import CacheError, CallError, Failure, PromptlabWarning
 from promptlab.execution.accounting import Account, BudgetReached, Call
 from promptlab.execution.loop import background_loop
 from promptlab.execution.options import RunOptions
-from promptlab.execution.scheduling.lanes import Lane, WaitTooLongError
-from promptlab.execution.scheduling.limiter import LONGEST_RESET_S, Place
+from promptlab.execution.scheduling.limiter import LONGEST_RESET_S, Permit
+from promptlab.execution.scheduling.pool import ModelSlots, WaitTooLongError
 from promptlab.execution.scheduling.retries import Backoff, Verdict, judge
 from promptlab.models.redaction import redacted
 from promptlab.spec.request import Request
@@ -116,7 +116,7 @@ class Caller:
         self._dice = random.Random()
 
     async def answer(
-        self, request: Request, lane: Lane, *, stay: bool = False
+        self, request: Request, slots: ModelSlots, *, stay: bool = False
     ) -> Answer:
         """The answer to a request, from the cache or by a call.
 
@@ -141,7 +141,7 @@ class Caller:
         answer = None
         try:
             # Another process may have asked since the cache was looked through.
-            answer = self.cached(request) or await self._asked(request, lane)
+            answer = self.cached(request) or await self._asked(request, slots)
             return answer
         finally:
             del self._flights[place]
@@ -188,7 +188,7 @@ class Caller:
         summary = self._cache.head(request.key)
         return None if summary is None else Answer(summary, cached=True)
 
-    async def _asked(self, request: Request, lane: Lane) -> Answer:
+    async def _asked(self, request: Request, slots: ModelSlots) -> Answer:
         """The answer to a call, made as often as it takes and makes sense, unless
         another process has it meanwhile."""
         looked_at = time.monotonic()
@@ -197,14 +197,14 @@ class Caller:
         while True:
             attempt += 1
             try:
-                return await self._attempt(request, lane, attempt, looked_at)
+                return await self._attempt(request, slots, attempt, looked_at)
             except _SentError as error:
                 failure, wait_s = error.failure.after(attempt), error.wait_s
             if judge(failure) is not Verdict.REPEAT:
                 raise CallError(failure)
             if failure.status != RATE_LIMITED:
                 failed += 1
-                if failed >= self._most_attempts(failure, lane):
+                if failed >= self._most_attempts(failure, slots):
                     raise CallError(failure)
             alone = wait_s is None
             if wait_s is None:
@@ -214,16 +214,16 @@ class Caller:
             if waited_s > self._options.max_wait_s:
                 raise CallError(_too_long(failure, wait_s, self._options.max_wait_s))
             if alone:
-                await lane.rest(wait_s)
+                await slots.rest(wait_s)
 
-    def _most_attempts(self, failure: Failure, lane: Lane) -> int:
+    def _most_attempts(self, failure: Failure, slots: ModelSlots) -> int:
         """Fewer at a server that was never reached: most likely it is not there."""
         most = self._options.max_attempts
-        never = failure.kind == "unreachable" and not lane.answered
+        never = failure.kind == "unreachable" and not slots.answered
         return min(most, ATTEMPTS_TO_REACH) if never else most
 
     async def _attempt(
-        self, request: Request, lane: Lane, attempt: int, looked_at: float
+        self, request: Request, slots: ModelSlots, attempt: int, looked_at: float
     ) -> Answer:
         """One attempt: sent within budgets and limits, unless another process was
         faster; stored before its place is given up."""
@@ -231,26 +231,31 @@ class Caller:
             raise RunEnded
         try:
             async with self._account.call(request, attempt) as call:
-                place = await lane.enter(_tokens(request), again=attempt > 1)
+                place = await slots.enter(_tokens(request), again=attempt > 1)
                 try:
                     is_stale = time.monotonic() > looked_at + STALE_S
                     if is_stale and (answer := self.cached(request)) is not None:
-                        lane.limiter.withdraw(place)
+                        slots.limiter.withdraw(place)
                         return answer
-                    return await self._sent(request, lane, place, call, attempt)
+                    return await self._sent(request, slots, place, call, attempt)
                 finally:
-                    lane.leave()
+                    slots.leave()
         except BudgetReached as error:
             raise RunEnded(str(error)) from None
         except WaitTooLongError as error:
             raise LeftOff(str(error)) from None
 
     async def _sent(
-        self, request: Request, lane: Lane, place: Place, call: Call, attempt: int
+        self,
+        request: Request,
+        slots: ModelSlots,
+        place: Permit,
+        call: Call,
+        attempt: int,
     ) -> Answer:
         """The answer to a call that has its place, entered and stored."""
         if self.ending:  # while it waited for its place
-            lane.limiter.withdraw(place)
+            slots.limiter.withdraw(place)
             raise RunEnded
         task = asyncio.current_task()
         assert task is not None
@@ -259,23 +264,23 @@ class Caller:
             await call.sent()
             response = await self._complete(request)
             now = time.monotonic()
-            lane.limiter.answered(place, response.headers, now)
+            slots.limiter.answered(place, response.headers, now)
             used = response.usage
             tokens = (used.input_tokens or 0) + (used.output_tokens or 0)
-            lane.limiter.charge(place, tokens, now)
-            lane.answered = lane.pool.answered = True
+            slots.limiter.charge(place, tokens, now)
+            slots.answered = slots.shared.answered = True
             call.answered(response)
             if attempt > 1:
                 response = replace(response, attempts=attempt)
             return await self._stored(request, response)
         except CallError as error:
             call.failed(error.failure)
-            failure = _plausible(error.failure, lane)
-            wait_s = self._slow_down(failure, place, lane)
+            failure = _plausible(error.failure, slots)
+            wait_s = self._slow_down(failure, place, slots)
             raise _SentError(failure, wait_s) from error
         finally:
             self.in_flight.discard(task)
-            lane.limiter.lost(place)
+            slots.limiter.lost(place)
 
     async def _complete(self, request: Request) -> Response:
         """The client's answer; an exit or a cancellation of its own is one call's."""
@@ -316,10 +321,12 @@ class Caller:
             return {}
         return self._cache.add(entries)
 
-    def _slow_down(self, failure: Failure, place: Place, lane: Lane) -> float | None:
+    def _slow_down(
+        self, failure: Failure, place: Permit, slots: ModelSlots
+    ) -> float | None:
         """Tells the limiter of a failure, before another call takes its place. Returns
         how long all calls have to wait; None where this one waits alone."""
-        limiter, headers, now = lane.limiter, failure.headers, time.monotonic()
+        limiter, headers, now = slots.limiter, failure.headers, time.monotonic()
         asked_s = failure.retry_after_s or None
         too_long = asked_s is not None and asked_s > self._options.max_wait_s
         if judge(failure) is not Verdict.REPEAT:
@@ -334,11 +341,11 @@ class Caller:
         return asked_s
 
 
-def _plausible(failure: Failure, lane: Lane) -> Failure:
+def _plausible(failure: Failure, slots: ModelSlots) -> Failure:
     """The failure, without a Retry-After that no server can mean, such as a date."""
     if (failure.retry_after_s or 0) <= LONGEST_RESET_S:
         return failure
-    lane.limiter.ignore("Retry-After", f"{failure.retry_after_s:.3g} s")
+    slots.limiter.ignore("Retry-After", f"{failure.retry_after_s:.3g} s")
     return replace(failure, retry_after_s=None)
 
 

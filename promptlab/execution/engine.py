@@ -34,9 +34,12 @@ from promptlab.execution.caller import (
 )
 from promptlab.execution.loop import background_loop
 from promptlab.execution.options import RunOptions
-from promptlab.execution.scheduling.lanes import Gate, Lane
-from promptlab.execution.scheduling.order import PrefixScheduler
-from promptlab.execution.scheduling.queue import Queue, lose_patience
+from promptlab.execution.scheduling.pool import ModelSlots, RunConcurrency
+from promptlab.execution.scheduling.queue import (
+    PrefixScheduler,
+    Queue,
+    release_stalled_followers,
+)
 from promptlab.execution.scheduling.retries import Verdict, judge
 from promptlab.models.client import Client
 from promptlab.models.redaction import redacted
@@ -151,16 +154,16 @@ class Engine:
         self.account: Account | None = None
         self.queues: dict[tuple[str, str], Queue] = {}
         """By base URL and model, the conversations that nobody has begun."""
-        self._gate = Gate(
+        self._concurrency = RunConcurrency(
             self.options.max_concurrency,
             rpm=self.options.rpm,
             tpm=self.options.tpm,
             max_wait_s=self.options.max_wait_s,
         )
-        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._slots: dict[tuple[str, str], ModelSlots] = {}
         self._leading: dict[int, asyncio.Task[Any] | None] = {}
         """Who asks what others wait for; None where another process does."""
-        self._refused: dict[Lane, Failure] = {}
+        self._refused: dict[ModelSlots, Failure] = {}
         self._clients: dict[str, Client] = {}
         """By base URL; opened when first asked."""
         self._opening = asyncio.Lock()
@@ -230,9 +233,9 @@ class Engine:
             if self.options.offline:
                 return Reply(request, None, NOT_CACHED, cached=False)
             self._check_bounded(request)
-            lane = await self._opened_lane(request.base_url, request.model)
+            slots = await self._opened_slots(request.base_url, request.model)
             try:
-                answer = await caller.answer(request, lane, stay=True)
+                answer = await caller.answer(request, slots, stay=True)
             except CallError as error:
                 return Reply(request, None, error.failure, cached=False)
             except RunEnded as error:
@@ -264,7 +267,7 @@ class Engine:
                 window.settle(number, Outcome([], [], "", NOT_CACHED))
             else:
                 self._check_bounded(request)
-                await self._opened_lane(*window.destination(number))
+                await self._opened_slots(*window.destination(number))
                 order.put(number, [request.body.get("messages", [])], group=0, kind=0)
         order.settle()
         await self.work_through(window)
@@ -294,13 +297,13 @@ class Engine:
             limits = [self.options.limits, *self._ledger.budgets().values()]
             check_bounded(limits, price, terms, request.body)
 
-    async def _opened_lane(self, base_url: str, model: str) -> Lane:
+    async def _opened_slots(self, base_url: str, model: str) -> ModelSlots:
         """The way to a model, with the client of its server opened."""
         async with self._opening:
             if base_url not in self._clients:
                 keys = await asyncio.to_thread(self.options.keys, [base_url])
                 self.use(self.options.opened_client([base_url], keys), base_url)
-        return self._lane_of(base_url, model)
+        return self._slots_of(base_url, model)
 
     # For those who drive it on the loop.
 
@@ -338,7 +341,7 @@ class Engine:
 
     async def close(self) -> None:
         """Returns when every answer is on disk, and every call in the ledger."""
-        self._gate.close()
+        self._concurrency.close()
         if self._caller is not None:
             await self._caller.close()
         if self.options.client is None:
@@ -379,14 +382,14 @@ class Engine:
     async def work_through(self, conversations: Conversations) -> None:
         """Holds the conversations that are in the queues, until all have an outcome or
         the engine is ended."""
-        lanes = [self._lane_of(*where) for where in self.queues]
+        all_slots = [self._slots_of(*where) for where in self.queues]
         workers = [
-            asyncio.create_task(self._work(lane, conversations))
-            for lane in lanes
-            for _ in range(min(lane.queue.left, self.options.max_concurrency))
+            asyncio.create_task(self._work(slots, conversations))
+            for slots in all_slots
+            for _ in range(min(slots.queue.left, self.options.max_concurrency))
         ]
         patience = asyncio.create_task(
-            lose_patience(self.queues.values(), self._is_sent)
+            release_stalled_followers(self.queues.values(), self._is_sent)
         )
         try:
             await self._until_done(workers)
@@ -398,12 +401,13 @@ class Engine:
             if isinstance(outcome, Exception):
                 raise outcome
 
-    def _lane_of(self, base_url: str, model: str) -> Lane:
+    def _slots_of(self, base_url: str, model: str) -> ModelSlots:
         where = base_url, model
-        if where not in self._lanes:
-            pool = background_loop().pools.of(self._clients[base_url], base_url, model)
-            self._lanes[where] = Lane(model, self._gate, pool, self.queue_of(*where))
-        return self._lanes[where]
+        if where not in self._slots:
+            client, queue = self._clients[base_url], self.queue_of(*where)
+            shared = background_loop().limiters.of(client, base_url, model)
+            self._slots[where] = ModelSlots(model, self._concurrency, shared, queue)
+        return self._slots[where]
 
     async def _complete(self, request: Request) -> Response:
         return await self._clients[request.base_url].complete(request)
@@ -423,15 +427,15 @@ class Engine:
                     worker.cancel()
             await _first(workers, self._hurry.wait(), timeout_s=GRACE_S)
 
-    async def _work(self, lane: Lane, conversations: Conversations) -> None:
-        queue = lane.queue
+    async def _work(self, slots: ModelSlots, conversations: Conversations) -> None:
+        queue = slots.queue
         while not self.is_ending:
             if (number := await queue.take()) is None:
                 return
             if queue.leads(number):
                 self._leading[number] = asyncio.current_task()
             try:
-                await self._converse(number, lane, conversations)
+                await self._converse(number, slots, conversations)
             except LeftOff as error:  # nor will those that others wait for be asked
                 self._leave_off(str(error))
                 queue.let_go(number, succeeded=False)
@@ -448,14 +452,14 @@ class Engine:
                 queue.let_go(number, succeeded=False)
 
     async def _converse(
-        self, number: int, lane: Lane, conversations: Conversations
+        self, number: int, slots: ModelSlots, conversations: Conversations
     ) -> None:
         """Makes the calls of a conversation, each with the replies before it."""
         assert self._caller is not None
         replies: list[ReplySummary] = []
         paid: list[bool] = []
         key, response = "", None
-        failure = self._refused.get(lane) or conversations.doomed(number)
+        failure = self._refused.get(slots) or conversations.doomed(number)
         try:
             while failure is None and (
                 request := await conversations.next_request(number, replies)
@@ -464,7 +468,7 @@ class Engine:
                     self._caller.share(key, replies[-1])
                 try:
                     answer = await self._caller.answer(
-                        request, lane, stay=bool(replies)
+                        request, slots, stay=bool(replies)
                     )
                 except CallError as error:
                     conversations.note_failure(request, error.failure)
@@ -472,7 +476,7 @@ class Engine:
                     if again is None or again.key == request.key:
                         raise
                     continue
-                lane.queue.let_go(number, succeeded=True)
+                slots.queue.let_go(number, succeeded=True)
                 replies.append(answer.summary)
                 paid.append(not answer.cached)
                 key, response = request.key, answer.response
@@ -482,7 +486,7 @@ class Engine:
             failure = _failure(error)
             conversations.settle(number, Outcome(replies, paid, key, failure))
             if isinstance(error, CallError):
-                await self._conclude(number, lane, failure, conversations)
+                await self._conclude(number, slots, failure, conversations)
             elif isinstance(error, CredentialsError):
                 self.end("stopped", str(error))
         else:
@@ -490,16 +494,20 @@ class Engine:
             conversations.settle(number, outcome)
 
     async def _conclude(
-        self, number: int, lane: Lane, failure: Failure, conversations: Conversations
+        self,
+        number: int,
+        slots: ModelSlots,
+        failure: Failure,
+        conversations: Conversations,
     ) -> None:
         """Spares the calls that would be refused the same way."""
         verdict = judge(failure)
         if verdict is Verdict.STOP and failure.status == 403:  # is it the key, or this?
-            verdict = judge(failure, answered=await lane.pool.has_answered())
-        if failure.kind == "unreachable" and not lane.answered:
+            verdict = judge(failure, answered=await slots.shared.has_answered())
+        if failure.kind == "unreachable" and not slots.answered:
             verdict = Verdict.FAIL_MODEL
         too_long = (failure.retry_after_s or 0) > self.options.max_wait_s
-        too_long |= failure.status == RATE_LIMITED and lane.limiter.refuses
+        too_long |= failure.status == RATE_LIMITED and slots.limiter.refuses
         if verdict is Verdict.REPEAT and too_long:
             verdict = Verdict.FAIL_MODEL
         if verdict is Verdict.STOP:
@@ -508,7 +516,7 @@ class Engine:
             said = f"not asked, as the same was refused before: {failure.message}"
             refused = replace(failure, kind="refused", message=said, attempts=0)
             if verdict is Verdict.FAIL_MODEL:
-                self._refused.setdefault(lane, refused)
+                self._refused.setdefault(slots, refused)
             else:
                 conversations.refused(number, refused)
 
@@ -527,30 +535,30 @@ class Engine:
     @property
     def in_flight(self) -> int:
         """Calls that are under way."""
-        return self._gate.in_flight
+        return self._concurrency.in_flight
 
     @property
     def left(self) -> int:
         """Conversations that are not over."""
-        return sum(lane.left for lane in self._all_lanes)
+        return sum(slots.left for slots in self._all_slots)
 
     def least_s(self, now: float) -> float:
         """How long what is left takes at least within the limits."""
-        return max((lane.least_s(now) for lane in self._all_lanes), default=0.0)
+        return max((slots.least_s(now) for slots in self._all_slots), default=0.0)
 
     def waiting(self, now: float) -> str:
         """What calls are held back by, and for how long; empty where by nothing."""
-        held_back = (lane.held_back(now) for lane in self._all_lanes)
-        return "; ".join(filter(None, held_back))
+        wait_reason = (slots.wait_reason(now) for slots in self._all_slots)
+        return "; ".join(filter(None, wait_reason))
 
     @property
     def notes(self) -> str:
         """What was learnt of the servers that the user should know."""
-        return "; ".join(note for lane in self._all_lanes for note in lane.notes)
+        return "; ".join(note for slots in self._all_slots for note in slots.notes)
 
     @property
-    def _all_lanes(self) -> list[Lane]:
-        return list(self._lanes.values())  # others' threads may look
+    def _all_slots(self) -> list[ModelSlots]:
+        return list(self._slots.values())  # others' threads may look
 
 
 class _SingleRequests:

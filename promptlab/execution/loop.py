@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from promptlab.execution.scheduling.pools import Pools
+from promptlab.execution.scheduling.pool import SharedLimiters
 from promptlab.store.claims import ClaimsOfCaches
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ class BackgroundLoop:
         """By cache folder and key, the calls that others who ask the same wait for."""
         self.claims = ClaimsOfCaches()
         """What this process asks, for other processes to see."""
-        self.pools = Pools()
+        self.limiters = SharedLimiters()
         """What was learnt of each server's limits."""
         self._thread = threading.Thread(
             target=self.loop.run_forever, name="promptlab-loop", daemon=True

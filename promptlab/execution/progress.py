@@ -119,17 +119,23 @@ class Display(Protocol):
 
 
 class Silent(AbstractContextManager["Silent"]):
-    """Shows nothing, or hands each progress to a function."""
+    """Shows nothing."""
 
-    def __init__(self, show: Callable[[Progress], None] | None = None) -> None:
+    def __call__(self, progress: Progress) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class Callback(Silent):
+    """Hands each progress to a function."""
+
+    def __init__(self, show: Callable[[Progress], None]) -> None:
         self._show = show
 
     def __call__(self, progress: Progress) -> None:
-        if self._show is not None:
-            self._show(progress)
-
-    def __exit__(self, *_: object) -> None:
-        return None
+        self._show(progress)
 
 
 class Lines(AbstractContextManager["Lines"]):
@@ -281,7 +287,7 @@ def display_for(option: Any, stop: Callable[[], None] | None = None) -> Display:
     if isinstance(option, AbstractContextManager):
         return cast("Display", option)
     if callable(option):
-        return Silent(option)
+        return Callback(option)
     if option is False:
         return Silent()
     if _in_notebook():

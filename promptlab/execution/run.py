@@ -17,9 +17,8 @@ from promptlab.execution.engine import NOT_CACHED, Engine, Outcome
 from promptlab.execution.loop import background_loop
 from promptlab.execution.options import RunOptions
 from promptlab.execution.preflight import check_run
-from promptlab.execution.progress import Display, Progress, display_for
-from promptlab.execution.scheduling.order import PrefixScheduler, seed
-from promptlab.execution.scheduling.queue import Queue
+from promptlab.execution.progress import Display, Progress, Silent, display_for
+from promptlab.execution.scheduling.queue import PrefixScheduler, Queue, seed
 from promptlab.models.credentials import NOT_NEEDED, Key, asked
 from promptlab.models.key_prompt import can_ask
 from promptlab.results.columns import Answers
@@ -387,7 +386,7 @@ class Run:
 
     def _show(self, show: Display) -> None:
         """Shows how far the run is; a display that fails is no reason to fail."""
-        if self._progress_failed:
+        if self._progress_failed or type(show) is Silent:
             return
         try:
             show(self.progress())

@@ -293,6 +293,6 @@ def _least_s(options: RunOptions, cost_range: CostRange) -> float:
     loop = running_loop()
     for served, load in cost_range.loads.items():
         waits.append(own.least_s(*load, now))
-        pool = loop.pools.known(*served) if loop is not None else None
+        pool = loop.limiters.known(*served) if loop is not None else None
         waits.append(pool.limiter.servers_least_s(*load, now) if pool else 0.0)
     return max(waits)

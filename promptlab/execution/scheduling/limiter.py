@@ -116,7 +116,7 @@ class Mark(NamedTuple):
     amount: float
 
 
-class Place(NamedTuple):
+class Permit(NamedTuple):
     """The place of a call that was let through: what it took of the buckets."""
 
     number: int
@@ -628,7 +628,7 @@ class Limiter:
             return self._paused_until - now, self._pause_reason
         return wait_s, ", ".join(self._said.get(what, ()))
 
-    def take(self, tokens: float, now: float) -> Place:
+    def take(self, tokens: float, now: float) -> Permit:
         """Notes that a call of so many tokens starts; the wait for it must be over."""
         if not self._out and now - self._heard_at > REST_S and self._pace.rate is None:
             self._pace.restart(now)  # what was idle says nothing of the server
@@ -648,7 +648,7 @@ class Limiter:
         self._project_tokens.take(tokens, now)
         # What replies tell is compared with what was taken of the server's buckets.
         requests, taken = self._requests.take(1, now), self._tokens.take(tokens, now)
-        return Place(self._number, requests, taken, tokens)
+        return Permit(self._number, requests, taken, tokens)
 
     def least_s(self, calls: float, tokens: float, now: float) -> float:
         """The seconds until so many calls, of so many tokens in all, can have been let
@@ -677,21 +677,21 @@ class Limiter:
         if until > self._paused_until:
             self._paused_until, self._pause_reason = until, reason
 
-    def withdraw(self, place: Place) -> None:
+    def withdraw(self, place: Permit) -> None:
         """Undoes a `take`: the call was not sent."""
         self.lost(place)
         self._own_requests.give_back(place.requests)
         self._own_tokens.give_back(place.tokens)
         self._give_back(place)
 
-    def lost(self, place: Place) -> None:
+    def lost(self, place: Permit) -> None:
         """Notes that nothing will be heard of a call, if nothing was."""
         self._out.discard(place.number)
         self._cap.lost(place.number)
         if self._stop is not None:
             self._stop.probes.pop(place.number, None)
 
-    def charge(self, place: Place, tokens: float, now: float) -> None:
+    def charge(self, place: Permit, tokens: float, now: float) -> None:
         """Takes of the user's own limit what a call took beyond the estimate: without
         max_tokens an answer may have any length."""
         if tokens > place.size:
@@ -700,7 +700,7 @@ class Limiter:
     def learn(
         self,
         headers: Mapping[str, str],
-        place: Place,
+        place: Permit,
         now: float,
         *,
         refused: bool = False,
@@ -726,7 +726,7 @@ class Limiter:
                     limit, remaining, reset_s, mark, now, alone=alone, refused=refused
                 )
 
-    def answered(self, place: Place, headers: Mapping[str, str], now: float) -> None:
+    def answered(self, place: Permit, headers: Mapping[str, str], now: float) -> None:
         """Notes that a call was answered, and adopts what the reply says."""
         self._cap.answered(place.number)
         self.lost(place)
@@ -738,7 +738,7 @@ class Limiter:
         if self._stop is not None:
             self._hear(self._stop, place.number, now)
 
-    def settled(self, place: Place, headers: Mapping[str, str], now: float) -> None:
+    def settled(self, place: Permit, headers: Mapping[str, str], now: float) -> None:
         """Notes that a call was dealt with, if not answered, as another like it would
         be: the request is wrong, not the rate; and adopts what the reply says."""
         self.lost(place)
@@ -750,7 +750,7 @@ class Limiter:
         """Notes that a header says what cannot be."""
         self._ignored[name] = value[:40]
 
-    def failed(self, place: Place, headers: Mapping[str, str], now: float) -> None:
+    def failed(self, place: Permit, headers: Mapping[str, str], now: float) -> None:
         """Notes that the server is overloaded or broken: a call failed that may succeed
         later; and adopts what the reply says."""
         self.lost(place)
@@ -759,7 +759,7 @@ class Limiter:
 
     def refused(
         self,
-        place: Place,
+        place: Permit,
         headers: Mapping[str, str],
         asked_s: float | None,
         now: float,
@@ -816,7 +816,7 @@ class Limiter:
         return last - first + 1
 
     def _stopped(
-        self, place: Place, last: Stop | None, told: bool, asked_s: float
+        self, place: Permit, last: Stop | None, told: bool, asked_s: float
     ) -> Stop:
         """The stop that a refusal begins or prolongs. Calls in flight may be the reason
         where no pace is known, and no call that was to find out has said otherwise."""
@@ -837,7 +837,7 @@ class Limiter:
             refusals=refusals,
         )
 
-    def _overtaken(self, place: Place, now: float) -> None:
+    def _overtaken(self, place: Permit, now: float) -> None:
         """Ends a stop if a call that was sent long before the one that was just refused
         is still in flight: it was let in, as refusals come soon."""
         stop = self._stop
@@ -865,18 +865,18 @@ class Limiter:
         """The time from one call to the next, as far as the server's pace is known."""
         return max(self._requests.spacing_s, 1 / (self._pace.rate or math.inf))
 
-    def _servers(self, place: Place) -> tuple[tuple[Bucket, Mark], ...]:
+    def _servers(self, place: Permit) -> tuple[tuple[Bucket, Mark], ...]:
         return (
             (self._requests, place.requests),
             (self._tokens, place.tokens),
             (self._project_tokens, place.tokens),
         )
 
-    def _give_back(self, place: Place) -> None:
+    def _give_back(self, place: Permit) -> None:
         for bucket, mark in self._servers(place):
             bucket.give_back(mark)
 
-    def _says_why(self, headers: Mapping[str, str], place: Place) -> bool:
+    def _says_why(self, headers: Mapping[str, str], place: Permit) -> bool:
         """Whether the headers of a refusal say that too little was left."""
         for what, name in REMAINING.items():
             remaining = number_told(headers.get(name))

@@ -1,4 +1,4 @@
-"""Simulated time and servers: lanes as runs use them, and minutes that take no time."""
+"""Simulated time and servers: minutes that take no time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
-from promptlab.execution.scheduling.lanes import Gate, Lane, Pool
+from promptlab.execution.scheduling.pool import (
+    ModelSlots,
+    RunConcurrency,
+    SharedLimiter,
+)
 from promptlab.execution.scheduling.queue import Queue
 from promptlab.execution.scheduling.retries import Backoff
 from promptlab.offline.server.errors import ApiError
@@ -73,7 +77,7 @@ class RefusedError(Exception):
 class Rule(Protocol):
     """What a server admits."""
 
-    def admit(self, tokens: float) -> None:
+    def dispatch(self, tokens: float) -> None:
         """Takes a call in, or raises `RefusedError`."""
 
     def done(self) -> None:
@@ -101,7 +105,7 @@ class Buckets:
             )
         )
 
-    def admit(self, tokens: float) -> None:
+    def dispatch(self, tokens: float) -> None:
         try:
             self._limits.draw("m", round(tokens), now())
         except ApiError as error:
@@ -131,7 +135,7 @@ class Window:
         self.sliding = sliding
         self._admitted: deque[float] = deque()
 
-    def admit(self, tokens: float) -> None:
+    def dispatch(self, tokens: float) -> None:
         begun_s = now() - 60 if self.sliding else now() // 60 * 60
         while self._admitted and self._admitted[0] <= begun_s:
             self._admitted.popleft()
@@ -167,7 +171,7 @@ class Places:
         self.places = places
         self._taken = 0
 
-    def admit(self, tokens: float) -> None:
+    def dispatch(self, tokens: float) -> None:
         if self._taken >= self.places:
             raise RefusedError({}, 60.0)
         self._taken += 1
@@ -191,7 +195,7 @@ class Moody:
         self.asked_s = asked_s
         self._dice = random.Random(2)
 
-    def admit(self, tokens: float) -> None:
+    def dispatch(self, tokens: float) -> None:
         if self._dice.random() < self.share:
             raise RefusedError({}, self.asked_s)
 
@@ -232,7 +236,7 @@ class SimulatedServer:
         held_s = max(0.0, self.stall_s - now() % 3)
         await asyncio.sleep(held_s + ON_THE_WAY_S * self._dice.random())
         try:
-            self.rule.admit(tokens * self.charges)
+            self.rule.dispatch(tokens * self.charges)
         except RefusedError as refusal:
             self.came.append((now(), False))
             raise RefusedError(
@@ -280,36 +284,40 @@ class SimulatedRun:
     """The longest that a call took, from when it was next to its answer."""
     dice: random.Random = field(default_factory=lambda: random.Random(3))
 
-    async def ask(self, server: SimulatedServer, pool: Pool) -> None:
+    async def ask(self, server: SimulatedServer, pool: SharedLimiter) -> None:
         """Makes all calls, as workers of a run make them."""
-        gate = Gate(self.max_concurrency, rpm=self.rpm, tpm=self.tpm)
+        gate = RunConcurrency(self.max_concurrency, rpm=self.rpm, tpm=self.tpm)
         queue = Queue()
         for index in range(len(self.tokens)):
             queue.put(index)
-        lane = Lane("m", gate, pool, queue)
+        slots = ModelSlots("m", gate, pool, queue)
         async with asyncio.TaskGroup() as workers:
             for _ in range(min(len(self.tokens), self.max_concurrency)):
-                workers.create_task(self._work(lane, server))
+                workers.create_task(self._work(slots, server))
         gate.close()
         self.ended_s = now()
 
-    async def _work(self, lane: Lane, server: SimulatedServer) -> None:
-        while (index := await lane.queue.take()) is not None:
+    async def _work(self, slots: ModelSlots, server: SimulatedServer) -> None:
+        while (index := await slots.queue.take()) is not None:
             began_s, waits_s = now(), [0.0]
-            while (wait_s := await self._attempt(index, lane, server, waits_s)) != 0:
+            while (wait_s := await self._attempt(index, slots, server, waits_s)) != 0:
                 waits_s.append(wait_s)
             self.waited_s = max(self.waited_s, sum(waits_s))
             self.slowest_s = max(self.slowest_s, now() - began_s)
 
     async def _attempt(
-        self, index: int, lane: Lane, server: SimulatedServer, waits_s: Sequence[float]
+        self,
+        index: int,
+        slots: ModelSlots,
+        server: SimulatedServer,
+        waits_s: Sequence[float],
     ) -> float:
         """Makes a call; nothing if it was answered, else how long it has to wait, or a
         very short while."""
         tokens = self.tokens[index]
-        place = await lane.enter(tokens, again=len(waits_s) > 1)
-        self.in_flight_max = max(self.in_flight_max, lane.gate.in_flight)
-        limiter = lane.limiter
+        place = await slots.enter(tokens, again=len(waits_s) > 1)
+        self.in_flight_max = max(self.in_flight_max, slots.gate.in_flight)
+        limiter = slots.limiter
         try:
             headers = await server.reply(tokens)
         except RefusedError as refusal:
@@ -321,9 +329,9 @@ class SimulatedRun:
             limiter.answered(place, headers, now())
             return 0.0
         finally:
-            lane.leave()
+            slots.leave()
         wait_s = (asked_s or 0.0) + Backoff().wait_s(0, self.dice)
-        await lane.rest(wait_s)
+        await slots.rest(wait_s)
         return wait_s or 1e-9
 
 
@@ -334,7 +342,7 @@ def simulated(server: SimulatedServer, *processes: Sequence[SimulatedRun]) -> fl
     async def main() -> float:
         async with asyncio.TaskGroup() as runs:
             for number, process in enumerate(processes):
-                pool = Pool(random.Random(number))
+                pool = SharedLimiter(random.Random(number))
                 for run in process:
                     runs.create_task(run.ask(server, pool))
         return now()

@@ -12,7 +12,7 @@ from promptlab.execution.scheduling.limiter import (
     Bucket,
     Limiter,
     Mark,
-    Place,
+    Permit,
     number_told,
 )
 
@@ -303,7 +303,7 @@ def test_a_server_that_charges_more_than_is_reckoned_is_found_out() -> None:
 # Limits.
 
 
-def sent_now(limiter: Limiter, tokens: float = 0) -> Place:
+def sent_now(limiter: Limiter, tokens: float = 0) -> Permit:
     return limiter.take(tokens, now=0)
 
 

@@ -16,7 +16,11 @@ from fakes.experiments import outcomes
 from pandas.testing import assert_frame_equal
 
 import promptlab as pl
-from promptlab.execution.scheduling.queue import PATIENCE_S, Queue, lose_patience
+from promptlab.execution.scheduling.queue import (
+    PATIENCE_S,
+    Queue,
+    release_stalled_followers,
+)
 from promptlab.spec.request import Request
 
 from .simulated import simulate
@@ -340,7 +344,9 @@ def test_nobody_waits_for_ever_for_a_leader_that_is_not_answered() -> None:
         queue, sent = Queue(), set[int]()
         queue.put(0)
         queue.put(1, behind=0)
-        watching = asyncio.create_task(lose_patience([queue], sent.__contains__))
+        watching = asyncio.create_task(
+            release_stalled_followers([queue], sent.__contains__)
+        )
         assert await queue.take() == 0
         next_one = asyncio.create_task(queue.take())
         await asyncio.sleep(10 * PATIENCE_S)

@@ -1,4 +1,4 @@
-"""Pools: who shares the limits of a server, and what the next run knows of them."""
+"""Shared limiters: who shares the limits of a server, and what the next run knows."""
 
 from __future__ import annotations
 
@@ -22,9 +22,13 @@ from fakes.experiments import capitals
 import promptlab as pl
 from promptlab.execution.caller import STALE_S
 from promptlab.execution.loop import background_loop
-from promptlab.execution.scheduling.lanes import Gate, Lane
 from promptlab.execution.scheduling.limiter import FIRST_WINDOW
-from promptlab.execution.scheduling.pools import KEEP_S, Pools
+from promptlab.execution.scheduling.pool import (
+    KEEP_S,
+    ModelSlots,
+    RunConcurrency,
+    SharedLimiters,
+)
 from promptlab.execution.scheduling.queue import Queue
 from promptlab.models.client import Client
 from promptlab.models.openai import OpenAIClient
@@ -46,7 +50,7 @@ def same_pool(one: Client, other: Client, *models: str) -> bool:
     first, last = models[0], models[-1]
 
     async def main() -> bool:
-        pools = Pools()
+        pools = SharedLimiters()
         return pools.of(one, URL, first) is pools.of(other, URL, last)
 
     return simulate(main)
@@ -86,7 +90,7 @@ def test_a_client_that_cannot_be_referred_to_weakly_shares_with_nobody() -> None
 
 def test_a_client_that_is_gone_is_not_kept_alive() -> None:
     async def main() -> int:
-        pools = Pools()
+        pools = SharedLimiters()
         own = FakeClient()
         pools.of(own, URL, "m")
         gone = weakref.ref(own)
@@ -101,7 +105,7 @@ def test_a_client_that_is_gone_is_not_kept_alive() -> None:
 
 def test_pools_that_no_run_uses_are_dropped_after_an_hour() -> None:
     async def main() -> list[bool]:
-        pools, kept = Pools(), []
+        pools, kept = SharedLimiters(), []
         for rest_s in (0.9 * KEEP_S, 1.1 * KEEP_S):
             pool = pools.of(client(), URL, "m")
             await asyncio.sleep(rest_s)
@@ -113,9 +117,9 @@ def test_pools_that_no_run_uses_are_dropped_after_an_hour() -> None:
 
 def test_a_pool_that_a_run_uses_for_hours_is_kept() -> None:
     async def main() -> bool:
-        pools = Pools()
+        pools = SharedLimiters()
         pool = pools.of(client(), URL, "m")
-        Lane("m", Gate(1), pool, Queue())
+        ModelSlots("m", RunConcurrency(1), pool, Queue())
         await asyncio.sleep(2 * KEEP_S)
         return pools.of(client(), URL, "m") is pool
 
@@ -124,13 +128,13 @@ def test_a_pool_that_a_run_uses_for_hours_is_kept() -> None:
 
 def test_of_several_keys_what_the_one_used_last_has_learnt_is_known() -> None:
     async def main() -> list[bool]:
-        pools = Pools()
+        pools = SharedLimiters()
         one = pools.of(client(), URL, "m")
         await asyncio.sleep(1)
         other = pools.of(client("sk-test-9876543210"), URL, "m")
         known = [pools.known(URL, "m") is other]
         await asyncio.sleep(1)
-        Lane("m", Gate(1), one, Queue())
+        ModelSlots("m", RunConcurrency(1), one, Queue())
         return [*known, pools.known(URL, "m") is one]
 
     assert simulate(main) == [True, True]
@@ -235,7 +239,7 @@ def test_wrong_requests_leave_a_server_as_many_calls_as_before() -> None:
     model.base_url = "http://wrong.test/v1"
 
     results = capitals(40).run(client=model)
-    pool = background_loop().pools.known(model.base_url, "fake")
+    pool = background_loop().limiters.known(model.base_url, "fake")
 
     assert results.totals.failed == 80
     assert pool is not None
