@@ -56,9 +56,8 @@ class Theme:
     @classmethod
     def of(cls, figure: Figure) -> Theme:
         """The reader's colour for text, or what is legible on that figure."""
-        text = to_hex(rcParams["text.color"])
-        *rgb, opacity = to_rgba(figure.get_facecolor())
-        ground = to_hex(rgb) if opacity > 0.5 else text_on(text)  # type: ignore[arg-type]
+        text, face = to_hex(rcParams["text.color"]), figure.get_facecolor()
+        ground = to_hex(face) if to_rgba(face)[3] > 0.5 else text_on(text)
         if contrast(text, ground) < LEGIBLE:
             text = text_on(ground)
         return cls(ground, text, mix(text, ground, 0.7), mix(text, ground, 0.12))
@@ -203,10 +202,8 @@ class Canvas:
         right, above = (all_of_it.p1 - inside.p1) * 72 / plot.dpi
         above = max(above, points(title.y1 - inside.y1, ax))
         wide = max(width, WIDTH - 2 * MARGIN - left - right)
-        across, up = (
-            wide + left + right + 2 * MARGIN,
-            height + below + above + 2 * MARGIN,
-        )
+        across = wide + left + right + 2 * MARGIN
+        up = height + below + above + 2 * MARGIN
         plot.set_size_inches(across / 72, up / 72)
         corner = (MARGIN + left) / across, (MARGIN + below) / up
         ax.set_position((*corner, wide / across, height / up))

@@ -161,7 +161,7 @@ def _measure(usage: pd.DataFrame, measure: str | None) -> str:
     if measure not in known:
         raise SpecError(
             f"measure: the table has no numbers {measure!r}"
-            + (did_you_mean(measure, known) or f"; it has {', '.join(known) or 'none'}")
+            + (did_you_mean(measure, known) or f"; valid names: {', '.join(known)}")
         )
     return measure
 
