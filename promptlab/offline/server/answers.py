@@ -2,8 +2,8 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import orjson
 
@@ -22,6 +22,9 @@ CALL_TOKENS = 4
 
 MESSAGE_TOKENS = 3
 """Tokens that each message costs beyond its text, and the reply once more."""
+
+EMPTY_TOKENS = 64
+"""Tokens that an answer without text spends when the request names no limit."""
 
 Body = Mapping[str, Any]
 
@@ -51,6 +54,19 @@ class Answer:
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[TokenLogprob, ...] | None = None
     """Of each token of the text; None where the request does not ask for them."""
+
+    def emptied(self, limit: int | None) -> Self:
+        """This answer, cut by length before any text of it could be seen."""
+        spent = limit or EMPTY_TOKENS
+        return replace(
+            self,
+            text="",
+            tool_calls=(),
+            logprobs=None if self.logprobs is None else (),
+            finish_reason="length",
+            completion_tokens=spent,
+            reasoning_tokens=spent,
+        )
 
 
 def answer(body: Body) -> Answer:

@@ -7,10 +7,10 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from types import MappingProxyType, TracebackType
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, Self
 
 import orjson
@@ -46,20 +46,14 @@ HOST = "127.0.0.1"
 MAX_BODY_BYTES = 4 * 2**20
 """The largest body it reads; 413 beyond."""
 
-EMPTY_TOKENS = 64
-"""Tokens that an empty_content fault spends when the request names no limit."""
-
 HTML_PAGE = "<!DOCTYPE html><html><body><h1>Sign in</h1></body></html>"
 
+_STARTED: ContextVar[float] = ContextVar("started")
+"""When the request that is being answered came in."""
+
 Body = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Form:
-    """How an endpoint says what was answered."""
-
-    whole: Callable[[tuple[Answer, ...]], Body]
-    stream: Callable[[tuple[Answer, ...]], Iterator[bytes]]
+Whole = Callable[[Sequence[Answer], Body], Body]
+Stream = Callable[[Sequence[Answer], Body], Iterator[Body]]
 
 
 class OfflineServer:
@@ -88,8 +82,8 @@ class OfflineServer:
         for name, behind in models.items():
             if behind not in MODELS:
                 raise ValueError(
-                    f"model {name!r} is to be answered by {behind!r}, "
-                    f"which is none of {list(MODELS)}"
+                    f"models: {name!r} must be answered by one of "
+                    f"{', '.join(map(repr, MODELS))}, got {behind!r}"
                 )
         self.faults = faults or Faults()
         self.calls = 0
@@ -99,7 +93,7 @@ class OfflineServer:
         self.in_flight = 0
         """Requests being answered now."""
         self.in_flight_max = 0
-        """The most requests there were in flight at once."""
+        """The most requests that were in flight at once."""
         self.injected: Counter[str] = Counter()
         """Faults injected, by the name of their switch; quota as quota_after, real
         limits as requests_per_minute and tokens_per_minute."""
@@ -117,7 +111,7 @@ class OfflineServer:
             "/v1/completions": ("POST", self._completions),
             "/v1/responses": ("POST", self._responses),
             "/v1/embeddings": ("POST", self._embeddings),
-            "/v1/models": ("GET", self._list_models),
+            "/v1/models": ("GET", self._models),
         }
 
     @property
@@ -131,6 +125,7 @@ class OfflineServer:
         """Listen, on the running loop."""
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_route("*", "/{path:.*}", self._handle)
+        app.on_response_prepare.append(self._add_headers)
         # Nobody waits for a stand-in to finish: half a second, then it is closed.
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await runner.setup()
@@ -151,12 +146,7 @@ class OfflineServer:
     async def __aenter__(self) -> Self:
         return await self.start()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.stop()
 
     @contextmanager
@@ -179,129 +169,114 @@ class OfflineServer:
         self.calls += 1
         self.in_flight += 1
         self.in_flight_max = max(self.in_flight_max, self.in_flight)
-        started = time.perf_counter()
+        _STARTED.set(time.perf_counter())
         try:
-            return await self._answer(request, started)
+            return await self._answer(request)
         except ApiError as error:
-            return _reply(
-                error.body, started, status=error.status, headers=error.headers
-            )
+            return _reply(error.body, status=error.status, headers=error.headers)
         except ConnectionResetError:
             # The connection is gone, by a fault or by the client: nobody reads this.
             return web.Response()
         finally:
             self.in_flight -= 1
 
-    async def _answer(self, request: web.Request, started: float) -> web.StreamResponse:
-        self._check_key(request)
-        path = request.path
-        if request.method == "GET" and path.startswith("/v1/models/"):
-            return self._one_model(path.removeprefix("/v1/models/"), started)
+    async def _add_headers(
+        self, request: web.Request, response: web.StreamResponse
+    ) -> None:
+        """Add what every reply tells of itself and of the limits."""
+        spent_ms = (time.perf_counter() - _STARTED.get()) * 1000
+        response.headers["x-request-id"] = f"req_{uuid.uuid4().hex}"
+        response.headers["openai-processing-ms"] = str(round(spent_ms))
+        response.headers["openai-version"] = "2020-10-01"
+        response.headers.update(self._limits.headers())
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if self._api_key is not None:
+            sent = request.headers.get("Authorization", "")
+            key = sent.removeprefix("Bearer").strip()
+            # Constant time, as for any secret, even on loopback.
+            if not hmac.compare_digest(key.encode(), self._api_key.encode()):
+                raise unauthorized(key)
+        one_model = request.method == "GET" and request.path.startswith("/v1/models/")
+        path = "/v1/models" if one_model else request.path
         if path not in self._routes:
             raise unknown_url(request.method, path)
         method, answer = self._routes[path]
         if request.method != method:
             raise wrong_method(request.method, path)
-        return await answer(request, started)
+        return await answer(request)
 
-    def _check_key(self, request: web.Request) -> None:
-        if self._api_key is None:
-            return
-        key = request.headers.get("Authorization", "").removeprefix("Bearer").strip()
-        # Constant time, as for any secret, even on loopback.
-        if not hmac.compare_digest(key.encode(), self._api_key.encode()):
-            raise unauthorized(key)
-
-    async def _list_models(
-        self, request: web.Request, started: float
-    ) -> web.StreamResponse:
-        self.answered += 1
-        return _reply(wire.models([*self._chat_models, EMBEDDING_MODEL]), started)
-
-    def _one_model(self, name: str, started: float) -> web.StreamResponse:
-        if name not in self._chat_models and name != EMBEDDING_MODEL:
+    async def _models(self, request: web.Request) -> web.StreamResponse:
+        names = [*self._chat_models, EMBEDDING_MODEL]
+        name = request.path.removeprefix("/v1/models").removeprefix("/")
+        if name and name not in names:
             raise unknown_model(name)
         self.answered += 1
-        return _reply(wire.model(name), started)
+        return _reply(wire.model(name) if name else wire.models(names))
 
-    async def _chat(self, request: web.Request, started: float) -> web.StreamResponse:
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await self._body(request)
         check_chat(body, self._chat_models, reasoning=self.faults.reasoning)
-        form = Form(
-            whole=lambda choices: wire.completion(choices, **_frame(body)),
-            stream=lambda choices: _data(
-                wire.chunks(choices, **_frame(body), include_usage=_with_usage(body))
-            ),
-        )
-        return await self._answered(request, body, form, started)
+        return await self._answered(request, body, wire.completion, wire.chunks)
 
-    async def _completions(
-        self, request: web.Request, started: float
-    ) -> web.StreamResponse:
+    async def _completions(self, request: web.Request) -> web.StreamResponse:
         body = await self._body(request)
         check_completion(body, self._chat_models)
-        message = {"role": "user", "content": body["prompt"]}
-        form = Form(
-            whole=lambda choices: wire.text_completion(choices, **_frame(body)),
-            stream=lambda choices: _data(
-                wire.text_chunks(
-                    choices, **_frame(body), include_usage=_with_usage(body)
-                )
-            ),
-        )
+        chat = body | {"messages": [{"role": "user", "content": body["prompt"]}]}
         return await self._answered(
-            request, {**body, "messages": [message]}, form, started
+            request, chat, wire.text_completion, wire.text_chunks
         )
 
-    async def _responses(
-        self, request: web.Request, started: float
-    ) -> web.StreamResponse:
+    async def _responses(self, request: web.Request) -> web.StreamResponse:
         body = await self._body(request)
         chat = responses.chat_request(body)
         check_chat(chat, self._chat_models, reasoning=self.faults.reasoning)
-        form = Form(
-            whole=lambda choices: responses.response(choices[0], body),
-            stream=lambda choices: _events(responses.events(choices[0], body)),
+        return await self._answered(
+            request,
+            chat,
+            lambda made, _: responses.response(made[0], body),
+            lambda made, _: responses.events(made[0], body),
         )
-        return await self._answered(request, chat, form, started)
 
     async def _answered(
-        self, request: web.Request, chat: Body, form: Form, started: float
+        self, request: web.Request, chat: Body, whole: Whole, stream: Stream
     ) -> web.StreamResponse:
         """The answers to a chat request, in the form of the endpoint that was asked."""
-        headers = self._admit(chat, _size(chat["messages"]))
-        fault = await self._chance(request, chat, headers)
-        choices = answers(chat | {"model": self._chat_models[chat["model"]]})
+        fault = await self._admit(request, chat, _size(chat["messages"]))
+        made = answers(chat | {"model": self._chat_models[chat["model"]]})
         if fault == "empty_content":
-            choices = tuple(_emptied(choice, chat) for choice in choices)
+            made = tuple(answer.emptied(token_limit(chat)) for answer in made)
         elif fault is not None:
-            return _malformed(fault, form.whole(choices), started, headers)
+            return _malformed(fault, whole(made, chat))
         else:
             self.answered += 1
-        if chat.get("stream"):
-            return await _stream(request, form.stream(choices), started, headers)
-        return _reply(form.whole(choices), started, headers=headers)
+        if not chat.get("stream"):
+            return _reply(whole(made, chat))
+        response = web.StreamResponse()
+        response.content_type = "text/event-stream"
+        response.charset = "utf-8"
+        await response.prepare(request)
+        for line in _lines(stream(made, chat)):
+            await response.write(line)
+        return response
 
-    async def _embeddings(
-        self, request: web.Request, started: float
-    ) -> web.StreamResponse:
+    async def _embeddings(self, request: web.Request) -> web.StreamResponse:
         body = await self._body(request)
         check_embeddings(body, [EMBEDDING_MODEL])
-        headers = self._admit(body, _size(body.get("input")))
-        fault = await self._chance(request, body, headers)
+        fault = await self._admit(request, body, _size(body["input"]))
         texts = _texts(body["input"])
         vectors = [embed(text, body.get("dimensions") or DIMENSIONS) for text in texts]
         whole = wire.embeddings(
-            [to_base64(v) for v in vectors]
+            [to_base64(vector) for vector in vectors]
             if body.get("encoding_format") == "base64"
             else vectors,
             model=body["model"],
             prompt_tokens=sum(map(tokens.count, texts)),
         )
         if fault is not None:
-            return _malformed(fault, whole, started, headers)
+            return _malformed(fault, whole)
         self.answered += 1
-        return _reply(whole, started, headers=headers)
+        return _reply(whole)
 
     async def _body(self, request: web.Request) -> Body:
         """The JSON object in the request, or a refusal."""
@@ -317,8 +292,13 @@ class OfflineServer:
             self.requests.append(body)
         return body
 
-    def _admit(self, body: Body, characters: int) -> dict[str, str]:
-        """The rate-limit headers of a call that quota and limits let through."""
+    async def _admit(
+        self, request: web.Request, body: Body, characters: int
+    ) -> str | None:
+        """The malformed reply that chance wants of a call within quota and limits.
+
+        Delays and drops the call, or refuses it, before.
+        """
         quota = self.faults.quota_after
         if quota is not None and self.answered >= quota:
             self.injected["quota_after"] += 1
@@ -329,12 +309,6 @@ class OfflineServer:
         except ApiError as error:
             self.injected[f"{error.body['error']['type']}_per_minute"] += 1
             raise
-        return self._limits.headers()
-
-    async def _chance(
-        self, request: web.Request, body: Body, headers: Mapping[str, str]
-    ) -> str | None:
-        """The malformed reply that chance wants; delays, drops and refuses before."""
         draw = self._dice.roll()
         if draw.kind is not None:
             self.injected[draw.kind] += 1
@@ -343,7 +317,7 @@ class OfflineServer:
         match draw.kind:
             case "rate_limited":
                 detail = f"Rate limit reached for {body['model']} on requests per min."
-                raise rate_limited("requests", detail, 0.02, headers)
+                raise rate_limited("requests", detail, 0.02, {})
             case "server_errors":
                 raise server_error()
             case "overloaded":
@@ -356,103 +330,40 @@ class OfflineServer:
 
 
 def _reply(
-    body: Body,
-    started: float,
-    *,
-    status: int = 200,
-    headers: Mapping[str, str] = MappingProxyType({}),
+    body: Body, *, status: int = 200, headers: Mapping[str, str] = MappingProxyType({})
 ) -> web.Response:
     return web.Response(
         body=orjson.dumps(body),
         status=status,
+        headers=headers,
         content_type="application/json",
-        headers={**_headers(started), **headers},
     )
 
 
-def _headers(started: float) -> dict[str, str]:
-    spent_ms = (time.perf_counter() - started) * 1000
-    return {
-        "x-request-id": f"req_{uuid.uuid4().hex}",
-        "openai-processing-ms": str(round(spent_ms)),
-        "openai-version": "2020-10-01",
-    }
+def _lines(events: Iterator[Body]) -> Iterator[bytes]:
+    """Events as a stream: by name in the Responses API, else with a mark at the end."""
+    named = False
+    for event in events:
+        if named := "type" in event:
+            yield b"event: " + str(event["type"]).encode() + b"\n"
+        yield b"data: " + orjson.dumps(event) + b"\n\n"
+    if not named:
+        yield b"data: [DONE]\n\n"
 
 
-def _malformed(
-    fault: str, whole: Body, started: float, headers: Mapping[str, str]
-) -> web.Response:
+def _malformed(fault: str, whole: Body) -> web.Response:
     match fault:
         case "no_choices":
-            return _reply(wire.without_choices(whole), started, headers=headers)
+            left_out = ("choices", "output")
+            return _reply({k: value for k, value in whole.items() if k not in left_out})
         case "wrong_types":
-            return _reply(wire.with_wrong_types(whole), started, headers=headers)
+            return _reply(whole | {"id": 7, "choices": "nope", "usage": [1, 2]})
         case "truncated_json":
             text = orjson.dumps(whole).decode()
-            content, kind = text[: len(text) // 2], "application/json"
+            half = text[: len(text) // 2]
+            return web.Response(text=half, content_type="application/json")
         case _:
-            content, kind = HTML_PAGE, "text/html"
-    return web.Response(
-        text=content, content_type=kind, headers={**_headers(started), **headers}
-    )
-
-
-async def _stream(
-    request: web.Request,
-    lines: Iterator[bytes],
-    started: float,
-    headers: Mapping[str, str],
-) -> web.StreamResponse:
-    response = web.StreamResponse(
-        headers={
-            "content-type": "text/event-stream; charset=utf-8",
-            **_headers(started),
-            **headers,
-        }
-    )
-    await response.prepare(request)
-    for line in lines:
-        await response.write(line)
-    return response
-
-
-def _data(chunks: Iterator[Body]) -> Iterator[bytes]:
-    """Chunks as the lines of a stream, to its end."""
-    for chunk in chunks:
-        yield b"data: " + orjson.dumps(chunk) + b"\n\n"
-    yield b"data: [DONE]\n\n"
-
-
-def _events(events: Iterator[Body]) -> Iterator[bytes]:
-    """Events of the Responses API as the lines of a stream."""
-    for event in events:
-        name = str(event["type"]).encode()
-        yield b"event: " + name + b"\ndata: " + orjson.dumps(event) + b"\n\n"
-
-
-def _with_usage(body: Body) -> bool:
-    return bool((body.get("stream_options") or {}).get("include_usage"))
-
-
-def _frame(body: Body) -> Body:
-    return {
-        "id": f"chatcmpl-{uuid.uuid4().hex}",
-        "created": int(time.time()),
-        "model": body["model"],
-    }
-
-
-def _emptied(choice: Answer, body: Body) -> Answer:
-    spent = token_limit(body) or EMPTY_TOKENS
-    return replace(
-        choice,
-        text="",
-        tool_calls=(),
-        logprobs=None if choice.logprobs is None else (),
-        finish_reason="length",
-        completion_tokens=spent,
-        reasoning_tokens=spent,
-    )
+            return web.Response(text=HTML_PAGE, content_type="text/html")
 
 
 def _size(content: object) -> int:

@@ -1,29 +1,34 @@
 """The wire format: answers as the JSON objects and stream chunks of the OpenAI API."""
 
-from collections.abc import Iterator, Sequence
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from promptlab.offline.responder.responder import RESPONDER_VERSION
 from promptlab.offline.server import tokens
-from promptlab.offline.server.answers import Answer, ToolCall
+from promptlab.offline.server.answers import Answer
 
 FINGERPRINT = f"fp_offline_{RESPONDER_VERSION}"
 """The system_fingerprint of every completion."""
 
 Json = dict[str, Any]
+Body = Mapping[str, Any]
 
 
-def completion(answers: Sequence[Answer], *, id: str, created: int, model: str) -> Json:
-    """A chat.completion with one choice per answer; `created` in Unix seconds."""
-    return {
-        "id": id,
-        "object": "chat.completion",
-        "created": created,
-        "model": model,
+def completion(answers: Sequence[Answer], body: Body) -> Json:
+    """A chat.completion with one choice per answer."""
+    return _frame("chatcmpl", "chat.completion", body) | {
         "choices": [
             {
                 "index": index,
-                "message": _message(answer),
+                "message": {
+                    "role": "assistant",
+                    "content": None if answer.tool_calls else answer.text,
+                    "refusal": None,
+                    "annotations": [],
+                }
+                | ({"tool_calls": _calls(answer)} if answer.tool_calls else {}),
                 "logprobs": _logprobs(logprob_items(answer)),
                 "finish_reason": answer.finish_reason,
             }
@@ -31,63 +36,26 @@ def completion(answers: Sequence[Answer], *, id: str, created: int, model: str) 
         ],
         "usage": usage(answers),
         "service_tier": "default",
-        "system_fingerprint": FINGERPRINT,
     }
 
 
-def chunks(
-    answers: Sequence[Answer],
-    *,
-    id: str,
-    created: int,
-    model: str,
-    include_usage: bool,
-) -> Iterator[Json]:
+def chunks(answers: Sequence[Answer], body: Body) -> Iterator[Json]:
     """The chat.completion.chunks of a stream: role, tokens, finish, perhaps usage."""
-    frame: Json = {
-        "id": id,
-        "object": "chat.completion.chunk",
-        "created": created,
-        "model": model,
-        "service_tier": "default",
-        "system_fingerprint": FINGERPRINT,
-    }
-    if include_usage:
+    frame = _frame("chatcmpl", "chat.completion.chunk", body)
+    frame["service_tier"] = "default"
+    if with_usage := (body.get("stream_options") or {}).get("include_usage"):
         frame["usage"] = None
     for index, answer in enumerate(answers):
-        content = None if answer.tool_calls else ""
-        role = {"role": "assistant", "content": content, "refusal": None}
-        yield frame | {"choices": [_delta(index, role)]}
-        for place, call in enumerate(answer.tool_calls):
-            begun = {"index": place, **_call(call), "function": {"name": call.name}}
-            begun["function"]["arguments"] = ""
-            yield frame | {"choices": [_delta(index, {"tool_calls": [begun]})]}
-            for piece in tokens.split(call.arguments):
-                more = {"index": place, "function": {"arguments": piece}}
-                yield frame | {"choices": [_delta(index, {"tool_calls": [more]})]}
-        pieces = tokens.split(answer.text)
-        items = logprob_items(answer)
-        scores: list[list[Json] | None] = (
-            [[item] for item in items] if items else [None] * len(pieces)
-        )
-        for token, scored in zip(pieces, scores, strict=True):
-            yield frame | {"choices": [_delta(index, {"content": token}, scored)]}
-        yield frame | {
-            "choices": [_delta(index, {}, finish_reason=answer.finish_reason)]
-        }
-    if include_usage:
+        for delta, scores, reason in _deltas(answer):
+            choice = {"index": index, "delta": delta, "logprobs": _logprobs(scores)}
+            yield frame | {"choices": [choice | {"finish_reason": reason}]}
+    if with_usage:
         yield frame | {"choices": [], "usage": usage(answers)}
 
 
-def text_completion(
-    answers: Sequence[Answer], *, id: str, created: int, model: str
-) -> Json:
+def text_completion(answers: Sequence[Answer], body: Body) -> Json:
     """A text_completion of the older endpoint, with one choice per answer."""
-    return {
-        "id": id.replace("chatcmpl", "cmpl"),
-        "object": "text_completion",
-        "created": created,
-        "model": model,
+    return _frame("cmpl", "text_completion", body) | {
         "choices": [
             {
                 "index": index,
@@ -98,26 +66,18 @@ def text_completion(
             for index, answer in enumerate(answers)
         ],
         "usage": usage(answers),
-        "system_fingerprint": FINGERPRINT,
     }
 
 
-def text_chunks(
-    answers: Sequence[Answer],
-    *,
-    id: str,
-    created: int,
-    model: str,
-    include_usage: bool,
-) -> Iterator[Json]:
+def text_chunks(answers: Sequence[Answer], body: Body) -> Iterator[Json]:
     """The chunks of a stream of the older endpoint."""
-    whole = text_completion(answers, id=id, created=created, model=model)
+    whole = text_completion(answers, body)
     for choice, answer in zip(whole["choices"], answers, strict=True):
         for token in tokens.split(answer.text):
             part = choice | {"text": token, "finish_reason": None}
             yield whole | {"choices": [part], "usage": None}
         yield whole | {"choices": [choice | {"text": ""}], "usage": None}
-    if include_usage:
+    if (body.get("stream_options") or {}).get("include_usage"):
         yield whole | {"choices": []}
 
 
@@ -132,49 +92,6 @@ def logprob_items(answer: Answer) -> list[Json] | None:
         }
         for each in answer.logprobs
     ]
-
-
-def _scored(token: str, logprob: float) -> Json:
-    return {"token": token, "logprob": logprob, "bytes": list(token.encode())}
-
-
-def _logprobs(items: list[Json] | None) -> Json | None:
-    return None if items is None else {"content": items, "refusal": None}
-
-
-def _message(answer: Answer) -> Json:
-    message: Json = {
-        "role": "assistant",
-        "content": None if answer.tool_calls else answer.text,
-        "refusal": None,
-        "annotations": [],
-    }
-    if answer.tool_calls:
-        message["tool_calls"] = [_call(call) for call in answer.tool_calls]
-    return message
-
-
-def _call(call: ToolCall) -> Json:
-    return {
-        "id": call.id,
-        "type": "function",
-        "function": {"name": call.name, "arguments": call.arguments},
-    }
-
-
-def _delta(
-    index: int,
-    delta: Json,
-    scores: list[Json] | None = None,
-    *,
-    finish_reason: str | None = None,
-) -> Json:
-    return {
-        "index": index,
-        "delta": delta,
-        "logprobs": _logprobs(scores),
-        "finish_reason": finish_reason,
-    }
 
 
 def usage(answers: Sequence[Answer]) -> Json:
@@ -220,12 +137,49 @@ def models(names: Sequence[str]) -> Json:
     return {"object": "list", "data": [model(name) for name in names]}
 
 
-def without_choices(whole: Json) -> Json:
-    """`whole` as a reply that leaves the answers out."""
-    answers = ("choices", "output")
-    return {name: value for name, value in whole.items() if name not in answers}
+def _frame(prefix: str, kind: str, body: Body) -> Json:
+    return {
+        "id": f"{prefix}-{uuid.uuid4().hex}",
+        "object": kind,
+        "created": int(time.time()),
+        "model": body["model"],
+        "system_fingerprint": FINGERPRINT,
+    }
 
 
-def with_wrong_types(whole: Json) -> Json:
-    """`whole` with fields of types no client expects."""
-    return whole | {"id": 7, "choices": "nope", "usage": [1, 2]}
+def _deltas(
+    answer: Answer,
+) -> Iterator[tuple[Json, list[Json] | None, str | None]]:
+    """What a stream says of one answer: deltas, log probabilities, how it ended."""
+    content = None if answer.tool_calls else ""
+    yield {"role": "assistant", "content": content, "refusal": None}, None, None
+    for index, call in enumerate(_calls(answer)):
+        name, arguments = call["function"].values()
+        begun = call | {"index": index, "function": {"name": name, "arguments": ""}}
+        yield {"tool_calls": [begun]}, None, None
+        for piece in tokens.split(arguments):
+            more = {"index": index, "function": {"arguments": piece}}
+            yield {"tool_calls": [more]}, None, None
+    items = logprob_items(answer)
+    for index, token in enumerate(tokens.split(answer.text)):
+        yield {"content": token}, [items[index]] if items else None, None
+    yield {}, None, answer.finish_reason
+
+
+def _calls(answer: Answer) -> list[Json]:
+    return [
+        {
+            "id": call.id,
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments},
+        }
+        for call in answer.tool_calls
+    ]
+
+
+def _scored(token: str, logprob: float) -> Json:
+    return {"token": token, "logprob": logprob, "bytes": list(token.encode())}
+
+
+def _logprobs(items: list[Json] | None) -> Json | None:
+    return None if items is None else {"content": items, "refusal": None}
