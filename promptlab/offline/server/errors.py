@@ -4,6 +4,7 @@ Statuses, types, codes and messages are those of api.openai.com, so that a clien
 which handles these handles the real ones.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,6 +52,13 @@ class ApiError(Exception):
 def invalid(message: str, param: str, code: str | None) -> ApiError:
     """400: a parameter with a wrong value."""
     return ApiError(400, message, param=param, code=code)
+
+
+def missing(param: str) -> ApiError:
+    """400: a parameter that must be given."""
+    return invalid(
+        f"Missing required parameter: '{param}'.", param, "missing_required_parameter"
+    )
 
 
 def unsupported(param: str, instead: str | None = None) -> ApiError:
@@ -123,14 +131,10 @@ def rate_limited(
 
     Without `wait_s` the request never fits, so no wait is named.
     """
-    wait = (
-        {}
-        if wait_s is None
-        else {
-            "retry-after": str(max(1, -int(-wait_s // 1))),
-            "retry-after-ms": str(max(1, round(wait_s * 1000))),
-        }
-    )
+    wait: dict[str, str] = {}
+    if wait_s is not None:
+        wait["retry-after"] = str(max(1, math.ceil(wait_s)))
+        wait["retry-after-ms"] = str(max(1, round(wait_s * 1000)))
     return ApiError(
         429,
         f"{detail} Visit https://platform.openai.com/account/rate-limits "

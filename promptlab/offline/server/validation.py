@@ -11,6 +11,7 @@ from typing import Any
 from promptlab.offline.server.errors import (
     ApiError,
     invalid,
+    missing,
     unknown_model,
     unrecognized,
     unsupported,
@@ -115,7 +116,7 @@ def _needs(body: Body, param: str, other: str, when: str) -> None:
 def _expect(value: object, where: str, *kinds: type, named: str = "") -> None:
     """Refuse a value of another type than `kinds`; True is no integer."""
     if type(value) not in kinds:
-        raise wrong_type(value, where, named or _NAMES[kinds[-1]])
+        raise _wrong_type(value, where, named or _NAMES[kinds[-1]])
 
 
 def _anything(value: Any, where: str) -> None:
@@ -229,11 +230,10 @@ def _message(message: Body, where: str) -> None:
         _expect(content, f"{where}.content", str)
     match calls:
         case None:
-            pass
+            return
         case [*_] if all(map(_is_call, calls)):
-            pass
-        case _:
-            raise wrong_type(calls, f"{where}.tool_calls", "an array of function calls")
+            return
+    raise _wrong_type(calls, f"{where}.tool_calls", "an array of function calls")
 
 
 def _is_call(call: object) -> bool:
@@ -290,7 +290,7 @@ def _tool_choice(choice: Any, where: str) -> None:
         case str():
             _one_of("none", "auto", "required")(choice, where)
         case _:
-            raise wrong_type(choice, where, "a string or a named function")
+            raise _wrong_type(choice, where, "a string or a named function")
 
 
 def _stop(stop: Any, where: str) -> None:
@@ -301,7 +301,7 @@ def _stop(stop: Any, where: str) -> None:
             return
         case [*stops] if all(isinstance(stop, str) for stop in stops):
             return
-    raise wrong_type(stop, where, "a string or an array of strings")
+    raise _wrong_type(stop, where, "a string or an array of strings")
 
 
 def _response_format(form: Any, where: str) -> None:
@@ -337,15 +337,7 @@ def _are_tokens(values: Sequence[object]) -> bool:
     return all(type(value) is int for value in values)
 
 
-def missing(param: str) -> ApiError:
-    """400: a parameter that must be given."""
-    return invalid(
-        f"Missing required parameter: '{param}'.", param, "missing_required_parameter"
-    )
-
-
-def wrong_type(value: object, param: str, expected: str) -> ApiError:
-    """400: a parameter of another type."""
+def _wrong_type(value: object, param: str, expected: str) -> ApiError:
     got = _NAMES.get(type(value), "something else")
     return invalid(
         f"Invalid type for '{param}': expected {expected}, but got {got} instead.",
