@@ -45,6 +45,10 @@ class Part:
         return self.records[int(self.positions[position])]
 
 
+MOST_NAMES = 20
+"""The most valid names in a message."""
+
+
 @dataclass(frozen=True)
 class Coded:
     """A column as distinct values and codes: `values[codes[i]]` is the i-th value."""
@@ -209,10 +213,9 @@ class TrialTable:
         names = (by,) if isinstance(by, str) else tuple(by)
         for name in names:
             if name not in self.table:
-                hint = did_you_mean(name, self._names)
                 raise SpecError(
                     f"{argument}: the table has no column {name!r}"
-                    + (hint or f"; it has {', '.join(self._names)}")
+                    + hint(name, self._names)
                 )
         return names
 
@@ -223,6 +226,13 @@ class TrialTable:
     @property
     def _names(self) -> list[str]:
         return [str(name) for name in self.table]
+
+
+def hint(name: str, names: Sequence[str]) -> str:
+    """The end of a message on an unknown name: a likely one, or all that are valid."""
+    more = ", ..." if len(names) > MOST_NAMES else ""
+    known = ", ".join(names[:MOST_NAMES]) + more or "none"
+    return did_you_mean(name, names) or f"; valid names: {known}"
 
 
 def plain(value: Any) -> Any:

@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from promptlab.errors import SpecError, did_you_mean
+from promptlab.errors import SpecError
 from promptlab.formats import label, plain_text, valid
 from promptlab.notebook.compare.criterion import Criterion
 from promptlab.notebook.compare.marks import RowKey
@@ -28,6 +28,7 @@ from promptlab.notebook.trial_table import (
     Coded,
     TrialTable,
     first_of_each,
+    hint,
     plain,
 )
 from promptlab.spec import flags
@@ -240,11 +241,8 @@ class Comparison:
             if tuple(map(label, column.labels.values())) == shown:
                 return index
         names = [column.name for column in self.columns]
-        known = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-        raise SpecError(
-            f"compare: no column {' · '.join(shown)!r}"
-            + (did_you_mean(" · ".join(shown), names) or f"; valid names: {known}")
-        )
+        name = " · ".join(shown)
+        raise SpecError(f"compare: no column {name!r}{hint(name, names)}")
 
     @cached_property
     def _last_likeness(self) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from promptlab.errors import SpecError, did_you_mean
+from promptlab.errors import SpecError
 from promptlab.formats import label
+from promptlab.notebook.trial_table import hint
 
 RIGHT = "right"
 """The one column that is a verdict by name."""
@@ -52,10 +53,8 @@ class Criterion:
                 raise SpecError("threshold needs score=, the column that it applies to")
             return None
         if score not in table:
-            names = ", ".join(known) or "none"
             raise SpecError(
-                f"score: the table has no column {score!r}"
-                + (did_you_mean(score, known) or f"; valid names: {names}")
+                f"score: the table has no column {score!r}{hint(score, known)}"
             )
         return cls(score, _checked(table[score], score, threshold))
 

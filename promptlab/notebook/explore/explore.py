@@ -14,7 +14,7 @@ from promptlab.errors import PromptlabError, SpecError
 from promptlab.formats import counted, shortened
 from promptlab.notebook.compare.compare import compare
 from promptlab.notebook.explore.pivot import Grouping, Pivot, Pivots
-from promptlab.notebook.explore.pivot_view import pivot_html, pivot_json
+from promptlab.notebook.explore.pivot_view import LABEL, pivot_html, pivot_json
 from promptlab.notebook.trial_table import TrialTable
 from promptlab.notebook.widgets.controls import (
     ControlBox,
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 NO_COLUMNS = "–"
 """No column, where columns are chosen."""
-
-LONGEST_LABEL = 60
 
 
 def explore(
@@ -67,11 +65,11 @@ def explore(
         {'output_tokens': {'plain': 1.0, 'steps': 4.0}}
     """
     pivots = Pivots(TrialTable.of(results))
-    first = pivots.first_choice
-    rows = rows or first[0]
-    if columns is None and first[1] != rows:
-        columns = first[1]
-    pivot = pivots.pivot(rows, columns, measure or first[2])
+    first_rows, second, first_measure = pivots.first_choice
+    rows = rows or first_rows
+    if columns is None and second != rows:
+        columns = second
+    pivot = pivots.pivot(rows, columns, measure or first_measure)
     try:
         from promptlab.notebook.explore.widget import PivotTable
     except ImportError as error:
@@ -91,7 +89,7 @@ class Explorer(ControlBox):
         self._loading = False
         self._opened: np.ndarray | None = None
         """The positions in the table of the trials that are open."""
-        across = pivot.columns.name if pivot.columns else NO_COLUMNS
+        across = pivot.columns.name or NO_COLUMNS
         names = dict.fromkeys([*pivots.dimensions, pivot.rows.name, across])
         dimensions = [name for name in names if name != NO_COLUMNS]
         self.rows = _dropdown("Rows", dimensions, pivot.rows.name)
@@ -135,8 +133,8 @@ class Explorer(ControlBox):
                 return
             self._opened = opened
             self.pivot_table.opened = [row, column]
-            parts = [*_said(pivot.rows, row), *_said(pivot.columns, column)]
-            what = ", ".join(map(escaped, parts)) or "everything"
+            names = _group_name(pivot.rows, row), _group_name(pivot.columns, column)
+            what = ", ".join(map(escaped, filter(None, names))) or "everything"
             try:
                 shown = compare(cast(Any, self._pivots.trials.part(opened)))
             except PromptlabError as error:
@@ -199,10 +197,10 @@ class Explorer(ControlBox):
         return pivot_html(self._pivot)
 
 
-def _said(grouping: Grouping | None, index: int) -> list[str]:
-    if grouping is None or index < 0:
-        return []
-    return [f"{grouping.name} {shortened(grouping.labels[index], LONGEST_LABEL)}"]
+def _group_name(grouping: Grouping, index: int) -> str:
+    if index < 0 or not grouping.name:
+        return ""
+    return f"{grouping.name} {shortened(grouping.labels[index], LABEL)}"
 
 
 def _dropdown(description: str, names: Iterable[str], value: str) -> Any:

@@ -39,7 +39,7 @@ class Table {
       "tr",
       {},
       el("th", { scope: "col", class: "plv-corner" }, apart(shown.rows), ...across),
-      ...shown.heads.map((name, place) => el("th", { scope: "col" }, apart(this.edge(name, place, shown)))),
+      ...shown.heads.map((name) => el("th", { scope: "col" }, apart(name))),
     );
     const lines = shown.lines.map((line, row) =>
       el(
@@ -47,7 +47,7 @@ class Table {
         {},
         el("th", { scope: "row" }, apart(line.label)),
         ...line.groups.map((place, column) =>
-          el("td", {}, place && this.button(place, line.label, shown.heads[column], [row, column])),
+          el("td", {}, place && this.button(place, line.label, shown.columns && shown.heads[column], [row, column])),
         ),
       ),
     );
@@ -59,10 +59,6 @@ class Table {
     this.root.dataset.scheme = scheme(this.root);
     this.mark();
     this.focusable(this.nearest(this.at), held);
-  }
-
-  edge(name, place, shown) {
-    return name || (place === 0 ? shown.measure : "");
   }
 
   button(place, row, column, at) {

@@ -8,10 +8,10 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from promptlab.errors import SpecError, did_you_mean
+from promptlab.errors import SpecError
 from promptlab.formats import label, share
 from promptlab.notebook.compare.comparison import Comparison
-from promptlab.notebook.trial_table import TrialTable, measure_text
+from promptlab.notebook.trial_table import TrialTable, hint, measure_text
 from promptlab.spec import flags
 
 MOST_ROWS = 100
@@ -36,6 +36,7 @@ class Grouping:
     """The trials grouped by the values of a column."""
 
     name: str
+    """The name of the column; empty where all trials are one group."""
     codes: np.ndarray
     """The index among `labels` of each trial's value."""
     labels: tuple[str, ...]
@@ -47,7 +48,7 @@ class Pivot:
     those of all trials."""
 
     rows: Grouping
-    columns: Grouping | None
+    columns: Grouping
     measure: str
     values: np.ndarray
     """NaN where no trial has the measure."""
@@ -57,9 +58,14 @@ class Pivot:
     """How many of them have a value of the measure."""
 
     @property
+    def size(self) -> tuple[int, int]:
+        """How many rows and columns there are, without those of all trials."""
+        return len(self.rows.labels), len(self.columns.labels)
+
+    @property
     def shown(self) -> tuple[int, int]:
-        """How many rows and columns are shown, without those of all trials."""
-        rows, columns = (size - 1 for size in self.values.shape)
+        """How many of them are shown."""
+        rows, columns = self.size
         return min(rows, MOST_ROWS), min(columns, MOST_COLUMNS)
 
     @cached_property
@@ -75,14 +81,11 @@ class Pivot:
     @property
     def table(self) -> pd.DataFrame:
         """The means as a table, without those of all trials."""
-        columns = self.columns
+        rows, columns = self.rows, self.columns
         return pd.DataFrame(
             self.values[:-1, :-1],
-            index=pd.Index(self.rows.labels, name=self.rows.name),
-            columns=pd.Index(
-                columns.labels if columns else (self.measure,),
-                name=columns.name if columns else None,
-            ),
+            index=pd.Index(rows.labels, name=rows.name),
+            columns=pd.Index(columns.labels, name=columns.name or None),
         )
 
     def text(self, row: int, column: int) -> str:
@@ -98,13 +101,13 @@ class Pivot:
         keep = np.ones(len(self.rows.codes), dtype=bool)
         if row >= 0:
             keep &= self.rows.codes == row
-        if column >= 0 and self.columns is not None:
+        if column >= 0:
             keep &= self.columns.codes == column
         return np.flatnonzero(keep)
 
     def __repr__(self) -> str:
-        by = [grouping.name for grouping in (self.rows, self.columns) if grouping]
-        return f"Pivot({self.measure} by {' × '.join(by)})"
+        by = " × ".join(filter(None, (self.rows.name, self.columns.name)))
+        return f"Pivot({self.measure} by {by})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,17 +159,18 @@ class Pivots:
         if rows == columns:
             raise SpecError(f"explore: rows and columns are both {rows!r}")
         down = self._grouping(rows, "rows")
-        across = self._grouping(columns, "columns") if columns is not None else None
+        across = Grouping("", np.zeros_like(down.codes), (measure,))
+        if columns is not None:
+            across = self._grouping(columns, "columns")
         values = self._values(measure)
-        height, width = len(down.labels), len(across.labels) if across else 1
+        height, width = len(down.labels), len(across.labels)
         if height * width > MOST_GROUPS:
             raise SpecError(
                 f"explore: {rows} × {columns} has {height:,} × {width:,} groups; "
                 f"expected at most {MOST_GROUPS:,}"
             )
-        frame = pd.DataFrame({"row": down.codes, "column": 0, "value": values})
-        if across is not None:
-            frame["column"] = across.codes
+        codes = {"row": down.codes, "column": across.codes}
+        frame = pd.DataFrame({**codes, "value": values})
         frame = pd.concat([frame, frame.assign(row=height)])
         frame = pd.concat([frame, frame.assign(column=width)])
         groups = frame.groupby(["row", "column"])["value"].agg(
@@ -174,9 +178,8 @@ class Pivots:
         )
 
         def grid(name: str, missing: float) -> np.ndarray:
-            wide = groups[name].unstack().reindex(range(height + 1), axis="index")
-            wide = wide.reindex(range(width + 1), axis="columns")
-            return wide.fillna(missing).to_numpy()
+            wide = groups[name].unstack().reindex(range(height + 1))
+            return wide.reindex(columns=range(width + 1)).fillna(missing).to_numpy()
 
         counts = grid("size", 0)
         means = grid("mean", np.nan)
@@ -189,10 +192,7 @@ class Pivots:
         if name not in self.trials.table:
             raise SpecError(
                 f"explore: {argument}: the table has no column {name!r}"
-                + (
-                    did_you_mean(name, self.dimensions)
-                    or f"; valid names: {', '.join(self.dimensions)}"
-                )
+                + hint(name, self.dimensions)
             )
         coded = self.trials.coded(name)
         known, order = coded.values, np.arange(len(coded.values))
@@ -207,21 +207,15 @@ class Pivots:
         table = self.trials.table
         if measure not in self.measures:
             raise SpecError(
-                f"explore: unknown measure {measure!r}"
-                + (
-                    did_you_mean(measure, self.measures)
-                    or f"; valid names: {', '.join(self.measures)}"
-                )
+                f"explore: unknown measure {measure!r}{hint(measure, self.measures)}"
             )
         if measure == "trials":
             return np.ones(len(table))
         if measure == "share as expected" and self._right is not None:
             return self._right
         if measure == "share failed":
-            failed = table["output"].isna()
-            if "error" in table:
-                failed |= table["error"].notna()
-            return failed.to_numpy(dtype=float)
+            errors = table.reindex(columns=["error"])["error"]
+            return (table["output"].isna() | errors.notna()).to_numpy(dtype=float)
         if measure == "share truncated":
             return flags.truncated(table).to_numpy(dtype=float)
         column = measure.removeprefix("share ") if measure not in table else measure

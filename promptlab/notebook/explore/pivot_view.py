@@ -22,20 +22,14 @@ HEAD = "text-align:left;padding:5px 12px;background:none"
 
 def pivot_json(pivot: Pivot) -> dict[str, Any]:
     """A pivot as plain JSON values: its labels, and the groups row by row."""
-    rows, columns = pivot.shown
-    across = pivot.columns
-    all_rows, all_columns = (size - 1 for size in pivot.values.shape)
-    wide = across is not None and columns > 1
+    (rows, columns), (all_rows, all_columns) = pivot.shown, pivot.size
     row_indices = [*range(rows), *([all_rows] if rows > 1 else [])]
-    column_indices = [*range(columns), *([all_columns] if wide else [])]
+    column_indices = [*range(columns), *([all_columns] if columns > 1 else [])]
     return {
         "rows": shortened(pivot.rows.name, LABEL),
-        "columns": None if across is None else shortened(across.name, LABEL),
+        "columns": shortened(pivot.columns.name, LABEL),
         "measure": pivot.measure,
-        "heads": [
-            "" if across is None else _label(across.labels, index)
-            for index in column_indices
-        ],
+        "heads": [_label(pivot.columns.labels, index) for index in column_indices],
         "lines": [
             {
                 "label": _label(pivot.rows.labels, row),
@@ -56,7 +50,7 @@ def _group(pivot: Pivot, row: int, column: int) -> dict[str, Any] | None:
     trials, known = int(pivot.counts[row, column]), int(pivot.known[row, column])
     if not trials:
         return None
-    rows, columns = (size - 1 for size in pivot.values.shape)
+    rows, columns = pivot.size
     inner = row < rows and column < columns
     warm = float(pivot.heat[row, column]) if inner else math.nan
     return {
@@ -70,12 +64,10 @@ def _group(pivot: Pivot, row: int, column: int) -> dict[str, Any] | None:
 
 
 def _left_out(pivot: Pivot) -> Iterator[str]:
-    rows, columns = pivot.shown
-    all_rows, all_columns = (size - 1 for size in pivot.values.shape)
-    if rows < all_rows:
-        yield f"{rows:,} of {counted(all_rows, 'value')} of {pivot.rows.name}"
-    if columns < all_columns and pivot.columns is not None:
-        yield f"{columns:,} of {counted(all_columns, 'value')} of {pivot.columns.name}"
+    groupings = (pivot.rows, pivot.columns)
+    for grouping, shown, size in zip(groupings, pivot.shown, pivot.size, strict=True):
+        if shown < size:
+            yield f"{shown:,} of {counted(size, 'value')} of {grouping.name}"
 
 
 def pivot_html(pivot: Pivot) -> str:

@@ -126,7 +126,7 @@ class Playground(RunPanel):
         self.message = writing(
             *("Message", prompt),
             height="72px",
-            placeholder="Message, with {{holes}} if you like",
+            placeholder="Message, with {{fields}} if you like",
         )
         self.back_button = button(
             "Undo",

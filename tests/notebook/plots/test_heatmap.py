@@ -176,7 +176,7 @@ def test_values_that_are_not_sent_have_their_row() -> None:
     ("arguments", "message"),
     [
         ({"rows": "modle"}, "rows: the table has no column 'modle'; did you mean"),
-        ({"columns": "x"}, "columns: the table has no column 'x'; it has"),
+        ({"columns": "x"}, "columns: the table has no column 'x'; valid names: "),
         ({"value": "latency"}, "value: the table has no column 'latency'; did you"),
         ({"value": "output"}, "'output' holds no numbers"),
         ({"value": "case"}, "'case' holds no numbers"),
