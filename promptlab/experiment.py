@@ -11,6 +11,7 @@ from promptlab.spec.definition import Definition
 if TYPE_CHECKING:
     from promptlab.execution.runner import Handle
     from promptlab.planning.forecast import Forecast
+    from promptlab.planning.pilot import Pilot
     from promptlab.planning.plan import Plan
     from promptlab.results.results import Results
 
@@ -50,7 +51,7 @@ class Experiment(Definition):
 
         return plan(self, **sealed(options))
 
-    def forecast(self, pilot: int = 2, **options: Any) -> Forecast:
+    def forecast(self, pilot: int | Pilot = 2, **options: Any) -> Forecast:
         """What a run would cost, from `pilot` answers of each variant that it buys and
         keeps; `level` and `seed` are options too."""
         from promptlab.planning.forecast import forecast

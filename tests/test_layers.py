@@ -59,7 +59,7 @@ HOMES = {
     "keyring": {"models.keyrings"},
     "numpy": {
         *("money.price", "results.costs", "results.results", "results.table"),
-        *("planning.plan", "planning.pilot", "planning.known", "notebook"),
+        *("planning.plan", "planning.pilot", "notebook"),
         *("planning.forecast", "results.run_answers"),
         "stats",
     },

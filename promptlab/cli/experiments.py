@@ -222,7 +222,7 @@ def _echo_plan(
     experiment: Experiment, options: Mapping[str, Any], *, json: bool
 ) -> None:
     """What a run would do, unless it would be refused."""
-    from promptlab.execution.preflight import check_plan
+    from promptlab.planning.plan import check_plan
 
     plan = experiment.plan(**options)
     check_plan(plan, **options)

@@ -50,15 +50,15 @@ def forecast(
     **options: Any,
 ) -> None:
     """Say what a run would cost, from a few answers that it buys and keeps."""
+    from promptlab.planning.forecast import forecast as forecast_of
     from promptlab.planning.pilot import choose
 
     loaded = load_config(config, var)
     experiment = selected(loaded.experiment, repeats, limit, only)
     options = options_of(loaded, options)
-    _confirm(choose(experiment, pilot, seed=seed, **options), yes)
-    found = experiment.forecast(
-        pilot, level=level, seed=seed, progress=not json, **options
-    )
+    chosen = choose(experiment, pilot, seed=seed, progress=not json, **options)
+    _confirm(chosen, yes)
+    found = forecast_of(experiment, chosen, level=level)
     print_forecast(found, json=json)
     if found.status == "interrupted":
         sys.exit(INTERRUPTED)

@@ -15,7 +15,7 @@ import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
@@ -364,9 +364,18 @@ class RunOptions:
         """The prices of calls."""
         return prices_in_force(self.prices)
 
-    def pricing(self, experiment: Definition) -> Pricing:
-        """The prices of the experiment's answers. It warns of a
-        name in `prices=` that seems to be mistyped; `prices.toml` is for all models."""
+    @cached_property
+    def pricing(self) -> Callable[[Definition], Pricing]:
+        """The prices of an experiment's answers, made once. It warns of a name in
+        `prices=` that seems to be mistyped; `prices.toml` is for all models."""
+        return lru_cache(maxsize=1)(self._pricing)
+
+    @cached_property
+    def requests(self) -> Callable[[Definition], Requests]:
+        """An experiment's requests under these options, made once."""
+        return lru_cache(maxsize=1)(self._requests)
+
+    def _pricing(self, experiment: Definition) -> Pricing:
         if isinstance(self.prices, Mapping):
             asked = {variant.model for variant in experiment.effective_variants}
             if said := self.prices_in_force.misnamed(sorted(asked)):
@@ -377,8 +386,7 @@ class RunOptions:
         routes = {model: self.route(model) for model in models}
         return Pricing(experiment, self.prices_in_force, routes)
 
-    def requests(self, experiment: Definition) -> Requests:
-        """The experiment's requests under these options."""
+    def _requests(self, experiment: Definition) -> Requests:
         return Requests(experiment, self.route, known_names())
 
     def keys(self, base_urls: Sequence[str]) -> dict[str, Key]:

@@ -1,36 +1,16 @@
-"""Bounds: what no budget can be kept for is refused, before the first call."""
+"""The preflight: what no budget can be kept for is refused, before the first call."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from promptlab.errors import PromptlabWarning
 from promptlab.execution.options import RunOptions
 from promptlab.money.budget import BudgetLimits, check_bounded, uncounted
 from promptlab.money.prices import is_free
-from promptlab.secret import sealed
 from promptlab.spec.definition import Definition
-from promptlab.store.ledger import project_budgets
-from promptlab.store.lookup import TrialStatus
-
-if TYPE_CHECKING:
-    from promptlab.planning.plan import Plan
-
-
-def check_plan(plan: Plan, **options: object) -> None:
-    """Refuses what a run with these options would refuse once it is to call.
-
-    Raises:
-        SpecError: a budget cannot be kept, the run's or the project's.
-    """
-    if not plan.calls:
-        return
-    run_options = RunOptions.of(sealed(options))
-    new = (i for i, status in enumerate(plan.statuses) if status == TrialStatus.NEW)
-    check_run(plan.experiment, run_options, project_budgets().values(), new)
 
 
 def check_run(

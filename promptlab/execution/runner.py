@@ -47,8 +47,15 @@ def run(
         CredentialsError: a key is needed and there is none.
         CacheError: the cache cannot be used.
     """
+    return run_with(experiment, RunOptions.of(sealed(options)), wanted)
+
+
+def run_with(
+    experiment: Definition, options: RunOptions, wanted: Collection[int] | None = None
+) -> Results:
+    """As `run`, with options that were made before."""
     check_may_wait()
-    handle = _started(Run(experiment, RunOptions.of(sealed(options)), wanted))
+    handle = _started(Run(experiment, options, wanted))
     interrupts = 0
     while True:
         try:
@@ -65,7 +72,7 @@ def run(
             handle.cancel()  # what is in flight may arrive; a second time, not
     if interrupts > 1:  # in a loop over experiments: not on to the next
         raise KeyboardInterrupt
-    _warn_of_prices(results)
+    _warn_of_prices(results, stacklevel=5)
     return results
 
 
@@ -84,7 +91,7 @@ async def arun(
         while not finished.done():
             await asyncio.wait([finished], timeout=0.1)
         results = finished.result()
-        _warn_of_prices(results)
+        _warn_of_prices(results, stacklevel=4)
         return results
     except asyncio.CancelledError:
         handle.cancel()
@@ -114,9 +121,9 @@ def _started(run: Run) -> Handle:
     return Handle(run, background_loop().submit(run.execute()))
 
 
-def _warn_of_prices(results: Results) -> None:
+def _warn_of_prices(results: Results, stacklevel: int) -> None:
     if results.price_note:  # where the experiment's own method was called
-        warnings.warn(results.price_note, PromptlabWarning, stacklevel=4)
+        warnings.warn(results.price_note, PromptlabWarning, stacklevel=stacklevel)
 
 
 def check_may_wait() -> None:

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from promptlab.errors import SpecError
-from promptlab.execution.runner import run
+from promptlab.execution.runner import run_with
 from promptlab.formats import counted, dollars, thousands
 from promptlab.money.estimate import Range
-from promptlab.planning.known import ObservedCosts
-from promptlab.planning.pilot import choose_pilot_trials, looked_up, pilot_options
+from promptlab.planning.pilot import ObservedCosts, Pilot, choose, look_up_costs
 from promptlab.planning.plan import Plan, without
-from promptlab.render.markup import card, escaped, facts, notes, quiet, table
+from promptlab.render.forecast_card import forecast_card
 from promptlab.spec.definition import Definition
 from promptlab.stats.totals import Interval, rest_of_total
 
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
 
     from promptlab.errors import Failure
     from promptlab.results.results import Results, Status
+
+VARIANTS = 12
+"""Rows of the card's table."""
 
 FEW = 8
 """Answers below which an interval says little, of skewed amounts above all."""
@@ -48,7 +50,7 @@ class Forecast:
     output_tokens: Interval
     """What it would still be answered with, reasoning included, and its interval."""
     known_usd: float
-    """What the answers that are there cost at list price, the pilot's among them."""
+    """What the cached answers cost at list price, the pilot's among them."""
     plan: Plan
     """What is left to do after the pilot: calls, and the bounds of their cost."""
     by: pd.DataFrame
@@ -113,7 +115,7 @@ class Forecast:
         return f"Forecast({self.experiment.name!r}: {said})"
 
     def _repr_html_(self) -> str:
-        return forecast_html(self)
+        return _card(self)
 
     def _between(self, told: Any, low: float, high: float) -> str:
         ends = told(low), told(high)
@@ -125,7 +127,7 @@ class Forecast:
 
 def forecast(
     experiment: Definition,
-    pilot: int = 2,
+    pilot: int | Pilot = 2,
     *,
     level: float = 0.9,
     seed: int = 0,
@@ -134,9 +136,10 @@ def forecast(
     """What a run with these options would cost, judged by `pilot` answers of each
     variant: those that are cached, and as many more as that takes, which are bought.
 
-    The cases of the pilot are dealt like cards, in an order that `seed` decides, so
-    that variants use different cases and each case is used about equally often. Its
-    answers are kept: a run goes on from them. With `pilot=0` nothing is bought.
+    The pilot spreads its cases over the variants, in an order that `seed` decides, so
+    that each case is used about equally often. Its answers are cached: a run goes on
+    from them. With `pilot=0` nothing is bought. `choose` gives the pilot beforehand;
+    its options hold then.
 
     Sums and intervals are those of `stats.totals.rest_of_total`. In the worlds that
     `tests/stats` simulates, of four variants and more, an interval at 0.9 holds in at
@@ -150,30 +153,32 @@ def forecast(
     """
     if not isinstance(level, (int, float)) or not 0 < level < 1:
         raise SpecError(f"level: expected a share between 0 and 1, got {level!r}")
-    run_options = pilot_options(options)
-    plan, known = looked_up(experiment, run_options)
-    asked = choose_pilot_trials(plan, known, pilot, seed)
-    results = run(experiment, wanted=asked, **options) if asked else None
-    if results is not None:
-        plan, known = looked_up(experiment, run_options)
+    chosen = pilot
+    if not isinstance(chosen, Pilot):
+        chosen = choose(experiment, chosen, seed=seed, **options)
+    plan, observed, asked = chosen.plan, chosen.observed, chosen.trials
+    results = None
+    if asked:
+        results = run_with(experiment, chosen.options, asked)
+        plan, observed = look_up_costs(experiment, chosen.options)
     failures = _failures(results, asked)
-    cost = _interval(known, "usd", level, plan.cost_usd)
+    cost = _interval(observed, "usd", level, plan.cost_usd)
     return Forecast(
         experiment=experiment,
         cost_usd=cost.value,
         low=cost.low,
         high=cost.high,
         level=level,
-        input_tokens=_interval(known, "input", level, plan.input_tokens),
-        output_tokens=_interval(known, "output", level, plan.output_tokens),
-        known_usd=known.usd,
+        input_tokens=_interval(observed, "input", level, plan.input_tokens),
+        output_tokens=_interval(observed, "output", level, plan.output_tokens),
+        known_usd=observed.usd,
         plan=plan,
-        by=_by_variant(experiment, known),
+        by=_by_variant(experiment, observed),
         calls=results.totals.calls if results is not None else 0,
         billed_usd=results.totals.billed_usd if results is not None else 0.0,
         failed=len(failures),
         status=results.status if results is not None else "complete",
-        notes=(*_trouble(results, failures, len(asked)), *_doubts(plan, known)),
+        notes=(*_trouble(results, failures, len(asked)), *_doubts(plan, observed)),
     )
 
 
@@ -183,10 +188,16 @@ def _failures(results: Results | None, asked: Sequence[int]) -> list[Failure]:
     return [found[trial] for trial in asked if trial in found]
 
 
-def _interval(known: ObservedCosts, what: str, level: float, bounds: Range) -> Interval:
+def _interval(
+    observed: ObservedCosts, what: str, level: float, bounds: Range
+) -> Interval:
     """What is left to take, and its interval, cut at what is possible."""
     found = rest_of_total(
-        known.took(what), known.variants, known.cases, known.open, level=level
+        observed.took(what),
+        observed.variants,
+        observed.cases,
+        observed.open,
+        level=level,
     )
     value, low, high = found
     if value != value or bounds.low != bounds.low:
@@ -196,7 +207,7 @@ def _interval(known: ObservedCosts, what: str, level: float, bounds: Range) -> I
     return Interval(value, np.fmax(low, least).item(), np.fmin(high, most).item())
 
 
-def _by_variant(experiment: Definition, known: ObservedCosts) -> pd.DataFrame:
+def _by_variant(experiment: Definition, observed: ObservedCosts) -> pd.DataFrame:
     """One row for each variant: what is known of it, and what is left to pay."""
     import pandas as pd
 
@@ -204,19 +215,19 @@ def _by_variant(experiment: Definition, known: ObservedCosts) -> pd.DataFrame:
 
     variants = len(experiment.effective_variants)
     columns = trial_columns(experiment, np.arange(variants) * experiment.repeats)
-    answers = np.bincount(known.variants, minlength=variants)
+    answers = np.bincount(observed.variants, minlength=variants)
     by = {name: columns[name] for name in experiment.grid.parameters}
-    by |= {"answers": answers, "left": known.open}
+    by |= {"answers": answers, "left": observed.open}
     for what, name in (
         ("usd", "cost_usd"),
         ("input", "input_tokens"),
         ("output", "output_tokens"),
     ):
-        sums = np.bincount(known.variants, known.took(what), variants)
+        sums = np.bincount(observed.variants, observed.took(what), variants)
         with np.errstate(divide="ignore", invalid="ignore"):
             means = np.where(answers > 0, sums / answers, np.nan)
         by[f"mean_{name}"] = means
-        by[name] = np.where(known.open > 0, means * known.open, 0.0)
+        by[name] = np.where(observed.open > 0, means * observed.open, 0.0)
     return pd.DataFrame(by, copy=False)
 
 
@@ -236,89 +247,73 @@ def _trouble(
         )
 
 
-def _doubts(plan: Plan, known: ObservedCosts) -> Iterator[str]:
+def _doubts(plan: Plan, observed: ObservedCosts) -> Iterator[str]:
     """Why the interval is missing or says little, and what the project's budgets
     leave."""
-    answers = np.bincount(known.variants, minlength=len(known.open))
-    silent = np.flatnonzero((known.open > 0) & (answers == 0)).tolist()
-    used = int(answers[known.open > 0].sum())
+    answers = np.bincount(observed.variants, minlength=len(observed.open))
+    silent = np.flatnonzero((observed.open > 0) & (answers == 0)).tolist()
+    used = int(answers[observed.open > 0].sum())
     if silent:
         first = str(plan.experiment.effective_variants[silent[0]].declared)
         which = first if len(silent) == 1 else f"{len(silent):,} variants ({first}, …)"
         yield f"there is no answer of {which}, so the rest cannot be told"
     elif plan.calls and used < FEW:
         yield f"it goes by {used} answers only: a larger pilot= would tell more"
-    if np.isnan(known.took("output")).any():
+    if np.isnan(observed.took("output")).any():
         yield "the server did not count the tokens of every answer"
     yield from plan.budget_notes
 
 
-def forecast_html(forecast: Forecast) -> str:
+def _card(forecast: Forecast) -> str:
     """What is left to pay, what all comes to, the pilot, and each variant."""
-    plan = forecast.plan
-    rows = [("left to pay", escaped(forecast.cost))]
+    plan, worst, known = forecast.plan, forecast.worst_case, forecast.known_usd
+    rows = [("left to pay", forecast.cost)]
     if plan.calls:
-        worst = forecast.worst_case
         if worst == worst:
             most = "not bounded: max_tokens would bound it"
             rows.append(("at most", most if math.isinf(worst) else dollars(worst)))
-        rows.append(("tokens", escaped(forecast.tokens)))
-    if forecast.known_usd == forecast.known_usd:
-        there = quiet(f"({dollars(forecast.known_usd)} for answers that are there)")
-        rows.append(("all in all", f"{dollars(forecast.total_usd.value)} {there}"))
-    rows.append(("pilot", _pilot(forecast)))
-    title = f"Forecast of {escaped(forecast.experiment.name)}"
-    left = f"{counted(plan.calls, 'call')} left"
-    told = notes(escaped(note, 400) for note in forecast.notes)
-    return card(title, left, facts(rows), told, _variants(forecast))
-
-
-VARIANTS = 12
-"""Rows of the card's table."""
-
-
-def _pilot(forecast: Forecast) -> str:
-    if not forecast.calls:
-        return "no call: judged by the answers that are there"
-    paid = forecast.billed_usd
-    cost = f" for {dollars(paid)}" if paid == paid else ""
-    return f"{counted(forecast.calls, 'call')}{cost}"
-
-
-def _variants(forecast: Forecast) -> str:
-    """What is left to pay for each variant, the dearest first."""
+        rows.append(("tokens", forecast.tokens))
+    if known == known:
+        total = dollars(forecast.total_usd.value)
+        cached = f"({dollars(known)} for cached answers)"
+        rows.append(("all in all", f"{total} {cached}"))
+    pilot = "no call: judged by cached answers"
+    if forecast.calls:
+        paid = forecast.billed_usd
+        cost = f" for {dollars(paid)}" if paid == paid else ""
+        pilot = f"{counted(forecast.calls, 'call')}{cost}"
+    rows.append(("pilot", pilot))
     by = forecast.by[forecast.by["left"] > 0]
-    priced = by["cost_usd"].notna().any()
-    what = "cost_usd" if priced else "output_tokens"
-    by = by.sort_values(what, ascending=False, kind="stable")
-    names = [
-        name
-        for name in forecast.experiment.grid.parameters
-        if len(forecast.experiment.grid.used(name)) > 1
-    ]
-    if len(by) < 2:
-        return ""
-    rows = [
-        [
-            *(escaped(_label(row[name]), 60) for name in names),
-            f"{row['answers']:,}",
-            f"{row['left']:,}",
-            dollars(row["cost_usd"]) if priced else _count(row["output_tokens"]),
-        ]
+    priced = bool(by["cost_usd"].notna().any())
+    amount, write = ("cost_usd", dollars) if priced else ("output_tokens", thousands)
+    by = by.sort_values(amount, ascending=False, kind="stable")
+    grid = forecast.experiment.grid
+    names = [name for name in grid.parameters if len(grid.used(name)) > 1]
+    variants = [
+        (
+            [_label(row[name]) for name in names],
+            [
+                f"{row['answers']:,}",
+                f"{row['left']:,}",
+                write(row[amount]) if priced or row[amount] == row[amount] else "–",
+            ],
+        )
         for row in by.head(VARIANTS).to_dict("records")
+        if len(by) > 1
     ]
-    rest = len(by) - VARIANTS
-    head = [*(escaped(name, 60) for name in names), "answers", "to ask"]
-    head.append("left to pay" if priced else "tokens out")
-    made = table(head, rows, numbers=range(len(names), len(head)))
-    return made + f"<p>and {rest:,} more in <code>.by</code></p>" * (rest > 0)
+    return forecast_card(
+        forecast.experiment.name,
+        f"{counted(plan.calls, 'call')} left",
+        rows,
+        warnings=forecast.notes,
+        parameters=names,
+        measures=["answers", "to ask", "left to pay" if priced else "tokens out"],
+        variants=variants,
+        more=len(by) - VARIANTS,
+    )
 
 
 def _label(value: Any) -> str:
     if value is None or value != value:
         return "–"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _count(number: float) -> str:
-    return thousands(number) if number == number else "–"

@@ -5,23 +5,26 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from promptlab.execution.loop import running_loop
 from promptlab.execution.options import RunOptions
+from promptlab.execution.preflight import check_run
 from promptlab.execution.scheduling.limiter import Limiter
 from promptlab.formats import counted, dollars, duration, in_tokens, thousands
 from promptlab.money.budget import Spend
 from promptlab.money.estimate import Range
 from promptlab.planning.cost_range import CostRange
-from promptlab.render.markup import card, escaped, facts, notes, quiet
+from promptlab.render.plan_card import plan_card
+from promptlab.results.costs import Pricing
 from promptlab.secret import sealed
 from promptlab.spec.definition import Definition
 from promptlab.store.cache import open_cache
-from promptlab.store.ledger import project_budget_statuses
+from promptlab.store.ledger import project_budget_statuses, project_budgets
 from promptlab.store.lookup import TrialLookup, TrialStatus, look_up
 
 if TYPE_CHECKING:
@@ -97,7 +100,18 @@ class Plan:
         return f"Plan({self.experiment.name!r}: {said})"
 
     def _repr_html_(self) -> str:
-        return plan_html(self)
+        return plan_card(
+            self.experiment.name,
+            self.experiment.size,
+            counts=self.counts,
+            calls=self.calls,
+            models=self.models,
+            tokens=self.tokens,
+            counting=self.counted,
+            cost=self.cost,
+            time=self.time,
+            warnings=self.budget_notes,
+        )
 
     @property
     def headline(self) -> str:
@@ -157,31 +171,40 @@ def plan(experiment: Definition, **options: Any) -> Plan:
         CacheError: the cache cannot be read.
     """
     run_options = RunOptions.of(sealed(options))
-    return planned(experiment, run_options, looked_up_trials(experiment, run_options))
+    return planned(experiment, run_options, run_options.pricing(experiment))
 
 
-def looked_up_trials(
-    experiment: Definition, options: RunOptions
-) -> Iterator[list[TrialLookup]]:
-    """How every trial stands before a run with these options."""
-    reads = options.use_cache and not options.refresh
-    cache = open_cache(options.cache) if reads else None
-    return look_up(options.requests(experiment), cache)
+def check_plan(plan: Plan, **options: object) -> None:
+    """Refuses what a run with these options would refuse once it is to call.
+
+    Raises:
+        SpecError: a budget cannot be kept, the run's or the project's.
+    """
+    if not plan.calls:
+        return
+    run_options = RunOptions.of(sealed(options))
+    new = (i for i, one in enumerate(plan.statuses) if one == TrialStatus.NEW)
+    check_run(plan.experiment, run_options, project_budgets().values(), new)
 
 
 def planned(
-    experiment: Definition, options: RunOptions, lookups: Iterable[list[TrialLookup]]
+    experiment: Definition,
+    options: RunOptions,
+    pricing: Pricing,
+    note: Callable[[TrialLookup], None] = lambda _: None,
 ) -> Plan:
-    """What a run would do that finds the trials so."""
+    """What a run would do; each trial is looked up, and given to `note`."""
+    reads = options.use_cache and not options.refresh
+    cache = open_cache(options.cache) if reads else None
     statuses = bytearray()
-    cost_range = CostRange(experiment, options)
-    for group in lookups:
-        statuses.extend(lookup.status for lookup in group)
-        for lookup in group:
-            if lookup.status is TrialStatus.CACHED:
-                cost_range.learn(lookup)
-            elif lookup.owns and not options.offline:
-                cost_range.add(lookup)
+    cost_range = CostRange(pricing)
+    for lookup in chain.from_iterable(look_up(options.requests(experiment), cache)):
+        statuses.append(lookup.status)
+        if lookup.status is TrialStatus.CACHED:
+            cost_range.learn(lookup)
+        elif lookup.owns and not options.offline:
+            cost_range.add(lookup)
+        note(lookup)
     most = Spend(
         cost_range.cost_usd.high,
         cost_range.input_tokens.high + cost_range.output_tokens.high,
@@ -205,14 +228,14 @@ def _shortages(most: Spend) -> Iterator[str]:
     """The budgets of the project that leave less than calls take at most."""
     for status in project_budget_statuses():
         limits, left = status.limits, status.left
-        for limit, there, wanted, told in (
+        for limit, rest, wanted, written in (
             (limits.usd, left.usd, most.usd, dollars),
             (limits.tokens, left.tokens, most.tokens, in_tokens),
         ):
-            if wanted > there:
+            if wanted > rest:
                 yield (
-                    f"the project's budget of {told(limit)} a {status.period} "
-                    f"leaves {told(there)}: the run may stop there"
+                    f"the project's budget of {written(limit)} a {status.period} "
+                    f"leaves {written(rest)}: the run may stop there"
                 )
 
 
@@ -233,55 +256,6 @@ def cost_in_words(cost_usd: Range, unpriced: Sequence[str], free: Sequence[str])
 def without(free: Sequence[str]) -> str:
     """That these models are left out of a cost."""
     return f", without {', '.join(free)} (no known price)" if free else ""
-
-
-def plan_html(plan: Plan) -> str:
-    """The counts, the models that are asked, tokens and dollars."""
-    rows = [("trials", _statuses(plan)), ("calls", _asked(plan))]
-    if plan.calls:
-        tokens = f"{escaped(plan.tokens)} {quiet(f'({escaped(plan.counted)})')}"
-        rows += [("tokens", tokens), ("cost", escaped(plan.cost))]
-        if plan.time:
-            rows.append(("time", f"{plan.time} {quiet('by the rate limits')}"))
-    title = f"Plan of {escaped(plan.experiment.name)}"
-    told = notes(escaped(note) for note in plan.budget_notes)
-    return card(title, escaped(plan.experiment.size), facts(rows), told)
-
-
-BAR = (("new", "#3b7dd8"), ("cached", "#7fb58a"), ("duplicate", "#b8b8b8"))
-"""The statuses as a bar shows them; their numbers stand beside it."""
-
-MODELS = 10
-
-
-def _statuses(plan: Plan) -> str:
-    total = len(plan.statuses)
-    counts = plan.counts
-    parts = "".join(
-        f"<span style='display:inline-block;height:100%;background:{colour};"
-        f"width:{100 * counts[name] / total:.2f}%'></span>"
-        for name, colour in BAR
-        if counts[name]
-    )
-    told = " · ".join(
-        f"<span style='border-bottom:2px solid {colour}'>{counts[name]:,} {name}</span>"
-        for name, colour in BAR
-        if counts[name] or name == "new"
-    )
-    return (
-        "<span style='display:inline-block;width:160px;height:8px;margin-right:10px;"
-        "border-radius:4px;overflow:hidden;white-space:nowrap;font-size:0'>"
-        f"{parts}</span>{told}"
-    )
-
-
-def _asked(plan: Plan) -> str:
-    if not plan.calls:
-        return "none: every answer is there"
-    asked = [f"{escaped(m, 60)} ({new:,})" for m, new in plan.models.items() if new]
-    if len(asked) > MODELS:
-        asked[MODELS:] = [f"and {len(asked) - MODELS:,} more"]
-    return f"{plan.calls:,} {quiet('to ' + ', '.join(asked))}"
 
 
 def _least_s(options: RunOptions, cost_range: CostRange) -> float:

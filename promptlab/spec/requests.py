@@ -15,6 +15,12 @@ from promptlab.spec.prompt import Turn
 from promptlab.spec.request import Request, most_output, request_key
 from promptlab.spec.trial import conversation
 
+KEPT_BYTES = 32_000_000
+"""Rendered messages that are kept at most, about."""
+
+ENTRY_BYTES = 500
+"""What keeping a prompt's messages takes beside their text, about."""
+
 
 class FirstRequest(NamedTuple):
     """The first call of a trial, and what is asked in all."""
@@ -51,6 +57,8 @@ class Requests:
         self._prompt_of = [places[id(q.prompt)] for q in experiment.effective_variants]
         # Neighbouring trials share their case and prompts: most are rendered once.
         self._turns = lru_cache(maxsize=512)(self._rendered)
+        self._kept: dict[tuple[int, int], tuple[Turn, ...]] = {}
+        self._room = KEPT_BYTES
 
     def destination(self, index: int) -> tuple[str, str]:
         """The base URL and the model that a trial is sent to."""
@@ -92,7 +100,7 @@ class Requests:
     def first_requests(self) -> Iterator[FirstRequest]:
         """The first call of every trial, in order.
 
-        Each prompt is rendered once for a case, whatever else varies, and nothing
+        Each prompt is rendered once for a case, whatever else varies, and little of it
         is kept: this is where a grid of a million trials spends its planning.
         """
         repeats = range(self._experiment.repeats)
@@ -117,7 +125,15 @@ class Requests:
         return *divmod(rest, len(self._bases)), repeat
 
     def _rendered(self, prompt: int, case: int) -> tuple[Turn, ...]:
-        return self._asking[prompt].turns(self._experiment.dataset[case])
+        """A prompt's messages for a case; those made first are kept, as a forecast goes
+        through all of them three times."""
+        if (turns := self._kept.get((prompt, case))) is not None:
+            return turns
+        turns = self._asking[prompt].turns(self._experiment.dataset[case])
+        if self._room > 0:
+            self._room -= ENTRY_BYTES + len(orjson.dumps(turns))
+            self._kept[prompt, case] = turns
+        return turns
 
 
 def conversation_id(key: str, turns: Sequence[Turn]) -> str:

@@ -1,8 +1,8 @@
-"""Reconciling: the ledger beside what the organisation's own numbers say.
+"""Reconciling: the ledger beside the organisation's own usage and costs.
 
-OpenAI tells an organisation's usage and costs for each day to an admin key. They hold
-the calls of everybody in it, come minutes to hours late, and are made of other parts
-than ours: here both are laid side by side, and nothing in the ledger is changed.
+OpenAI gives an organisation's usage and costs of each day to an admin key. They hold
+the calls of everybody in it and come minutes to hours late. Nothing in the ledger is
+changed.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ import math
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from operator import add
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import orjson
 
 from promptlab.errors import CredentialsError, PromptlabError, SpecError
-from promptlab.formats import dollars
+from promptlab.formats import counted, dollars
 from promptlab.models.credentials import environment
 from promptlab.models.redaction import redacted
 from promptlab.secret import sealed_url
@@ -39,14 +38,16 @@ USAGE_DAYS, COSTS_DAYS = 31, 180
 
 TIMEOUT_S = 60.0
 
-COUNTS = ("requests", "input_tokens", "cached_input_tokens", "output_tokens")
-THEIR_COUNTS = (
-    *("num_model_requests", "input_tokens", "input_cached_tokens"),
-    "output_tokens",
-)
-"""The same, as the usage endpoint names them."""
+THEIR_NAMES = {
+    "requests": "num_model_requests",
+    "input_tokens": "input_tokens",
+    "cached_input_tokens": "input_cached_tokens",
+    "output_tokens": "output_tokens",
+}
+"""Our counts, and what the usage endpoint calls them."""
 
-NUMBERS = (*COUNTS, "cost_usd")
+COUNTS = [*THEIR_NAMES]
+NUMBERS = [*COUNTS, "cost_usd"]
 
 SAME_USD, SAME_SHARE = 0.005, 0.001
 """Costs that differ by no more than half a cent, or a thousandth, agree: bills are in
@@ -59,17 +60,25 @@ fractions leaves behind."""
 SNAPSHOT = re.compile(r"(.+?)-(?:\d{4}-\d{2}-\d{2}|\d{4})")
 """The name of a snapshot: its model's name, and a date."""
 
-UNNAMED = "(not named)"
-
-UNKNOWN = float("nan")
-
 LARGEST = 2**53
-"""Counts above it are no whole numbers any more as floats are."""
+"""Counts above it are not exact as floats."""
 
-Key = tuple[date, str]
-"""A day, in UTC, and a model."""
-Told = Mapping[Key, tuple[float, ...]]
-"""Numbers of each day and model; NaN where one is not known."""
+COLUMNS: dict[str, Any] = {
+    "day": "datetime64[s]",
+    "model": "str",
+    "agreement": "str",
+    "complete": "bool",
+    **dict.fromkeys(("requests", "errors", "unsettled"), "Int64"),
+    **{
+        f"{whose}{name}": "float64" if name == "cost_usd" else "Int64"
+        for whose in ("", "their_", "difference_")
+        for name in NUMBERS
+    },
+}
+"""The columns of the table, in order, and what they hold."""
+
+Row = tuple[date, str, *tuple[float, ...]]
+"""A day in UTC, a model, and numbers; NaN where one is not known."""
 
 
 def reconcile(
@@ -90,9 +99,9 @@ def reconcile(
     A model is the snapshot that answered, as far as both sides tell snapshots apart.
     `agreement` is `agree`, `differs`, `ours only` or `theirs only`; `complete` whether
     the day is over. Then our answered `requests`, `errors` (attempts that failed),
-    how many of these are `unsettled` (they may have been charged all the same), tokens
-    and `cost_usd`; the same with `their_`, unknown where only costs or only
-    usage is told; and the `difference_` of each, theirs less ours.
+    how many of these are `unsettled` (they may still have been charged), tokens
+    and `cost_usd`; the same with `their_`, unknown where there are only costs or
+    only usage; and the `difference_` of each, theirs less ours.
 
     Raises:
         SpecError: a time or the base URL is not one.
@@ -100,21 +109,26 @@ def reconcile(
         PromptlabError: the organisation's numbers cannot be had.
         CacheError: the ledger cannot be read.
     """
-    base_url = sealed_url(base_url)
-    url = _checked(base_url)
+    url = _checked(sealed_url(base_url))
     now = time.time()
     first_s = moment_s("since", since, now)
     query: dict[str, Any] = {"start_time": int(first_s // DAY_S) * DAY_S}
     if until is not None:
         last_s = moment_s("until", until, now)
         query["end_time"] = math.ceil(last_s / DAY_S) * DAY_S
-    for name, given in (("project_ids", project_ids), ("api_key_ids", api_key_ids)):
-        if given is not None:
-            query[name] = [given] if isinstance(given, str) else list(given)
+    ids = {"project_ids": project_ids, "api_key_ids": api_key_ids}
+    asked = query | {
+        name: [given] if isinstance(given, str) else list(given)
+        for name, given in ids.items()
+        if given is not None
+    }
     with _admin(url) as sdk:
-        used = _used(sdk, query)
-        charged = _charged(sdk, query)
-    return _compared(_known(url, query), used, charged, _day(now))
+        endpoints = sdk.admin.organization.usage.with_raw_response
+        by_model = {**asked, "group_by": ["model"], "limit": USAGE_DAYS}
+        used = _read(sdk, endpoints.completions, by_model, _usage_of)
+        by_item = {**asked, "group_by": ["line_item"], "limit": COSTS_DAYS}
+        charged = _read(sdk, endpoints.costs, by_item, _cost_of)
+    return _compared(_ours(url, query), used, charged, _day(now))
 
 
 def conclusion(table: pd.DataFrame, *, narrowed: bool = False) -> str:
@@ -128,54 +142,181 @@ def conclusion(table: pd.DataFrame, *, narrowed: bool = False) -> str:
         return "nothing to conclude yet: today (UTC) is not over, and numbers come late"
     known = over[over["difference_cost_usd"].notna()]
     ours, theirs = (float(known[name].sum()) for name in ("cost_usd", "their_cost_usd"))
-    left_out = [
-        f"{count:,} {'row' if count == 1 else 'rows'} {why} not counted"
-        for count, why in (
-            (len(over) - len(known), "with a cost that is not known"),
-            (len(table) - len(over), "of today"),
-        )
-        if count
-    ]
-    said = _verdict(ours, theirs, over, narrowed=narrowed)
-    return "; ".join([said, *left_out])
+    parts = [_verdict(ours, theirs, over, narrowed=narrowed)]
+    for count, why in (
+        (len(over) - len(known), "with a cost that is not known"),
+        (len(table) - len(over), "of today"),
+    ):
+        if count:
+            parts.append(f"{counted(count, 'row')} {why} not counted")
+    return "; ".join(parts)
 
 
 def _verdict(ours: float, theirs: float, rows: pd.DataFrame, *, narrowed: bool) -> str:
     """How two sums stand, and the likely reason."""
-    more = dollars(abs(theirs - ours))
-    if not _same_usd(ours, theirs) and theirs > ours:
-        return (
-            f"the organisation was charged {more} more than this ledger knows "
-            f"({dollars(theirs)}, not {dollars(ours)}): "
-            + (
-                "these projects or keys made other calls, answers were charged that "
-                "never came, or prices differ"
-                if narrowed
-                else "other projects and people are in its numbers, unless they are "
-                "narrowed to your projects or keys"
+    more, unsettled = dollars(abs(theirs - ours)), int(rows["unsettled"].sum())
+    if abs(theirs - ours) <= _tolerance_usd(ours, theirs):
+        if odd := int((rows["agreement"] != "agree").sum()):
+            return (
+                f"the sums agree at {dollars(theirs)}, though {odd:,} of {len(rows):,} "
+                "rows do not"
             )
-            + _open(int(rows["unsettled"].sum()))
-        )
-    if not _same_usd(ours, theirs):
+        return f"the ledger and the organisation agree: {dollars(theirs)}"
+    if theirs < ours:
         return (
             f"this ledger knows of {more} more than the organisation was charged "
             f"({dollars(ours)}, not {dollars(theirs)}): its numbers are late or "
             "discounted, or these calls were another organisation's or project's"
         )
-    if odd := int((rows["agreement"] != "agree").sum()):
-        return (
-            f"the sums agree at {dollars(theirs)}, though {odd:,} of {len(rows):,} "
-            "rows do not"
+    reason = (
+        "other projects and people are in its numbers, unless they are narrowed to "
+        "your projects or keys"
+    )
+    if narrowed:
+        reason = (
+            "these projects or keys made other calls, answers were charged that never "
+            "came, or prices differ"
         )
-    return f"the ledger and the organisation agree: {dollars(theirs)}"
+    return (
+        f"the organisation was charged {more} more than this ledger knows "
+        f"({dollars(theirs)}, not {dollars(ours)}): {reason}"
+        + (f"; {maybe_charged(unsettled)}" if unsettled else "")
+    )
 
 
-def _open(unsettled: int) -> str:
-    """That some of our calls may be among what was charged."""
-    return f"; {maybe_charged(unsettled)}" if unsettled else ""
+def _compared(
+    ours: list[Row], used: list[Row], charged: list[Row], today: date
+) -> pd.DataFrame:
+    """Both sides beside each other, a row for each day and model."""
+    import pandas as pd
+
+    names = _common_names((day, model) for day, model, *_ in (*ours, *used, *charged))
+
+    def summed(rows: list[Row], numbers: list[str]) -> pd.DataFrame:
+        frame = pd.DataFrame(rows, columns=["day", "model", *numbers])
+        keys = zip(frame["day"], frame["model"], strict=True)
+        frame["model"] = [names.get(key, key[1]) for key in keys]
+        frame = frame.astype(dict.fromkeys(numbers, "float64"))
+        return frame.groupby(["day", "model"]).sum(skipna=False)
+
+    mine = summed(ours, [*NUMBERS, "errors", "unsettled"])
+    # Where they give usage or costs alone, the other is not known yet.
+    theirs = summed(used, COUNTS).join(summed(charged, ["cost_usd"]), how="outer")
+    rows = mine.index.union(theirs.index)
+    mine, theirs = (side.reindex(rows, fill_value=0.0) for side in (mine, theirs))
+    difference = (theirs - mine[NUMBERS]).round(DECIMALS)
+    table = mine.join(
+        [theirs.add_prefix("their_"), difference.add_prefix("difference_")]
+    )
+    table["agreement"] = _agreement(mine, theirs)
+    table = table.reset_index()
+    table["complete"] = table["day"] < today
+    return table[list(COLUMNS)].astype(COLUMNS)
 
 
-# Theirs.
+def _agreement(mine: pd.DataFrame, theirs: pd.DataFrame) -> pd.Series[str]:
+    """What the numbers of each row say: they agree if what both sides know is the
+    same."""
+    import pandas as pd
+
+    away = (theirs["cost_usd"] - mine["cost_usd"]).abs()
+    costs = pd.concat([mine["cost_usd"], theirs["cost_usd"]], axis="columns")
+    differs = (theirs[COUNTS] != mine[COUNTS]) & theirs[COUNTS].notna()
+    differs["cost_usd"] = away > (SAME_SHARE * costs.max(axis="columns")).clip(SAME_USD)
+    known = theirs[COUNTS].notna().any(axis="columns") | away.notna()
+    asked, told = mine["requests"] != 0, (theirs.fillna(0) != 0).any(axis="columns")
+    agreement = pd.Series("differs", theirs.index, dtype="str")
+    agreement[known & ~differs.any(axis="columns")] = "agree"
+    agreement[asked & ~told] = "ours only"
+    agreement[~asked & told] = "theirs only"
+    return agreement
+
+
+def _common_names(keys: Iterable[tuple[date, str]]) -> dict[tuple[date, str], str]:
+    """Under which name those are compared that one side tells by snapshot and the other
+    by model: under that of the snapshot if it is the only one that day, else all of
+    them under the model's, whose costs cannot be told apart."""
+    keys, snapshots = set(keys), defaultdict(list)
+    for day, name in keys:
+        if found := SNAPSHOT.fullmatch(name):
+            snapshots[day, found[1]].append(name)
+    names: dict[tuple[date, str], str] = {}
+    for (day, model), dated in snapshots.items():
+        if (day, model) in keys:
+            name = dated[0] if len(dated) == 1 else model
+            names |= {(day, one): name for one in (model, *dated)}
+    return names
+
+
+def _ours(url: str, query: Mapping[str, Any]) -> list[Row]:
+    """Our numbers of the calls to a base URL, how many attempts failed, and how many of
+    these may still have been charged."""
+    end_s = query.get("end_time")
+    table = usage(
+        datetime.fromtimestamp(query["start_time"], UTC),
+        ("day", "base_url", "snapshot", "model"),
+        until=None if end_s is None else datetime.fromtimestamp(end_s, UTC),
+    )
+    table = table[(table["base_url"] == url) & (table["requests"] > 0)]
+    model = table["snapshot"].fillna(table["model"])
+    numbers = table[[*NUMBERS, "errors", "unsettled"]].astype("float64")
+    numbers["requests"] -= numbers["errors"]
+    rows = zip(table["day"].dt.date, model, *numbers.to_numpy().T, strict=True)
+    return list(rows)
+
+
+def _read(
+    sdk: openai.OpenAI,
+    endpoint: Callable[..., Any],
+    query: Mapping[str, Any],
+    row_of: Callable[[Any], tuple[str, *tuple[float, ...]]],
+) -> list[Row]:
+    """The results on all pages of an endpoint."""
+    try:
+        return [
+            (_day(bucket["start_time"]), *row_of(result))
+            for page in _pages(sdk, endpoint, {**query, "bucket_width": "1d"})
+            for bucket in page["data"]
+            for result in bucket["results"]
+        ]
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
+        raise _unreadable(sdk) from None
+
+
+def _usage_of(result: Any) -> tuple[str, *tuple[float, ...]]:
+    counts = (_count(result.get(name)) for name in THEIR_NAMES.values())
+    return (_name(result.get("model")), *counts)
+
+
+def _cost_of(result: Any) -> tuple[str, *tuple[float, ...]]:
+    """A line item is a model and what of it was charged: `gpt-6-astra, input_tokens`;
+    the cost is not known in another currency."""
+    amount = result.get("amount") or {}
+    dollars = (amount.get("currency") or "usd").lower() == "usd"
+    value = amount.get("value") if dollars else None
+    item = _name(result.get("line_item"))
+    return _name(item.partition(",")[0]), math.nan if value is None else float(value)
+
+
+def _name(value: Any) -> str:
+    return (value or "").strip() or "(not named)"
+
+
+def _count(value: Any) -> float:
+    """A count, which may be missing."""
+    if value is None:
+        return math.nan
+    if not 0 <= value <= LARGEST:
+        raise ValueError(f"expected a count, got {value!r}")
+    return float(int(value))
+
+
+def _day(moment: float) -> date:
+    return datetime.fromtimestamp(moment, UTC).date()
+
+
+def _tolerance_usd(a: float, b: float) -> float:
+    return max(SAME_USD, SAME_SHARE * max(a, b))
 
 
 def _checked(base_url: str) -> str:
@@ -232,54 +373,8 @@ def _client(url: str) -> openai.OpenAI | str:
         return f"the openai SDK refuses: {redacted(str(error), key)}"
 
 
-def _used(sdk: openai.OpenAI, query: Mapping[str, Any]) -> Told:
-    """Their counts."""
-    endpoint = sdk.admin.organization.usage.with_raw_response.completions
-    asked = {**query, "group_by": ["model"], "limit": USAGE_DAYS}
-    return _summed(sdk, endpoint, asked, _read_usage)
-
-
-def _charged(sdk: openai.OpenAI, query: Mapping[str, Any]) -> Told:
-    """Their costs, in US dollars. A line item is a model and what of it was charged:
-    `gpt-6-astra, input_tokens`."""
-    endpoint = sdk.admin.organization.usage.with_raw_response.costs
-    asked = {**query, "group_by": ["line_item"], "limit": COSTS_DAYS}
-    return _summed(sdk, endpoint, asked, _read_cost)
-
-
-def _read_usage(result: Any) -> tuple[str, tuple[float, ...]]:
-    counts = tuple(_count(result.get(name)) for name in THEIR_COUNTS)
-    return _name(result.get("model")), counts
-
-
-def _read_cost(result: Any) -> tuple[str, tuple[float, ...]]:
-    item = _name(result.get("line_item"))
-    return _name(item.partition(",")[0]), (_usd(result.get("amount")),)
-
-
-Endpoint = Callable[..., Any]
-Reading = Callable[[Any], tuple[str, tuple[float, ...]]]
-
-
-def _summed(
-    sdk: openai.OpenAI, endpoint: Endpoint, query: Mapping[str, Any], read: Reading
-) -> Told:
-    """The numbers on all pages, by day and model."""
-    told: dict[Key, tuple[float, ...]] = {}
-    for page in _pages(sdk, endpoint, {**query, "bucket_width": "1d"}):
-        try:
-            for bucket in page["data"]:
-                day = _day(bucket["start_time"])
-                for result in bucket["results"]:
-                    model, numbers = read(result)
-                    _add(told, (day, model), numbers)
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
-            raise _unreadable(sdk) from None
-    return told
-
-
 def _pages(
-    sdk: openai.OpenAI, endpoint: Endpoint, query: Mapping[str, Any]
+    sdk: openai.OpenAI, endpoint: Callable[..., Any], query: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """Page after page; each names the next one."""
     cursors: set[str] = set()
@@ -295,7 +390,7 @@ def _pages(
 
 
 def _page(
-    sdk: openai.OpenAI, endpoint: Endpoint, query: Mapping[str, Any]
+    sdk: openai.OpenAI, endpoint: Callable[..., Any], query: Mapping[str, Any]
 ) -> dict[str, Any]:
     """One page. What is raised has nothing of the SDK's error in it, whose frames and
     request hold the key."""
@@ -349,153 +444,3 @@ def _unreadable(sdk: openai.OpenAI) -> PromptlabError:
 
 def _url(sdk: openai.OpenAI) -> str:
     return str(sdk.base_url).rstrip("/")
-
-
-def _name(value: Any) -> str:
-    return (value or "").strip() or UNNAMED
-
-
-def _count(value: Any) -> float:
-    """A count, which may be missing."""
-    if value is None:
-        return UNKNOWN
-    if not 0 <= value <= LARGEST:
-        raise ValueError(f"{value!r} is no count")
-    return float(int(value))
-
-
-def _usd(amount: Any) -> float:
-    """An amount of money; unknown in any other currency."""
-    if not amount or (amount.get("currency") or "usd").lower() != "usd":
-        return UNKNOWN
-    value = amount.get("value")
-    return UNKNOWN if value is None else float(value)
-
-
-# Ours.
-
-
-def _known(url: str, query: Mapping[str, Any]) -> Told:
-    """Our numbers of the calls to a base URL; how many attempts failed, and how many of
-    these may have been charged all the same."""
-    import pandas as pd
-
-    end_s = query.get("end_time")
-    table = usage(
-        datetime.fromtimestamp(query["start_time"], UTC),
-        ("day", "base_url", "snapshot", "model"),
-        until=None if end_s is None else datetime.fromtimestamp(end_s, UTC),
-    )
-    told: dict[Key, tuple[float, ...]] = {}
-    called = table[(table["base_url"] == url) & (table["requests"] > 0)]
-    for row in called.to_dict("records"):
-        snapshot = row["snapshot"]
-        model = snapshot if isinstance(snapshot, str) else row["model"]
-        numbers = [UNKNOWN if row[n] is pd.NA else float(row[n]) for n in NUMBERS]
-        numbers[0] -= row["errors"]
-        failed = float(row["errors"]), float(row["unsettled"])
-        _add(told, (row["day"].date(), model), (*numbers, *failed))
-    return told
-
-
-# Both.
-
-
-def _compared(ours: Told, used: Told, charged: Told, today: date) -> pd.DataFrame:
-    """The table."""
-    import pandas as pd
-
-    together = _together({*ours, *used, *charged})
-    ours, used, charged = (_merged(told, together) for told in (ours, used, charged))
-    rows = []
-    for key in sorted({*ours, *used, *charged}):
-        *mine, errors, unsettled = ours.get(key, (0.0,) * (len(NUMBERS) + 2))
-        theirs = _theirs(key, used, charged)
-        difference = [round(b - a, DECIMALS) for a, b in zip(mine, theirs, strict=True)]
-        day, model = key
-        about = day, model, _agreement(mine, theirs), day < today
-        failed = errors, unsettled
-        rows.append((*about, mine[0], *failed, *mine[1:], *theirs, *difference))
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
-
-
-COLUMNS: dict[str, Any] = {
-    "day": "datetime64[s]",
-    "model": "str",
-    "agreement": "str",
-    "complete": "bool",
-    "requests": "Int64",
-    "errors": "Int64",
-    "unsettled": "Int64",
-    **{
-        f"{whose}{name}": "float64" if name == "cost_usd" else "Int64"
-        for whose in ("", "their_", "difference_")
-        for name in NUMBERS
-    },
-}
-"""The columns of the table, in order, and what they hold."""
-
-
-def _theirs(key: Key, used: Told, charged: Told) -> list[float]:
-    """Their numbers: where they tell one kind only, the other is not known yet."""
-    if key not in used and key not in charged:
-        return [0.0] * len(NUMBERS)
-    counts = used.get(key, (UNKNOWN,) * len(COUNTS))
-    return [*counts, *charged.get(key, (UNKNOWN,))]
-
-
-def _agreement(ours: Sequence[float], theirs: Sequence[float]) -> str:
-    """What the numbers of a row say: they agree if what both sides know is the same."""
-    if not ours[0] and _any(theirs):
-        return "theirs only"
-    if ours[0] and not _any(theirs):
-        return "ours only"
-    *counts, (cost, their_cost) = zip(ours, theirs, strict=True)
-    same = [a == b for a, b in counts if not math.isnan(b)]
-    if not math.isnan(cost - their_cost):
-        same.append(_same_usd(cost, their_cost))
-    return "agree" if same and all(same) else "differs"
-
-
-def _any(numbers: Sequence[float]) -> bool:
-    """Whether any is known not to be 0."""
-    return any(number and not math.isnan(number) for number in numbers)
-
-
-def _same_usd(a: float, b: float) -> bool:
-    return abs(a - b) <= max(SAME_USD, SAME_SHARE * max(a, b))
-
-
-def _together(keys: set[Key]) -> dict[Key, str]:
-    """Under which name those are compared that one side tells by snapshot and the other
-    by model: under that of the snapshot if it is the only one that day, else all of
-    them under the model's, whose costs cannot be told apart."""
-    snapshots: dict[Key, list[str]] = defaultdict(list)
-    for day, name in keys:
-        if found := SNAPSHOT.fullmatch(name):
-            snapshots[day, found[1]].append(name)
-    together: dict[Key, str] = {}
-    for (day, model), dated in snapshots.items():
-        if (day, model) in keys:
-            name = dated[0] if len(dated) == 1 else model
-            together |= {(day, one): name for one in (model, *dated)}
-    return together
-
-
-def _merged(told: Told, together: Mapping[Key, str]) -> Told:
-    merged: dict[Key, tuple[float, ...]] = {}
-    for (day, model), numbers in told.items():
-        _add(merged, (day, together.get((day, model), model)), numbers)
-    return merged
-
-
-def _add(
-    told: dict[Key, tuple[float, ...]], key: Key, numbers: tuple[float, ...]
-) -> None:
-    """Adds numbers to those of a key; what is not known makes the sum unknown."""
-    so_far = told.get(key)
-    told[key] = numbers if so_far is None else tuple(map(add, so_far, numbers))
-
-
-def _day(moment: float) -> date:
-    return datetime.fromtimestamp(moment, UTC).date()

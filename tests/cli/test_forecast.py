@@ -144,4 +144,4 @@ def test_a_wrong_pilot_is_one_line(promptlab: CommandLine) -> None:
     done = promptlab("forecast", "experiment.yaml", "--pilot", "1")
 
     assert done.code == 1
-    assert "an integer >= 2, or 0 to go by what is there" in done.stderr
+    assert "expected an integer >= 2 (answers for each variant)" in done.stderr

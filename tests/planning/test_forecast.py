@@ -162,6 +162,18 @@ def test_what_a_pilot_costs_is_known_before_it_is_bought(
     assert str(pilot).startswith("4 trials, 4 calls; cost: $0.0000")
 
 
+def test_a_pilot_that_was_chosen_before_is_the_one_that_is_asked(
+    talker: FakeClient, forty: pl.Experiment
+) -> None:
+    pilot = choose(forty, 3, seed=7, **paid(talker))
+
+    told = forty.forecast(pilot)
+
+    trials = forty.run(offline=True, **paid(talker)).table["cached"]
+    assert trials[trials].index.tolist() == sorted(pilot.trials)
+    assert told.calls == pilot.calls == talker.calls
+
+
 GRID = {"model": ["fake"], "prompt": ["Where is {{city}}?"], "temperature": [0, 1]}
 
 
@@ -403,7 +415,7 @@ def test_a_surer_level_gives_a_wider_interval(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"pilot": 1}, "an integer >= 2, or 0 to go by what is there, got 1"),
+        ({"pilot": 1}, r"an integer >= 2 \(.*\) or 0 \(cached answers only\), got 1"),
         ({"pilot": -1}, "got -1"),
         ({"pilot": 2.5}, "got 2.5"),
         ({"level": 90}, "level: expected a share between 0 and 1, got 90"),
@@ -411,7 +423,7 @@ def test_a_surer_level_gives_a_wider_interval(
         ({"seed": -1}, "seed: expected an integer >= 0, got -1"),
         ({"refresh": True}, "keeps them in the cache"),
         ({"use_cache": False}, "keeps them in the cache"),
-        ({"offline": True}, "with pilot=0 nothing is bought"),
+        ({"offline": True}, "pilot=0 buys nothing"),
         ({"frobnicate": 1}, "no option 'frobnicate'"),
     ],
     ids=str,
