@@ -1,8 +1,8 @@
 """The project's database: what it keeps besides the answers, in one file of SQLite.
 
-`.promptlab/promptlab.sqlite` has the calls and the budgets (`store.ledger`) and the
-recorded runs (`results.runs`). Processes may share it. What a process has written
-outlives the process.
+`.promptlab/promptlab.sqlite` has the calls and the budgets (`store.ledger`), the
+recorded runs (`results.runs`), marks and votes (`store.history`). Processes may share
+it. What a process has written outlives the process.
 
 `PRAGMA user_version` says how many of `MIGRATIONS` it has been through. The first of
 them also take over what earlier versions kept in files of their own, which stay.
@@ -78,9 +78,21 @@ CREATE TABLE runs (
 );
 """
 
+HISTORIES = """
+CREATE TABLE marks (
+    id INTEGER PRIMARY KEY, experiment TEXT NOT NULL, line TEXT NOT NULL
+);
+CREATE TABLE votes (
+    id INTEGER PRIMARY KEY, experiment TEXT NOT NULL, line TEXT NOT NULL
+);
+CREATE INDEX marks_by_experiment ON marks (experiment);
+CREATE INDEX votes_by_experiment ON votes (experiment);
+"""
+
 MIGRATIONS: Sequence[tuple[str, Callable[[sqlite3.Connection, Path], None]]] = (
     (CALLS, takeover.ledger),
     (RUNS, takeover.runs),
+    (HISTORIES, takeover.histories),
 )
 """Statements, and what then takes over the files of a folder of earlier versions."""
 
@@ -190,8 +202,9 @@ class Database:
         except (sqlite3.Error, OSError) as error:
             if connection is not None:
                 connection.close()
+            reason = getattr(error, "strerror", None) or error
             raise CacheError(
-                f"the database {self.path} cannot be opened: {error}; if it is "
+                f"the database {self.path} cannot be opened: {reason}; if it is "
                 "damaged, move it away, and a new one is begun"
             ) from error
         return connection

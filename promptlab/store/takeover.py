@@ -3,7 +3,8 @@
 Calls were in `usage.sqlite`, and in the `usage-*.daybook` of each run until they got
 there: a line of JSON for a call that was sent, and one for what became of it. A run had
 a folder in `runs`, with `run.json` and `answers.parquet`; `runs/experiments` had the
-definitions. Their formats are frozen. The files stay as they were.
+definitions. Marks and votes were lines in `marks/*.jsonl` and `votes/*.jsonl`. These
+formats are frozen. The files stay as they were.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ DAY_S = 86_400
 
 def is_due(folder: Path) -> bool:
     """Whether a folder has files of earlier versions."""
-    names = (LEDGER, DAYBOOKS, RUNS)
+    names = (LEDGER, DAYBOOKS, RUNS, "marks/*.jsonl", "votes/*.jsonl")
     return any(True for name in names for _ in folder.glob(name))
 
 
@@ -234,3 +235,24 @@ def _started_s(name: str) -> float:
         return calendar.timegm(time.strptime(name[:15], "%Y%m%d-%H%M%S"))
     except ValueError:
         return 0.0
+
+
+def histories(connection: sqlite3.Connection, folder: Path) -> None:
+    """Takes over marks and votes; damaged lines are left out, with a warning."""
+    for table in ("marks", "votes"):
+        insert = f"INSERT INTO {table} (experiment, line) VALUES (?, ?)"
+        for path in sorted((folder / table).glob("*.jsonl")):
+            damaged = 0
+            for line in filter(None, path.read_bytes().split(b"\n")):
+                try:
+                    plain = orjson.loads(line)
+                    experiment = (plain.get("undo") or plain)["experiment"]
+                    connection.execute(insert, (str(experiment), line.decode()))
+                except (ValueError, AttributeError, KeyError, TypeError):
+                    damaged += 1
+            if damaged:
+                warnings.warn(
+                    f"{path}: {damaged} damaged line{'s' * (damaged > 1)} left out",
+                    PromptlabWarning,
+                    stacklevel=6,
+                )

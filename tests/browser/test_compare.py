@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -335,13 +336,10 @@ def test_marks_are_kept_and_can_be_undone(open_notebook: OpenNotebook) -> None:
     expect(seen.head(1)).not_to_contain_text("look")
     seen.root.get_by_role("button", name="Undo").click()
     expect(seen.head(1)).to_contain_text("again <b>")
-    kept = [
-        json.loads(line)
-        for path in (notebook.path.parent / ".promptlab" / "marks").glob("*.jsonl")
-        for line in path.read_text("utf-8").splitlines()
-    ]
-    assert {line["experiment"] for line in kept} == {"three"}
-    assert len(kept) == 5
+    file = notebook.path.parent / ".promptlab" / "promptlab.sqlite"
+    with closing(sqlite3.connect(file)) as database:
+        kept = database.execute("SELECT experiment FROM marks").fetchall()
+    assert kept == [("three",)] * 5
 
     notebook.restart()
     notebook.run_all()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from browser.driver import (
@@ -56,8 +58,10 @@ def press(root: Locator, keys: str) -> None:
 
 def lines(notebook: NotebookPage) -> list[dict[str, object]]:
     """What is on disk."""
-    file = notebook.path.parent / ".promptlab" / "votes" / "table.jsonl"
-    return [json.loads(line) for line in file.read_text().splitlines()]
+    file = notebook.path.parent / ".promptlab" / "promptlab.sqlite"
+    with closing(sqlite3.connect(file)) as database:
+        rows = database.execute("SELECT line FROM votes ORDER BY id").fetchall()
+    return [json.loads(line) for (line,) in rows]
 
 
 def test_votes_by_keyboard_are_on_disk_and_jupyter_sees_no_key(

@@ -312,3 +312,69 @@ def test_runs_that_cannot_be_read_are_listed_all_the_same(clean_home: Path) -> N
     assert pl.find_run().name == "g"
     with pytest.raises(UnknownRun, match="run 'c': its record is damaged"):
         pl.find_run("c").load_results()
+
+
+# Marks and votes.
+
+MARK = {
+    "changed_s": NOW,
+    "experiment": "letters",
+    "by": ["prompt"],
+    "case": "c1",
+    "repeat": 0,
+    "parameters": {"model": "m"},
+}
+VOTE = {
+    "experiment": "triage",
+    "pair": "p1",
+    "by": "prompt",
+    "parameters": {},
+    "case": "1",
+    "repeat": 0,
+    "left": "plain",
+    "right": "steps",
+    "choice": "left",
+    "rater": "Ana",
+    "seed": 7,
+    "when_s": NOW,
+}
+
+
+def write_lines(home: Path, name: str, *lines: object, cut: bytes = b"") -> None:
+    (home / name).parent.mkdir(parents=True)
+    content = b"".join(orjson.dumps(line) + b"\n" for line in lines)
+    (home / name).write_bytes(content + cut)
+
+
+def test_marks_of_an_earlier_version_are_there(clean_home: Path) -> None:
+    changes = [{"note": "look"}, {"pinned": True}, {"note": ""}, {"kind": "star"}]
+    write_lines(clean_home, "marks/letters.jsonl", *(MARK | one for one in changes))
+
+    (row,) = pl.marks().to_dict("records")
+
+    assert (row["experiment"], row["by"], row["case"]) == ("letters", "prompt", "c1")
+    assert (row["pinned"], row["mark"], row["note"]) == (True, "star", "")
+
+
+def test_votes_of_an_earlier_version_are_there_but_for_those_taken_back(
+    clean_home: Path,
+) -> None:
+    undo = {"experiment": "triage", "pair": "p2", "rater": "Ana"}
+    lines = [VOTE, VOTE | {"pair": "p2"}, VOTE | {"pair": "p3", "choice": "tie"}]
+    write_lines(clean_home, "votes/triage.jsonl", *lines, {"undo": undo, "when_s": 1})
+
+    assert pl.votes("triage")["choice"].tolist() == ["plain", "tie"]
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [b'{"experiment": "letters", "by": ["pr', b"\0\0\0", b"[1]", b"null", b"\xff\xfe"],
+    ids=["cut off", "zeros", "list", "null", "bytes"],
+)
+def test_a_damaged_line_is_left_out_with_a_warning_and_spoils_no_other(
+    clean_home: Path, torn: bytes
+) -> None:
+    write_lines(clean_home, "votes/triage.jsonl", VOTE, cut=torn + b"\n")
+
+    with pytest.warns(pl.PromptlabWarning, match=r"triage\.jsonl: 1 damaged line"):
+        assert len(pl.votes("triage")) == 1

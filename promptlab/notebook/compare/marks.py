@@ -1,18 +1,16 @@
-"""Marks: the rows that a user pinned, marked or noted, kept in `.promptlab/marks`.
+"""Marks: the rows that a user pinned, marked or noted, kept in the project's database.
 
-Each experiment has an append-only file with a line for each change; the last change of
-a row counts. A row is identified by its case and parameters, not by its position.
+Each change is a line that stays; the last change of a row counts. A row is identified
+by its case and parameters, not by its position.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 import orjson
@@ -20,8 +18,7 @@ import pandas as pd
 
 from promptlab.errors import CacheError, PromptlabWarning, SpecError
 from promptlab.formats import valid
-from promptlab.notebook.jsonl_store import JsonlStore
-from promptlab.store.home import home
+from promptlab.store.history import History, State
 
 KINDS = ("star", "problem", "question")
 """The kinds of marks."""
@@ -114,14 +111,13 @@ class Marks:
     Several notebooks can mark at the same time; `refresh` reads what others wrote.
     """
 
-    def __init__(self, name: str, folder: Path | None = None) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        path = (folder or marks_folder()) / f"{file_name(name)}.jsonl"
-        self.lines = JsonlStore(path)
+        self.history = History("marks", name)
         self.version = 0
         """A number that grows with every change."""
         self._entries: dict[tuple[Any, ...], list[Entry]] = {}
-        self._read: tuple[int, int] | None = None
+        self._read: State | None = None
         self.refresh()
 
     @property
@@ -130,14 +126,14 @@ class Marks:
         return (e for group in self._entries.values() for e in group if e.mark)
 
     def refresh(self) -> None:
-        """Reads the file again, if it has changed."""
-        if (state := _state(self.lines.path)) == self._read:
+        """Reads them again, if the database has changed."""
+        if (state := self.history.state) == self._read:
             return
         self._read = state
         self._entries = {}
         self.version += 1
         try:
-            lines = self.lines.entries()
+            lines = self.history.lines()
         except CacheError as error:
             warnings.warn(f"no marks: {error}", PromptlabWarning, stacklevel=2)
             return
@@ -158,10 +154,9 @@ class Marks:
         # The mark of an older, smaller grid: what it says of this row stays.
         inherits = nearest is not None and nearest.key.parameters != key.parameters
         fields = mark.to_plain()
-        self.lines.append(
+        self.history.append(
             {
                 "changed_s": time.time(),
-                "experiment": self.name,
                 "by": key.by,
                 "case": key.case,
                 "repeat": key.repeat,
@@ -195,9 +190,7 @@ class Marks:
         )
 
     def _note(self, line: Mapping[str, Any]) -> None:
-        """Applies a line of the file."""
-        if line["experiment"] != self.name:
-            return  # two names can come to one file where case does not count
+        """Applies a line of the history."""
         case, repeat = line["case"], line["repeat"]
         key = RowKey(tuple(line["by"]), case, repeat, dict(line["parameters"]))
         group = self._entries.setdefault(key.group, [])
@@ -221,7 +214,8 @@ def marks(name: str | None = None) -> pd.DataFrame:
         >>> list(marks("no such experiment").columns)[:5]
         ['experiment', 'by', 'case', 'repeat', 'parameters']
     """
-    return table([Marks(name)] if name is not None else list(_all()))
+    names = History("marks", None).names() if name is None else [name]
+    return table(map(Marks, names))
 
 
 def table(kept: Iterable[Marks]) -> pd.DataFrame:
@@ -243,35 +237,3 @@ def table(kept: Iterable[Marks]) -> pd.DataFrame:
     given = pd.DataFrame(columns)
     texts = ("experiment", "by", "case", "parameters", "mark", "note")
     return given.astype(dict.fromkeys(texts, "str"))
-
-
-def marks_folder() -> Path:
-    """The folder of the marks."""
-    return home() / "marks"
-
-
-def _all() -> Iterator[Marks]:
-    for path in sorted(marks_folder().glob("*.jsonl")):
-        lines = JsonlStore(path).entries()
-        names = dict.fromkeys(str(line.get("experiment")) for line in lines)
-        yield from (Marks(name) for name in names if file_name(name) == path.stem)
-
-
-def _state(path: Path) -> tuple[int, int] | None:
-    """Size and time of a file; None if it does not exist."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns
-
-
-def file_name(name: str) -> str:
-    """A valid file name for any name; it ends in a digest if it had to be changed."""
-    kept = "".join(
-        c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name
-    )
-    if kept == name and 0 < len(name) <= 60:
-        return name
-    digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
-    return f"{kept.strip('-')[:40] or 'table'}-{digest[:8]}"

@@ -62,7 +62,7 @@ def rate(
         name = trials.experiment.name if trials.experiment else UNNAMED
     if not name:
         raise SpecError("rate: expected a name to keep votes under, got ''")
-    session = RatingSession.of(trials, by, VoteStore.of(name), rater=rater, seed=seed)
+    session = RatingSession.of(trials, by, VoteStore(name), rater=rater, seed=seed)
     try:
         from promptlab.notebook.rate.widget import Rating
     except ImportError as error:

@@ -1,25 +1,18 @@
-"""Votes: which of two outputs is better, kept in `.promptlab/votes`."""
+"""Votes: which of two outputs is better, kept in the project's database."""
 
 from __future__ import annotations
 
-import hashlib
-import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import pandas as pd
 
-from promptlab.notebook.jsonl_store import JsonlStore
-from promptlab.store.home import home
+from promptlab.store.history import History
 
 Choice = Literal["left", "right", "tie", "skip"]
 """The votes on a pair; `skip` means: cannot say."""
-
-PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,79}")
-"""A name that is a valid file name on any system."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,15 +56,14 @@ FIELDS: dict[str, Any] = dict.fromkeys(Vote.__dataclass_fields__, str) | {
 
 @dataclass(frozen=True)
 class VoteStore:
-    """The votes under one name, in a file where a further line undoes a vote."""
+    """The votes under one name in this project; a further line undoes a vote."""
 
     name: str
-    lines: JsonlStore
 
-    @classmethod
-    def of(cls, name: str) -> VoteStore:
-        """The store of that name in this project, created by the first vote."""
-        return cls(name, JsonlStore(_folder() / f"{_file_name(name)}.jsonl"))
+    @property
+    def history(self) -> History:
+        """All that was ever voted and undone."""
+        return History("votes", self.name)
 
     def cast(self, vote: Vote) -> None:
         """Keeps a vote; it is on disk when this returns.
@@ -79,7 +71,7 @@ class VoteStore:
         Raises:
             CacheError: it cannot be written.
         """
-        self.lines.append(asdict(vote))
+        self.history.append(asdict(vote))
 
     def take_back(self, pair: str, rater: str) -> None:
         """Undoes the vote of a rater on a pair.
@@ -88,7 +80,7 @@ class VoteStore:
             CacheError: it cannot be written.
         """
         line = {"experiment": self.name, "pair": pair, "rater": rater}
-        self.lines.append({"undo": line, "when_s": time.time()})
+        self.history.append({"undo": line, "when_s": time.time()})
 
     def standing(self) -> list[Vote]:
         """The last vote of each rater on each pair, without those undone, in the order
@@ -97,7 +89,7 @@ class VoteStore:
         Raises:
             CacheError: they cannot be read.
         """
-        return [v for v in _standing(self.lines) if v.experiment == self.name]
+        return _standing(self.history)
 
 
 def votes(name: str | None = None) -> pd.DataFrame:
@@ -117,9 +109,8 @@ def votes(name: str | None = None) -> pd.DataFrame:
         ['experiment', 'by', 'case', 'repeat']
     """
     if name is not None:
-        return votes_table(VoteStore.of(name).standing())
-    files = sorted(_folder().glob("*.jsonl"))
-    found = [vote for file in files for vote in _standing(JsonlStore(file))]
+        return votes_table(VoteStore(name).standing())
+    found = _standing(History("votes", None))
     return votes_table(sorted(found, key=lambda vote: vote.when_s))
 
 
@@ -142,9 +133,9 @@ def votes_table(votes: Iterable[Vote]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _standing(lines: JsonlStore) -> list[Vote]:
+def _standing(history: History) -> list[Vote]:
     kept: dict[tuple[str, str, str], Vote] = {}
-    for entry in lines.entries():
+    for entry in history.lines():
         if isinstance(undone := entry.get("undo"), dict):
             kept.pop(_place(undone), None)
         elif (vote := _vote(entry)) is not None:
@@ -171,16 +162,3 @@ def _vote(entry: Mapping[str, Any]) -> Vote | None:
 
 def _texts(values: Iterable[str | None]) -> Any:
     return pd.array(cast(Any, list(values)), dtype="str")
-
-
-def _folder() -> Path:
-    return home() / "votes"
-
-
-def _file_name(name: str) -> str:
-    """A valid file name for any name; two names have two files."""
-    if PLAIN_NAME.fullmatch(name):
-        return name
-    kept = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
-    digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
-    return f"{kept or 'votes'}.{digest}"

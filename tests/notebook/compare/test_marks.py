@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import stat
 from pathlib import Path
 
-import orjson
 import pandas as pd
 import pytest
 from results.making import experiment, results
@@ -24,7 +21,7 @@ KEY = RowKey(("prompt",), "c1", 0, {"model": "m", "temperature": 0.7})
 OTHER = RowKey(("prompt",), "c2", 0, {"model": "m", "temperature": 0.7})
 
 
-def test_a_mark_is_there_when_the_file_is_opened_again() -> None:
+def test_a_mark_is_there_when_they_are_read_again() -> None:
     Marks("letters").put(KEY, {"pinned": True})
     Marks("letters").put(KEY, {"kind": "star", "note": " look\nhere "})
 
@@ -40,8 +37,8 @@ def test_the_last_change_counts_and_nothing_is_overwritten() -> None:
     kept.put(KEY, {"note": "second"})
 
     assert Marks("letters").of(KEY).note == "second"
-    lines = kept.lines.path.read_bytes().splitlines()
-    assert [orjson.loads(line)["note"] for line in lines] == ["first", "", "second"]
+    lines = kept.history.lines()
+    assert [line["note"] for line in lines] == ["first", "", "second"]
 
 
 def test_a_row_of_a_larger_grid_keeps_what_was_marked_in_the_smaller_one() -> None:
@@ -84,49 +81,15 @@ def test_processes_that_mark_at_once_lose_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "torn",
-    [
-        b'{"experiment": "letters", "by": ["pr',
-        b"\x00\x00\x00",
-        b"[1, 2]\n",
-        b'{"a": 1}\n',
-    ],
-    ids=["cut off", "zeros", "list", "other"],
-)
-@pytest.mark.filterwarnings("ignore:.*damaged:promptlab.errors.PromptlabWarning")
-def test_a_damaged_line_spoils_no_other(torn: bytes) -> None:
-    path = Marks("letters").lines.path
-    Marks("letters").put(KEY, {"pinned": True})
-    with path.open("ab") as file:
-        file.write(torn)
-
-    kept = Marks("letters")
-    kept.put(OTHER, {"note": "after"})
-
-    assert Marks("letters").of(KEY).pinned
-    assert Marks("letters").of(OTHER).note == "after"
-
-
-def test_only_the_user_can_read_them() -> None:
-    kept = Marks("letters")
-    kept.put(KEY, {"pinned": True})
-
-    path = kept.lines.path
-    assert path == home() / "marks" / "letters.jsonl"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-
-
-@pytest.mark.parametrize(
     "name", ["../../etc/passwd", "a/b", "ümlaut", "CON " * 20, "…", ".", "a" * 61]
 )
-def test_a_name_never_leaves_the_folder(name: str) -> None:
-    kept = Marks(name)
-    kept.put(KEY, {"pinned": True})
+def test_any_name_has_marks_and_no_file_of_its_own(name: str) -> None:
+    Marks(name).put(KEY, {"pinned": True})
 
-    assert kept.lines.path.parent == home() / "marks"
-    assert kept.lines.path.name.removesuffix(".jsonl").replace("-", "").isalnum()
     assert marks(name)["experiment"].tolist() == [name]
+    assert {path.name.split("-")[0] for path in home().iterdir()} == {
+        *(".gitignore", "promptlab.sqlite"),
+    }
 
 
 def test_names_that_look_alike_have_marks_of_their_own() -> None:
@@ -147,24 +110,24 @@ def test_what_is_no_mark_is_refused_and_leaves_no_line(
     with pytest.raises(pl.SpecError, match="a mark cannot have"):
         kept.put(KEY, change)
 
-    assert not kept.lines.path.exists()
+    assert kept.history.lines() == []
 
 
-def test_a_file_that_cannot_be_written_is_an_error_that_names_it(
-    tmp_path: Path,
+def test_where_they_cannot_be_written_an_error_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    kept = Marks("letters", tmp_path / "file" / "marks")
+    monkeypatch.setenv("PROMPTLAB_HOME", str(tmp_path / "file" / "home"))
 
     with pytest.raises(pl.PromptlabError, match="cannot be made"):
-        kept.put(KEY, {"pinned": True})
+        Marks("letters").put(KEY, {"pinned": True})
 
 
-@pytest.mark.skipif(os.name != "posix", reason="a folder in place of the file")
-def test_a_file_that_cannot_be_read_is_a_warning() -> None:
-    (home() / "marks" / "letters.jsonl").mkdir(parents=True)
+def test_where_they_cannot_be_read_a_warning_says_so() -> None:
+    home().mkdir()
+    (home() / "promptlab.sqlite").write_bytes(b"not a database" * 100)
 
-    with pytest.warns(pl.PromptlabWarning, match="no marks: .* cannot be read"):
+    with pytest.warns(pl.PromptlabWarning, match="no marks: .* not a database"):
         kept = Marks("letters")
 
     assert not kept.of(KEY)
@@ -238,4 +201,4 @@ def test_without_marks_the_table_is_empty_with_the_same_columns() -> None:
 
     assert made.empty
     assert list(made)[:3] == ["experiment", "by", "case"]
-    assert not (home() / "marks").exists()
+    assert not home().exists()

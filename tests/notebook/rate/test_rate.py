@@ -91,7 +91,7 @@ def test_a_seed_that_is_given_is_taken() -> None:
         return [vote(rating, "tie")["case"] for _ in range(10)]
 
     assert order(1) != order(2)
-    assert VoteStore.of("with seed 1").standing()[0].seed == 1
+    assert VoteStore("with seed 1").standing()[0].seed == 1
 
 
 def test_raters_get_orders_of_their_own_and_keep_them() -> None:
@@ -99,11 +99,11 @@ def test_raters_get_orders_of_their_own_and_keep_them() -> None:
     for rater in ("Ana", "Ben"):
         vote(rate(given, rater=rater), "left")
 
-    seeds = {v.rater: v.seed for v in VoteStore.of("letters").standing()}
+    seeds = {v.rater: v.seed for v in VoteStore("letters").standing()}
 
     assert len(set(seeds.values())) == 2
     vote(rate(given, rater="Ana"), "left")
-    assert VoteStore.of("letters").standing()[-1].seed == seeds["Ana"]
+    assert VoteStore("letters").standing()[-1].seed == seeds["Ana"]
 
 
 def test_a_table_can_be_rated_and_named() -> None:

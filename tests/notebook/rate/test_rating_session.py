@@ -38,7 +38,7 @@ def made(outputs: list[Any] | None = None, names: int = 2, cases: int = 4) -> An
 def ratings(given: Any = None, *, rater: str = "", seed: int = 3) -> RatingSession:
     trials = TrialTable.of(made() if given is None else given)
     return RatingSession.of(
-        trials, "prompt", VoteStore.of("letters"), rater=rater, seed=seed
+        trials, "prompt", VoteStore("letters"), rater=rater, seed=seed
     )
 
 
@@ -290,15 +290,14 @@ def test_when_all_trials_failed_there_is_nothing_to_vote_on() -> None:
 def test_a_vote_that_cannot_be_written_is_told_of_and_not_counted(
     rater: Rater,
 ) -> None:
-    home().mkdir(parents=True)
-    (home() / "votes").write_text("in the way")
+    home().write_text("in the way")
 
     refused = rater.vote("left")
 
     assert refused["show"] == "not stored"
     assert "cannot be" in refused["why"]
     assert rater.at.settled == 0
-    (home() / "votes").unlink()
+    home().unlink()
     assert rater.vote("left")["done"] == "left"
 
 

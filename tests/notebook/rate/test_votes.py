@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import stat
 from typing import Any
 
 import pandas as pd
 import pytest
 
-import promptlab as pl
 from promptlab.errors import CacheError
 from promptlab.notebook.rate.votes import Vote, VoteStore, votes
 from promptlab.store.home import home
@@ -39,7 +37,7 @@ def vote(**changed: Any) -> Vote:
 
 @pytest.fixture
 def store() -> VoteStore:
-    return VoteStore.of("triage")
+    return VoteStore("triage")
 
 
 def test_a_vote_is_read_back_as_it_was_cast(store: VoteStore) -> None:
@@ -47,7 +45,7 @@ def test_a_vote_is_read_back_as_it_was_cast(store: VoteStore) -> None:
 
     store.cast(given)
 
-    assert VoteStore.of("triage").standing() == [given]
+    assert VoteStore("triage").standing() == [given]
 
 
 def test_votes_are_a_table(store: VoteStore) -> None:
@@ -85,7 +83,7 @@ def test_the_last_vote_on_a_pair_counts(store: VoteStore) -> None:
     ]
 
 
-def test_a_vote_taken_back_is_gone_from_the_table_and_stays_in_the_file(
+def test_a_vote_taken_back_is_gone_from_the_table_and_stays_in_the_history(
     store: VoteStore,
 ) -> None:
     store.cast(vote())
@@ -94,14 +92,14 @@ def test_a_vote_taken_back_is_gone_from_the_table_and_stays_in_the_file(
     store.take_back("p1", "Ana")
 
     assert votes("triage")["rater"].tolist() == [""]
-    assert store.lines.path.read_text().count("\n") == 3
+    assert len(store.history.lines()) == 3
     store.cast(vote(rater="Ana", choice="tie"))
     assert votes("triage")["choice"].tolist() == ["plain", "tie"]
 
 
 def test_all_votes_of_a_project_come_in_the_order_they_were_cast() -> None:
     for when_s, name in enumerate(["triage", "a", "triage", "Häuser & Bäume/../x"]):
-        store = VoteStore.of(name)
+        store = VoteStore(name)
         store.cast(vote(experiment=name, pair=f"{when_s}", when_s=float(when_s)))
 
     assert votes()["experiment"].tolist() == ["triage", "a", "triage", store.name]
@@ -112,20 +110,11 @@ def test_all_votes_of_a_project_come_in_the_order_they_were_cast() -> None:
     "name",
     ["../../escape", "/etc/passwd", "", ".", "..", "a" * 300, "Triage", "\0", "a\nb"],
 )
-def test_any_name_is_a_file_in_the_folder_of_votes(name: str) -> None:
-    store = VoteStore.of(name)
-    store.cast(vote(experiment=name))
+def test_any_name_has_votes_of_its_own(name: str) -> None:
+    VoteStore(name).cast(vote(experiment=name))
 
-    assert store.lines.path.parent == home() / "votes"
-    assert [path.suffix for path in (home() / "votes").iterdir()] == [".jsonl"]
-    assert VoteStore.of(name).standing() == [vote(experiment=name)]
-
-
-def test_votes_are_for_the_user_alone(store: VoteStore) -> None:
-    store.cast(vote())
-
-    assert stat.S_IMODE(store.lines.path.stat().st_mode) == 0o600
-    assert stat.S_IMODE((home() / "votes").stat().st_mode) == 0o700
+    assert VoteStore(f"{name}.").standing() == []
+    assert VoteStore(name).standing() == [vote(experiment=name)]
 
 
 @pytest.mark.parametrize(
@@ -141,33 +130,22 @@ def test_votes_are_for_the_user_alone(store: VoteStore) -> None:
 def test_a_line_that_is_no_vote_is_left_out(
     store: VoteStore, changed: dict[str, Any]
 ) -> None:
-    store.lines.append(dataclasses.asdict(vote(pair="other")) | changed)
-    store.lines.append({"something": "else"})
-    store.lines.append({"undo": "everything"})
+    store.history.append(dataclasses.asdict(vote(pair="other")) | changed)
+    store.history.append({"something": "else"})
+    store.history.append({"undo": "everything"})
     store.cast(vote())
 
     assert store.standing() == [vote()]
 
 
 def test_fields_of_a_later_version_are_no_harm(store: VoteStore) -> None:
-    store.lines.append(dataclasses.asdict(vote()) | {"reason": "shorter"})
+    store.history.append(dataclasses.asdict(vote()) | {"reason": "shorter"})
 
     assert store.standing() == [vote()]
 
 
-def test_a_vote_cut_off_by_a_crash_costs_no_other(store: VoteStore) -> None:
-    store.cast(vote())
-    with store.lines.path.open("ab") as file:
-        file.write(b'{"experiment":"triage","pair":"p2","ch')
-    store.cast(vote(pair="p3"))
-
-    with pytest.warns(pl.PromptlabWarning, match="1 damaged line"):
-        assert [v.pair for v in store.standing()] == ["p1", "p3"]
-
-
 def test_votes_that_cannot_be_kept_say_why(store: VoteStore) -> None:
-    home().mkdir(parents=True)
-    (home() / "votes").write_text("in the way")
+    home().write_text("in the way")
 
-    with pytest.raises(CacheError, match="triage"):
+    with pytest.raises(CacheError, match="cannot be opened: Not a directory"):
         store.cast(vote())
