@@ -34,8 +34,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from promptlab.errors import Failure, PromptlabError, PromptlabWarning, SpecError
-    from promptlab.execution.engine import Engine, Reply
+    from promptlab.execution.engine import Engine
+    from promptlab.execution.hooks import Event
     from promptlab.execution.options import RunOptions
+    from promptlab.execution.reply import Reply
     from promptlab.execution.runner import arun, run, start
     from promptlab.experiment import Experiment
     from promptlab.files.config import load_experiment
@@ -87,6 +89,7 @@ _HOMES = {
     "Client": "models.client",
     "Dataset": "spec.dataset",
     "Engine": "execution.engine",
+    "Event": "execution.hooks",
     "Experiment": "experiment",
     "Failure": "errors",
     "Forecast": "planning.forecast",
@@ -100,7 +103,7 @@ _HOMES = {
     "PromptlabError": "errors",
     "PromptlabWarning": "errors",
     "Record": "results.record",
-    "Reply": "execution.engine",
+    "Reply": "execution.reply",
     "Request": "spec.request",
     "Response": "spec.response",
     "ResponseCache": "store.cache",
@@ -147,6 +150,7 @@ __all__ = [
     "Client",
     "Dataset",
     "Engine",
+    "Event",
     "Experiment",
     "Failure",
     "Forecast",

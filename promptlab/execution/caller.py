@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import random
 import time
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 from promptlab.errors import CacheError, CallError, Failure, PromptlabWarning
 from promptlab.execution.accounting import Account, BudgetReached, Call
+from promptlab.execution.hooks import Event, Hooks
 from promptlab.execution.loop import background_loop
 from promptlab.execution.options import RunOptions
 from promptlab.execution.scheduling.limiter import LONGEST_RESET_S, Permit
@@ -89,6 +91,7 @@ class Caller:
         options: RunOptions,
         account: Account,
         experiment: str,
+        hooks: Hooks,
         stop: Callable[[str], None],
     ) -> None:
         """`complete` makes one call; `stop` is called with the reason when answers can
@@ -102,6 +105,7 @@ class Caller:
         self._account = account
         self._options = options
         self._experiment = experiment
+        self._hooks = hooks
         self._stop = stop
         self._commits = CacheWriter(self._write)
         self._flights = background_loop().flights
@@ -200,6 +204,17 @@ class Caller:
                 return await self._attempt(request, slots, attempt, looked_at)
             except _SentError as error:
                 failure, wait_s = error.failure.after(attempt), error.wait_s
+            said = f"attempt {attempt} of a call to {request.model} failed: "
+            self._hooks.event(
+                Event(
+                    "attempt_failed",
+                    self._experiment,
+                    said + failure.label,
+                    request,
+                    failure,
+                ),
+                logging.DEBUG,
+            )
             if judge(failure) is not Verdict.REPEAT:
                 raise CallError(failure)
             if failure.status != RATE_LIMITED:

@@ -19,7 +19,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar
 
 from promptlab.errors import CallError, CredentialsError, Failure, PromptlabError
@@ -32,8 +32,10 @@ from promptlab.execution.caller import (
     LeftOff,
     RunEnded,
 )
+from promptlab.execution.hooks import Hooks
 from promptlab.execution.loop import background_loop
 from promptlab.execution.options import RunOptions
+from promptlab.execution.reply import Reply
 from promptlab.execution.scheduling.pool import ModelSlots, RunConcurrency
 from promptlab.execution.scheduling.queue import (
     PrefixScheduler,
@@ -68,24 +70,6 @@ GRACE_S = 5.0
 Ending = Literal["complete", "interrupted", "stopped"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What became of a request: an answer or a failure."""
-
-    request: Request
-    response: Response | None
-    """The answer; None where there is none."""
-    error: Failure | None
-    """Why there is none; None where there is one."""
-    cached: bool
-    """Whether it needed no call."""
-
-    @property
-    def output(self) -> str | None:
-        """The text of the answer; None where there is none."""
-        return None if self.response is None else self.response.output
 
 
 class Outcome(NamedTuple):
@@ -161,6 +145,11 @@ class Engine:
             max_wait_s=self.options.max_wait_s,
         )
         self._slots: dict[tuple[str, str], ModelSlots] = {}
+        self.hooks = Hooks(
+            on_reply=self.options.on_reply,
+            on_record=self.options.on_record,
+            on_event=self.options.on_event,
+        )
         self._leading: dict[int, asyncio.Task[Any] | None] = {}
         """Who asks what others wait for; None where another process does."""
         self._refused: dict[ModelSlots, Failure] = {}
@@ -331,6 +320,7 @@ class Engine:
             self.options,
             self.account,
             self.name,
+            self.hooks,
             stop=lambda reason: self.end("stopped", reason),
         )
         self._caller.ending = self.is_ending
@@ -471,11 +461,15 @@ class Engine:
                         request, slots, stay=bool(replies)
                     )
                 except CallError as error:
+                    reply = Reply(request, None, error.failure, cached=False)
+                    self.hooks.call("on_reply", reply)
                     conversations.note_failure(request, error.failure)
                     again = await conversations.next_request(number, replies)
                     if again is None or again.key == request.key:
                         raise
                     continue
+                if "on_reply" in self.hooks:
+                    self._tell(request, answer)
                 slots.queue.let_go(number, succeeded=True)
                 replies.append(answer.summary)
                 paid.append(not answer.cached)
@@ -492,6 +486,12 @@ class Engine:
         else:
             outcome = Outcome(replies, paid, key, failure, response)
             conversations.settle(number, outcome)
+
+    def _tell(self, request: Request, answer: Answer) -> None:
+        """Hands the reply of a call to `on_reply`."""
+        if not answer.cached:
+            whole = self._whole(request, answer)
+            self.hooks.call("on_reply", Reply(request, whole, None, cached=False))
 
     async def _conclude(
         self,

@@ -49,8 +49,11 @@ from promptlab.spec.requests import Requests
 from promptlab.store.wire_names import known_names
 
 if TYPE_CHECKING:
+    from promptlab.execution.hooks import Event
     from promptlab.execution.progress import Progress
+    from promptlab.execution.reply import Reply
     from promptlab.results.costs import Pricing
+    from promptlab.results.record import Record
     from promptlab.store.cache import ResponseCache
 
     ProgressOption = bool | Literal["auto"] | Callable[[Progress], None]
@@ -86,6 +89,9 @@ class RunOptionsDict(TypedDict, total=False):
     budget_usd: float | None
     budget_tokens: float | None
     progress: ProgressOption
+    on_reply: Callable[[Reply], object] | None
+    on_record: Callable[[Record], object] | None
+    on_event: Callable[[Event], object] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,6 +313,30 @@ class RunOptions:
         "Whether progress is shown; a function is called with each Progress.",
         not_in_file="it is about the screen; pass --quiet, or progress=False in Python",
         not_a_flag="--quiet is for that",
+    )
+    on_reply: Callable[[Reply], object] | None = option(
+        None,
+        "A function that is called with the Reply of each call, as it comes. It is "
+        "called in the thread of the run, so it should be quick.",
+        shown=False,
+        not_in_file=IN_PYTHON,
+        not_a_flag=IN_PYTHON,
+    )
+    on_record: Callable[[Record], object] | None = option(
+        None,
+        "A function that is called with the Record of each trial that was asked, as it "
+        "is settled. It is called in the thread of the run, so it should be quick.",
+        shown=False,
+        not_in_file=IN_PYTHON,
+        not_a_flag=IN_PYTHON,
+    )
+    on_event: Callable[[Event], object] | None = option(
+        None,
+        "A function that is called with each Event: the run started, an attempt "
+        "failed, the run ended.",
+        shown=False,
+        not_in_file=IN_PYTHON,
+        not_a_flag=IN_PYTHON,
     )
 
     def __init__(self, **options: Unpack[RunOptionsDict]) -> None:

@@ -14,16 +14,19 @@ from urllib.parse import urlsplit
 
 from promptlab.errors import CacheError, CallError, Failure, PromptlabWarning
 from promptlab.execution.engine import NOT_CACHED, Engine, Outcome
+from promptlab.execution.hooks import Event, EventKind
 from promptlab.execution.loop import background_loop
 from promptlab.execution.options import RunOptions
 from promptlab.execution.preflight import check_run
 from promptlab.execution.progress import Display, Progress, Silent, display_for
 from promptlab.execution.scheduling.queue import PrefixScheduler, Queue, seed
+from promptlab.formats import counted
 from promptlab.models.credentials import NOT_NEEDED, Key, asked
 from promptlab.models.key_prompt import can_ask
 from promptlab.results.columns import Answers
 from promptlab.results.costs import cache_savings
-from promptlab.results.results import Results
+from promptlab.results.record import Record
+from promptlab.results.results import Results, settled_record
 from promptlab.results.run_answers import RunAnswers
 from promptlab.results.runs import RunRecord
 from promptlab.results.table import build_table
@@ -184,6 +187,7 @@ class Run:
     async def _run(self) -> Results:
         """Takes what is cached, asks the rest, and enters in the ledger and the run's
         record what was taken and saved."""
+        self._event("started", self._experiment.size)
         if self._options.use_cache:
             self._cache = open_cache(self._options.cache)
         await self._look_up()
@@ -197,7 +201,16 @@ class Run:
             self._state = self._engine.status
             results = self.results(record.name if record else None)
             self._keep(results, ledger, record)
+        counts = results.totals
+        self._event(
+            "ended",
+            f"{results.status}: {counts.answered:,} answered ({counts.cached:,} cached)"
+            f", {counts.failed:,} failed, {counted(counts.calls, 'call')} made",
+        )
         return results
+
+    def _event(self, kind: EventKind, message: str) -> None:
+        self._engine.hooks.event(Event(kind, self._experiment.name, message))
 
     async def _look_up(self) -> None:
         """Takes what is cached into the answers, and queues the rest."""
@@ -365,6 +378,8 @@ class Run:
     def settle(self, number: int, outcome: Outcome) -> None:
         """Notes what a trial gave, for those too that ask the same."""
         replies, paid, key, failure, _ = outcome
+        if "on_record" in self._engine.hooks:
+            self._engine.hooks.call("on_record", self._record(number, outcome))
         followers = self._followers.get(number, ())
         if failure is None:
             self._answers.put(number, replies, key, paid)
@@ -375,6 +390,17 @@ class Run:
             self._answers.fail(number, failure, replies, paid)
             for follower in followers:
                 self._answers.fail(follower, failure, replies)
+
+    def _record(self, number: int, outcome: Outcome) -> Record:
+        return settled_record(
+            self._experiment.trials[number],
+            self._pricing,
+            self._place(number)[1],
+            outcome.replies,
+            outcome.paid,
+            outcome.key,
+            outcome.failure,
+        )
 
     # Progress.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from promptlab.errors import Failure, PromptlabWarning, SpecError, did_you_mean
 from promptlab.formats import counted, dollars, thousands
 from promptlab.money.own_prices import to_be_given
 from promptlab.money.price_table import price_frame
+from promptlab.money.reported import SOURCE
 from promptlab.paths import user_path
 from promptlab.results.card import results_html
 from promptlab.results.columns import Answers, known_tokens
@@ -31,6 +33,7 @@ from promptlab.spec.definition import Definition
 from promptlab.spec.documents import Lookup, Wanted, documents, tokens
 from promptlab.spec.flags import FLAGS, reply_column
 from promptlab.spec.prompt import ReplyMessage, Turn
+from promptlab.spec.response import ReplySummary, combined
 from promptlab.spec.trial import Trial
 from promptlab.spec.usage import Usage
 
@@ -466,6 +469,60 @@ def _beside(row: pd.Series[Any], name: str) -> str | None:
     """What the reply of a row says beside its output."""
     column = reply_column(row.index, name)
     return None if column is None else plain(row[column])
+
+
+def settled_record(
+    trial: Trial,
+    pricing: Pricing,
+    variant: int,
+    replies: Sequence[ReplySummary],
+    paid: Sequence[bool],
+    key: str,
+    failure: Failure | None,
+) -> Record:
+    """The record of a trial that was just settled, as `Results` would give it.
+
+    `variant` is its place among the effective variants; `paid` says of each reply
+    whether this run paid for it.
+    """
+    last = combined(replies) if replies and failure is None else None
+    costs = [pricing.call_usd(variant, reply) for reply in replies]
+    price = None
+    if last is not None and last.reported_cost_usd is None:
+        price = pricing.prices.price(pricing.call_context(variant, replies[-1]))
+    source = None if price is None else price.source
+    if last is not None and last.reported_cost_usd is not None:
+        source = SOURCE
+    said = [_reply(reply.output, reply.tool_calls, reply.refusal) for reply in replies]
+    asked = trial.turns[: len(said) + 1]
+    return Record(
+        trial=trial,
+        output=None if last is None else last.output,
+        finish_reason=None if last is None else last.finish_reason,
+        usage=Usage() if last is None else last.usage,
+        latency_s=None if last is None else last.latency_s,
+        cost_usd=None if last is None else _known(sum(costs)),
+        billed_usd=_known(sum(c for c, own in zip(costs, paid, strict=True) if own)),
+        price=price,
+        cost_source=source,
+        cached=last is not None and not any(paid),
+        error=failure,
+        key=None if last is None else key,
+        turns=tuple(
+            messages + answer
+            for messages, answer in itertools.zip_longest(
+                asked, [(message,) for message in said], fillvalue=()
+            )
+        ),
+        **{
+            name: None if last is None else getattr(last, name)
+            for name in REPLY_COLUMNS
+        },
+    )
+
+
+def _known(usd: float) -> float | None:
+    return None if math.isnan(usd) else float(usd)
 
 
 def _reply(output: str, tool_calls: str | None, refusal: str | None) -> ReplyMessage:
