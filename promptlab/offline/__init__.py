@@ -18,6 +18,9 @@ own draws). What it does not serve is a 400 in OpenAI's own shape.
 Models: `offline/small` weighs few passages and is less sure, `offline/large` weighs
 all and related words too; `offline/embedding` gives vectors. `Faults` makes the server
 slow, limited or broken, to see what a client makes of that.
+
+    server/     the protocol: validation, errors, faults, limits, wire format, tokens
+    responder/  what it answers: parsing → task → ranking → generation, schemas
 """
 
 from promptlab.offline.responder.embeddings import embed

@@ -36,7 +36,7 @@ _FORM = re.compile(r"\{|\b(?:json|keys?|fields?|format|sentences?|tone)\b", re.I
 
 
 def item(text: str) -> tuple[str, str] | None:
-    """The label of a list item, and what is said about it; None where it is neither."""
+    """The label of a list item and its description; None where it has no label."""
     if (found := _ITEM.fullmatch(text.strip().replace("**", ""))) is None:
         return None
     label = found[1].strip(" \"'`\u201c\u201d\u2018\u2019*[](){}<>.,;")

@@ -23,7 +23,7 @@ def embed(text: str, dimensions: int = DIMENSIONS) -> list[float]:
     for feature, weight in _features(text).items():
         hashed = crc32(feature.encode())
         sign = 1.0 if hashed & 1 else -1.0
-        # Logarithmic, so that a word said ten times does not drown the others.
+        # Logarithmic, so that a word used ten times does not drown the others.
         vector[(hashed >> 1) % dimensions] += sign * math.log1p(weight)
     length = math.sqrt(sum(value * value for value in vector))
     if length == 0:

@@ -109,8 +109,8 @@ def _extract(ranking: Ranking, sampler: Sampler) -> str:
         both = len(found) > 1 and found[1][1] >= _ALSO * found[0][1]
         default = 2 if both and not asks.ask("terse") else 1
     if not found and not many:
-        told = ranking.task.passages and not asks.text
-        return sampler.choose(_NOTED if told else _UNKNOWN)
+        statement = ranking.task.passages and not asks.text
+        return sampler.choose(_NOTED if statement else _UNKNOWN)
     kept = sampler.order(found, many or asks.count("sentences") or default)
     lines = [text for text in ranking.task.passages if text in kept]
     if not many:

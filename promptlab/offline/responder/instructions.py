@@ -36,7 +36,7 @@ _FLAGS = {
     r"(?:an?|the|this|me|us|some|one|two|three|\d+|short) ",
     "headline": r"headline|subject line|slogan|title\b|tagline|caption",
 }
-"""What is said where something is asked for, by its name."""
+"""Patterns of what instructions ask for, by its name."""
 _COUNTS = {
     "sentences": rf"{_N}(?: (?:to|or) \w+)?(?: \w+)?[ -]sentences?\b",
     "words": rf"{_MOST} words?\b|{_N} words{_FEWER}",
@@ -45,13 +45,13 @@ _COUNTS = {
     r"options|suggestions|tips|facts|examples|steps|keywords|titles|names)\b",
     "steps": rf"(?:work )?in {_N} steps?\b",
 }
-"""What is said where something is counted, by its name."""
+"""Patterns of what instructions count, by its name."""
 _TONES = {
     "Arr, matey! ": "pirate",
     "Thank you for asking! ": r"polite|friendly|warm|kind(?:ly)?\b|empath|courteous",
     "With regard to your request: ": "formal|professional",
 }
-"""What is said where prose begins in a certain way."""
+"""Patterns of the tone asked for, by how prose then begins."""
 _PHRASES = {
     "ending": r"(?:last line|end|finish|conclude|final line|then)\b[^\n]{0,60}?"
     r"[\"'`“]?\b([A-Z][a-z]+(?: [a-z]+)?):",
@@ -62,7 +62,7 @@ _PHRASES = {
     "keys": r"(?:keys?|fields?|propert(?:y|ies))\b(?: named| called)?:? "
     r"([\"'`]?\w+[\"'`]?(?:(?:, and |, | and )[\"'`]?\w+[\"'`]?){0,11})",
 }
-"""What is said where something is named, by what it is."""
+"""Patterns of what instructions name, by what it is."""
 _MARKS = re.compile(r"\b(?:rat(?:e|ing)|scor(?:e|ing)|scale|grade|mark)\b", re.I)
 _SCALE = re.compile(r"\b(\d{1,3}) ?(?:to|and|-|\u2013) ?(\d{1,3})\b")
 _TEMPLATE_KEY = re.compile(r"[\"']([\w ]{1,40})[\"']\s*:")

@@ -1,4 +1,4 @@
-"""Parsing: what a request asks for, put together from its messages.
+"""Parsing: the parts of one message.
 
 The parser knows nothing of the subject. It tells apart instructions (questions, and
 sentences that begin with a verb such as Answer or Write), lists of choices, named
@@ -6,31 +6,18 @@ fields (`Ticket: …`, `<ticket>…</ticket>`, headings) and plain material.
 """
 
 import re
-from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise, takewhile
-from typing import Any
+from itertools import takewhile
 
-from promptlab.offline.responder.choices import (
-    MAX_CHOICES,
-    SELECTION,
-    Choices,
-    item,
-    listed,
-    mentioned,
-)
-from promptlab.offline.responder.instructions import Instructions
+from promptlab.offline.responder.choices import SELECTION, Choices, item, listed
 from promptlab.offline.responder.lexicon import WORDS
-from promptlab.offline.responder.stemming import stems, words
+from promptlab.offline.responder.stemming import words
 
-MAX_MESSAGES = 64
-"""Messages it reads: the first few, and the last."""
 MAX_CHARACTERS = 40_000
 """Characters it reads of one message: half from either end."""
-MAX_INSTRUCTIONS = 40
-"""Sentences of instructions it reads, each up to `MAX_SENTENCE` characters."""
 MAX_SENTENCE = 600
+"""Characters of a sentence it looks for instructions in."""
 
 _LISTS = "|".join(sorted(WORDS["lists"]))
 _NAMES = "|".join(sorted(WORDS["lists"] | WORDS["material"]))
@@ -57,11 +44,6 @@ _ORDER = re.compile(
     re.IGNORECASE,
 )
 _SYSTEM_ORDER = re.compile(r"^your?\b|\b(?:answer|repl(?:y|ies)|respon[ds])", re.I)
-_PRONOUN = re.compile(
-    r"\b(?:it|that|this|they|them|those|these|he|she|one|there|its|their|his|her|"
-    r"and|also|else|same)\b",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -79,173 +61,22 @@ class Message:
         """The text of each field of that name."""
         return [" ".join(text) for found, text in self.fields if found == name]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """What a request asks for."""
-
-    instructions: Instructions
-    question: str
-    """What is asked last."""
-    earlier: str
-    """The question before it, where this one refers to it, and what is said beside."""
-    reply: str
-    """The answer to that question."""
-    subject: list[str]
-    """Sentences of the last user message that are not instructions."""
-    passages: Mapping[str, float]
-    """All sentences of material, oldest first, and how much each counts."""
-    choices: Choices
-    """What to choose from; empty when the answer is free."""
-    examples: list[tuple[str, str]]
-    """The text and the label of each solved case in the request."""
-    fields: Mapping[str, str]
-    """The last user message's `Name: text` parts by lower-case name."""
+    def material(self, known: Container[str] = ()) -> Iterator[str]:
+        """The sentences of fields, but not of `known` names, labels and texts."""
+        for name, sentences in self.fields:
+            listed_as = item(sentences[0]) if name == "-" and sentences else None
+            label = listed_as[0] if listed_as else name
+            skipped = name == "question" or " ".join(sentences) in known
+            if not sentences or skipped or label.lower() in known:
+                continue
+            # "Step 1: Fry an onion" says something by its name, "Facts: …" does not.
+            titled = len(name) > 1 and name.split()[-1] not in WORDS["material"]
+            title = f"{name.capitalize()}: " if titled else ""
+            yield f"{title}{sentences[0]}"
+            yield from sentences[1:]
 
 
-def read_task(messages: Sequence[Mapping[str, Any]]) -> Task:
-    """The task in the messages of a chat request."""
-    if len(messages) > MAX_MESSAGES:
-        messages = [*messages[:4], *messages[4 - MAX_MESSAGES :]]
-    parsed = [_parse(text_of(message), message["role"]) for message in messages]
-    users = [index for index, m in enumerate(parsed) if m.role == "user"]
-    last = users[-1] if users else len(parsed) - 1
-    asked, before = parsed[last], parsed[:last]
-    system = [m for m in parsed if m.role in ("system", "developer")]
-    rules = [sentence for message in system for sentence in message.instructions]
-    orders = [*rules, *asked.instructions, *asked.named("question")]
-    orders = [order[:MAX_SENTENCE] for order in orders[:MAX_INSTRUCTIONS]]
-    questions = [s for s in asked.instructions if s.endswith("?")]
-    questions = asked.named("question") or questions or asked.instructions[:1]
-    question = questions[-1] if questions else next(_material(asked.fields), "")
-    choices = _choices([*system, asked, *before], asked, orders)
-    examples = list(_examples([*before, asked], choices))
-    if not choices:
-        choices = {label: "" for _, label in examples}
-        choices, examples = (choices, examples) if len(choices) >= 2 else ({}, [])
-    known = {label.lower() for label in choices} | {s for e in examples for s in e}
-    # Beside facts to answer from, "Done." is said in passing: it helps to find them.
-    facts = any(m.fields for m in before) or any(
-        name not in ("", "question") for name, _ in asked.fields
-    )
-    aside = asked.named("") if facts else []
-    passages: dict[str, float] = {}
-    for index, message in enumerate(parsed, start=1):
-        # Recent messages count more, and what is said in passing less.
-        weight = {"user": 0.9, "assistant": 0.6}.get(message.role, 1.0)
-        for text in _material(message.fields, known):
-            told = text in aside or (facts and " " not in text)
-            if not told and not text.endswith("?"):
-                passages.setdefault(text, weight * (0.7 + 0.3 * index / len(parsed)))
-    refers = _PRONOUN.search(question) or len(stems(question)) < 3
-    said = {m["role"]: text_of(m)[-1000:] for m in messages[:last]} if refers else {}
-    return Task(
-        instructions=Instructions("\n".join(orders), "\n".join(rules)),
-        question=question,
-        earlier=" ".join([said.get("user", ""), *aside]),
-        reply=said.get("assistant", ""),
-        subject=_subject(asked, known),
-        passages=passages,
-        choices=choices,
-        examples=examples,
-        fields={name: " ".join(text) for name, text in asked.fields if name},
-    )
-
-
-def text_of(message: Mapping[str, Any]) -> str:
-    """The text of a message; its images and sounds have none."""
-    content = message.get("content") or ""
-    if isinstance(content, str):
-        return content
-    return "\n".join(part["text"] for part in content if part["type"] == "text")
-
-
-def _choices(
-    messages: Sequence[Message], asked: Message, orders: Sequence[str]
-) -> Choices:
-    """The choices of the request, each with all that is said about it."""
-    items = dict(filter(None, (item(b) for m in messages for b in m.named("-"))))
-    selects = len(items) >= 2 and SELECTION.search("\n".join(orders))
-    # A prompt of solved cases leaves the field of their labels empty at its end.
-    open_name = (
-        asked.fields[-1][0] if asked.fields and not asked.fields[-1][1] else "label"
-    )
-    found = (
-        next((m.choices for m in messages if len(m.choices) >= 2), {})
-        or next(filter(None, map(mentioned, orders)), {})
-        or (items if selects else {})
-        or {label: "" for label in asked.named(open_name) if label}
-    )
-    said = [s for m in messages for _, text in m.fields for s in text] + [*orders]
-    return {
-        label: " ".join([text or items.get(label, ""), *_about(label, said)])
-        for label, text in list(found.items())[:MAX_CHOICES]
-    }
-
-
-def _about(label: str, said: Sequence[str]) -> Iterator[str]:
-    """The sentences that begin with a label, as definitions do."""
-    begins = re.compile(
-        rf"(?:the |use )?[\"']?{re.escape(label)}(?!\w).", re.IGNORECASE
-    )
-    return filter(begins.match, said)
-
-
-def _examples(
-    messages: Sequence[Message], choices: Choices
-) -> Iterator[tuple[str, str]]:
-    """The solved cases: turns of the conversation, and fields that follow another."""
-    labels = {label.lower(): label for label in choices}
-    for said, reply in pairwise(messages):
-        label = " ".join(reply.named("")).strip(" \"'`*.!")
-        if (said.role, reply.role) == ("user", "assistant") and (
-            label.lower() in labels or (not labels and 1 <= len(label.split()) <= 3)
-        ):
-            text = " ".join([*_material(said.fields), *said.instructions])
-            yield text, labels.get(label.lower(), label)
-    for message in messages:
-        for (name, case), (_, solved) in pairwise(message.fields):
-            label = " ".join(solved).lower().strip(" .")
-            if name != "-" and case and label in labels:
-                yield " ".join(case), labels[label]
-
-
-def _material(
-    fields: Sequence[tuple[str, list[str]]], known: Container[str] = ()
-) -> Iterator[str]:
-    """The sentences of fields but those of `known` names, labels and texts."""
-    for name, text in fields:
-        label = item(text[0]) if name == "-" else (name, "")
-        whole = " ".join(text)
-        if (
-            not text
-            or name == "question"
-            or whole in known
-            or (label and label[0].lower() in known)
-        ):
-            continue
-        # "Step 1: Fry an onion" says something by its name, "Facts: …" does not.
-        told = len(name) > 1 and name.split()[-1] not in WORDS["material"]
-        yield f"{name.capitalize()}: {text[0]}" if told else text[0]
-        yield from text[1:]
-
-
-def _subject(asked: Message, known: Container[str]) -> list[str]:
-    """What the last message is about: its longest fields, or what is around them."""
-    sizes: Counter[str] = Counter()
-    for name, text in asked.fields:
-        sizes[name] += len(" ".join(text))
-    longest = max((size for name, size in sizes.items() if len(name) > 1), default=0)
-    # Beside a ticket, "Customer tier: basic" is an attribute, not what it is about.
-    about = [
-        (name, text)
-        for name, text in asked.fields
-        if (sizes[name] * 8 >= longest if name else sizes[name] > longest)
-    ]
-    return list(_material(about, known))
-
-
-def _parse(text: str, role: str) -> Message:
+def parse_message(text: str, role: str) -> Message:
     """The parts of one message."""
     if len(text) > MAX_CHARACTERS:
         half = MAX_CHARACTERS // 2
@@ -272,9 +103,9 @@ def _parse(text: str, role: str) -> Message:
                 more.insert(0, rest)
             elif kind and kind != "orders" and "\n" not in text:
                 # In a message of one line, a field goes on to the next instruction.
-                told = _sentences(first)
-                kept = list(takewhile(lambda sentence: not _is_order(sentence), told))
-                first, more = " ".join(kept), told[len(kept) :]
+                found = _sentences(first)
+                kept = list(takewhile(lambda sentence: not _is_order(sentence), found))
+                first, more = " ".join(kept), found[len(kept) :]
             _add(message, name, first)
         for paragraph in more:
             # Material goes on to the next instruction, anything else does not.
@@ -356,7 +187,7 @@ def _add_line(message: Message, line: str) -> None:
 
 
 def _take_list(text: str) -> tuple[Choices, str]:
-    """The choices that a text begins with, in one line or one a line, and the rest."""
+    """The choices that a text begins with, in one line or a line each, and the rest."""
     lines = text.splitlines() or [""]
     head, _, rest = _SENTENCE_END.sub("\n", lines[0]).partition("\n")
     if not _BULLET.fullmatch(head) and (choices := listed(head)):

@@ -10,9 +10,9 @@ from functools import cached_property
 from promptlab.offline.responder.choices import Choices
 from promptlab.offline.responder.lexicon import WORDS
 from promptlab.offline.responder.models import Model
-from promptlab.offline.responder.parsing import Task
 from promptlab.offline.responder.sampling import Scored
 from promptlab.offline.responder.stemming import stems, topics, words
+from promptlab.offline.responder.task import Task
 
 _DOUBT = 0.1
 """Added to the best raw score before scaling: little evidence leaves doubt."""
@@ -79,10 +79,10 @@ class Ranking:
                 raw[text] + weight * _fit(earlier, found)
             )
         texts = list(raw)
-        told = [index for index, text in enumerate(texts, 1) if text in self.task.reply]
-        if told and told[-1] < len(texts) and _ONWARD.search(self.task.question):
+        used = [index for index, text in enumerate(texts, 1) if text in self.task.reply]
+        if used and used[-1] < len(texts) and _ONWARD.search(self.task.question):
             # What comes after the last reply is asked for.
-            raw[texts[told[-1]]] += max(raw.values()) + 0.5
+            raw[texts[used[-1]]] += max(raw.values()) + 0.5
         return sorted(_scaled(raw.items()), key=lambda scored: -scored[1])
 
     @cached_property

@@ -7,11 +7,11 @@ import orjson
 
 from promptlab.offline.responder.generation import write
 from promptlab.offline.responder.models import Model
-from promptlab.offline.responder.parsing import read_task, text_of
 from promptlab.offline.responder.ranking import Ranking
 from promptlab.offline.responder.sampling import Sampler
 from promptlab.offline.responder.schemas import Filler
 from promptlab.offline.responder.stemming import stems
+from promptlab.offline.responder.task import read_task, text_of
 
 RESPONDER_VERSION = 2
 """Raised whenever any answer changes: it is part of what a cached answer depends on."""

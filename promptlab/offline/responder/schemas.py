@@ -124,10 +124,10 @@ class Filler:
         """One of the values of an enum, which the request may describe."""
         if self._label in values:
             return values[self._label]
-        told = {
+        texts = {
             label.lower(): text for label, text in self.ranking.task.choices.items()
         }
-        described = {label: told.get(label.lower(), "") for label in values}
+        described = {label: texts.get(label.lower(), "") for label in values}
         return values[self.sampler.choose(self.ranking.scored(described))]
 
     @cached_property

@@ -8,9 +8,9 @@ from typing import Any, Self
 import orjson
 
 from promptlab.offline.responder.models import MODELS
-from promptlab.offline.responder.parsing import text_of
 from promptlab.offline.responder.responder import Responder
 from promptlab.offline.responder.sampling import Sampler, seeded
+from promptlab.offline.responder.task import text_of
 from promptlab.offline.server import tokens
 from promptlab.offline.server.logprobs import TokenLogprob, token_logprobs
 

@@ -70,8 +70,14 @@ def test_token_ids_are_taken_as_words(client: openai.OpenAI) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"input": []}, {"input": ""}, {"input": [1, "a"]}, {"dimensions": 0}],
-    ids=["no texts", "empty text", "mixed", "no dimensions"],
+    [
+        {"input": []},
+        {"input": ""},
+        {"input": [1, "a"]},
+        {"dimensions": 0},
+        {"extra_body": {"truncate": True}},
+    ],
+    ids=["no texts", "empty text", "mixed", "no dimensions", "not the API's"],
 )
 def test_wrong_input_is_refused(
     client: openai.OpenAI, wrong: dict[str, object]
