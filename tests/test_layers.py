@@ -91,7 +91,6 @@ HOMES = {
     "tiktoken": {"money.encodings"},
     "traitlets": {"notebook"},
     "typer": {"cli"},
-    "yarl": {"models.openai"},
 }
 """Where each package is at home; orjson, small and fast, is everywhere."""
 

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import orjson
+
 from promptlab.errors import CacheError, CallError, Failure, PromptlabWarning
 from promptlab.execution.accounting import Account, BudgetReached, Call
 from promptlab.execution.hooks import Event, Hooks
@@ -368,10 +370,15 @@ def _tokens(request: Request) -> int:
     """About what a server charges a call against its limit when it comes: the most that
     may be answered, or the prompt by its characters, whichever is more (OpenAI, "Rate
     limits"); servers that charge both are found out by their headers."""
-    body = request.body
-    characters = sum(len(message["content"] or "") for message in body["messages"])
+    characters = sum(map(_characters, request.body.get("messages", [request.body])))
     cap = int(request.most_output) if math.isfinite(request.most_output) else 0
     return max(characters // CHARACTERS_PER_TOKEN, cap)
+
+
+def _characters(message: Mapping[str, Any]) -> int:
+    """How long a message is; one that is no plain text, as JSON."""
+    content = message.get("content")
+    return len(content if isinstance(content, str) else orjson.dumps(message))
 
 
 def _too_long(failure: Failure, wait_s: float, max_wait_s: float) -> Failure:

@@ -48,6 +48,7 @@ from promptlab.models.redaction import redacted
 from promptlab.money.budget import check_bounded
 from promptlab.money.prices import Prices
 from promptlab.secret import sealed
+from promptlab.spec.address import CHAT
 from promptlab.spec.request import Request
 from promptlab.spec.response import ReplySummary, Response
 from promptlab.spec.usage import PriceContext, when
@@ -171,9 +172,12 @@ class Engine:
     async def __aexit__(self, *_: object) -> None:
         await _on_the_loop(self._close())
 
-    def request(self, body: Mapping[str, Any], repeat: int = 0) -> Request:
+    def request(
+        self, body: Mapping[str, Any], repeat: int = 0, *, endpoint: str = CHAT
+    ) -> Request:
         """A request with that body, to where the options send its model."""
-        return Request(self.options.route(str(body["model"])), body, repeat)
+        base_url = self.options.route(str(body["model"]))
+        return Request(base_url, body, repeat, endpoint=endpoint)
 
     async def ask(self, request: Request) -> Reply:
         """The reply to one request, from the cache or by as many calls as it takes.

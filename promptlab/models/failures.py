@@ -22,6 +22,7 @@ import orjson
 from promptlab.errors import Failure
 from promptlab.models.redaction import SURROGATE, redacted
 from promptlab.models.routes import proxy_named
+from promptlab.spec.request import Request
 from promptlab.spec.response import ReplySummary
 
 LONGEST_NAME = 200
@@ -175,15 +176,14 @@ def unexpected(error: Exception, secrets: Iterable[str]) -> Failure:
     return Failure(kind=type(error).__name__, message=redacted(_said(error), *secrets))
 
 
-def explained(
-    failure: Failure, base_url: str, model: str, secrets: Sequence[str]
-) -> Failure:
+def explained(failure: Failure, request: Request, secrets: Sequence[str]) -> Failure:
     """What a server refused: without keys, and with what to look at where it knows no
     such address."""
     failure = _redacted(failure, secrets)
     if failure.status not in (404, 405):
         return failure
     said = f"{failure.code} {failure.type} {failure.message}"
+    base_url, model = request.base_url, request.model
     if model.lower() in said.lower() or OF_MODEL.search(said):
         hint = f"is the model's name right? {base_url}/models may list those there are"
     elif not urlsplit(base_url).path:
@@ -191,7 +191,7 @@ def explained(
     else:
         hint = (
             "does base_url end in the path of the API, such as /v1? Asked was "
-            f"{base_url}/chat/completions"
+            f"{base_url}{request.endpoint}"
         )
     return replace(failure, message=f"{failure.message.rstrip('.')}; {hint}")
 

@@ -40,7 +40,6 @@ from promptlab.spec.response import Response
 
 if TYPE_CHECKING:
     import aiohttp
-    import yarl
 
     from promptlab.offline import OfflineServer
 
@@ -100,8 +99,8 @@ class OpenAIClient:
         started = time.perf_counter()
         try:
             body = orjson.dumps(request.body)
-            reply = (await endpoint.post(body, key)).without(secrets)
-            return read_reply(*reply, time.perf_counter() - started)
+            reply = (await endpoint.post(request.endpoint, body, key)).without(secrets)
+            return read_reply(*reply, time.perf_counter() - started, request.endpoint)
         except TimeoutError:
             failure = no_answer(self._timeout_s)
         except aiohttp.ClientHttpProxyError as error:
@@ -114,7 +113,7 @@ class OpenAIClient:
         except (aiohttp.ClientError, OSError) as error:
             failure = connection_failed(error, secrets)
         except CallError as error:
-            failure = explained(error.failure, request.base_url, request.model, secrets)
+            failure = explained(error.failure, request, secrets)
         except Exception as error:
             failure = unexpected(error, secrets)
         except BaseException as error:  # it is given up
@@ -165,7 +164,6 @@ class OpenAIClient:
 
     async def _endpoint(self, base_url: str) -> _Endpoint:
         import aiohttp
-        import yarl
 
         address = base_url
         if base_url.startswith(OFFLINE_SCHEME):
@@ -189,10 +187,9 @@ class OpenAIClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=headers,
         )
-        url = yarl.URL(f"{address}/chat/completions")
         own = any(name.lower() == "authorization" for name in headers)
         own_secrets = secrets_in(extra)
-        return _Endpoint(session, url, proxy, secret, own, own_secrets)
+        return _Endpoint(session, address, proxy, secret, own, own_secrets)
 
     async def _offline_address(self) -> str:
         from promptlab.offline import OfflineServer
@@ -211,7 +208,8 @@ class _Endpoint:
 
     session: aiohttp.ClientSession
     """Sends every request with the headers of this endpoint."""
-    url: yarl.URL
+    address: str
+    """The base URL that is really asked."""
     proxy: str | None = field(repr=False)
     """It may hold a password."""
     secret: Secret
@@ -220,11 +218,11 @@ class _Endpoint:
     own_secrets: Sequence[str] = field(repr=False)
     """The keys in those headers."""
 
-    async def post(self, body: bytes, key: Hidden) -> Reply:
+    async def post(self, endpoint: str, body: bytes, key: Hidden) -> Reply:
         """The reply to a body, as it came."""
         own = {"Authorization": Hidden(f"Bearer {key}")}
         async with self.session.post(
-            self.url,
+            self.address + endpoint,
             data=body,
             headers={} if self.own_authorization else own,
             proxy=self.proxy,

@@ -28,6 +28,7 @@ from promptlab.models.redaction import (
     without_keys,
 )
 from promptlab.money.reported import reported_usd
+from promptlab.spec.address import CHAT
 from promptlab.spec.response import Response, is_truncated, is_withheld
 from promptlab.spec.usage import read_usage
 
@@ -60,20 +61,31 @@ class Reply(NamedTuple):
 
 
 def read_reply(
-    status: int, headers: Mapping[str, str], body: bytes, latency_s: float
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    latency_s: float,
+    endpoint: str = CHAT,
 ) -> Response:
-    """The response in a reply.
+    """The response in a reply of an endpoint.
+
+    Of others than chat completions it has what they say of tokens and cost, and the
+    text of /responses; the rest is in `Response.document`.
 
     Raises:
-        CallError: the reply is a refusal, or not a chat completion.
+        CallError: the reply is a refusal, or not what the endpoint answers.
     """
     if status >= 300:
         raise CallError(refusal(status, headers, body))
     document, body = _document(body, headers)
     if (failure := failure_in(document, headers)) is not None:
         raise CallError(failure)
-    choice = _choice(document, headers)
-    said, finish_reason = _answer(choice, headers)
+    if endpoint == CHAT:
+        said, finish_reason = _answer(_choice(document, headers), headers)
+    else:
+        is_cut = document.get("status") == "incomplete"  # of /responses
+        said = Said(_output_text(document))
+        finish_reason = "length" if is_cut else "stop"
     usage = read_usage(document.get("usage"))
     response = Response(
         **said._asdict(),
@@ -144,6 +156,16 @@ def _clean(value: Any) -> Any:
     if isinstance(value, dict):
         return {_clean(name): _clean(item) for name, item in value.items()}
     return [_clean(item) for item in value] if isinstance(value, list) else value
+
+
+def _output_text(document: Mapping[str, Any]) -> str:
+    """The text in an answer of /responses; "" in those of other endpoints."""
+    output = document.get("output")
+    items = output if isinstance(output, list) else []
+    contents = [item.get("content") for item in items if isinstance(item, dict)]
+    parts = [part for content in contents for part in content or ()]
+    texts = [part.get("text") for part in parts if isinstance(part, dict)]
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def _choice(document: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:

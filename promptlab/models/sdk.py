@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from promptlab.errors import CallError, SpecError
 from promptlab.models.client import close_now, closed
@@ -57,8 +56,8 @@ class SDKClient:
         self._loop = asyncio.get_running_loop()
         started = time.perf_counter()
         try:
-            reply = (await self._post(request.body)).without(self._secrets)
-            return read_reply(*reply, time.perf_counter() - started)
+            reply = (await self._post(request)).without(self._secrets)
+            return read_reply(*reply, time.perf_counter() - started, request.endpoint)
         except openai.APITimeoutError:
             failure = no_answer(None)
         except (openai.APIConnectionError, httpx2.HTTPError) as error:
@@ -68,24 +67,22 @@ class SDKClient:
             else:
                 failure = connection_failed(cause, self._secrets)
         except CallError as error:
-            failure = explained(
-                error.failure, request.base_url, request.model, self._secrets
-            )
+            failure = explained(error.failure, request, self._secrets)
         except Exception as error:
             failure = unexpected(error, self._secrets)
         except BaseException as error:
             raise error.with_traceback(None) from None
         raise CallError(failure)  # as in `OpenAIClient`
 
-    async def _post(self, body: Mapping[str, Any]) -> Reply:
-        """The reply to a body, as it came."""
+    async def _post(self, request: Request) -> Reply:
+        """The reply to a request, as it came."""
         import httpx2
         import openai
 
         try:
             reply: httpx2.Response = await self._sdk.post(
-                "/chat/completions",
-                body=body,
+                request.endpoint,
+                body=request.body,
                 cast_to=httpx2.Response,
                 options={"follow_redirects": False},
             )

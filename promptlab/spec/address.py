@@ -13,7 +13,8 @@ OPENAI_URL = "https://api.openai.com/v1"
 AT = re.compile("@|%40|\uff20|\ufe6b")
 """What may stand after a password, as it is, escaped, or as a look-alike."""
 
-ENDPOINT = "/chat/completions"
+CHAT = "/chat/completions"
+"""The endpoint of chat completions, after a base URL."""
 
 OFFLINE_SCHEME = "offline://"
 """What the address of the offline model begins with, as it stands in a key."""
@@ -36,7 +37,7 @@ def canonical_url(base_url: str) -> str:
     host = f"[{host}]" if ":" in host else host
     if port and port != {"http": 80, "https": 443}[parts.scheme]:
         host += f":{port}"
-    path = parts.path.rstrip("/").removesuffix(ENDPOINT)
+    path = parts.path.rstrip("/").removesuffix(CHAT)
     return urlunsplit((parts.scheme, host, path.rstrip("/"), "", ""))
 
 

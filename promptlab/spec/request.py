@@ -2,13 +2,14 @@
 
 The key is the SHA-256, in hexadecimal, of this JSON in UTF-8:
 
-    {"base_url":B,"body":W,"repeat":R,"schema":1}
+    {"base_url":B,"body":W,"endpoint":E,"repeat":R,"schema":1}
 
 without white space, the members of every object sorted by name, and every number
 that is whole, and less than 2**53 in size, written without a fraction, so that 0 and
 0.0 are one; from there on a float stays a float, as it is no exact number. B is the
 base URL in lower-case scheme and host without a final slash, W the body that is sent,
-with the parameters that the model takes, and R the index of the repeat. API key,
+with the parameters that the model takes, E the path of the endpoint, which is left out
+where it is /chat/completions, and R the index of the repeat. API key,
 headers, timeout, retries and concurrency are not part of it. A parameter that was not
 given is not in the body.
 
@@ -19,15 +20,19 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from promptlab.errors import SpecError
-from promptlab.spec.address import canonical_url
+from promptlab.spec.address import CHAT, canonical_url
 
 SCHEMA = 1
+
+ENDPOINT = re.compile(r"(/[A-Za-z0-9_-]+([.:][A-Za-z0-9_-]+)*)+")
+"""A path after the base URL."""
 
 DEEPEST = 100
 """How deep a value of a request may nest; JSON libraries give up at some 250."""
@@ -36,17 +41,28 @@ DEEPEST = 100
 class Request:
     """One call: where it goes, what is sent, and which repeat it is.
 
+    `endpoint` is the path after the base URL, such as `/embeddings`.
+
     Raises:
-        SpecError: the base URL is not http(s), or the body is not JSON.
+        SpecError: the base URL is not http(s), the endpoint is no path, or the body is
+            not JSON.
     """
 
-    __slots__ = ("base_url", "body", "key", "most_output", "repeat")
+    __slots__ = ("base_url", "body", "endpoint", "key", "most_output", "repeat")
 
-    def __init__(self, base_url: str, body: Mapping[str, Any], repeat: int = 0) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        body: Mapping[str, Any],
+        repeat: int = 0,
+        *,
+        endpoint: str = CHAT,
+    ) -> None:
         self.base_url = canonical_url(base_url)
         self.body: dict[str, Any] = canonical(body)
         self.repeat = repeat
-        self.key = request_key(self.base_url, self.body, repeat)
+        self.endpoint = _checked_endpoint(endpoint)
+        self.key = request_key(self.base_url, self.body, repeat, self.endpoint)
         self.most_output = most_output(self.body)
         """The most tokens that the answer may have; infinite where nothing bounds it.
         No part of the key."""
@@ -60,12 +76,13 @@ class Request:
         key: str,
         most_output: float,
     ) -> Request:
-        """A request whose parts are canonical already, and whose key is known. What
-        bounds the answer may have any name in the body."""
+        """A chat completion whose parts are canonical already, and whose key is known.
+        What bounds the answer may have any name in the body."""
         request = cls.__new__(cls)
         request.base_url = base_url
         request.body = body
         request.repeat = repeat
+        request.endpoint = CHAT
         request.key = key
         request.most_output = most_output
         return request
@@ -73,7 +90,12 @@ class Request:
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Request:
         """The request in a canonical JSON, parsed."""
-        return cls(plain["base_url"], plain["body"], plain["repeat"])
+        return cls(
+            plain["base_url"],
+            plain["body"],
+            plain["repeat"],
+            endpoint=plain.get("endpoint", CHAT),
+        )
 
     @property
     def model(self) -> str:
@@ -83,7 +105,7 @@ class Request:
     @property
     def canonical_json(self) -> bytes:
         """What the key is the SHA-256 of."""
-        return canonical_json(self.base_url, self.body, self.repeat)
+        return canonical_json(self.base_url, self.body, self.repeat, self.endpoint)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Request) and self.key == other.key
@@ -92,13 +114,23 @@ class Request:
         return hash(self.key)
 
     def __repr__(self) -> str:
-        return f"Request({self.model!r} at {self.base_url}, key {self.key[:12]}…)"
+        path = "" if self.endpoint == CHAT else self.endpoint
+        return f"Request({self.model!r} at {self.base_url}{path}, key {self.key[:12]}…)"
+
+
+def _checked_endpoint(endpoint: object) -> str:
+    if not isinstance(endpoint, str) or not ENDPOINT.fullmatch(endpoint):
+        raise SpecError(
+            "endpoint: expected a path after the base URL, such as '/embeddings', got "
+            f"{endpoint!r:.60}"
+        )
+    return endpoint
 
 
 def most_output(parameters: Mapping[str, Any]) -> float:
     """The most tokens that the answer to a call with these parameters may have, all its
     choices together; infinite where nothing bounds it."""
-    names = ("max_tokens", "max_completion_tokens")
+    names = ("max_tokens", "max_completion_tokens", "max_output_tokens")
     caps = [parameters[name] for name in names if parameters.get(name) is not None]
     n = parameters.get("n")
     return max(map(_count, caps), default=math.inf) * (1 if n is None else _count(n))
@@ -110,17 +142,21 @@ def _count(value: Any) -> float:
     return float(value) if is_number and value > 0 else math.inf
 
 
-def canonical_json(base_url: str, body: dict[str, Any], repeat: int) -> bytes:
+def canonical_json(
+    base_url: str, body: dict[str, Any], repeat: int, endpoint: str = CHAT
+) -> bytes:
     """The JSON that identifies a request; its parts must be canonical already."""
-    return orjson.dumps(
-        {"base_url": base_url, "body": body, "repeat": repeat, "schema": SCHEMA},
-        option=orjson.OPT_SORT_KEYS,
-    )
+    parts = {"base_url": base_url, "body": body, "repeat": repeat, "schema": SCHEMA}
+    if endpoint != CHAT:
+        parts["endpoint"] = endpoint
+    return orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
 
 
-def request_key(base_url: str, body: dict[str, Any], repeat: int) -> str:
+def request_key(
+    base_url: str, body: dict[str, Any], repeat: int, endpoint: str = CHAT
+) -> str:
     """The key of a request whose parts are canonical already: 64 hex digits."""
-    return hashlib.sha256(canonical_json(base_url, body, repeat)).hexdigest()
+    return hashlib.sha256(canonical_json(base_url, body, repeat, endpoint)).hexdigest()
 
 
 def canonical(value: Any, depth: int = 0) -> Any:

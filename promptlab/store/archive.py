@@ -163,10 +163,18 @@ def _entry(plain: dict[str, Any]) -> Entry:
         )
     if type(asked["repeat"]) is not int:
         raise SpecError(f"its repeat is {asked['repeat']!r}, expected an integer")
-    if not all(isinstance(message, dict) for message in asked["body"]["messages"]):
+    if not all(
+        isinstance(message, dict) for message in asked["body"].get("messages", ())
+    ):
         raise SpecError("its request's messages are not valid")
     request = Request.from_plain(asked)
-    response = read_reply(200, {}, plain["body"].encode(), float(plain["latency_s"]))
+    response = read_reply(
+        200,
+        {},
+        plain["body"].encode(),
+        float(plain["latency_s"]),
+        request.endpoint,
+    )
     response = replace(
         response,
         attempts=int(plain["attempts"]),

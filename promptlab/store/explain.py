@@ -122,7 +122,9 @@ def explain(
 def _flat(plain: Mapping[str, Any]) -> dict[str, Any]:
     """A canonical request, its parts by name; the schema number is no part."""
     body = dict(plain["body"])
-    flat = {"base_url": plain["base_url"], "repeat": plain["repeat"]}
+    flat = {name: plain[name] for name in ("base_url", "repeat")}
+    if "endpoint" in plain:
+        flat["endpoint"] = plain["endpoint"]
     for number, message in enumerate(body.pop("messages", ())):
         for name, value in message.items():
             flat[f"messages[{number}].{name}"] = value

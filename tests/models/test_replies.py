@@ -111,3 +111,22 @@ def test_a_cost_in_the_headers_of_a_reply_is_what_it_cost() -> None:
     headers = {"x-litellm-response-cost": "0.002"}
 
     assert read_reply(200, headers, reply(b"x"), 0.1).reported_cost_usd == 0.002
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [("completed", "stop"), ("incomplete", "length")]
+)
+def test_an_answer_of_responses_has_its_text_and_says_whether_it_was_cut(
+    status: str, reason: str
+) -> None:
+    message = {"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}
+    document = {
+        "status": status,
+        "output": [{"type": "reasoning", "summary": []}, message],
+        "usage": {"input_tokens": 3, "output_tokens": 2},
+    }
+
+    response = read_reply(200, {}, orjson.dumps(document), 0.1, "/responses")
+
+    assert (response.output, response.finish_reason) == ("Hi", reason)
+    assert (response.usage.input_tokens, response.usage.output_tokens) == (3, 2)

@@ -458,3 +458,38 @@ def test_where_it_is_sent_is_part_of_the_key() -> None:
     experiment.run(client=OneAnswer(), prices=FREE, progress=False)
 
     assert experiment.plan(base_url="https://example.com/v1").counts["new"] == 1
+
+
+def test_requests_to_other_endpoints_have_keys_of_their_own() -> None:
+    body = {"model": "m", "input": "a"}
+    requests = [
+        pl.Request(URL, body, endpoint=e) for e in ("/embeddings", "/responses")
+    ]
+
+    assert len({r.key for r in [*requests, pl.Request(URL, body)]}) == 3
+    assert b'"endpoint":"/embeddings"' in requests[0].canonical_json
+
+
+def test_the_endpoint_of_chat_completions_is_not_in_the_key() -> None:
+    body = {"model": "m", "messages": []}
+
+    request = pl.Request(URL, body, endpoint="/chat/completions")
+
+    assert request.key == pl.Request(URL, body).key
+    assert b"endpoint" not in request.canonical_json
+
+
+def test_a_request_is_read_back_with_its_endpoint() -> None:
+    request = pl.Request(URL, {"model": "m"}, 2, endpoint="/responses")
+
+    read = pl.Request.from_plain(json.loads(request.canonical_json))
+
+    assert (read, read.endpoint) == (request, "/responses")
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["", "embeddings", "/", "/a/../b", "/a?b", "https://x.org/v1", 3]
+)
+def test_an_endpoint_is_a_path_after_the_base_url(endpoint: Any) -> None:
+    with pytest.raises(pl.SpecError, match="endpoint: expected a path"):
+        pl.Request(URL, {"model": "m"}, endpoint=endpoint)

@@ -266,5 +266,10 @@ def beginnings(turn: Turn, seed: bytes) -> tuple[int, ...]:
 
 
 def _bytes(turn: Turn) -> int:
-    contents = (message["content"] for message in turn)
-    return sum(len(c) if c.isascii() else len(c.encode()) for c in contents)
+    return sum(_bytes_of(message.get("content")) for message in turn)
+
+
+def _bytes_of(content: Any) -> int:
+    if not isinstance(content, str):
+        return len(orjson.dumps(content))
+    return len(content) if content.isascii() else len(content.encode())
