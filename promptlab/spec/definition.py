@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -66,6 +66,13 @@ class Definition:
         return tuple(group[0] for group in self._groups)
 
     @cached_property
+    def variables(self) -> tuple[str, ...]:
+        """The parameters of the grid that fill a hole of a prompt, and are not sent."""
+        names = [name for name in self.grid.parameters if name not in KNOWN]
+        holes = {f for prompt in self._texts for f in prompt.fields_among(names)}
+        return tuple(name for name in names if name in holes)
+
+    @cached_property
     def collapsed(self) -> tuple[tuple[Variant, ...], ...]:
         """The groups of variants that became one, as their model refuses the rest."""
         return tuple(
@@ -85,7 +92,7 @@ class Definition:
         return (
             *self._odd_parameters(),
             *self._dropped(),
-            *self._odd_prompts(),
+            *dict.fromkeys(self._odd_prompts()),
             *self._unused(),
         )
 
@@ -195,9 +202,9 @@ class Definition:
     @cached_property
     def _groups(self) -> list[list[EffectiveVariant]]:
         groups: dict[Any, list[EffectiveVariant]] = {}
-        prompts: dict[tuple[Prompt, str | None], Prompt] = {}
+        prompts: dict[Hashable, Prompt] = {}
         for variant in self.grid:
-            sent = effective(variant, prompts, self.capabilities)
+            sent = effective(variant, self.variables, prompts, self.capabilities)
             same = _hashable(sent.labels), _hashable(sent.parameters)
             groups.setdefault(same, []).append(sent)
         return list(groups.values())
@@ -230,6 +237,9 @@ class Definition:
         for case in self.dataset:
             required = required_of(tuple(case.inputs))
             missing = [f for f in required if case.inputs.get(f) is None]
+            for name in missing:
+                if name in self.grid.parameters:
+                    self._refuse_hole(name, label)
             if missing:
                 have = ", ".join(map(shown, fields)) or "none"
                 empty = all(field in case.inputs for field in missing)
@@ -242,6 +252,22 @@ class Definition:
                     f"{have}{_meant(missing, fields)}",
                     at=("prompt", str(label)),
                 )
+
+    def _refuse_hole(self, name: str, label: object) -> None:
+        """Raises `SpecError` for a hole that a parameter of the grid should fill and
+        cannot."""
+        if name in self.variables:
+            raise SpecError(
+                f"prompt {label!r} needs {shown(name)!r}, which the grid gives no "
+                f"value in one of its variants; exclude that, or write "
+                f"{{{{{name}|default('')}}}}",
+                at=("prompt", str(label)),
+            )
+        raise SpecError(
+            f"prompt {label!r} has the hole {hole(name)}, but {name!r} is a parameter "
+            "of the request, which is sent and fills no hole; rename the hole",
+            at=("prompt", str(label)),
+        )
 
     def _check_braces(self) -> None:
         """Refuses a field in single braces, as Python's f-strings have them, where a
@@ -260,6 +286,13 @@ class Definition:
                     )
 
     @property
+    def _texts(self) -> list[Prompt]:
+        """The prompts of the grid, and its system messages as prompts."""
+        systems = self.grid.levels("system") if "system" in self.grid.parameters else ()
+        prompts = [level.value for level in self.grid.levels("prompt")]
+        return prompts + [Prompt("-").with_system(level.value) for level in systems]
+
+    @property
     def _prompts(self) -> list[EffectiveVariant]:
         """A variant for each prompt that is sent."""
         prompts = {id(q.prompt): q for q in reversed(self.effective_variants)}
@@ -267,6 +300,8 @@ class Definition:
 
     def _odd_parameters(self) -> Iterator[str]:
         for name in unknown_parameters(self.grid):
+            if name in self.variables:
+                continue
             yield f"parameter {name!r} is not one we know; it is sent as it is"
 
     def _odd_prompts(self) -> Iterator[str]:
@@ -280,7 +315,8 @@ class Definition:
                 yield f"{about}: {note}"
             used = prompt.fields_among(fields)
             for name in used:
-                if name not in fields:  # it guards it, or it would have been refused
+                # The template guards it, or it would have been refused.
+                if name not in (*fields, *self.variables):
                     yield (
                         f"{about} may use {shown(name)!r}, which no case of "
                         f"{self.dataset.name} has{_meant([name], fields)}"
@@ -303,10 +339,14 @@ class Definition:
         told: dict[tuple[str, str], tuple[str, int]] = {}
         for group in self._groups:
             for name, reason in group[0].dropped.items():
-                _, merged = told.get((group[0].model, name), (reason, 0))
-                told[group[0].model, name] = (reason, merged + len(group) - 1)
+                model = "" if name in self.variables else group[0].model
+                _, merged = told.get((model, name), (reason, 0))
+                told[model, name] = (reason, merged + len(group) - 1)
         for (model, name), (reason, merged) in told.items():
-            yield f"{name} is not sent to {model}: {reason}" + (
+            said = f"{name} is not sent to {model}: {reason}"
+            if not model:
+                said = f"some prompts have no hole {hole(name)}"
+            yield said + (
                 f"; {counted(merged, 'variant')} became the same as another and "
                 f"{'is' if merged == 1 else 'are'} asked once"
                 if merged

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -67,6 +67,8 @@ class Prompt:
     """
 
     messages: tuple[Message, ...]
+    variables: Mapping[str, Any] = field(hash=False, repr=False)
+    """Values of holes that no case has to fill."""
 
     def __init__(self, messages: str | Iterable[Message | Mapping[str, str]]) -> None:
         if isinstance(messages, str):
@@ -77,6 +79,7 @@ class Prompt:
             )
         read = tuple(_message(item) for item in messages)
         object.__setattr__(self, "messages", read)
+        object.__setattr__(self, "variables", {})
         if not read:
             raise SpecError("a prompt needs at least one message")
         for message in read:
@@ -113,18 +116,21 @@ class Prompt:
         """Those that it takes from a case with inputs of these names: `{{a.b}}` is the
         input 'a.b' where there is one."""
         readings = (m.template.reading(names) for m in self.messages)
-        return tuple(sorted(frozenset().union(*(r.fields.all for r in readings))))
+        return self._without_variables(r.fields.all for r in readings)
 
     def required(self, names: Collection[str]) -> tuple[str, ...]:
         """Those that such a case must have: all that it does not itself guard, by
         `{% if field %}`, `is defined` or `default`."""
         readings = (m.template.reading(names) for m in self.messages)
-        return tuple(sorted(frozenset().union(*(r.fields.required for r in readings))))
+        return self._without_variables(r.fields.required for r in readings)
 
     def printed(self, names: Collection[str]) -> tuple[str, ...]:
         """Those that it sends just as they are in such a case: `{{field}}`."""
         readings = (m.template.reading(names) for m in self.messages)
-        return tuple(sorted(frozenset().union(*(r.fields.printed for r in readings))))
+        return self._without_variables(r.fields.printed for r in readings)
+
+    def _without_variables(self, names: Iterable[Collection[str]]) -> tuple[str, ...]:
+        return tuple(sorted(frozenset().union(*names) - self.variables.keys()))
 
     @cached_property
     def lone_names(self) -> dict[str, int]:
@@ -160,7 +166,14 @@ class Prompt:
         """The same prompt under a system message; unchanged for None."""
         if content is None:
             return self
-        return Prompt([Message("system", content), *self.messages])
+        under = Prompt([Message("system", content), *self.messages])
+        return under.filled(self.variables) if self.variables else under
+
+    def filled(self, variables: Mapping[str, Any]) -> Prompt:
+        """The same prompt with values of its own for some holes."""
+        filled = Prompt(self.messages)
+        object.__setattr__(filled, "variables", {**self.variables, **variables})
+        return filled
 
     def turns(self, inputs: Mapping[str, Any]) -> tuple[Turn, ...]:
         """The rendered messages, one group for each call that is to be made.
@@ -168,6 +181,7 @@ class Prompt:
         Raises:
             SpecError: a template fails on these inputs, or nothing is left to ask.
         """
+        inputs = {**inputs, **self.variables} if self.variables else inputs
         turns: list[Turn] = []
         turn: list[ChatMessage] = []
         for message, asked in zip(self.messages, self._asked, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, overload
@@ -87,12 +87,14 @@ class EffectiveVariant:
 
 def effective(
     variant: Variant,
-    prompts: dict[tuple[Prompt, str | None], Prompt],
+    variables: Collection[str],
+    prompts: dict[Hashable, Prompt],
     own: Capabilities | None,
 ) -> EffectiveVariant:
     """A variant as it is sent, with the parameters that its model takes.
 
-    `prompts` keeps one prompt for each pair of a prompt and a system message.
+    Parameters that are `variables` fill holes of the prompt and are not sent. `prompts`
+    keeps one prompt for each prompt, system message and values of its variables.
     """
     prompt, system = variant["prompt"], variant.get("system")
     if system is not None and prompt.has_system:
@@ -101,18 +103,28 @@ def effective(
             f"system {variant.labels['system']!r} would be a second; exclude the pair",
             at=("prompt", str(variant.labels["prompt"])),
         )
-    if (prompt, system) not in prompts:
-        prompts[prompt, system] = prompt.with_system(system)
-    parameters = {n: variant[n] for n in variant.levels if n not in NOT_SENT}
+    whole = prompt.with_system(system)
+    holes = whole.fields_among(variables)
+    given = [n for n in variables if variant[n] is not None]
+    labels = {name: variant.labels[name] for name in given if name in holes}
+    same = prompt, system, *labels.items()
+    if same not in prompts:
+        filling = {name: variant[name] for name in labels}
+        prompts[same] = whole.filled(filling) if filling else whole
+    unused = {
+        name: "the prompt has no such hole" for name in given if name not in holes
+    }
+    left_out = (*NOT_SENT, *variables)
+    parameters = {n: variant[n] for n in variant.levels if n not in left_out}
     rules = (own or {}).get(variant["model"], {})
     supported = supported_parameters(variant["model"], parameters, rules)
     return EffectiveVariant(
         variant,
-        prompts[prompt, system],
+        prompts[same],
         variant["model"],
         variant.get("base_url"),
         supported.sent,
-        supported.dropped,
+        {**supported.dropped, **unused},
         rules,
     )
 
