@@ -18,6 +18,7 @@
     ├── notebook/      LOOKING AT IT       compare, rate, explore, panel, plots
     ├── offline/       A STAND-IN MODEL    a server to try without a key
     ├── files/         THE USER'S FILES    config.yaml, prompts, datasets
+    ├── testing.py     FakeClient, for tests of your own
     └── cli/           python -m promptlab ...
 
 Imports point one way: errors, formats, paths, secret ← files ← spec ← money ← models ←

@@ -27,6 +27,7 @@ LAYERS = (
 BELOW: dict[str, set[str]] = {
     **dict.fromkeys(ROOTS, ROOTS),
     **{part: ROOTS | set(LAYERS[:place]) for place, part in enumerate(LAYERS)},
+    "testing": {"errors", "spec"},
     "stats": set(),
     "offline": set(),
     "__main__": {"cli"},

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import promptlab as pl
 sys.path.insert(0, str(Path(pl.__file__).parents[1] / "tests"))
-from fakes.client import FakeClient
+from promptlab.testing import FakeClient
 
 TURN = "\\u2069\\u202eknird"
 TEXTS = [

@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from fakes.client import PATIENCE_S
+from promptlab.testing import PATIENCE_S
 
 TESTS = Path(__file__).parents[1]
 

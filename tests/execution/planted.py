@@ -19,8 +19,9 @@ from pathlib import Path
 
 import orjson
 import pyarrow.parquet
-from fakes.client import response
 from fakes.servers import Received, Reply, error
+
+from promptlab.testing import response
 
 KEY = "PLANTED.qz7Kx9w2-Zr4Tn8Lm5Vb1-planted"
 OPENAI = "http://api.openai.com/v1"

@@ -16,16 +16,8 @@ from typing import Any
 
 import orjson
 import pytest
-from fakes.client import (
-    BUSY,
-    PATIENCE_S,
-    FakeClient,
-    Outcome,
-    refusal,
-    response,
-    wait_until,
-)
 from fakes.experiments import capitals
+from fakes.refusals import BUSY
 from fakes.servers import Received, Reply, ToldServer, answer, error
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,6 +30,14 @@ from promptlab.money.budget import BudgetLimits, Spend
 from promptlab.money.prices import Prices
 from promptlab.offline import OfflineServer
 from promptlab.store.ledger import Ledger
+from promptlab.testing import (
+    PATIENCE_S,
+    FakeClient,
+    Outcome,
+    failure,
+    response,
+    wait_until,
+)
 
 PRICES = {"fake": {"input": 1, "output": 100}}
 """US dollars for a million tokens; made up."""
@@ -479,7 +479,7 @@ def test_what_a_day_has_spent_is_what_its_calls_took_and_nothing_stays_reserved(
 
 
 def test_a_refused_call_takes_nothing() -> None:
-    client = FakeClient(lambda request: refusal(400, message="too long"))
+    client = FakeClient(lambda request: failure(400, message="too long"))
 
     results = grid(20).run(client=client, prices=PRICES, budget_usd=0.006)
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from fakes.client import BUSY, FakeClient, Script, refusal, response
+from fakes.refusals import BUSY
 
 import promptlab as pl
+from promptlab.testing import FakeClient, failure, response
 
 T = TypeVar("T")
 
@@ -64,7 +65,7 @@ def test_calls_are_entered_in_the_ledger_under_the_name_of_the_engine(
 
 
 def test_a_failed_call_is_a_reply_with_an_error(client: FakeClient) -> None:
-    client.answer = lambda request: refusal(400)
+    client.answer = lambda request: failure(400)
 
     reply = run(asked(hello("Ada", client), client=client))
 
@@ -74,7 +75,7 @@ def test_a_failed_call_is_a_reply_with_an_error(client: FakeClient) -> None:
 
 
 def test_a_call_is_made_again_where_that_helps() -> None:
-    client = FakeClient(Script([BUSY, response("at last")]))
+    client = FakeClient([BUSY, response("at last")])
 
     reply = run(asked(hello("Ada", client), client=client))
 
@@ -157,7 +158,7 @@ def test_many_requests_are_asked_side_by_side(client: FakeClient) -> None:
 
 
 def test_a_wrong_key_ends_what_is_asked_side_by_side(client: FakeClient) -> None:
-    client.answer = lambda request: refusal(401)
+    client.answer = lambda request: failure(401)
     replies: list[Any] = []
 
     async def main() -> pl.Engine:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 
 import pytest
-from fakes.client import BUSY, FakeClient, Script, refusal, response
 from fakes.experiments import capitals
+from fakes.refusals import BUSY
 
 import promptlab as pl
+from promptlab.testing import FakeClient, failure, response
 
 
 def test_each_call_is_told_with_its_reply(
@@ -27,7 +28,7 @@ def test_each_call_is_told_with_its_reply(
 
 
 def test_a_failed_call_is_told_with_its_failure(client: FakeClient) -> None:
-    client.answer = lambda request: refusal(400)
+    client.answer = lambda request: failure(400)
     replies: list[pl.Reply] = []
 
     capitals(1, temperature=[0]).run(client=client, on_reply=replies.append)
@@ -51,7 +52,7 @@ def test_records_are_told_as_the_results_have_them(
 
 
 def test_records_of_failed_trials_are_told(client: FakeClient) -> None:
-    client.answer = lambda request: refusal(400)
+    client.answer = lambda request: failure(400)
     records: list[pl.Record] = []
 
     results = capitals(1, temperature=[0]).run(client=client, on_record=records.append)
@@ -63,7 +64,7 @@ def test_records_of_failed_trials_are_told(client: FakeClient) -> None:
 
 def test_events_tell_the_start_each_failed_attempt_and_the_end() -> None:
     events: list[pl.Event] = []
-    client = FakeClient(Script([BUSY, response("at last")]))
+    client = FakeClient([BUSY, response("at last")])
 
     capitals(1, temperature=[0]).run(client=client, on_event=events.append)
 
@@ -108,7 +109,7 @@ def test_the_log_says_what_happened_without_any_text_of_prompts_or_answers(
 def test_failed_attempts_are_logged_for_those_who_debug(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    client = FakeClient(Script([BUSY, response("at last")]))
+    client = FakeClient([BUSY, response("at last")])
 
     with caplog.at_level(logging.DEBUG, logger="promptlab"):
         capitals(1, temperature=[0]).run(client=client)

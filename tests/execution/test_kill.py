@@ -16,13 +16,13 @@ from pathlib import Path
 
 import orjson
 import pytest
-from fakes.client import PATIENCE_S, wait_until
 from fakes.experiments import capitals
 from fakes.servers import Received, Reply, ToldServer, answer
 from pandas.testing import assert_frame_equal
 
 import promptlab as pl
 from promptlab.offline import Faults, OfflineServer
+from promptlab.testing import PATIENCE_S, wait_until
 
 CITIES = 100
 TRIALS = 2 * CITIES

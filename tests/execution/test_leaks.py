@@ -19,7 +19,6 @@ import httpx2
 import keyring
 import openai
 import pytest
-from fakes.client import wait_until
 from fakes.experiments import capitals
 from fakes.servers import Received, Reply, ToldServer, answer, error
 from models.vaults import FileKeyring
@@ -40,6 +39,7 @@ from promptlab.execution.loop import background_loop
 from promptlab.execution.options import RunOptions
 from promptlab.execution.progress import Progress
 from promptlab.secret import Secret
+from promptlab.testing import wait_until
 
 CITIES = 11
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from fakes.client import PATIENCE_S, FakeClient, echo, wait_until
 from fakes.experiments import capitals, outcomes
 from pandas.testing import assert_frame_equal
 
@@ -22,6 +21,7 @@ import promptlab as pl
 from execution.kernels import TESTS, Kernel
 from promptlab.execution.progress import Progress
 from promptlab.offline import Faults, OfflineServer
+from promptlab.testing import PATIENCE_S, FakeClient, echo, wait_until
 
 
 def new_uvloop() -> asyncio.AbstractEventLoop:
@@ -314,7 +314,7 @@ def test_ctrl_c_twice_ends_the_run_and_leaves_whatever_called_it() -> None:
 STUCK = """
     import sys, time
     from fakes.experiments import capitals
-    from fakes.client import FakeClient
+    from promptlab.testing import FakeClient
 
     def wait(*_):
         print("waits", flush=True)
@@ -364,7 +364,7 @@ def kernel(
     kernel = Kernel(tmp_path_factory.mktemp("notebook"))
     kernel.run(f"""
         from fakes.experiments import capitals
-        from fakes.client import FakeClient
+        from promptlab.testing import FakeClient
 
         def slow(name):
             return capitals(200, name=name, model=["offline/small"], user=[name])

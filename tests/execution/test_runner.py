@@ -12,24 +12,15 @@ from typing import Any
 import openai
 import pandas as pd
 import pytest
-from fakes.client import (
+from fakes.experiments import capitals, outcomes
+from fakes.refusals import (
     BAD_REQUEST,
     BUSY,
     NO_SUCH_MODEL,
     OUT_OF_QUOTA,
-    PATIENCE_S,
     UNAUTHORIZED,
     UNSUPPORTED,
-    FakeClient,
-    Outcome,
-    Script,
-    echo,
-    refusal,
-    response,
-    said,
-    wait_until,
 )
-from fakes.experiments import capitals, outcomes
 from pandas.testing import assert_frame_equal
 
 import promptlab as pl
@@ -37,6 +28,16 @@ from promptlab.errors import CallError, CredentialsError
 from promptlab.execution.progress import Progress
 from promptlab.execution.scheduling.limiter import FIRST_WINDOW
 from promptlab.spec.request import Request
+from promptlab.testing import (
+    PATIENCE_S,
+    FakeClient,
+    Outcome,
+    echo,
+    failure,
+    last_text,
+    response,
+    wait_until,
+)
 
 DATASETS = Path(__file__).parents[2] / "datasets"
 
@@ -48,7 +49,9 @@ def about(city: int) -> str:
 def failing(outcome: Outcome, *cities: int) -> FakeClient:
     """Answers, but about some cities."""
     texts = {about(city) for city in cities}
-    return FakeClient(lambda asked: outcome if said(asked) in texts else echo(asked))
+    return FakeClient(
+        lambda asked: outcome if last_text(asked) in texts else echo(asked)
+    )
 
 
 # Nothing is paid for twice.
@@ -85,7 +88,7 @@ def test_one_more_row_pays_for_one_row(client: FakeClient) -> None:
 
     capitals(5).run(client=client)
 
-    assert [said(request) for request in client.requests] == [about(4)] * 2
+    assert [last_text(request) for request in client.requests] == [about(4)] * 2
 
 
 def test_another_name_of_the_experiment_pays_for_nothing(client: FakeClient) -> None:
@@ -125,7 +128,7 @@ def test_a_prefix_that_conversations_share_is_paid_once(client: FakeClient) -> N
 
     results = experiment.run(client=client, max_concurrency=1)
 
-    turns = Counter(said(request) for request in client.requests)
+    turns = Counter(last_text(request) for request in client.requests)
     assert turns == {"Name a city.": 1, "Why that one?": 1, "Another?": 1}
     assert results.totals.calls == experiment.plan(client=client, use_cache=False).calls
 
@@ -207,7 +210,7 @@ def test_replies_feed_the_next_turn(client: FakeClient) -> None:
 def test_a_conversation_that_fails_keeps_the_turns_that_were_answered() -> None:
     experiment = pl.Experiment("talk", grid=conversations(), dataset=[{}])
     broken = FakeClient(
-        lambda asked: echo(asked) if said(asked) == "Name a city." else BAD_REQUEST
+        lambda asked: echo(asked) if last_text(asked) == "Name a city." else BAD_REQUEST
     )
     client = FakeClient()
 
@@ -215,7 +218,7 @@ def test_a_conversation_that_fails_keeps_the_turns_that_were_answered() -> None:
     experiment.run(client=client)
 
     assert results.totals.failed == 2
-    assert [said(request) for request in client.requests] == [
+    assert [last_text(request) for request in client.requests] == [
         "Why that one?",
         "Another?",
     ]
@@ -274,7 +277,7 @@ def test_a_prompt_that_loops_is_asked_like_any_other() -> None:
     results = capitals(2, prompt=[loops]).run(client=client, progress=False)
 
     assert results.totals.answered == 4
-    assert {said(request) for request in client.requests} == {"c.i.t.y."}
+    assert {last_text(request) for request in client.requests} == {"c.i.t.y."}
 
 
 # What is read, and what is not.
@@ -360,7 +363,7 @@ def test_only_wanted_trials_are_asked_and_others_looked_up(
     retried = experiment.run(client=client, wanted=failed.failures)
 
     assert sorted(failed.failures) == [2, 3, 4, 5]
-    assert Counter(map(said, client.requests)) == {about(1): 2, about(2): 2}
+    assert Counter(map(last_text, client.requests)) == {about(1): 2, about(2): 2}
     assert retried.totals.answered == 8
     assert retried.totals.cached == 4
 
@@ -460,7 +463,7 @@ def test_headers_of_a_client_that_are_numbers_lose_no_answer() -> None:
 
 
 def test_a_model_whose_server_says_to_come_back_in_an_hour_is_not_asked_on() -> None:
-    later = refusal(429, "rate_limit_exceeded", retry_after_s=3600.0)
+    later = failure(429, "rate_limit_exceeded", retry_after_s=3600.0)
     client = FakeClient(lambda request: later)
 
     results = capitals(20).run(client=client, max_concurrency=1)
@@ -494,7 +497,7 @@ def test_a_client_that_gives_no_response_fails_its_trials(
     class Careless(FakeClient):
         async def complete(self, request: Request) -> pl.Response:
             answer = await super().complete(request)
-            return given if said(request) == about(1) else answer  # type: ignore[no-any-return]
+            return given if last_text(request) == about(1) else answer  # type: ignore[no-any-return]
 
     results = capitals(3).run(client=Careless(), cache=cache)
 
@@ -504,11 +507,11 @@ def test_a_client_that_gives_no_response_fails_its_trials(
 
 
 def test_failures_keep_neither_headers_nor_endless_texts() -> None:
-    failure = refusal(
+    long = failure(
         400, "x" * 9_000, message="y" * 9_000, headers={"set-cookie": "secret"}
     )
 
-    results = capitals(2).run(client=FakeClient(lambda request: failure))
+    results = capitals(2).run(client=FakeClient(lambda request: long))
 
     kept = results.failures[0]
     assert kept.headers == {}
@@ -554,7 +557,7 @@ def test_a_server_that_has_answered_is_waited_for() -> None:
             "can succeed until the account has credit",
         ),
         (
-            refusal(403, message="Country not supported"),
+            failure(403, message="Country not supported"),
             "403: Country not supported; the key may not use this model or server",
         ),
     ],
@@ -574,7 +577,7 @@ def test_what_no_call_can_survive_stops_the_run_at_once_with_one_line(
     assert results.headline.endswith(f"stopped: {reason}")
 
 
-FORBIDDEN = refusal(403, message="Sorry, you have been blocked")
+FORBIDDEN = failure(403, message="Sorry, you have been blocked")
 
 
 def test_a_forbidden_prompt_among_others_fails_alone_at_each_run() -> None:
@@ -591,7 +594,7 @@ def test_a_forbidden_prompt_among_others_fails_alone_at_each_run() -> None:
 
 def test_a_prompt_that_is_forbidden_before_others_are_answered_fails_alone() -> None:
     client = failing(FORBIDDEN, 3)
-    client.held = lambda request: said(request) != about(3)
+    client.held = lambda request: last_text(request) != about(3)
 
     handle = capitals(12, temperature=[0]).start(client=client, max_concurrency=4)
     client.wait_for_calls(4)
@@ -604,7 +607,7 @@ def test_a_prompt_that_is_forbidden_before_others_are_answered_fails_alone() -> 
 
 def test_a_key_that_is_forbidden_everything_stops_once_none_is_in_flight() -> None:
     client = FakeClient(lambda request: FORBIDDEN)
-    client.held = lambda request: said(request) != about(3)
+    client.held = lambda request: last_text(request) != about(3)
 
     handle = capitals(100, temperature=[0]).start(client=client, max_concurrency=4)
     client.wait_for_calls(4)
@@ -616,7 +619,7 @@ def test_a_key_that_is_forbidden_everything_stops_once_none_is_in_flight() -> No
 
 
 def test_what_is_out_of_credit_says_403_and_stops_though_others_were_answered() -> None:
-    spent = refusal(403, message="Your team has used all available credits")
+    spent = failure(403, message="Your team has used all available credits")
 
     results = capitals(50).run(client=failing(spent, 9), max_concurrency=1)
 
@@ -626,7 +629,7 @@ def test_what_is_out_of_credit_says_403_and_stops_though_others_were_answered() 
 
 def test_what_was_answered_before_a_stop_is_kept_and_the_rest_asked_later() -> None:
     experiment = capitals(50)
-    poor = FakeClient(Script([*["an answer"] * 10, *[OUT_OF_QUOTA] * 90]))
+    poor = FakeClient([*["an answer"] * 10, *[OUT_OF_QUOTA] * 90])
     client = FakeClient()
 
     stopped = experiment.run(client=poor, max_concurrency=1)
@@ -704,7 +707,7 @@ def test_calls_in_flight_at_the_first_refusal_are_the_last_of_their_variant() ->
 
 @pytest.mark.parametrize(
     "failure",
-    [BAD_REQUEST, refusal(422), UNSUPPORTED, NO_SUCH_MODEL, UNAUTHORIZED],
+    [BAD_REQUEST, failure(422), UNSUPPORTED, NO_SUCH_MODEL, UNAUTHORIZED],
     ids=lambda failure: str(failure.status),
 )
 def test_a_refusal_for_good_is_never_asked_again(failure: Outcome) -> None:
@@ -719,7 +722,7 @@ def test_a_refusal_for_good_is_never_asked_again(failure: Outcome) -> None:
 def test_a_retried_call_is_one_record_and_counted_once(
     cache: pl.ResponseCache,
 ) -> None:
-    client = FakeClient(Script([BUSY, BUSY]))
+    client = FakeClient([BUSY, BUSY])
 
     results = capitals(1, temperature=[0]).run(client=client)
 
@@ -731,7 +734,7 @@ def test_a_retried_call_is_one_record_and_counted_once(
 
 
 def test_a_call_is_made_at_most_max_attempts_times() -> None:
-    client = FakeClient(lambda request: refusal(500, "server_error"))
+    client = FakeClient(lambda request: failure(500, "server_error"))
 
     results = capitals(1, temperature=[0]).run(client=client, max_attempts=3)
 
@@ -743,7 +746,7 @@ def test_a_call_is_made_at_most_max_attempts_times() -> None:
 
 
 def test_a_refusal_for_the_rate_is_no_attempt() -> None:
-    client = FakeClient(Script([BUSY] * 3))
+    client = FakeClient([BUSY] * 3)
 
     results = capitals(1, temperature=[0]).run(client=client, max_attempts=1)
 
@@ -752,7 +755,7 @@ def test_a_refusal_for_the_rate_is_no_attempt() -> None:
 
 
 def test_the_waits_of_a_call_are_summed_and_then_it_and_its_like_fail() -> None:
-    slow = refusal(429, "rate_limit_exceeded", retry_after_s=0.05)
+    slow = failure(429, "rate_limit_exceeded", retry_after_s=0.05)
     client = FakeClient(lambda request: slow)
 
     results = capitals(10).run(client=client, max_wait_s=0.2, max_concurrency=1)
@@ -764,7 +767,7 @@ def test_the_waits_of_a_call_are_summed_and_then_it_and_its_like_fail() -> None:
 
 
 def test_waits_that_a_broken_server_asks_for_are_summed_for_each_call() -> None:
-    client = FakeClient(lambda request: refusal(503, retry_after_s=0.05))
+    client = FakeClient(lambda request: failure(503, retry_after_s=0.05))
 
     results = capitals(1, temperature=[0]).run(
         client=client, max_wait_s=0.2, max_attempts=40
@@ -850,9 +853,9 @@ def test_a_limit_that_cannot_be_is_ignored_and_shown(limit: str) -> None:
 
 def test_a_retry_after_that_is_a_date_is_ignored_and_shown() -> None:
     seen: list[Progress] = []
-    dated = refusal(429, retry_after_s=1_790_000_000.0)
+    dated = failure(429, retry_after_s=1_790_000_000.0)
 
-    results = capitals(1).run(client=FakeClient(Script([dated])), progress=seen.append)
+    results = capitals(1).run(client=FakeClient([dated]), progress=seen.append)
 
     assert results.totals.answered == 2
     assert "ignored Retry-After" in seen[-1].line
@@ -865,7 +868,7 @@ def test_a_cap_on_calls_at_once_is_found_and_said() -> None:
         async def complete(self, request: Request) -> pl.Response:
             if self.in_flight >= 2:
                 self.requests.append(request)
-                raise CallError(refusal(429, retry_after_s=60.0))
+                raise CallError(failure(429, retry_after_s=60.0))
             return await super().complete(request)
 
     client, seen = Narrow(held=lambda request: True), list[Progress]()
@@ -881,7 +884,7 @@ def test_a_cap_on_calls_at_once_is_found_and_said() -> None:
 
 
 def test_a_wait_longer_than_max_wait_is_not_waited_for() -> None:
-    client = FakeClient(lambda request: refusal(429, retry_after_s=3600.0))
+    client = FakeClient(lambda request: failure(429, retry_after_s=3600.0))
 
     results = capitals(1, temperature=[0]).run(client=client, max_wait_s=60)
 
@@ -994,7 +997,7 @@ def test_a_cancelled_call_is_asked_by_the_run_that_waited_for_it() -> None:
 
 
 def test_a_run_that_waits_between_attempts_can_be_cancelled_at_once() -> None:
-    client = FakeClient(lambda request: refusal(429, retry_after_s=60.0))
+    client = FakeClient(lambda request: failure(429, retry_after_s=60.0))
 
     handle = capitals(1, temperature=[0]).start(client=client)
     client.wait_for_calls(1)
@@ -1023,7 +1026,7 @@ def test_cancelling_a_run_that_is_over_changes_nothing(
 
 def test_progress_never_goes_back_and_ends_finished() -> None:
     seen: list[Progress] = []
-    client = FakeClient(Script([BUSY, BAD_REQUEST]))
+    client = FakeClient([BUSY, BAD_REQUEST])
 
     capitals(200).run(client=client, progress=seen.append)
 
@@ -1039,7 +1042,7 @@ def test_progress_never_goes_back_and_ends_finished() -> None:
 
 
 def test_progress_says_what_a_run_waits_for() -> None:
-    client = FakeClient(lambda request: refusal(429, retry_after_s=60.0))
+    client = FakeClient(lambda request: failure(429, retry_after_s=60.0))
 
     handle = capitals(1, temperature=[0]).start(client=client)
     client.wait_for_calls(1)
@@ -1141,7 +1144,7 @@ def test_every_reply_of_a_conversation_can_be_read() -> None:
         dataset=[{"city": "Bern"}],
     )
 
-    paid = talk.run(client=FakeClient(said))
+    paid = talk.run(client=FakeClient(last_text))
     again = talk.run(client=FakeClient())
 
     assert paid[0].messages == again[0].messages
@@ -1169,7 +1172,9 @@ def test_a_conversation_that_breaks_off_shows_what_was_said() -> None:
         },
         dataset=[{"t": "one"}],
     )
-    client = FakeClient(lambda asked: BAD_REQUEST if said(asked) == "two" else "ok")
+    client = FakeClient(
+        lambda asked: BAD_REQUEST if last_text(asked) == "two" else "ok"
+    )
 
     (record,) = talk.run(client=client, prices={"fake": {"input": 1, "output": 0}})
 
@@ -1370,7 +1375,7 @@ def test_a_wrong_table_of_prices_raises_before_the_first_call(tmp_path: Path) ->
 
 
 def test_a_retried_call_is_paid_for_once() -> None:
-    client = FakeClient(Script([BUSY, BUSY, BUSY]))
+    client = FakeClient([BUSY, BUSY, BUSY])
     seen: list[Progress] = []
 
     results = capitals(1, temperature=[0]).run(

@@ -10,8 +10,8 @@ import pytest
 from keyring.backend import KeyringBackend
 
 import promptlab as pl
-from fakes.client import FakeClient
 from fakes.experiments import capitals
+from promptlab.testing import FakeClient
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from typing import Any, Self
 import orjson
 from aiohttp import web
 
-from fakes.client import response
+from promptlab.testing import response
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,11 @@ from typing import Any
 
 import orjson
 import pytest
-from fakes.client import FakeClient
 from fakes.experiments import capitals
 
 import promptlab as pl
 from promptlab.models.replies import read_reply
+from promptlab.testing import FakeClient
 
 SEED = 20261128
 RATES = {"input": 10, "cached_input": 1, "cache_write": 12.5, "output": 40}

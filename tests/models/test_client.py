@@ -15,7 +15,6 @@ import httpx2
 import openai
 import orjson
 import pytest
-from fakes.client import response
 from fakes.experiments import capitals
 from fakes.servers import Received, Reply, ToldServer, answer, error, message
 
@@ -23,6 +22,7 @@ import promptlab as pl
 from promptlab.errors import CallError, CredentialsError
 from promptlab.execution.options import RunOptions
 from promptlab.secret import Secret
+from promptlab.testing import response
 
 KEY = "sk-test-0123456789abcdefghijklmnop"
 TIMEOUT_S = 0.3

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.client import PATIENCE_S, FakeClient, wait_until
 from fakes.experiments import capitals
 from fakes.servers import ToldServer, error
 from keyring.backend import KeyringBackend
@@ -27,6 +26,7 @@ from promptlab.errors import CredentialsError
 from promptlab.models import keyrings
 from promptlab.models.credentials import environment
 from promptlab.secret import Secret
+from promptlab.testing import PATIENCE_S, FakeClient, wait_until
 
 OPENAI = "http://api.openai.com/v1"
 ELSEWHERE = "http://api.example.test/v1"

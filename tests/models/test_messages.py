@@ -12,11 +12,11 @@ from typing import Any
 
 import orjson
 import pytest
-from fakes.client import FakeClient
 from pandas.testing import assert_frame_equal
 
 import promptlab as pl
 from promptlab.models.replies import read_reply
+from promptlab.testing import FakeClient
 
 CALL = {
     "id": "call_1",

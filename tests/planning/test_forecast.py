@@ -10,13 +10,14 @@ from typing import Any
 from zlib import crc32
 
 import pytest
-from fakes.client import BAD_REQUEST, UNAUTHORIZED, FakeClient, Outcome, response, said
 from fakes.experiments import capitals
+from fakes.refusals import BAD_REQUEST, UNAUTHORIZED
 from seen import HOSTILE, Seen
 
 import promptlab as pl
 from promptlab.planning.pilot import choose
 from promptlab.spec.request import Request
+from promptlab.testing import FakeClient, Outcome, last_text, response
 
 PRICES = {"fake*": {"input": 1, "output": 10}}
 ELSEWHERE = "http://models.test/v1"
@@ -31,7 +32,7 @@ def talkative(request: Request) -> pl.Response:
     """An answer whose length depends on the question, by chance."""
     words = sum(len(m["content"].split()) for m in request.body["messages"])
     usage = pl.Usage(input_tokens=9 + words, output_tokens=20 + chance(request))
-    return replace(response(f"about {said(request)}"), usage=usage)
+    return replace(response(f"about {last_text(request)}"), usage=usage)
 
 
 def paid(client: FakeClient, **grid: Any) -> dict[str, Any]:
@@ -133,7 +134,7 @@ def test_variants_are_asked_different_cases(
 ) -> None:
     forty.forecast(3, **paid(talker))
 
-    asked = Counter(said(request).split()[-1] for request in talker.requests)
+    asked = Counter(last_text(request).split()[-1] for request in talker.requests)
     assert set(asked.values()) == {1}
     assert len(asked) == 12
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.client import FakeClient, response
 from fakes.experiments import capitals
 from seen import HOSTILE, Seen
 
 import promptlab as pl
 from promptlab.spec.request import Request
+from promptlab.testing import FakeClient, response
 
 
 def test_a_plan_shows_standings_calls_tokens_and_cost() -> None:

@@ -16,18 +16,8 @@ from typing import Any
 
 import orjson
 import pytest
-from fakes.client import (
-    BAD_REQUEST,
-    OUT_OF_QUOTA,
-    PATIENCE_S,
-    FakeClient,
-    Script,
-    echo,
-    refusal,
-    response,
-    said,
-)
 from fakes.experiments import capitals
+from fakes.refusals import BAD_REQUEST, OUT_OF_QUOTA
 from pandas.testing import assert_frame_equal
 
 import promptlab as pl
@@ -35,6 +25,7 @@ from promptlab.errors import UnknownRun
 from promptlab.results.runs import RunRecord, last_run_of
 from promptlab.store.archive import export_archive, import_archive
 from promptlab.store.database import Database
+from promptlab.testing import PATIENCE_S, FakeClient, echo, failure, last_text, response
 
 
 def change(clean_home: Path, sql: str, *values: object) -> None:
@@ -45,7 +36,9 @@ def change(clean_home: Path, sql: str, *values: object) -> None:
 
 def half_broken() -> FakeClient:
     return FakeClient(
-        lambda asked: BAD_REQUEST if said(asked) == "Where is city 1?" else echo(asked)
+        lambda asked: (
+            BAD_REQUEST if last_text(asked) == "Where is city 1?" else echo(asked)
+        )
     )
 
 
@@ -126,7 +119,7 @@ def test_duplicates_and_conversations_are_loaded_too() -> None:
 
 
 def test_a_stopped_run_is_recorded_with_its_reason(experiment: pl.Experiment) -> None:
-    poor = FakeClient(Script(["an answer", *[OUT_OF_QUOTA] * 9]))
+    poor = FakeClient(["an answer", *[OUT_OF_QUOTA] * 9])
 
     results = experiment.run(client=poor, max_concurrency=1)
     loaded = pl.find_run(results.run).load_results()
@@ -140,7 +133,7 @@ def test_a_record_does_not_change_when_a_later_run_answers_more(
     experiment: pl.Experiment,
 ) -> None:
     experiment.only(temperature=0).limit(1).run(client=FakeClient())
-    poor = FakeClient(Script(["an answer", *[OUT_OF_QUOTA] * 9]))
+    poor = FakeClient(["an answer", *[OUT_OF_QUOTA] * 9])
     stopped = experiment.run(client=poor, max_concurrency=1)
     experiment.run(client=FakeClient())
 
@@ -153,7 +146,7 @@ def test_a_record_does_not_change_when_a_later_run_answers_more(
 def test_an_answer_of_a_stopped_run_that_was_pruned_since_is_a_failure(
     experiment: pl.Experiment, cache: pl.ResponseCache
 ) -> None:
-    poor = FakeClient(Script(["an answer", *[OUT_OF_QUOTA] * 9]))
+    poor = FakeClient(["an answer", *[OUT_OF_QUOTA] * 9])
     stopped = experiment.run(client=poor, max_concurrency=1, cache=cache)
     cache.clear()
 
@@ -193,7 +186,7 @@ def test_many_different_failures_do_not_swell_a_record(clean_home: Path) -> None
         nonlocal count
         count += 1
         return (
-            refusal(503 if count % 2 else 500, request_id=f"req_{count}")
+            failure(503 if count % 2 else 500, request_id=f"req_{count}")
             if (count % 50)
             else replace(BAD_REQUEST, message="x" * 100_000)
         )
@@ -235,7 +228,9 @@ def versions(experiment: pl.Experiment, **options: Any) -> list[pl.Results]:
     """Three runs of one experiment that give other answers each time."""
     return [
         experiment.run(
-            client=FakeClient(lambda asked, n=number: f"answer {n} to {said(asked)}"),
+            client=FakeClient(
+                lambda asked, n=number: f"answer {n} to {last_text(asked)}"
+            ),
             refresh=True,
             **options,
         )
@@ -282,7 +277,9 @@ def test_conversations_keep_every_reply_when_later_runs_refresh_them() -> None:
     )
     failing = FakeClient(
         lambda asked: (
-            BAD_REQUEST if said(asked) == "Another?" and asked.repeat else echo(asked)
+            BAD_REQUEST
+            if last_text(asked) == "Another?" and asked.repeat
+            else echo(asked)
         )
     )
     broken = talk.run(client=failing)
@@ -302,7 +299,7 @@ def test_a_run_that_went_on_from_a_cache_says_again_what_it_paid_itself() -> Non
         pl.Experiment("talk", grid=pl.Grid(**grid), dataset=[{"id": "a"}], repeats=n)
         for n in (1, 2)
     )
-    one.run(client=FakeClient(Script(["Bern", BAD_REQUEST])), prices=price)
+    one.run(client=FakeClient(["Bern", BAD_REQUEST]), prices=price)
 
     results = two.run(client=FakeClient(), prices=price)
     loaded = pl.find_run(results.run).load_results()
@@ -450,7 +447,7 @@ def test_the_last_run_of_an_experiment_is_of_just_that_experiment() -> None:
 KILLED = """
     import os, signal
     from fakes.experiments import capitals
-    from fakes.client import FakeClient, echo
+    from promptlab.testing import FakeClient, echo
 
     def answer(request):
         if client.calls > 5:

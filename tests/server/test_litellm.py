@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.client import PATIENCE_S, wait_until
 
 import promptlab as pl
 from promptlab.execution.progress import Progress
+from promptlab.testing import PATIENCE_S, wait_until
 
 from .started import BUILD, Started, installed, started
 

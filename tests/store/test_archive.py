@@ -10,13 +10,13 @@ from typing import Any
 
 import orjson
 import pytest
-from fakes.client import FakeClient, response
 from fakes.experiments import capitals, outcomes
 from pandas.testing import assert_frame_equal
 
 import promptlab as pl
 from promptlab.errors import CacheError
 from promptlab.store.archive import export_archive, import_archive
+from promptlab.testing import FakeClient, response
 
 
 @pytest.fixture

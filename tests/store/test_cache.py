@@ -20,7 +20,6 @@ from typing import Any
 import diskcache
 import orjson
 import pytest
-from fakes.client import PATIENCE_S, FakeClient, response, wait_until
 from fakes.experiments import capitals, outcomes
 from pandas.testing import assert_frame_equal
 
@@ -28,6 +27,7 @@ import promptlab as pl
 from promptlab.errors import CacheError
 from promptlab.execution.caller import STALE_S
 from promptlab.store.cache import Entry
+from promptlab.testing import PATIENCE_S, FakeClient, response, wait_until
 
 URL = FakeClient.base_url
 
@@ -611,7 +611,7 @@ FILLER = """
     import resource, sys
     import promptlab as pl
     from fakes.experiments import capitals
-    from fakes.client import FakeClient
+    from promptlab.testing import FakeClient
 
     cache = pl.ResponseCache(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
@@ -648,7 +648,7 @@ READ_ONLY = """
     import os, sys
     import promptlab as pl
     from fakes.experiments import capitals
-    from fakes.client import FakeClient
+    from promptlab.testing import FakeClient
 
     cache = pl.ResponseCache(sys.argv[1])
     capitals(2).run(client=FakeClient(), cache=cache, record=False)
@@ -738,7 +738,7 @@ def test_a_project_that_is_moved_during_a_run_stops_it(clean_home: Path) -> None
 WRITE = """
     import os, sys
     from fakes.experiments import capitals
-    from fakes.client import FakeClient
+    from promptlab.testing import FakeClient
 
     capitals(2).run(client=FakeClient())
     if sys.argv[1] == "killed":
@@ -749,7 +749,7 @@ READ = """
     import promptlab as pl
     from promptlab.errors import CacheError
     from fakes.experiments import capitals
-    from fakes.client import FakeClient
+    from promptlab.testing import FakeClient
 
     warnings.simplefilter("ignore")
     home = os.environ["PROMPTLAB_HOME"]
@@ -812,7 +812,7 @@ NO_LOCKS = """
     import errno, fcntl, warnings
     import promptlab as pl
     from fakes.experiments import capitals
-    from fakes.client import FakeClient
+    from promptlab.testing import FakeClient
 
     def flock(*arguments):  # as a file system without locks
         raise OSError(errno.ENOSYS, "Function not implemented")

@@ -10,11 +10,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from fakes.client import BAD_REQUEST, FakeClient, echo, said, wait_until
 from fakes.experiments import capitals
+from fakes.refusals import BAD_REQUEST
 
 import promptlab as pl
 from promptlab.store.claims import Claims, ClaimsOfCaches
+from promptlab.testing import FakeClient, echo, last_text, wait_until
 
 OTHER = """
     import sys
@@ -161,7 +162,7 @@ def test_a_later_turn_that_another_process_asks_is_waited_for(
     results = handle.result()
 
     assert (asked_meanwhile, client.calls) == (1, 2)
-    assert said(client.requests[1]) == "Why?"
+    assert last_text(client.requests[1]) == "Why?"
     assert results.table["cached"].tolist() == [False]
 
 

@@ -7,11 +7,11 @@ import subprocess
 import sys
 
 import pytest
-from fakes.client import PATIENCE_S
 
 from promptlab.errors import CacheError
 from promptlab.store.history import History
 from promptlab.store.home import home
+from promptlab.testing import PATIENCE_S
 
 WRITER = """
 import sys

@@ -16,16 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes.client import (
-    BUSY,
-    PATIENCE_S,
-    FakeClient,
-    Script,
-    refusal,
-    response,
-    wait_until,
-)
 from fakes.experiments import capitals
+from fakes.refusals import BUSY
 
 import promptlab as pl
 from promptlab.errors import CacheError
@@ -34,6 +26,7 @@ from promptlab.offline import Faults, OfflineServer
 from promptlab.store.database import Database
 from promptlab.store.ledger import CacheHits, CallRow, Ledger, LedgerEntry
 from promptlab.store.usage import export_lines
+from promptlab.testing import PATIENCE_S, FakeClient, failure, response, wait_until
 
 PRICES = {"fake": {"input": 1, "cached_input": 0.1, "cache_write": 2, "output": 10}}
 NOW = 1_795_000_000.0
@@ -90,7 +83,7 @@ def test_a_line_has_what_a_call_took() -> None:
 
 
 def test_a_retried_call_is_answered_once_and_its_failures_are_entered_too() -> None:
-    client = FakeClient(Script([BUSY, refusal(500, "server_error"), "Here."]))
+    client = FakeClient([BUSY, failure(500, "server_error"), "Here."])
 
     capitals(1, temperature=[0]).run(client=client, prices=PRICES)
 
@@ -119,7 +112,7 @@ def test_calls_are_entered_without_a_cache_and_without_a_record() -> None:
 def test_what_was_said_is_not_in_it(clean_home: Path) -> None:
     client = FakeClient(
         lambda request: (
-            refusal(400, message="You said: Where is city 0?")
+            failure(400, message="You said: Where is city 0?")
             if "city 0" in str(request.body)
             else "an answer of its own"
         )

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import orjson
 import pytest
-from fakes.client import FakeClient
 
 import promptlab as pl
 from promptlab.errors import UnknownRun
 from promptlab.money.budget import Spend
 from promptlab.store.database import Database
 from promptlab.store.ledger import CallRow, Ledger
+from promptlab.testing import FakeClient
 
 DAY_S = 86_400
 NOW = 1_795_000_000.0

@@ -11,13 +11,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from fakes.client import BUSY, FakeClient, Outcome, Script, refusal, response
 from fakes.experiments import capitals
+from fakes.refusals import BUSY
 
 import promptlab as pl
 from promptlab.money.budget import Spend
 from promptlab.store.ledger import CallRow, Ledger, LedgerEntry
 from promptlab.store.usage import moment_s, prune
+from promptlab.testing import FakeClient, Outcome, failure, response
 
 
 def at(text: str) -> float:
@@ -91,11 +92,11 @@ def test_the_cost_is_unknown_where_the_price_of_any_call_is(ledger: Ledger) -> N
         (pl.Failure(kind="invalid_reply", status=200, message="no JSON"), 1),
         (ValueError("broken"), 1),
         (pl.Failure(kind="unreachable", message="no connection"), 0),
-        (refusal(400), 0),
-        (refusal(500), 0),
-        (refusal(504), 1),
-        (refusal(524), 1),
-        (refusal(408), 1),
+        (failure(400), 0),
+        (failure(500), 0),
+        (failure(504), 1),
+        (failure(524), 1),
+        (failure(408), 1),
         (pl.Failure(kind="broken_off", status=502, message="gone"), 1),
         (pl.Failure(kind="broken_off", message="gone"), 1),
     ],
@@ -103,7 +104,7 @@ def test_the_cost_is_unknown_where_the_price_of_any_call_is(ledger: Ledger) -> N
 def test_failed_calls_that_may_have_been_charged_are_counted(
     outcome: Outcome, unsettled: int
 ) -> None:
-    client = FakeClient(Script([response("fine"), outcome]))
+    client = FakeClient([response("fine"), outcome])
     prices = {"fake": {"input": 1, "output": 10}}
 
     results = capitals(1).run(
@@ -214,7 +215,7 @@ def test_a_project_without_calls_has_an_empty_table_and_no_file(
 
 
 def test_a_run_is_in_it() -> None:
-    client = FakeClient(Script([BUSY]))
+    client = FakeClient([BUSY])
     prices = {"fake": {"input": 1, "output": 10}}
 
     results = capitals(3).run(client=client, prices=prices)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fakes.client import FakeClient, Outcome, echo, refusal
 from fakes.experiments import capitals
 
 import promptlab as pl
 from promptlab.results.runs import find_run
+from promptlab.testing import FakeClient, Outcome, echo, failure
 
 NAMES = ("max_tokens", "max_completion_tokens")
 
@@ -18,7 +18,7 @@ def refused(name: str) -> pl.Failure:
     """What a server says that wants the other name."""
     other = NAMES[1 - NAMES.index(name)]
     said = f"Unsupported parameter: {name!r} is not supported. Use {other!r} instead."
-    return refusal(400, "unsupported_parameter", param=name, message=said)
+    return failure(400, "unsupported_parameter", param=name, message=said)
 
 
 class Wanting:

@@ -7,13 +7,13 @@ import threading
 from collections.abc import Sequence
 
 import pytest
-from fakes.client import PATIENCE_S, response
 
 import promptlab as pl
 from promptlab.errors import CacheError
 from promptlab.spec.response import ReplySummary
 from promptlab.store.cache import Entry
 from promptlab.store.writer import CacheWriter
+from promptlab.testing import PATIENCE_S, response
 
 
 def entry(number: int) -> Entry:

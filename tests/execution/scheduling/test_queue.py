@@ -10,18 +10,19 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fakes import client as fakes
-from fakes.client import BAD_REQUEST, FakeClient, Outcome, echo, said
 from fakes.experiments import outcomes
+from fakes.refusals import BAD_REQUEST
 from pandas.testing import assert_frame_equal
 
 import promptlab as pl
+from promptlab import testing as fakes
 from promptlab.execution.scheduling.queue import (
     PATIENCE_S,
     Queue,
     release_stalled_followers,
 )
 from promptlab.spec.request import Request
+from promptlab.testing import FakeClient, Outcome, echo, last_text
 
 from .simulated import simulate
 
@@ -170,7 +171,7 @@ def test_short_prompts_wait_for_nobody() -> None:
 
     handle = on_documents(words=100).start(client=client, max_concurrency=16)
     client.wait_for_calls(16)
-    asked = [said(request) for request in client.requests]
+    asked = [last_text(request) for request in client.requests]
     client.release_all()
     handle.result(fakes.PATIENCE_S)
 
@@ -183,10 +184,10 @@ def test_while_leaders_are_waited_for_others_go_on() -> None:
 
     handle = on_documents(cases=10).start(client=client, max_concurrency=8)
     client.wait_for_calls(8)
-    leaders = [said(request).split("-")[0] for request in client.requests]
+    leaders = [last_text(request).split("-")[0] for request in client.requests]
     client.release(1)
     client.wait_for_calls(9)
-    next_one = said(client.requests[8]).split("-")[0]
+    next_one = last_text(client.requests[8]).split("-")[0]
     client.release_all()
     handle.result(fakes.PATIENCE_S)
 

@@ -8,16 +8,8 @@ import weakref
 from collections.abc import Hashable
 from dataclasses import replace
 
-from fakes.client import (
-    BAD_REQUEST,
-    PATIENCE_S,
-    FakeClient,
-    echo,
-    refusal,
-    response,
-    wait_until,
-)
 from fakes.experiments import capitals
+from fakes.refusals import BAD_REQUEST
 
 import promptlab as pl
 from promptlab.execution.caller import STALE_S
@@ -34,6 +26,14 @@ from promptlab.models.client import Client
 from promptlab.models.openai import OpenAIClient
 from promptlab.secret import ApiKey, Secret
 from promptlab.store.cache import Entry
+from promptlab.testing import (
+    PATIENCE_S,
+    FakeClient,
+    echo,
+    failure,
+    response,
+    wait_until,
+)
 
 from .simulated import simulate
 
@@ -247,7 +247,7 @@ def test_wrong_requests_leave_a_server_as_many_calls_as_before() -> None:
 
 
 def test_a_wait_that_was_too_long_for_one_run_holds_up_no_later_one() -> None:
-    model = FakeClient(lambda asked: refusal(503, retry_after_s=3600))
+    model = FakeClient(lambda asked: failure(503, retry_after_s=3600))
     experiment = capitals(2)
 
     failed = experiment.run(client=model, max_wait_s=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from fakes.client import FakeClient
 from seen import HOSTILE, Seen
 
 import promptlab as pl
@@ -14,6 +13,7 @@ from promptlab.notebook.panel.conversation import (
     conversation_html,
     heard,
 )
+from promptlab.testing import FakeClient
 
 SMALL, LARGE = Column("small"), Column("large")
 

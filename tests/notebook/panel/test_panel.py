@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.client import FakeClient
 from seen import HOSTILE, Seen
 
 import promptlab as pl
 from promptlab.notebook.panel.panel import Panel, panel
+from promptlab.testing import FakeClient
 
 pytestmark = pytest.mark.filterwarnings("ignore::promptlab.PromptlabWarning")
 

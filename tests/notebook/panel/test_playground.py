@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes.client import NO_SUCH_MODEL, FakeClient, wait_until
+from fakes.refusals import NO_SUCH_MODEL
 from seen import HOSTILE, Seen
 
 import promptlab as pl
 from promptlab.notebook.panel.playground import Playground, playground
+from promptlab.testing import FakeClient, wait_until
 
 from .test_code import made_by
 

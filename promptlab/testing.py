@@ -1,114 +1,116 @@
-"""Fakes at our own seam: a model without a network, and what is told to it."""
+"""For tests of your own: a client that answers without a network.
+
+>>> from promptlab.testing import FakeClient
+>>> client = FakeClient("billing")
+>>> client.base_url
+'http://localhost/v1'
+
+Hand it to a run, `experiment.run(client=client)`, and look at what it was asked.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import orjson
 
 from promptlab.errors import CallError, Failure
-from promptlab.results.record import Usage
 from promptlab.spec.request import Request
 from promptlab.spec.response import Response
+from promptlab.spec.usage import Usage
 
 PATIENCE_S = 120.0
-"""How long a test waits for something that must happen, before it fails."""
+"""Seconds after which a wait for something that must happen fails."""
 
 Outcome = str | Response | Failure | BaseException
+"""What a fake client can be told to give: a text is made a response; a failure or an
+exception is raised."""
 
 
-def said(request: Request) -> str:
-    """The last thing the user said."""
+def last_text(request: Request) -> str:
+    """The content of the last message of a chat request."""
     return str(request.body["messages"][-1]["content"])
 
 
 def echo(request: Request) -> str:
     """The same answer to the same request, another one to any other."""
-    model, repeat = request.model, request.repeat
     temperature = request.body.get("temperature", "default")
-    return f"{model} at {temperature} says {said(request)} ({repeat})"
+    said = last_text(request)
+    return f"{request.model} at {temperature} says {said} ({request.repeat})"
 
 
-def response(text: str, finish_reason: str = "stop") -> Response:
-    """A chat completion, as a server sends it."""
-    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+def response(
+    text: str,
+    finish_reason: str = "stop",
+    *,
+    input_tokens: int = 10,
+    output_tokens: int = 5,
+    model: str = "fake-2026-11-01",
+) -> Response:
+    """A chat completion, as a server would send it, after 0.25 seconds."""
     message = {"role": "assistant", "content": text}
     body = {
         "id": "chatcmpl-1",
         "object": "chat.completion",
-        "model": "fake-2026-11-01",
+        "model": model,
         "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}],
-        "usage": usage,
+        "usage": {
+            "prompt_tokens": input_tokens,
+            "completion_tokens": output_tokens,
+            "total_tokens": input_tokens + output_tokens,
+        },
     }
     return Response(
         output=text,
         finish_reason=finish_reason,
-        usage=Usage(input_tokens=10, output_tokens=5),
+        usage=Usage(input_tokens=input_tokens, output_tokens=output_tokens),
         latency_s=0.25,
-        model="fake-2026-11-01",
+        model=model,
         received_s=1_790_000_000.0,
         body=orjson.dumps(body),
     )
 
 
-def refusal(status: int, code: str | None = None, **more: object) -> Failure:
-    """What a server's refusal is read as."""
+def failure(status: int, code: str | None = None, **more: object) -> Failure:
+    """The failure that a server's refusal with that HTTP status is read as; further
+    fields of `Failure` by name, such as `message` and `retry_after_s`."""
     parts = {"message": f"refused with {status}", **more}
     return Failure(kind="status", status=status, code=code, **parts)  # type: ignore[arg-type]
 
 
-UNAUTHORIZED = refusal(401, "invalid_api_key", message="Incorrect API key provided")
-OUT_OF_QUOTA = refusal(
-    429,
-    "insufficient_quota",
-    type="insufficient_quota",
-    message="You exceeded your current quota",
-)
-BUSY = refusal(429, "rate_limit_exceeded", type="requests", retry_after_s=0.001)
-NO_SUCH_MODEL = refusal(404, "model_not_found", message="The model does not exist")
-UNSUPPORTED = refusal(400, "unsupported_parameter", param="temperature")
-BAD_REQUEST = refusal(400, "context_length_exceeded", message="Too many tokens")
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    """Polls until something is so."""
-    pause = threading.Event()
-    until = time.monotonic() + PATIENCE_S
-    while not true():
-        if time.monotonic() > until:
-            raise TimeoutError("it did not come about")
-        pause.wait(0.005)
-
-
 class FakeClient:
-    """A model that says what `answer` says, and can keep its callers waiting.
+    """A client that answers at once, and remembers what it was asked.
 
-    `answer` gives a text or a response; a failure or an exception is raised. Calls
-    that `held` accepts wait until they are released.
+    `answer` is a text, outcomes to be given one after the other (then an echo), or a
+    function of the request. Calls that `held` accepts wait until they are released.
     """
 
     base_url = "http://localhost/v1"
 
     def __init__(
         self,
-        answer: Callable[[Request], Outcome] = echo,
+        answer: str | Iterable[Outcome] | Callable[[Request], Outcome] = echo,
         *,
         held: Callable[[Request], bool] = lambda request: False,
     ) -> None:
         self.requests: list[Request] = []
         """What was asked, in order."""
         self.in_flight = 0
+        """Calls that are under way."""
         self.in_flight_max = 0
-        self.answer = answer
+        """The most that were under way at once."""
+        self.answer = _answering(answer)
+        """Gives the outcome of a call; may be replaced."""
         self.held = held
         self.closed = False
         self._changed = threading.Condition()
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     async def complete(self, request: Request) -> Response:
+        """The outcome of a call."""
         event = asyncio.Event()
         with self._changed:
             self.requests.append(request)
@@ -128,6 +130,7 @@ class FakeClient:
                 self._changed.notify_all()
 
     async def close(self) -> None:
+        """Notes that it was closed."""
         self.closed = True
 
     @property
@@ -136,11 +139,13 @@ class FakeClient:
         return len(self.requests)
 
     def wait_for_calls(self, count: int) -> None:
-        """Returns when it has been asked so often."""
+        """Returns when it has been asked so often; raises `TimeoutError` after two
+        minutes."""
         self._until(lambda: self.calls >= count, f"{count} calls")
 
     def wait_until_idle(self) -> None:
-        """Returns when no call is in flight."""
+        """Returns when no call is in flight; raises `TimeoutError` after two
+        minutes."""
         self._until(lambda: self.in_flight == 0, "no call in flight")
 
     def release(self, count: int | None = None) -> None:
@@ -170,11 +175,21 @@ class FakeClient:
         raise CallError(outcome) if isinstance(outcome, Failure) else outcome
 
 
-class Script:
-    """Outcomes one after the other, to whatever is asked; then the echo."""
+def wait_until(true: Callable[[], bool]) -> None:
+    """Returns when it is true; raises `TimeoutError` after two minutes."""
+    until, pause = time.monotonic() + PATIENCE_S, threading.Event()
+    while not true():
+        if time.monotonic() > until:
+            raise TimeoutError("it did not come about")
+        pause.wait(0.005)
 
-    def __init__(self, outcomes: Iterable[Outcome]) -> None:
-        self._outcomes = iter(outcomes)
 
-    def __call__(self, request: Request) -> Outcome:
-        return next(self._outcomes, None) or echo(request)
+def _answering(
+    answer: str | Iterable[Outcome] | Callable[[Request], Outcome],
+) -> Callable[[Request], Outcome]:
+    if isinstance(answer, str):
+        return lambda request: answer
+    if callable(answer):
+        return answer
+    outcomes: Iterator[Outcome] = iter(answer)
+    return lambda request: next(outcomes, None) or echo(request)
