@@ -9,7 +9,7 @@
     ├── spec/          WHAT TO RUN         prompts, datasets, grids, requests, keys
     ├── money/         WHAT IT COSTS       prices, budgets, counts of tokens
     ├── models/        TALKING TO A MODEL  clients, replies, failures, keys and logins
-    ├── store/         ON DISK             answers, the ledger, budgets, the archive
+    ├── store/         ON DISK             answers; one database of calls, runs, marks
     ├── results/       WHAT CAME BACK      records, the table, costs, exports, past runs
     ├── execution/     DOING IT            options, calls, the runner, scheduling
     ├── planning/      BEFORE THE RUN      plans, forecasts, pilots

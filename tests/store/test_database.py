@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 from contextlib import closing
@@ -11,6 +12,7 @@ import pytest
 
 from promptlab.errors import CacheError
 from promptlab.store.database import MIGRATIONS, Database
+from promptlab.store.ledger import Ledger
 
 
 @pytest.fixture
@@ -70,3 +72,42 @@ def test_a_migration_that_fails_leaves_it_as_it_was(path: Path) -> None:
 
     with closing(sqlite3.connect(path)) as file:
         assert file.execute("SELECT * FROM sqlite_master").fetchall() == []
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+def test_one_of_each_earlier_version_is_brought_to_this_one_and_keeps_its_rows(
+    path: Path, version: int
+) -> None:
+    make_old(path, version)
+
+    for _ in range(2):
+        with closing(Database(path)) as database:
+            assert database.rows("PRAGMA user_version") == [(len(MIGRATIONS),)]
+            assert database.rows("SELECT * FROM budgets") == [("day", 1.0, None)]
+            for table in ("in_flight", "runs", "marks", "votes"):
+                assert database.rows(f"SELECT * FROM {table}") == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_one_of_an_earlier_version_that_can_only_be_read_is_read(path: Path) -> None:
+    make_old(path, 1)
+    path.parent.chmod(0o500)
+    try:
+        with closing(Database(path)) as database:
+            assert database.rows("SELECT * FROM budgets") == [("day", 1.0, None)]
+            assert database.rows("SELECT * FROM votes") == []
+            with pytest.raises(CacheError, match="can only be read"):
+                Ledger(database).check_writable()
+    finally:
+        path.parent.chmod(0o700)
+
+
+def make_old(path: Path, version: int) -> None:
+    """Makes a database that has been through so many migrations."""
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as file:
+        for statements, _ in MIGRATIONS[:version]:
+            file.executescript(statements)
+        file.execute("INSERT INTO budgets VALUES ('day', 1, NULL)")
+        file.execute(f"PRAGMA user_version = {version}")
+        file.commit()
