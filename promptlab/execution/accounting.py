@@ -32,7 +32,7 @@ TOLD = tuple(
     for of in ("requests", "tokens")
     for what in ("limit", "remaining")
 )
-"""Headers in which a server tells its limits, and how much is left of them."""
+"""Headers with a server's limits, and how much is left of them."""
 
 
 T = TypeVar("T")
@@ -140,7 +140,7 @@ class Account:
                 call.hold(self._ledger)
 
     def close(self) -> None:
-        """Enters all in the ledger, and the limits that servers told.
+        """Enters all in the ledger, and the servers' rate limits.
 
         Raises:
             CacheError: it cannot be written; it is entered when this process opens the

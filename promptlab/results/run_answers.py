@@ -99,7 +99,7 @@ class PastAnswers:
 
 
 def checksum(text: str) -> int:
-    """The CRC-32 of a text in UTF-8."""
+    """The CRC-32 of a string in UTF-8."""
     return zlib.crc32(text.encode("utf-8", "surrogatepass"))
 
 

@@ -436,7 +436,7 @@ def _grouped(
     failures: Mapping[int, Failure],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Which trials failed, as ranges, and why; beyond the first `MOST_REASONS` why is
-    what others of the kind and status said."""
+    the message of one failure of the same kind and status."""
     groups: dict[bytes, list[int]] = {}
     others: dict[tuple[str, int | None], bytes] = {}
     for index in sorted(failures):

@@ -62,7 +62,7 @@ class SignOfLife:
 
 
 def is_alive(home: Path, name: str | None) -> bool | None:
-    """Whether a sign of life is still held; None where that cannot be told."""
+    """Whether a sign of life is still held; None where that is not known."""
     if fcntl is None or name is None:
         return None
     try:

@@ -61,7 +61,7 @@ SETTINGS = {
     "eviction_policy": "none",
     "cull_limit": 0,
     "size_limit": 2**62,
-    "sqlite_auto_vacuum": 0,  # it makes every write dearer; `delete` tidies up
+    "sqlite_auto_vacuum": 0,  # it makes every write slower; `delete` tidies up
     "sqlite_cache_size": 4_000,
     "sqlite_mmap_size": 0,  # mapped pages count as memory of the process
 }

@@ -205,7 +205,7 @@ class Database:
             reason = getattr(error, "strerror", None) or error
             raise CacheError(
                 f"the database {self.path} cannot be opened: {reason}; if it is "
-                "damaged, move it away, and a new one is begun"
+                "damaged, move it away, and a new one is made"
             ) from error
         return connection
 

@@ -7,7 +7,7 @@ is entered too. That a call goes out is on disk before it does: who opens the le
 next enters, at their worst case, those that a killed process waited for.
 
 It also keeps what a project may spend in a day or a month, what is reserved for calls
-in flight, what the cache saved, and the limits that servers last told.
+in flight, what the cache saved, and the rate limits of the last replies.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class LedgerEntry(NamedTuple):
 class SentCall(NamedTuple):
     """A call that goes out."""
 
-    beginning: tuple[float, str | None, str, str, str, int]
+    begin: tuple[float, str | None, str, str, str, int]
     """What its row will begin with: up to `attempt`."""
     most: Spend
     """What it takes at most; nothing where that is not asked."""
@@ -114,7 +114,7 @@ class SentCall(NamedTuple):
     @property
     def day(self) -> int:
         """When it is sent, in days since 1970-01-01."""
-        return int(self.beginning[0] // DAY_S)
+        return int(self.begin[0] // DAY_S)
 
 
 PERIODS = ("day", "month")
@@ -122,10 +122,10 @@ PERIODS = ("day", "month")
 
 @dataclass(frozen=True)
 class BudgetStatus:
-    """How a project stands in a period."""
+    """What a project has spent and reserved in a period that has a budget."""
 
     period: str
-    """`day` or `month`, in UTC as the providers reckon."""
+    """`day` or `month`, in UTC as providers count."""
     limits: BudgetLimits
     spent: Spend
     reserved: Spend
@@ -215,7 +215,7 @@ class Ledger:
             connection.executemany(
                 INSERT_SENT,
                 [
-                    (number, self._process, call.day, *call.most, *call.beginning)
+                    (number, self._process, call.day, *call.most, *call.begin)
                     for number, call in zip(numbers, calls, strict=True)
                 ],
             )
@@ -281,7 +281,7 @@ class Ledger:
     def enter_limits(
         self, seen: Mapping[tuple[str, str], tuple[float | None, ...]], at: float
     ) -> None:
-        """Keeps, by base URL and model, the limits that a server told last: requests
+        """Keeps, by base URL and model, the limits of the last reply: requests
         per minute and how many were left, tokens per minute and how many were left."""
         rows = [(*served, at, *numbers) for served, numbers in seen.items()]
         with self.database.writing() as connection:
@@ -295,26 +295,26 @@ class Ledger:
         with self.database.writing() as connection:
             connection.execute("DELETE FROM budgets WHERE period = ?", (period,))
             if limits.any:
-                told = [
+                amounts = [
                     x if math.isfinite(x) else None for x in (limits.usd, limits.tokens)
                 ]
                 connection.execute(
-                    "INSERT INTO budgets VALUES (?, ?, ?)", (period, *told)
+                    "INSERT INTO budgets VALUES (?, ?, ?)", (period, *amounts)
                 )
 
     def budgets(self) -> dict[str, BudgetLimits]:
-        """What the project may spend, by period; empty where nothing is said."""
+        """What the project may spend, by period; empty where it has no budget."""
         rows = self.rows("SELECT period, usd, tokens FROM budgets ORDER BY period")
         return {period: _limits(usd, tokens) for period, usd, tokens in rows}
 
     def budget_statuses(self, now: float) -> list[BudgetStatus]:
-        """How the project stands, in each period that has a budget."""
+        """The state of each budget, by period."""
         with self.database.reading() as connection:
             return _budget_statuses(connection, now)
 
     def reserve(self, most: Spend, now: float) -> int | BudgetStatus:
-        """Reserves what a call takes at most: its number in flight, or how the period
-        stands whose budget does not allow it."""
+        """Reserves what a call takes at most: its number in flight, or the state
+        of the budget that does not allow it."""
         with self.database.writing() as connection:
             for status in _budget_statuses(connection, now):
                 if status.exceeded(most):
@@ -413,7 +413,7 @@ def project_budgets() -> dict[str, BudgetLimits]:
 
 
 def project_budget_statuses() -> list[BudgetStatus]:
-    """How the project stands now, in each period that has a budget; no file is made.
+    """The state of each budget of the project now; no file is made.
 
     Raises:
         CacheError: the ledger cannot be read.

@@ -23,7 +23,8 @@ def is_there(path: Path) -> bool:
 
 
 def identity(file: Path) -> tuple[int, int] | None:
-    """What tells a file from any other that has its name later; None if there is none.
+    """The identity of a file, which another one of its name does not share; None if
+    there is no file.
 
     A database that was removed or moved while it is open is written to in vain.
     """

@@ -58,7 +58,7 @@ def is_due(folder: Path) -> bool:
 
 
 def ledger(connection: sqlite3.Connection, folder: Path) -> None:
-    """Takes over calls, budgets, and what was reserved and told."""
+    """Takes over calls, budgets, reservations and rate limits."""
     posted: dict[str, int] = {}
     if is_there(folder / LEDGER):
         try:
@@ -101,8 +101,8 @@ def _abandoned(folder: Path) -> Iterator[tuple[Path, list[bytes]]]:
 
 def _enter(connection: sqlite3.Connection, lines: Sequence[bytes], posted: int) -> int:
     """Enters what a daybook has beyond the lines that were posted; how many of them
-    are damaged. Of a call that was sent, and of which nothing more is said, it is not
-    known what it took: what was reserved for it stays so."""
+    are damaged. Of a call that was sent and has no further line, it is not known what
+    it took: what was reserved for it stays so."""
     damaged = 0
     sent: dict[int, list[Any]] = {}
     for place, line in enumerate(lines):

@@ -35,7 +35,7 @@ TIMES = {
 NAMES = ("model", "experiment", "run", "base_url", "snapshot", "service_tier", "error")
 """What else can be grouped by."""
 
-MEANT = {"server": "base_url", "date": "day"}
+SYNONYMS = {"server": "base_url", "date": "day"}
 """Other words for them."""
 
 SUMS = {
@@ -139,7 +139,7 @@ def maybe_charged(unsettled: int) -> str:
 
 
 def headroom() -> pd.DataFrame:
-    """How much of its limits each server left at the last reply that said so: a row for
+    """How much of its limits each server left, by its last reply with limits: a row for
     each `base_url` and `model`, with the time `at` (UTC), the limits a minute, what
     remained of them, and `left`, the smaller share of the two."""
     import pandas as pd
@@ -174,9 +174,11 @@ def set_budget(
     check_period(period)
     check_amount("usd", usd)
     check_amount("tokens", tokens, whole=True)
-    told = (float("inf") if value is None else float(value) for value in (usd, tokens))
+    amounts = (
+        float("inf") if value is None else float(value) for value in (usd, tokens)
+    )
     with closing(Ledger()) as ledger:
-        ledger.set_budget(period, BudgetLimits(*told))
+        ledger.set_budget(period, BudgetLimits(*amounts))
 
 
 def check_period(period: object) -> None:
@@ -186,9 +188,9 @@ def check_period(period: object) -> None:
 
 
 def budgets() -> pd.DataFrame:
-    """The budgets of this project and how it stands: a row for each `period`, with the
-    amounts in `usd` and `tokens` (NaN without limit), those `spent_`, those `reserved_`
-    for calls in flight, and those `left_`."""
+    """The budgets of this project: a row for each `period`, with the amounts in `usd`
+    and `tokens` (NaN without limit), those `spent_`, those `reserved_` for calls in
+    flight, and those `left_`."""
     import pandas as pd
 
     statuses = project_budget_statuses()
@@ -282,8 +284,8 @@ def _expression(name: str) -> str:
     if name in NAMES:
         return name
     known = [*TIMES, *NAMES]
-    meant = MEANT.get(name, name)
-    hint = did_you_mean(meant, known) or f"; there are {', '.join(known)}"
+    meant = SYNONYMS.get(name, name)
+    hint = did_you_mean(meant, known) or f"; valid names: {', '.join(known)}"
     raise SpecError(f"by: usage cannot be grouped by {name!r}{hint}")
 
 

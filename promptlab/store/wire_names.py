@@ -1,7 +1,7 @@
-"""Wire names: what servers want `max_tokens` to be called, as far as they said.
+"""Wire names: what servers want `max_tokens` to be called, where they have named it.
 
 A server that refuses a parameter and names the one that it takes is asked again with
-that one. What it said is kept, as the name is part of the body and so of the key: a
+that one. The name is kept, as the name is part of the body and so of the key: a
 plan looks answers up under the name that they were asked with.
 """
 
@@ -20,7 +20,7 @@ FILE = "wire_names.json"
 
 
 def known_names() -> WireNames:
-    """What servers said, in this project."""
+    """The names by base URL and model, as far as this project knows them."""
     try:
         lines = orjson.loads((home() / FILE).read_bytes())
         return {
@@ -33,8 +33,8 @@ def known_names() -> WireNames:
 
 
 def keep_name(base_url: str, model: str, name: str) -> None:
-    """Keeps what a server said, for later runs; where nothing can be written, it is
-    learned again."""
+    """Keeps the name that a server wants; where nothing can be written, it is learned
+    again."""
     names = {**known_names(), (base_url, model): name}
     lines = [[*served, name] for served, name in names.items()]
     with suppress(OSError, CacheError):
