@@ -238,13 +238,17 @@ class Ledger:
 
     def _enter_left(self) -> None:
         """Enters what `leave` has kept."""
-        left = LEFT.setdefault(self.database.path, [])
-        while left:
-            sign, entries = left[-1]
-            self.enter(entries)
-            left.pop()
-            if sign is not None:
-                sign.end()
+        left = LEFT.pop(self.database.path, [])
+        try:
+            while left:
+                sign, entries = left[-1]
+                self.enter(entries)
+                left.pop()
+                if sign is not None:
+                    sign.end()
+        finally:
+            if left:
+                LEFT.setdefault(self.database.path, []).extend(left)
 
     def _enter_killed(self) -> None:
         """Enters the calls that killed processes had sent, and gives back what they had
@@ -257,13 +261,7 @@ class Ledger:
         with self.database.writing() as connection:
             for name in gone:
                 sent = connection.execute(SENT, (name,)).fetchall()
-                killed = [
-                    LedgerEntry(
-                        CallRow(*row[:-2])._replace(error=KILLED), Spend(*row[-2:])
-                    )
-                    for row in sent
-                ]
-                _enter(connection, killed)
+                _enter(connection, [_killed(row) for row in sent])
                 connection.execute("DELETE FROM in_flight WHERE process = ?", (name,))
         for name in gone:
             alive.remove(folder, name)
