@@ -34,58 +34,65 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from promptlab.errors import Failure, PromptlabError, PromptlabWarning, SpecError
-    from promptlab.execution.engine import Engine
-    from promptlab.execution.hooks import Event
-    from promptlab.execution.options import RunOptions
-    from promptlab.execution.reply import Reply
-    from promptlab.execution.runner import arun, run, start
-    from promptlab.experiment import Experiment
-    from promptlab.files.config import load_experiment
-    from promptlab.models.client import Client
-    from promptlab.models.login import login, logout
-    from promptlab.models.openai import OpenAIClient
-    from promptlab.models.sdk import SDKClient
-    from promptlab.money.price import Price
-    from promptlab.money.price_table import prices
-    from promptlab.money.prices import Prices
-    from promptlab.notebook.compare.compare import compare
-    from promptlab.notebook.compare.marks import marks
-    from promptlab.notebook.explore.explore import explore
-    from promptlab.notebook.panel.panel import panel
-    from promptlab.notebook.panel.playground import playground
-    from promptlab.notebook.plots import (
-        plot_cost,
-        plot_heatmap,
-        plot_latency,
-        plot_lengths,
-        plot_tokens,
-        plot_usage,
-    )
-    from promptlab.notebook.rate.rate import rate
-    from promptlab.notebook.rate.votes import votes
-    from promptlab.offline import OfflineServer
-    from promptlab.planning.forecast import Forecast
-    from promptlab.planning.plan import Plan
-    from promptlab.results.exports import read_results
-    from promptlab.results.record import Record
-    from promptlab.results.results import Results
-    from promptlab.results.runs import find_run, recorded_runs
-    from promptlab.spec.dataset import Case, Dataset
-    from promptlab.spec.grid import Grid, Variant
-    from promptlab.spec.prompt import Prompt
-    from promptlab.spec.request import Request
-    from promptlab.spec.response import Response
-    from promptlab.spec.trial import Trial
-    from promptlab.spec.usage import Usage
-    from promptlab.store.cache import ResponseCache
-    from promptlab.store.explain import explain
-    from promptlab.store.reconcile import reconcile
-    from promptlab.store.usage import budgets, headroom, set_budget, usage
+    from promptlab.errors import Failure as Failure
+    from promptlab.errors import PromptlabError as PromptlabError
+    from promptlab.errors import PromptlabWarning as PromptlabWarning
+    from promptlab.errors import SpecError as SpecError
+    from promptlab.execution.engine import Engine as Engine
+    from promptlab.execution.hooks import Event as Event
+    from promptlab.execution.options import RunOptions as RunOptions
+    from promptlab.execution.reply import Reply as Reply
+    from promptlab.experiment import Experiment as Experiment
+    from promptlab.files.config import load_experiment as load_experiment
+    from promptlab.models.client import Client as Client
+    from promptlab.models.login import login as login
+    from promptlab.models.login import logout as logout
+    from promptlab.models.openai import OpenAIClient as OpenAIClient
+    from promptlab.models.sdk import SDKClient as SDKClient
+    from promptlab.money.price import Price as Price
+    from promptlab.money.price_table import prices as prices
+    from promptlab.money.prices import Prices as Prices
+    from promptlab.notebook.compare.compare import compare as compare
+    from promptlab.notebook.compare.marks import marks as marks
+    from promptlab.notebook.explore.explore import explore as explore
+    from promptlab.notebook.panel.panel import panel as panel
+    from promptlab.notebook.panel.playground import playground as playground
+    from promptlab.notebook.plots import plot_cost as plot_cost
+    from promptlab.notebook.plots import plot_heatmap as plot_heatmap
+    from promptlab.notebook.plots import plot_latency as plot_latency
+    from promptlab.notebook.plots import plot_lengths as plot_lengths
+    from promptlab.notebook.plots import plot_tokens as plot_tokens
+    from promptlab.notebook.plots import plot_usage as plot_usage
+    from promptlab.notebook.rate.rate import rate as rate
+    from promptlab.notebook.rate.votes import votes as votes
+    from promptlab.offline import OfflineServer as OfflineServer
+    from promptlab.planning.forecast import Forecast as Forecast
+    from promptlab.planning.plan import Plan as Plan
+    from promptlab.results.exports import read_results as read_results
+    from promptlab.results.record import Record as Record
+    from promptlab.results.results import Results as Results
+    from promptlab.results.runs import find_run as find_run
+    from promptlab.results.runs import recorded_runs as recorded_runs
+    from promptlab.spec.dataset import Case as Case
+    from promptlab.spec.dataset import Dataset as Dataset
+    from promptlab.spec.grid import Grid as Grid
+    from promptlab.spec.grid import Variant as Variant
+    from promptlab.spec.prompt import Prompt as Prompt
+    from promptlab.spec.request import Request as Request
+    from promptlab.spec.response import Response as Response
+    from promptlab.spec.trial import Trial as Trial
+    from promptlab.spec.usage import Usage as Usage
+    from promptlab.store.cache import ResponseCache as ResponseCache
+    from promptlab.store.explain import explain as explain
+    from promptlab.store.reconcile import reconcile as reconcile
+    from promptlab.store.usage import budgets as budgets
+    from promptlab.store.usage import headroom as headroom
+    from promptlab.store.usage import set_budget as set_budget
+    from promptlab.store.usage import usage as usage
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_HOMES = {  # each public name, and the module that it is loaded from
     "Case": "spec.dataset",
     "Client": "models.client",
     "Dataset": "spec.dataset",
@@ -115,7 +122,6 @@ _HOMES = {
     "Trial": "spec.trial",
     "Usage": "spec.usage",
     "Variant": "spec.grid",
-    "arun": "execution.runner",
     "budgets": "store.usage",
     "compare": "notebook.compare.compare",
     "explain": "store.explain",
@@ -139,74 +145,12 @@ _HOMES = {
     "read_results": "results.exports",
     "reconcile": "store.reconcile",
     "recorded_runs": "results.runs",
-    "run": "execution.runner",
     "set_budget": "store.usage",
-    "start": "execution.runner",
     "usage": "store.usage",
     "votes": "notebook.rate.votes",
 }
 
-__all__ = [
-    "Case",
-    "Client",
-    "Dataset",
-    "Engine",
-    "Event",
-    "Experiment",
-    "Failure",
-    "Forecast",
-    "Grid",
-    "OfflineServer",
-    "OpenAIClient",
-    "Plan",
-    "Price",
-    "Prices",
-    "Prompt",
-    "PromptlabError",
-    "PromptlabWarning",
-    "Record",
-    "Reply",
-    "Request",
-    "Response",
-    "ResponseCache",
-    "Results",
-    "RunOptions",
-    "SDKClient",
-    "SpecError",
-    "Trial",
-    "Usage",
-    "Variant",
-    "__version__",
-    "arun",
-    "budgets",
-    "compare",
-    "explain",
-    "explore",
-    "find_run",
-    "headroom",
-    "load_experiment",
-    "login",
-    "logout",
-    "marks",
-    "panel",
-    "playground",
-    "plot_cost",
-    "plot_heatmap",
-    "plot_latency",
-    "plot_lengths",
-    "plot_tokens",
-    "plot_usage",
-    "prices",
-    "rate",
-    "read_results",
-    "reconcile",
-    "recorded_runs",
-    "run",
-    "set_budget",
-    "start",
-    "usage",
-    "votes",
-]
+__all__ = sorted([*_HOMES, "__version__"])
 
 
 def __getattr__(name: str) -> Any:

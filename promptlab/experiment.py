@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Unpack
 
+from promptlab.execution.options import RunOptions, RunOptionsDict, with_run_options
 from promptlab.secret import sealed
 from promptlab.spec.card import experiment_html
 from promptlab.spec.definition import Definition
@@ -11,7 +13,6 @@ from promptlab.spec.definition import Definition
 if TYPE_CHECKING:
     from promptlab.execution.runner import Handle
     from promptlab.planning.forecast import Forecast
-    from promptlab.planning.pilot import Pilot
     from promptlab.planning.plan import Plan
     from promptlab.results.results import Results
 
@@ -27,36 +28,102 @@ class Experiment(Definition):
         SpecError: it cannot be run as it is; the message says what would do.
     """
 
-    def run(self, **options: Any) -> Results:
-        """Runs it to the end and gives the results; `promptlab.run` has the options."""
+    @with_run_options
+    def run(
+        self,
+        *,
+        only_trials: Collection[int] | None = None,
+        **options: Unpack[RunOptionsDict],
+    ) -> Results:
+        """Runs it to the end and returns the results; asks nothing that is cached.
+
+        Ctrl-C or the stop button ends it early, keeps every answer that was paid for,
+        and returns the results so far; running it again goes on from there. Pressed
+        twice, calls in flight are given up, and `KeyboardInterrupt` is raised when that
+        is done, or after a few seconds; a third time, at once.
+
+        With `only_trials`, only trials of these indexes are asked; others are looked
+        up.
+
+        Raises:
+            SpecError: an option is wrong, or a prompt fails on some case.
+            CredentialsError: a key is needed and there is none.
+            CacheError: the cache cannot be used.
+        """
         from promptlab.execution.runner import run
 
-        return run(self, **sealed(options))
+        return run(self, RunOptions(**sealed(options)), only_trials)
 
-    async def arun(self, **options: Any) -> Results:
-        """As `run`, for a running event loop: `await experiment.arun()`."""
+    @with_run_options
+    async def arun(
+        self,
+        *,
+        only_trials: Collection[int] | None = None,
+        **options: Unpack[RunOptionsDict],
+    ) -> Results:
+        """As `run`, for a running event loop of any kind: `await experiment.arun()`.
+
+        When it is cancelled the run ends, its answers are kept, and the cancellation
+        goes on to the caller.
+        """
         from promptlab.execution.runner import arun
 
-        return await arun(self, **sealed(options))
+        return await arun(self, RunOptions(**sealed(options)), only_trials)
 
-    def start(self, **options: Any) -> Handle:
-        """Starts it in the background: the handle tells, waits and cancels."""
+    @with_run_options
+    def start(
+        self,
+        *,
+        only_trials: Collection[int] | None = None,
+        **options: Unpack[RunOptionsDict],
+    ) -> Handle:
+        """Starts a run in the background; the handle it returns waits and cancels.
+
+        A notebook shows a button that stops it.
+        """
         from promptlab.execution.runner import start
 
-        return start(self, **sealed(options))
+        return start(self, RunOptions(**sealed(options)), only_trials)
 
-    def plan(self, **options: Any) -> Plan:
-        """What a run would do: which trials are cached, new or duplicates of others."""
+    @with_run_options
+    def plan(self, **options: Unpack[RunOptionsDict]) -> Plan:
+        """What a run would do: which trials are cached, new or duplicates of others.
+
+        Nothing is called, no key is needed.
+
+        Raises:
+            SpecError: an option is wrong, or a prompt fails on some case.
+            CacheError: the cache cannot be read.
+        """
         from promptlab.planning.plan import plan
 
-        return plan(self, **sealed(options))
+        return plan(self, RunOptions(**sealed(options)))
 
-    def forecast(self, pilot: int | Pilot = 2, **options: Any) -> Forecast:
-        """What a run would cost, from `pilot` answers of each variant that it buys and
-        keeps; `level` and `seed` are options too."""
+    @with_run_options
+    def forecast(
+        self,
+        pilot: int = 2,
+        *,
+        level: float = 0.9,
+        seed: int = 0,
+        **options: Unpack[RunOptionsDict],
+    ) -> Forecast:
+        """What a run would cost, from `pilot` answers of each variant, which it buys.
+
+        The pilot spreads cases over variants, in an order that `seed` decides; its
+        answers are cached, and a run goes on from them. With `pilot=0` nothing is
+        bought. `level` is the confidence level of the intervals.
+
+        Raises:
+            SpecError: an option is wrong, or a prompt fails on some case.
+            CredentialsError: a key is needed and there is none.
+            CacheError: the cache cannot be used.
+        """
         from promptlab.planning.forecast import forecast
+        from promptlab.planning.pilot import choose
 
-        return forecast(self, pilot, **sealed(options))
+        chosen = choose(self, RunOptions(**sealed(options)), pilot, seed=seed)
+        return forecast(self, chosen, level=level)
 
     def _repr_html_(self) -> str:
         return experiment_html(self)

@@ -128,7 +128,7 @@ def sealed_url(base_url: Any) -> Any:
     return Hidden(base_url) if no_url else base_url
 
 
-def sealed(options: dict[str, Any]) -> dict[str, Any]:
+def sealed(options: Any) -> dict[str, Any]:
     """The options of a run, with key and headers out of sight; changed in place, as a
     traceback shows the arguments of every function that was called with them."""
     if "base_url" in options:
@@ -139,7 +139,8 @@ def sealed(options: dict[str, Any]) -> dict[str, Any]:
         options["api_key"] = secret_of(given)
     if isinstance(headers := options.get("headers"), Mapping):
         options["headers"] = _hidden(headers)
-    return options
+    sealed_options: dict[str, Any] = options
+    return sealed_options
 
 
 def secret_of(key: Secret | ApiKey) -> Secret:

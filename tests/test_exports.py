@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import importlib
 import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 import promptlab as pl
+
+VERBS = ("run", "arun", "start", "plan", "forecast")
 
 TREE = ast.parse(Path(pl.__file__).read_text("utf-8"))
 
@@ -40,9 +48,89 @@ def test_exports_are_sorted_and_named_once() -> None:
     assert pl.__all__ == sorted(set(pl.__all__))
 
 
-def test_the_three_lists_of_exports_agree() -> None:
+def test_type_checkers_are_told_of_the_same_exports() -> None:
     assert homes() == for_type_checkers()
-    assert {*homes(), "__version__"} == set(pl.__all__)
+
+
+def test_the_table_of_exports_is_sorted_and_complete() -> None:
+    assert list(homes()) == sorted(homes())
+    assert pl.__all__ == sorted([*homes(), "__version__"])
+
+
+OPTIONED = {
+    **{f"Experiment.{n}": getattr(pl.Experiment, n) for n in VERBS},
+    "panel": pl.panel,
+    "playground": pl.playground,
+}
+
+
+@pytest.mark.parametrize("function", OPTIONED.values(), ids=OPTIONED.keys())
+def test_signature_and_docstring_name_every_option_of_a_run(
+    function: Callable[..., object],
+) -> None:
+    parameters = inspect.signature(function).parameters
+    defaults = {f.name: f.default for f in fields(pl.RunOptions)}
+
+    assert {n: p.default for n, p in parameters.items() if n in defaults} == defaults
+    assert all(
+        parameters[n].annotation is not inspect.Parameter.empty for n in defaults
+    )
+    assert all(p.kind is not p.VAR_KEYWORD for p in parameters.values())
+    for name in defaults:
+        assert f"    {name}: " in str(inspect.getdoc(function))
+
+
+def test_a_grid_names_the_known_parameters() -> None:
+    assert {"model", "prompt", "temperature"} <= set(
+        inspect.signature(pl.Grid).parameters
+    )
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_misspelt_option_is_refused_at_once(verb: str) -> None:
+    experiment = pl.Experiment(
+        "a", grid={"model": ["m"], "prompt": ["p"]}, dataset=[{}]
+    )
+
+    with pytest.raises(pl.SpecError, match="'budgt'; did you mean 'budget_usd'"):
+        asyncio.run(getattr(experiment, verb)(budgt=3))
+
+
+def test_wrong_options_and_objects_are_refused_before_a_button_is_pressed() -> None:
+    wrong = {
+        "'budgt'; did you mean 'budget_usd'": lambda: pl.playground(budgt=3),
+        "playground: expected names of models, got int": lambda: pl.playground(3),
+        "panel: expected an Experiment, got int": lambda: pl.panel(3),
+    }
+    for problem, call in wrong.items():
+        with pytest.raises(pl.SpecError, match=problem):
+            call()
+
+
+def test_users_type_checkers_see_the_options(tmp_path: Path) -> None:
+    file = tmp_path / "use.py"
+    file.write_text(USE)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--config-file=", str(file)],
+        capture_output=True,
+        text=True,
+        cwd=Path(pl.__file__).parents[1],
+    )
+
+    wrong = re.findall(r"use\.py:(\d+): error", done.stdout)
+    assert wrong == ["4", "5", "6"], done.stdout
+
+
+USE = """\
+import promptlab as pl
+def use(e: pl.Experiment) -> pl.Results:
+    e.plan(rpm=3.5)
+    e.plan(rpm="x")
+    e.forecast(3, budgt=1)
+    pl.panel(e, max_concurrency=None)
+    return e.run(budget_usd=2, timeout_s=5, headers={"a": "b"})
+"""
 
 
 @pytest.mark.parametrize("name", sorted(homes()))

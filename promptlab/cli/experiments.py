@@ -6,8 +6,8 @@ import asyncio
 import shlex
 import signal
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,6 +45,7 @@ from promptlab.errors import ExportError, did_you_mean
 from promptlab.paths import user_path
 
 if TYPE_CHECKING:
+    from promptlab.execution.options import RunOptions
     from promptlab.experiment import Experiment
     from promptlab.offline import Faults
     from promptlab.results.results import Results
@@ -88,13 +89,13 @@ def run(
     """Run an experiment. What is cached is not asked again."""
     loaded = load_config(config, var)
     experiment = selected(loaded.experiment, repeats, limit, only)
-    options = options_of(loaded, options)
+    chosen = options_of(loaded, options)
     targets = [*loaded.output, *(output or [])]
     check_targets(targets, loaded.files)
     if dry_run:
-        _echo_plan(experiment, options, json=json)
+        _echo_plan(experiment, chosen, json=json)
         return
-    results = _run(experiment, options, retry_errors=retry_errors, quiet=quiet or json)
+    results = _run(experiment, chosen, retry_errors=retry_errors, quiet=quiet or json)
     if targets and not results.totals.answered:
         echo_err(_spared(targets))
         targets = []
@@ -123,9 +124,9 @@ def validate(
     loaded = load_config(config, var)
     experiment = selected(loaded.experiment, repeats, limit, only)
     check_targets(loaded.output, loaded.files)
-    options = options_of(loaded, options)
-    check_models(experiment, options)
-    _echo_plan(experiment, options, json=json)
+    chosen = options_of(loaded, options)
+    check_models(experiment, chosen)
+    _echo_plan(experiment, chosen, json=json)
 
 
 def init(
@@ -218,20 +219,18 @@ def _faults(given: Sequence[str]) -> Faults:
         raise typer.BadParameter(str(error)) from error
 
 
-def _echo_plan(
-    experiment: Experiment, options: Mapping[str, Any], *, json: bool
-) -> None:
+def _echo_plan(experiment: Experiment, options: RunOptions, *, json: bool) -> None:
     """What a run would do, unless it would be refused."""
-    from promptlab.planning.plan import check_plan
+    from promptlab.planning.plan import check_plan, plan
 
-    plan = experiment.plan(**options)
-    check_plan(plan, **options)
-    print_plan(plan, json=json)
+    found = plan(experiment, options)
+    check_plan(found, options)
+    print_plan(found, json=json)
 
 
 def _run(
     experiment: Experiment,
-    options: Mapping[str, Any],
+    options: RunOptions,
     *,
     retry_errors: bool,
     quiet: bool,
@@ -239,11 +238,11 @@ def _run(
     from promptlab.execution.progress import WithoutReason, display_for
     from promptlab.execution.runner import start
 
-    wanted = _failed_before(experiment) if retry_errors else None
+    only_trials = _failed_before(experiment) if retry_errors else None
     if not quiet:
         echo_err(f"{experiment.name}: {experiment.size}")
     progress = False if quiet else WithoutReason(display_for(True))
-    handle = start(experiment, wanted=wanted, progress=progress, **options)
+    handle = start(experiment, replace(options, progress=progress), only_trials)
     if not quiet:
         for line in handle.keys:
             echo_err(f"key: {line}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -55,8 +56,8 @@ def forecast(
 
     loaded = load_config(config, var)
     experiment = selected(loaded.experiment, repeats, limit, only)
-    options = options_of(loaded, options)
-    chosen = choose(experiment, pilot, seed=seed, progress=not json, **options)
+    chosen_options = replace(options_of(loaded, options), progress=not json)
+    chosen = choose(experiment, chosen_options, pilot, seed=seed)
     _confirm(chosen, yes)
     found = forecast_of(experiment, chosen, level=level)
     print_forecast(found, json=json)

@@ -10,6 +10,7 @@ import orjson
 import typer
 
 from promptlab.errors import ExportError, SpecError, did_you_mean
+from promptlab.execution.options import RunOptions
 
 if TYPE_CHECKING:
     from promptlab.experiment import Experiment
@@ -87,39 +88,38 @@ def _cases(limit: str) -> slice:
     return slice(start - 1, end)
 
 
-def options_of(config: Config, given: Mapping[str, Any]) -> dict[str, Any]:
+def options_of(config: Config, given: Mapping[str, Any]) -> RunOptions:
     """The options of the file, and over them those given on the command line.
 
     Raises:
         CredentialsError: the file would send a service's key to another.
     """
-    from promptlab.execution.options import RunOptions
     from promptlab.models.credentials import check_foreign
 
     options = merged(config, given)
     if options.get("headers") and given.get("headers"):
         options["headers"] = _headers(given["headers"])
     if given.get("api_key_env"):
-        return options | {"api_key_env": _variables(given["api_key_env"])}
+        return RunOptions(
+            **{**options, "api_key_env": _variables(given["api_key_env"])}
+        )
     run_options = RunOptions(**options)
     models = [level.value for level in config.experiment.grid.levels("model")]
     urls = dict.fromkeys(map(run_options.route, models))
     check_foreign(run_options.api_key_env, urls, run_options.variables)
-    return options
+    return run_options
 
 
-def check_models(experiment: Experiment, options: Mapping[str, Any]) -> None:
+def check_models(experiment: Experiment, options: RunOptions) -> None:
     """Raises `SpecError` when a model is to be an offline one, and there is none of
     that name: a run would only say so for each trial."""
-    from promptlab.execution.options import RunOptions
     from promptlab.offline import MODELS
     from promptlab.spec.address import OFFLINE_SCHEME
 
     if "base_url" in experiment.grid.parameters:
         return
-    run_options = RunOptions(**options)
     for model in (level.value for level in experiment.grid.levels("model")):
-        is_offline = run_options.route(model).startswith(OFFLINE_SCHEME)
+        is_offline = options.route(model).startswith(OFFLINE_SCHEME)
         if is_offline and model not in MODELS:
             raise SpecError(
                 f"no offline model {model!r}"

@@ -131,7 +131,7 @@ class Engine:
         Raises:
             SpecError: an option is wrong.
         """
-        self.options = options or RunOptions.of(sealed(more))
+        self.options = options or RunOptions(**sealed(more))
         self.name = name
         self.status: Ending = "complete"
         self.reason = ""

@@ -340,7 +340,7 @@ class RunOptions:
     )
 
     def __init__(self, **options: Unpack[RunOptionsDict]) -> None:
-        given: dict[str, Any] = sealed(options)  # type: ignore[arg-type]
+        given = sealed(options)
         for name in given:
             if name not in OPTIONS:
                 hint = did_you_mean(name, OPTIONS)
@@ -366,11 +366,6 @@ class RunOptions:
             _check_client(self.client)
             if self.base_url is not None:
                 raise SpecError("base_url= and client= exclude each other")
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> RunOptions:
-        """The same from a mapping."""
-        return cls(**options)
 
     @cached_property
     def variables(self) -> Variables:

@@ -7,7 +7,7 @@ import concurrent.futures
 import time
 import warnings
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from promptlab.errors import PromptlabError, PromptlabWarning
 from promptlab.execution.engine import GRACE_S
@@ -16,7 +16,6 @@ from promptlab.execution.options import RunOptions
 from promptlab.execution.progress import Progress, progress_html
 from promptlab.execution.run import Run
 from promptlab.results.results import Results
-from promptlab.secret import sealed
 from promptlab.spec.definition import Definition
 
 if TYPE_CHECKING:
@@ -30,32 +29,13 @@ LOOK_EVERY_S = 0.2
 
 
 def run(
-    experiment: Definition, *, wanted: Collection[int] | None = None, **options: Any
+    experiment: Definition,
+    options: RunOptions,
+    only_trials: Collection[int] | None = None,
 ) -> Results:
-    """Runs an experiment to the end: what is cached is not asked again.
-
-    Ctrl-C or the stop button ends it early, keeps every answer that was paid for, and
-    gives the results so far; running it again goes on from there. Pressed twice, calls
-    in flight are given up, and `KeyboardInterrupt` is raised when that is done, or
-    after a few seconds; a third time, at once.
-
-    With `wanted`, only trials of these indexes are asked; others are looked up. The
-    options are those of `RunOptions`.
-
-    Raises:
-        SpecError: an option is wrong, or a prompt fails on some case.
-        CredentialsError: a key is needed and there is none.
-        CacheError: the cache cannot be used.
-    """
-    return run_with(experiment, RunOptions.of(sealed(options)), wanted)
-
-
-def run_with(
-    experiment: Definition, options: RunOptions, wanted: Collection[int] | None = None
-) -> Results:
-    """As `run`, with options that were made before."""
+    """Runs an experiment to the end; `Experiment.run` says how."""
     check_may_wait()
-    handle = _started(Run(experiment, options, wanted))
+    handle = _started(Run(experiment, options, only_trials))
     interrupts = 0
     while True:
         try:
@@ -72,19 +52,17 @@ def run_with(
             handle.cancel()  # what is in flight may arrive; a second time, not
     if interrupts > 1:  # in a loop over experiments: not on to the next
         raise KeyboardInterrupt
-    _warn_of_prices(results, stacklevel=5)
+    _warn_of_prices(results, stacklevel=4)
     return results
 
 
 async def arun(
-    experiment: Definition, *, wanted: Collection[int] | None = None, **options: Any
+    experiment: Definition,
+    options: RunOptions,
+    only_trials: Collection[int] | None = None,
 ) -> Results:
-    """As `run`, for a running event loop of any kind: `await experiment.arun()`.
-
-    When it is cancelled the run ends, its answers are kept, and the cancellation goes
-    on to the caller.
-    """
-    handle = _started(Run(experiment, RunOptions.of(sealed(options)), wanted))
+    """As `run`, for a running event loop of any kind."""
+    handle = _started(Run(experiment, options, only_trials))
     finished = asyncio.wrap_future(handle.future)
     try:
         # The stop button of a notebook is noticed only when the loop wakes up.
@@ -100,18 +78,12 @@ async def arun(
 
 
 def start(
-    experiment: Definition, *, wanted: Collection[int] | None = None, **options: Any
+    experiment: Definition,
+    options: RunOptions,
+    only_trials: Collection[int] | None = None,
 ) -> Handle:
-    """Starts a run in the background and returns at once; a notebook shows a button
-    that stops it.
-
-    With `wanted`, only trials of these indexes are asked; others are looked up.
-
-    Raises:
-        SpecError: an option is wrong.
-    """
-    run_options = RunOptions.of(sealed(options))
-    return _started(Run(experiment, run_options, wanted, stoppable=True))
+    """Starts a run in the background and returns at once."""
+    return _started(Run(experiment, options, only_trials, stoppable=True))
 
 
 def _started(run: Run) -> Handle:

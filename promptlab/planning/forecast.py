@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from promptlab.errors import SpecError
-from promptlab.execution.runner import run_with
+from promptlab.execution.runner import run
 from promptlab.formats import counted, dollars, thousands
 from promptlab.money.estimate import Range
-from promptlab.planning.pilot import ObservedCosts, Pilot, choose, look_up_costs
+from promptlab.planning.pilot import ObservedCosts, Pilot, look_up_costs
 from promptlab.planning.plan import Plan, without
 from promptlab.render.forecast_card import forecast_card
 from promptlab.spec.definition import Definition
@@ -125,21 +125,8 @@ class Forecast:
         return f" ({ends[0]} to {most}, {self.level:.0%} sure)"
 
 
-def forecast(
-    experiment: Definition,
-    pilot: int | Pilot = 2,
-    *,
-    level: float = 0.9,
-    seed: int = 0,
-    **options: Any,
-) -> Forecast:
-    """What a run with these options would cost, judged by `pilot` answers of each
-    variant: those that are cached, and as many more as that takes, which are bought.
-
-    The pilot spreads its cases over the variants, in an order that `seed` decides, so
-    that each case is used about equally often. Its answers are cached: a run goes on
-    from them. With `pilot=0` nothing is bought. `choose` gives the pilot beforehand;
-    its options hold then.
+def forecast(experiment: Definition, pilot: Pilot, *, level: float = 0.9) -> Forecast:
+    """What a run would cost, judged by the answers of a pilot, which are bought now.
 
     Sums and intervals are those of `stats.totals.rest_of_total`. In the worlds that
     `tests/stats` simulates, of four variants and more, an interval at 0.9 holds in at
@@ -153,14 +140,11 @@ def forecast(
     """
     if not isinstance(level, (int, float)) or not 0 < level < 1:
         raise SpecError(f"level: expected a share between 0 and 1, got {level!r}")
-    chosen = pilot
-    if not isinstance(chosen, Pilot):
-        chosen = choose(experiment, chosen, seed=seed, **options)
-    plan, observed, asked = chosen.plan, chosen.observed, chosen.trials
+    plan, observed, asked = pilot.plan, pilot.observed, pilot.trials
     results = None
     if asked:
-        results = run_with(experiment, chosen.options, asked)
-        plan, observed = look_up_costs(experiment, chosen.options)
+        results = run(experiment, pilot.options, asked)
+        plan, observed = look_up_costs(experiment, pilot.options)
     failures = _failures(results, asked)
     cost = _interval(observed, "usd", level, plan.cost_usd)
     return Forecast(

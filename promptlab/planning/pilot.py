@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 import time
 from array import array
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +64,7 @@ class Pilot:
 
 
 def choose(
-    experiment: Definition, pilot: int = 2, *, seed: int = 0, **options: Any
+    experiment: Definition, options: RunOptions, pilot: int = 2, *, seed: int = 0
 ) -> Pilot:
     """The trials that a forecast asks; nothing is called. `forecast` takes it in place
     of the number of answers.
@@ -75,9 +73,9 @@ def choose(
         SpecError: an option is wrong, or a prompt fails on some case.
         CacheError: the cache cannot be read.
     """
-    run_options = pilot_options(options)
-    pricing = run_options.pricing(experiment)
-    plan, observed = look_up_costs(experiment, run_options)
+    _check_options(options)
+    pricing = options.pricing(experiment)
+    plan, observed = look_up_costs(experiment, options)
     trials = choose_pilot_trials(plan, observed, pilot, seed)
     cost = CostRange(pricing)
     for trial in trials:
@@ -89,19 +87,17 @@ def choose(
         cost=cost,
         plan=plan,
         observed=observed,
-        options=run_options,
+        options=options,
     )
 
 
-def pilot_options(options: Mapping[str, Any]) -> RunOptions:
-    """The options of a pilot, whose answers must stay in the cache."""
-    run_options = RunOptions.of(options)
-    if run_options.refresh or run_options.offline or not run_options.use_cache:
+def _check_options(options: RunOptions) -> None:
+    """Refuses options with which a pilot's answers would not stay in the cache."""
+    if options.refresh or options.offline or not options.use_cache:
         raise SpecError(
             "a forecast buys answers and keeps them in the cache, so refresh=True, "
             "offline=True and use_cache=False are not possible; pilot=0 buys nothing"
         )
-    return run_options
 
 
 def look_up_costs(

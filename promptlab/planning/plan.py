@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from promptlab.execution.loop import running_loop
 from promptlab.execution.options import RunOptions
@@ -21,7 +21,6 @@ from promptlab.money.estimate import Range
 from promptlab.planning.cost_range import CostRange
 from promptlab.render.plan_card import plan_card
 from promptlab.results.costs import Pricing
-from promptlab.secret import sealed
 from promptlab.spec.definition import Definition
 from promptlab.store.cache import open_cache
 from promptlab.store.ledger import project_budget_statuses, project_budgets
@@ -163,18 +162,17 @@ class Plan:
         return low == low and high > 0
 
 
-def plan(experiment: Definition, **options: Any) -> Plan:
+def plan(experiment: Definition, options: RunOptions) -> Plan:
     """What a run with these options would do: nothing is called, no key is needed.
 
     Raises:
         SpecError: an option is wrong, or a prompt fails on some case.
         CacheError: the cache cannot be read.
     """
-    run_options = RunOptions.of(sealed(options))
-    return planned(experiment, run_options, run_options.pricing(experiment))
+    return planned(experiment, options, options.pricing(experiment))
 
 
-def check_plan(plan: Plan, **options: object) -> None:
+def check_plan(plan: Plan, options: RunOptions) -> None:
     """Refuses what a run with these options would refuse once it is to call.
 
     Raises:
@@ -182,9 +180,8 @@ def check_plan(plan: Plan, **options: object) -> None:
     """
     if not plan.calls:
         return
-    run_options = RunOptions.of(sealed(options))
     new = (i for i, one in enumerate(plan.statuses) if one == TrialStatus.NEW)
-    check_run(plan.experiment, run_options, project_budgets().values(), new)
+    check_run(plan.experiment, options, project_budgets().values(), new)
 
 
 def planned(

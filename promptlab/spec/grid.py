@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import Parameter, Signature, signature
 from typing import Any
 
 import orjson
@@ -251,6 +252,24 @@ class Grid:
             f"{name}: {len(self._levels[name])}" for name in self.parameters
         )
         return f"Grid({len(self)} variants; {sizes})"
+
+
+def _signature() -> Signature:
+    """The signature of a grid with the known parameters by name, for completion."""
+    *own, others = signature(Grid.__init__).parameters.values()
+    known = [
+        Parameter(
+            name,
+            Parameter.KEYWORD_ONLY,
+            annotation=list | dict,
+            default=Parameter.empty if name in ("model", "prompt") else None,
+        )
+        for name in KNOWN
+    ]
+    return Signature([own[0], *known, *own[1:], others])
+
+
+Grid.__init__.__dict__["__signature__"] = _signature()
 
 
 def unknown_parameters(grid: Grid) -> list[str]:

@@ -264,7 +264,7 @@ def test_what_holds_a_key_neither_shows_nor_pickles_it(
     server: ToldServer, plant: Plant, clean_home: Path
 ) -> None:
     options = plant()
-    run_options = RunOptions.of(options)
+    run_options = RunOptions(**options)
     experiment = capitals(1, temperature=[0])
     handle = experiment.start(
         **{"allow_insecure": True, "prices": PRICES, "max_attempts": 1, **options}
@@ -340,7 +340,7 @@ RAISING: dict[str, Callable[[], Any]] = {
     "no cache": lambda: run(api_key=key(), cache="/dev/null/cache"),
     "it takes too long": lambda: start(api_key=key()),
     "a plan": lambda: capitals(1).plan(api_key=key(), max_attempts=0),
-    "the function": lambda: pl.run(capitals(1), api_key=key(), max_attempts=0),
+    "the function": lambda: pl.RunOptions(api_key=key(), max_attempts=0),
     "a panel": lambda: pl.panel(7, api_key=key()),
     "a playground": lambda: pl.playground([], api_key=key()),
     "a key for a URL": lambda: run(base_url=key()),

@@ -360,7 +360,7 @@ def test_only_wanted_trials_are_asked_and_others_looked_up(
     client = FakeClient()
 
     failed = experiment.run(client=broken)
-    retried = experiment.run(client=client, wanted=failed.failures)
+    retried = experiment.run(client=client, only_trials=failed.failures)
 
     assert sorted(failed.failures) == [2, 3, 4, 5]
     assert Counter(map(last_text, client.requests)) == {about(1): 2, about(2): 2}
@@ -371,7 +371,7 @@ def test_only_wanted_trials_are_asked_and_others_looked_up(
 def test_trials_that_are_not_wanted_and_not_cached_have_no_row(
     experiment: pl.Experiment, client: FakeClient
 ) -> None:
-    results = experiment.run(client=client, wanted=[3])
+    results = experiment.run(client=client, only_trials=[3])
 
     assert client.calls == 1
     assert results.table["trial"].tolist() == [3]
@@ -385,7 +385,7 @@ def test_a_wanted_duplicate_is_asked(client: FakeClient) -> None:
         dataset=[{"city": "Bern"}, {"city": "Lima"}, {"city": "Bern"}],
     )
 
-    results = experiment.run(client=client, wanted=[2])
+    results = experiment.run(client=client, only_trials=[2])
 
     assert client.calls == 1
     assert 2 in results.table["trial"].tolist()
@@ -415,7 +415,7 @@ def test_a_wanted_trial_and_its_wanted_duplicate_are_one_call(
         dataset=[{"city": "Bern"}, {"city": "Lima"}, {"city": "Bern"}],
     )
 
-    results = experiment.run(client=client, wanted=[0, 2])
+    results = experiment.run(client=client, only_trials=[0, 2])
 
     assert client.calls == 1
     assert results.table["trial"].tolist() == [0, 2]

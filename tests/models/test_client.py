@@ -815,7 +815,7 @@ def test_the_key_is_nowhere_but_in_the_request(
         repr(results.failures),
         results.to("table.jsonl").read_text(),
         repr(given.get("client")),
-        repr(RunOptions.of({"api_key": key, "headers": {"X-Key": key}})),
+        repr(RunOptions(api_key=key, headers={"X-Key": key})),
         repr(pl.OpenAIClient({server.base_url: Secret(key)})),
         "".join(capfd.readouterr()),
         caplog.text,

@@ -116,7 +116,7 @@ def test_what_is_all_cached_is_not_asked_for(kernel: Kernel) -> None:
     assert kernel.run("print(told(lambda: kept.run(**options)))") == "1 answered\n"
     assert (
         kernel.run("""
-        print(told(lambda: kept.with_repeats(2).run(wanted=[0], **options)))
+        print(told(lambda: kept.with_repeats(2).run(only_trials=[0], **options)))
     """)
         == "1 answered\n"
     )

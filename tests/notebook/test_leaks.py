@@ -62,7 +62,7 @@ SHOWN = (
     "talk.run_button.click(); assert talk.settle(60)",
     "talk",
     "pl.login(show=True)",
-    "vars(RunOptions.of({'api_key': planted_key(), 'headers': {'X': planted_key()}}))",
+    "vars(RunOptions(**{'api_key': planted_key(), 'headers': {'X': planted_key()}}))",
     "capitals(1, name='raises').run(api_key=gives, **options).errors",
     "client = pl.OpenAIClient({url: Secret(planted_key())})",
 )

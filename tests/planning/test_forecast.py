@@ -15,6 +15,7 @@ from fakes.refusals import BAD_REQUEST, UNAUTHORIZED
 from seen import HOSTILE, Seen
 
 import promptlab as pl
+from promptlab.planning.forecast import forecast
 from promptlab.planning.pilot import choose
 from promptlab.spec.request import Request
 from promptlab.testing import FakeClient, Outcome, last_text, response
@@ -141,7 +142,8 @@ def test_variants_are_asked_different_cases(
 
 def test_a_seed_chooses_the_cases(forty: pl.Experiment, talker: FakeClient) -> None:
     first, same, other = (
-        choose(forty, seed=seed, **paid(talker)).trials for seed in (0, 0, 1)
+        choose(forty, pl.RunOptions(**paid(talker)), seed=seed).trials
+        for seed in (0, 0, 1)
     )
 
     assert first == same
@@ -154,7 +156,7 @@ def test_what_a_pilot_costs_is_known_before_it_is_bought(
 ) -> None:
     bounded = forty.with_grid({**GRID, "max_tokens": [200]})
 
-    pilot = choose(bounded, **paid(talker))
+    pilot = choose(bounded, pl.RunOptions(**paid(talker)))
     told = bounded.forecast(**paid(talker))
 
     assert pilot.calls == len(pilot.trials) == told.calls == 4
@@ -166,9 +168,9 @@ def test_what_a_pilot_costs_is_known_before_it_is_bought(
 def test_a_pilot_that_was_chosen_before_is_the_one_that_is_asked(
     talker: FakeClient, forty: pl.Experiment
 ) -> None:
-    pilot = choose(forty, 3, seed=7, **paid(talker))
+    pilot = choose(forty, pl.RunOptions(**paid(talker)), 3, seed=7)
 
-    told = forty.forecast(pilot)
+    told = forecast(forty, pilot)
 
     trials = forty.run(offline=True, **paid(talker)).table["cached"]
     assert trials[trials].index.tolist() == sorted(pilot.trials)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import ipywidgets as widgets
 
 from promptlab.errors import PromptlabError, SpecError
+from promptlab.execution.options import RunOptions, RunOptionsDict, with_run_options
 from promptlab.experiment import Experiment
 from promptlab.formats import shortened
 from promptlab.notebook.compare.compare import compare
@@ -47,7 +48,8 @@ TEXTS = (("prompt",), ("system",))
 """Where an error is that is about a text."""
 
 
-def panel(experiment: Experiment, **options: Any) -> Panel:
+@with_run_options
+def panel(experiment: Experiment, **options: Unpack[RunOptionsDict]) -> Panel:
     """Opens a panel to choose, edit and run a part of an experiment.
 
     The calls, tokens and dollars of a run are shown before it starts, its outputs side
@@ -64,7 +66,13 @@ def panel(experiment: Experiment, **options: Any) -> Panel:
         >>> panel(pl.Experiment("capitals", grid=grid, dataset=dataset))
         Panel('capitals')
     """
-    return Panel(experiment, sealed(options))
+    if not isinstance(experiment, Experiment):
+        kind = type(experiment).__name__
+        hint = "; pl.compare shows results" if kind == "Results" else ""
+        raise SpecError(f"panel: expected an Experiment, got {kind}{hint}")
+    given = sealed(options)
+    RunOptions(**given)  # a wrong one is refused now, not by the button
+    return Panel(experiment, given)
 
 
 class Panel(RunPanel):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import ipywidgets as widgets
 
 from promptlab.errors import SpecError
+from promptlab.execution.options import RunOptions, RunOptionsDict, with_run_options
 from promptlab.notebook.panel.conversation import (
     Column,
     Conversation,
@@ -42,12 +43,13 @@ OFFLINE = ("offline/small", "offline/large")
 """Models that are suggested beside the given ones."""
 
 
+@with_run_options
 def playground(
     models: Sequence[str] | str = ("offline/small",),
     *,
     system: str = "",
     prompt: str = "",
-    **options: Any,
+    **options: Unpack[RunOptionsDict],
 ) -> Playground:
     """Opens a conversation with one to four models or settings side by side.
 
@@ -68,13 +70,19 @@ def playground(
         >>> playground(["offline/small", "offline/large"], prompt="Hello {{name}}")
         Playground(offline/small, offline/large)
     """
-    options = sealed(options)
-    names = [models] if isinstance(models, str) else list(models)
+    given = sealed(options)
+    RunOptions(**given)  # a wrong one is refused now, not by the button
+    names = [models] if isinstance(models, str) else models
+    if not isinstance(names, Iterable) or not all(isinstance(n, str) for n in names):
+        kind = type(models).__name__
+        hint = "; pl.panel takes an experiment" if kind == "Experiment" else ""
+        raise SpecError(f"playground: expected names of models, got {kind}{hint}")
+    names = list(names)
     if not 1 <= len(names) <= MOST_COLUMNS:
         raise SpecError(
             f"playground: expected 1 to {MOST_COLUMNS} models, got {len(names)}"
         )
-    return Playground(names, system, prompt, options)
+    return Playground(names, system, prompt, given)
 
 
 class Playground(RunPanel):

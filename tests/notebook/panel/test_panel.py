@@ -66,13 +66,13 @@ def test_the_plan_of_all_of_it_is_told_at_first(shown: Panel) -> None:
 
 
 def test_a_run_that_cannot_start_says_why_and_no_longer_that_it_starts() -> None:
-    shown = panel(experiment(), max_attempt=1)
+    shown = panel(experiment(), base_url="models.test")
     assert shown.settle(WAIT_S)
 
     shown.run_button.click()
     assert shown.settle(WAIT_S)
 
-    assert "no option 'max_attempt'" in Seen(shown._progress.value).text
+    assert "base_url" in Seen(shown._progress.value).text
 
 
 def test_what_is_chosen_changes_plan_experiment_and_code(shown: Panel) -> None:
@@ -216,9 +216,6 @@ def test_stopping_keeps_what_was_answered() -> None:
 
 
 def test_what_goes_wrong_is_told_in_the_panel() -> None:
-    shown = panel(experiment(), base_url="http://models.test/v1", max_tokens=3)
-    assert told(shown).startswith("no option 'max_tokens'")
-
     shown = panel(experiment(), base_url="https://models.test/v1")
     told(shown)
     shown.run_button.click()

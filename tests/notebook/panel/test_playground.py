@@ -58,13 +58,13 @@ def test_it_begins_empty(shown: Playground) -> None:
 
 
 def test_a_send_that_cannot_start_says_why_and_no_longer_that_it_asks() -> None:
-    shown = playground(["small"], prompt="Hello", max_attempt=1)
+    shown = playground(["small"], prompt="Hello", base_url="models.test")
     assert shown.settle(WAIT_S)
 
     shown.run_button.click()
     assert shown.settle(WAIT_S)
 
-    assert "no option 'max_attempt'" in Seen(shown._progress.value).text
+    assert "base_url" in Seen(shown._progress.value).text
 
 
 def test_what_a_send_would_make_is_told_before(shown: Playground) -> None:
