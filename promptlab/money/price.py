@@ -63,33 +63,44 @@ class Price:
 
     def call_usd(self, usage: Usage) -> float | None:
         """What one call cost, in US dollars; None where its tokens are not known."""
-        asked, given = usage.input_tokens, usage.output_tokens
-        if asked is None or given is None:
+        if usage.input_tokens is None or usage.output_tokens is None:
             return None
-        read, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
-        return float(self.at(asked)._flat_usd(asked, read, written, given))
+        cost = self.at(usage.input_tokens)._flat_usd(
+            usage.input_tokens,
+            usage.cached_input_tokens or 0,
+            usage.cache_write_tokens or 0,
+            usage.output_tokens,
+        )
+        return float(cost)
 
     def prompt_cache_saved_usd(self, usage: Usage) -> float | None:
         """What the provider's own prompt cache took off the price of one call, less
         what writing to it cost; None where its tokens are not known."""
-        read, written = usage.cached_input_tokens, usage.cache_write_tokens or 0
-        if read is None:
+        cached_input_tokens = usage.cached_input_tokens
+        cache_write_tokens = usage.cache_write_tokens or 0
+        if cached_input_tokens is None:
             return None
-        if not read and not written:
+        if not cached_input_tokens and not cache_write_tokens:
             return 0.0
         if usage.input_tokens is None:
             return None
         here = self.at(usage.input_tokens)
         return PER_MILLION * (
-            read * (here.input - here.cached_input)
-            - written * (here.cache_write - here.input)
+            cached_input_tokens * (here.input - here.cached_input)
+            - cache_write_tokens * (here.cache_write - here.input)
         )
 
-    def _flat_usd(self, asked: Any, read: Any, written: Any, given: Any) -> Any:
+    def _flat_usd(
+        self,
+        input_tokens: Any,
+        cached_input_tokens: Any,
+        cache_write_tokens: Any,
+        output_tokens: Any,
+    ) -> Any:
         """What calls cost, however long they are."""
         return self.call + PER_MILLION * (
-            (asked - read - written) * self.input
-            + read * self.cached_input
-            + written * self.cache_write
-            + given * self.output
+            (input_tokens - cached_input_tokens - cache_write_tokens) * self.input
+            + cached_input_tokens * self.cached_input
+            + cache_write_tokens * self.cache_write
+            + output_tokens * self.output
         )

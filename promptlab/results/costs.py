@@ -107,7 +107,7 @@ class CostBreakdown:
     """What the answers cost at list price; NaN where that is unknown."""
     billed_usd: np.ndarray
     """What the run paid; NaN where that is unknown."""
-    read_tokens: float
+    cached_input_tokens: float
     """Input that the calls the run paid for read from the provider's own cache; NaN
     where a server does not say."""
     prompt_cache_saved_usd: float
@@ -123,12 +123,13 @@ def price_calls(pricing: Pricing, answers: Answers, rows: np.ndarray) -> CostBre
     """What the trials of these indexes cost."""
     used = _Used(pricing.prices)
     cost, saved, price_of = _single_calls(pricing, answers, rows, used)
-    read = np.frombuffer(answers.cached_input_tokens, dtype=np.int64)[rows]
-    read = np.where(read == UNKNOWN, np.nan, read)
+    cached_tokens = np.frombuffer(answers.cached_input_tokens, dtype=np.int64)[rows]
+    cached_tokens = np.where(cached_tokens == UNKNOWN, np.nan, cached_tokens)
     cached = np.frombuffer(answers.cached, dtype=bool)[rows]
     answered = np.frombuffer(answers.answered, dtype=bool)[rows]
-    billed, saved, read = (
-        np.where(cached | ~answered, 0.0, amounts) for amounts in (cost, saved, read)
+    billed, saved, cached_tokens = (
+        np.where(cached | ~answered, 0.0, amounts)
+        for amounts in (cost, saved, cached_tokens)
     )
     for place, variant, calls in _several_calls(pricing, answers, rows):
         each = [
@@ -144,11 +145,11 @@ def price_calls(pricing: Pricing, answers: Answers, rows: np.ndarray) -> CostBre
         cost[place] = sum(usd for usd, *_ in each) if answered[place] else np.nan
         paid = [call for call, was in zip(each, calls.paid, strict=True) if was]
         sums = np.sum([(0.0, 0.0, 0.0), *paid], axis=0)
-        billed[place], saved[place], read[place] = sums
+        billed[place], saved[place], cached_tokens[place] = sums
     return CostBreakdown(
         cost,
         billed,
-        float(read.sum()),
+        float(cached_tokens.sum()),
         float(saved.sum()),
         tuple(used.places),
         price_of,
@@ -204,18 +205,18 @@ def _call(reply: ReplySummary, price: Price | None) -> tuple[float, float, float
     """What one call cost, what the provider's cache saved, and the tokens read from it;
     NaN where that is unknown."""
     usage, cost = reply.usage, reply.reported_cost_usd
-    read = usage.cached_input_tokens
+    cached_tokens = usage.cached_input_tokens
     if price is not None:
         saved = price.prompt_cache_saved_usd(usage)
     else:
-        saved = 0.0 if read == 0 and not usage.cache_write_tokens else None
+        saved = 0.0 if cached_tokens == 0 and not usage.cache_write_tokens else None
     if cost is None and price is not None:
         cost = price.call_usd(usage)
     unknown = float("nan")
     return (
         unknown if cost is None else cost,
         unknown if saved is None else saved,
-        unknown if read is None else read,
+        unknown if cached_tokens is None else cached_tokens,
     )
 
 
@@ -226,33 +227,41 @@ def _single_calls(
     and the place of its price."""
     cost = np.full(len(rows), np.nan)
     price_of = np.full(len(rows), -1, dtype=np.int32)
-    asked = np.frombuffer(answers.input_tokens, dtype=np.int64)[rows]
-    read = np.frombuffer(answers.cached_input_tokens, dtype=np.int64)[rows]
-    written = np.frombuffer(answers.cache_write_tokens, dtype=np.int64)[rows]
-    given = np.frombuffer(answers.output_tokens, dtype=np.int64)[rows]
-    said = np.frombuffer(answers.reported_cost_usd)[rows]
-    reported = ~np.isnan(said)
-    known = (asked != UNKNOWN) & (given != UNKNOWN)
-    saved = np.where((read == 0) & (written <= 0), 0.0, np.nan)
-    told = (read != UNKNOWN) & (asked != UNKNOWN)
-    read, written = np.maximum(read, 0), np.maximum(written, 0)
+    input_tokens = np.frombuffer(answers.input_tokens, dtype=np.int64)[rows]
+    cached_tokens = np.frombuffer(answers.cached_input_tokens, dtype=np.int64)[rows]
+    write_tokens = np.frombuffer(answers.cache_write_tokens, dtype=np.int64)[rows]
+    output_tokens = np.frombuffer(answers.output_tokens, dtype=np.int64)[rows]
+    reported_usd = np.frombuffer(answers.reported_cost_usd)[rows]
+    reported = ~np.isnan(reported_usd)
+    known = (input_tokens != UNKNOWN) & (output_tokens != UNKNOWN)
+    saved = np.where((cached_tokens == 0) & (write_tokens <= 0), 0.0, np.nan)
+    counts_known = (cached_tokens != UNKNOWN) & (input_tokens != UNKNOWN)
+    cached_tokens = np.maximum(cached_tokens, 0)
+    write_tokens = np.maximum(write_tokens, 0)
     for group, context in _groups(pricing, answers, rows):
-        for is_said in (False, True):
-            places = group[reported[group] == is_said]
+        for is_reported in (False, True):
+            places = group[reported[group] == is_reported]
             if not len(places):
                 continue
-            price_of[places], price = used.price(context, reported=is_said)
+            price_of[places], price = used.price(context, reported=is_reported)
             if price is None:
                 continue
             at = places[known[places]]
-            tokens = asked[at], read[at], written[at], given[at]
+            tokens = (
+                input_tokens[at],
+                cached_tokens[at],
+                write_tokens[at],
+                output_tokens[at],
+            )
             cost[at] = price.cost_usd(*tokens)
-            at = places[told[places]]
-            nothing, after = np.zeros_like(at), np.maximum(given[at], 0)
-            without = price.cost_usd(asked[at], nothing, nothing, after)
-            with_it = price.cost_usd(asked[at], read[at], written[at], after)
+            at = places[counts_known[places]]
+            nothing, output_or_0 = np.zeros_like(at), np.maximum(output_tokens[at], 0)
+            without = price.cost_usd(input_tokens[at], nothing, nothing, output_or_0)
+            with_it = price.cost_usd(
+                input_tokens[at], cached_tokens[at], write_tokens[at], output_or_0
+            )
             saved[at] = without - with_it
-    return np.where(reported, said, cost), saved, price_of
+    return np.where(reported, reported_usd, cost), saved, price_of
 
 
 def _groups(

@@ -140,7 +140,7 @@ class Results:
                 if billed_usd is None
                 else billed_usd
             ),
-            cached_input_tokens=breakdown.read_tokens,
+            cached_input_tokens=breakdown.cached_input_tokens,
             prompt_cache_saved_usd=breakdown.prompt_cache_saved_usd,
             saved_usd=sum(
                 (usd for *_, usd in cache_savings(experiment, self._table)), 0.0

@@ -55,16 +55,16 @@ class Usage:
         """The same, with every part within its whole: parts that exceed what they
         should be part of were counted beside it, which is also the most expensive way
         to read them."""
-        asked, given = self.input_tokens, self.output_tokens
+        input_tokens, output_tokens = self.input_tokens, self.output_tokens
         parts = (self.cached_input_tokens or 0) + (self.cache_write_tokens or 0)
-        reasoned = self.reasoning_tokens or 0
-        if asked is not None and parts > asked:
-            asked += parts
-        if given is not None and reasoned > given:
-            given += reasoned
-        if (asked, given) == (self.input_tokens, self.output_tokens):
+        reasoning_tokens = self.reasoning_tokens or 0
+        if input_tokens is not None and parts > input_tokens:
+            input_tokens += parts
+        if output_tokens is not None and reasoning_tokens > output_tokens:
+            output_tokens += reasoning_tokens
+        if (input_tokens, output_tokens) == (self.input_tokens, self.output_tokens):
             return self
-        return replace(self, input_tokens=asked, output_tokens=given)
+        return replace(self, input_tokens=input_tokens, output_tokens=output_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +100,26 @@ def read_usage(block: Any) -> Usage:
     """
     if not isinstance(block, dict):
         return Usage()
-    asked, given, total = (_count((block,), of) for of in (INPUT, OUTPUT, TOTAL))
+    input_tokens, output_tokens, total_tokens = (
+        _count((block,), of) for of in (INPUT, OUTPUT, TOTAL)
+    )
     within = [block, *(block.get(name) for name in OF_INPUT)]
-    read, written = _count(within, READ), _count(within, WRITTEN)
-    reasoned = _count([block, *(block.get(name) for name in OF_OUTPUT)], REASONING)
-    if asked is not None and "prompt_tokens" not in block:
-        asked += sum(_count((block,), (name,)) or 0 for name in BESIDE_INPUT)
-    if asked is None and total is not None and given is not None:
-        asked = max(total - given, 0)
-    usage = Usage(asked, read, given, None, written).nested()
-    if total is not None and usage.input_tokens is not None:
-        given = max(total - usage.input_tokens, given or 0)
-    return replace(usage, output_tokens=given, reasoning_tokens=reasoned).nested()
+    cached_input_tokens = _count(within, READ)
+    cache_write_tokens = _count(within, WRITTEN)
+    within = [block, *(block.get(name) for name in OF_OUTPUT)]
+    reasoning_tokens = _count(within, REASONING)
+    if input_tokens is not None and "prompt_tokens" not in block:
+        input_tokens += sum(_count((block,), (name,)) or 0 for name in BESIDE_INPUT)
+    if input_tokens is None and total_tokens is not None and output_tokens is not None:
+        input_tokens = max(total_tokens - output_tokens, 0)
+    usage = Usage(
+        input_tokens, cached_input_tokens, output_tokens, None, cache_write_tokens
+    ).nested()
+    if total_tokens is not None and usage.input_tokens is not None:
+        output_tokens = max(total_tokens - usage.input_tokens, output_tokens or 0)
+    return replace(
+        usage, output_tokens=output_tokens, reasoning_tokens=reasoning_tokens
+    ).nested()
 
 
 def _count(places: Sequence[Any], names: Sequence[str]) -> int | None:
