@@ -84,7 +84,7 @@ FAULTS = (
     ),
     Fault(
         "money/estimate.py",
-        "written = sent.high if dear.cache_write > dear.input else 0",
+        "written = sent.high if top.cache_write > top.input else 0",
         "written = 0",
         "money/test_estimate.py",
         "an estimate leaves out that writing to a cache costs more",

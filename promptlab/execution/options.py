@@ -40,8 +40,7 @@ from promptlab.models.credentials import (
 from promptlab.models.openai import OpenAIClient
 from promptlab.models.routes import base_url_for
 from promptlab.money.budget import BudgetLimits
-from promptlab.money.price_file import PricesOption, prices_in_force
-from promptlab.money.prices import Prices
+from promptlab.money.prices import Prices, PricesOption, prices_in_force
 from promptlab.secret import ApiKey, Secret, sealed
 from promptlab.spec.address import canonical_url
 from promptlab.spec.definition import Definition

@@ -35,7 +35,7 @@ from promptlab.files.datasets import read_dataset
 from promptlab.files.prompts import read_prompt, read_prompts, read_texts
 from promptlab.files.text import read_text
 from promptlab.files.yaml_lines import LARGEST_CONFIG, YamlFile
-from promptlab.money.price_file import prices_in_force
+from promptlab.money.prices import prices_in_force
 from promptlab.paths import user_path
 from promptlab.spec.dataset import Dataset
 from promptlab.spec.grid import KNOWN, Grid

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from promptlab.money.calibration import Calibration
 from promptlab.money.price import Price
-from promptlab.money.tokens import ERROR, PER_REPLY
+from promptlab.money.tokens import ERROR, PER_REPLY, Calibration
 
 PROMPT_CACHE_FROM = 1024
 """Tokens of a prompt from which OpenAI may read it from its own cache."""
@@ -97,15 +96,17 @@ class Estimate:
             return Range(math.nan, math.nan)
         messages, answers = self._longest
         longest = counted.most(messages + self.tool_tokens) + answers
-        dear = price.at(longest)
+        top = price.at(longest)
         calls_usd = (self.calls - 1) * price.call  # one is in what follows
         sent, answered = self.input_tokens(counted), self.output_tokens
-        read = self._least(counted, self._cacheable, self.calls * bool(self._cacheable))
-        read += self._cacheable_replied
-        low = replace(price, long=None).cost_usd(sent.low, read, 0, answered.low)
-        written = sent.high if dear.cache_write > dear.input else 0
-        given = answered.high if dear.output else 0  # which may be infinite
-        high = replace(dear, long=None).cost_usd(sent.high, 0, written, given)
+        cached = self._cacheable_replied
+        cached += self._least(
+            counted, self._cacheable, self.calls * bool(self._cacheable)
+        )
+        low = replace(price, long=None).cost_usd(sent.low, cached, 0, answered.low)
+        written = sent.high if top.cache_write > top.input else 0
+        output = answered.high if top.output else 0  # which may be infinite
+        high = replace(top, long=None).cost_usd(sent.high, 0, written, output)
         return Range(low + calls_usd, high + calls_usd)
 
     def _least(self, counted: Calibration, sent: float, calls: int) -> float:

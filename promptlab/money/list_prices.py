@@ -59,11 +59,8 @@ def list_price(context: PriceContext) -> Price | None:
         return FREE
     for model in filter(None, (context.model, context.snapshot)):
         if (found := _found(model, provider)) is not None:
-            half_hour = context.half_hour if _varies_by_the_hour(found[1]) else LAST
-            tier = (
-                None if context.service_tier in STANDARD_TIERS else context.service_tier
-            )
-            return _price(model, provider, tier, context.day, half_hour)
+            moment = _end_of(context.day, context.half_hour)
+            return _price(*found, context.service_tier, moment)
     return None
 
 
@@ -73,7 +70,8 @@ def provider_price(
     """What a model costs at a provider at the end of a day (days since 1970)."""
     if _is_free_variant(model, provider):
         return FREE
-    return _price(model, provider, None if tier in STANDARD_TIERS else tier, day, LAST)
+    found = _found(model, provider)
+    return None if found is None else _price(*found, tier, _end_of(day, LAST))
 
 
 def listed_models() -> Iterator[tuple[str, str]]:
@@ -116,25 +114,18 @@ def _found(model: str, provider: str | None) -> tuple[Provider, ModelInfo] | Non
         return None
 
 
-def _varies_by_the_hour(model: ModelInfo) -> bool:
-    from genai_prices.types import TimeOfDateConstraint
-
-    steps = model.prices if isinstance(model.prices, list) else []
-    return any(isinstance(step.constraint, TimeOfDateConstraint) for step in steps)
+def _end_of(day: int, half_hour: int) -> datetime:
+    """The last second of a half hour."""
+    return EPOCH + timedelta(days=day, seconds=(half_hour + 1) * HALF_HOUR_S - 1)
 
 
-@lru_cache(maxsize=4096)
 def _price(
-    model: str, provider_id: str | None, tier: str | None, day: int, half_hour: int
+    provider: Provider, info: ModelInfo, tier: str | None, moment: datetime
 ) -> Price | None:
-    """The price in the last second of a half hour; `tier` is None for the usual one."""
+    """The price of a model at a time, where that of the tier is known."""
     from genai_prices import __version__
 
-    if (found := _found(model, provider_id)) is None:
-        return None
-    provider, info = found
-    end_s = (half_hour + 1) * HALF_HOUR_S - 1
-    moment = EPOCH + timedelta(days=day, seconds=end_s)
+    tier = None if tier in STANDARD_TIERS else tier
     processing = {"processing": tier} if tier == BATCH else {"service_tier": tier or ""}
     own = any(info is model for model in provider.models)  # not another provider's
     variants = list(_in_force(info, processing, moment)) if own else []

@@ -58,7 +58,7 @@ class OwnPrice:
 
 def own_price(model: Any, line: Any, source: str = OWN) -> OwnPrice:
     """A line of the user's own table: `input` and `output`, and maybe `cached_input`,
-    `cache_write` (as dear as `input` if not given), `valid_from`, `long_from` with the
+    `cache_write` (each defaults to `input`), `valid_from`, `long_from` with the
     rates of `long`, and rates of `batch`, `flex`, `priority` and `fast`.
 
     Raises:
@@ -105,7 +105,7 @@ def _check(line: Any, said: str, known: Collection[str]) -> None:
     for name in line:
         if name not in known:
             misspelt = name not in KEYS and did_you_mean(str(name), known)
-            hint = misspelt or f"; there are {', '.join(known)}"
+            hint = misspelt or f"; valid names: {', '.join(known)}"
             raise SpecError(f"{said}: unknown key {name!r}{hint}", at=(str(name),))
     if missing := [name for name in ("input", "output") if name not in line]:
         are = "is" if len(missing) == 1 else "are"

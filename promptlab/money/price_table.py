@@ -16,8 +16,7 @@ from promptlab.money.list_prices import (
 )
 from promptlab.money.own_prices import TIERS
 from promptlab.money.price import Price
-from promptlab.money.price_file import PricesOption, prices_in_force
-from promptlab.money.prices import EPOCH, Prices
+from promptlab.money.prices import EPOCH, Prices, PricesOption, prices_in_force
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +55,7 @@ def prices(
         prices: own prices as `run` takes them; else those of `prices.toml`.
 
     Raises:
-        SpecError: no price fits, or own prices are none.
+        SpecError: no price fits, or own prices are not valid.
     """
     for name, given in (("pattern", pattern), ("provider", provider), ("tier", tier)):
         if not isinstance(given, str) and (given is not None or name == "pattern"):
@@ -154,12 +153,12 @@ def _nothing(
     """Why the table would be empty, in one line."""
     providers = list(dict.fromkeys(of for of, _ in listed))
     if provider is not None and provider not in providers:
-        known = f"; there are {', '.join(providers)}"
+        known = f"; valid names: {', '.join(providers)}"
         return f"no provider {provider!r}{did_you_mean(provider, providers) or known}"
     if tier is not None and tier not in (
         tiers := [*TIERS, *map(str, STANDARD_TIERS[1:])]
     ):
-        return f"no tier {tier!r}; there are {', '.join(tiers)}"
+        return f"no tier {tier!r}; valid names: {', '.join(tiers)}"
     today = EPOCH + timedelta(days=day)
     if to_come := _to_come(table, pattern, today):
         return f"the price of {pattern!r} is known only from {to_come} on"

@@ -1,28 +1,42 @@
 """Prices: those in force, from the user's own table, else the list prices.
 
-An own table wins over the list. A price that neither knows is unknown: the cost is NaN
-then, never 0.
+An own table wins over the list: a mapping, or a file `prices.toml` with a `[[price]]`
+for each line. A price that neither knows is unknown: the cost is NaN then, never 0.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import os
+import re
+import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
-from promptlab.errors import SpecError, did_you_mean
+from promptlab.errors import ConfigError, SpecError, brief, did_you_mean
 from promptlab.money.list_prices import STANDARD_TIERS, list_price
 from promptlab.money.own_prices import OwnPrice, about, own_price
 from promptlab.money.price import Price
+from promptlab.paths import check_regular, user_path
 from promptlab.spec.address import is_local
 from promptlab.spec.usage import PriceContext, Usage
 
 EPOCH = date(1970, 1, 1)
 
-DEARER = "priority"
-"""The tier that may serve a call which asks for none."""
+PRIORITY = "priority"
+"""The tier that may serve a call which asks for none, at a higher price."""
+
+
+PRICES_FILE = "prices.toml"
+"""The file that is read from the working directory where no prices are given."""
+
+ENTRY = re.compile(r"^[ \t]*\[\[[ \t]*price[ \t]*\]\]", re.MULTILINE)
+
+KEY = r"""(?:^|[{{,])[ \t]*(?:\[[ \t]*price[ \t]*\.[ \t]*)?["']?{}["']?[ \t]*[=\]]"""
+"""A key, or the head of its table."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +75,11 @@ class Prices:
 
     def candidate_prices(self, context: PriceContext) -> Sequence[Price]:
         """The prices that may apply to such a call: a project may
-        have a dearer tier as its usual one (OpenAI, "Priority processing"). Empty where
+        have that tier as its usual one (OpenAI, "Priority processing"). Empty where
         none is known."""
         tiers = [context.service_tier]
         if context.service_tier in STANDARD_TIERS:
-            tiers.append(DEARER)
+            tiers.append(PRIORITY)
         found = [self.price(replace(context, service_tier=tier)) for tier in tiers]
         return list(dict.fromkeys(price for price in found if price is not None))
 
@@ -115,3 +129,102 @@ def is_free(price: Price | None, context: PriceContext) -> bool:
     """Whether calls cost nothing: they go to this machine, and no own price says what
     that costs."""
     return price is None and is_local(context.base_url)
+
+
+# Own prices as an option or a file gives them.
+
+PricesOption = Prices | Mapping[str, Mapping[str, Any]] | str | os.PathLike[str]
+
+
+def prices_in_force(given: PricesOption | None = None) -> Prices:
+    """Own prices as an option gives them: a table, or the path of a TOML file; without
+    one, those of `prices.toml` in the working directory, if there is one.
+
+    Raises:
+        SpecError: a price is not one.
+        ConfigError: the file cannot be read, or is not a table of prices.
+    """
+    if isinstance(given, (str, os.PathLike)):
+        return read_prices(user_path(given))
+    if given is None and (file := Path(PRICES_FILE)).is_file():
+        return read_prices(file)
+    return Prices.of(given)
+
+
+def read_prices(path: Path) -> Prices:
+    """The table of own prices in a TOML file: `[[price]]`, with a `model` and what
+    `own_price` takes. Several lines of one model differ in `valid_from`.
+
+    Raises:
+        ConfigError: the file cannot be read, or is not a table of prices; the message
+            says which line.
+    """
+    text = _text(path)
+    entries = _entries(path, text)
+    starts = [m.start() for m in ENTRY.finditer(text)]
+    own: list[OwnPrice] = []
+    for number, entry in enumerate(entries):
+        try:
+            own.append(_read(entry, str(path), own))
+        except SpecError as error:
+            where = f"price {number + 1}"
+            if len(starts) == len(entries):  # else some stand in one line, or in a text
+                start, end = [*starts, len(text)][number : number + 2]
+                where = _line(text, start, end, error.at)
+            raise ConfigError(f"{path}, {where}: {error}") from error
+    return Prices(tuple(own))
+
+
+def _line(text: str, start: int, end: int, place: Sequence[str]) -> str:
+    """The line of a value in the table that stands between `start` and `end`, as far as
+    the names of its place are found there; else that of the table."""
+    at = None
+    for name in place:
+        named = KEY.format(re.escape(name))
+        found = re.compile(named, re.MULTILINE).search(text, at or start + 1, end)
+        if found is None:
+            break
+        at = found.end()
+    line = text.count("\n", 0, at or start) + 1
+    return f"[[price]] from line {line}" if at is None else f"line {line}"
+
+
+def _text(path: Path) -> str:
+    try:
+        check_regular(path)
+        return path.read_text("utf-8-sig")
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(f"prices file {path} cannot be read: {reason}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"prices file {path} is not UTF-8 text") from error
+
+
+def _entries(path: Path, text: str) -> Sequence[Any]:
+    try:
+        document = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    for name in document:
+        if name != "price":
+            raise ConfigError(
+                f"{path} has {brief(name)}; prices stand in [[price]] tables, each "
+                "with model, input and output (prices={} uses no file)"
+            )
+    entries = document.get("price", [])
+    if not isinstance(entries, list):
+        raise ConfigError(f"{path}: price is a list of tables; write [[price]]")
+    return entries
+
+
+def _read(entry: Any, source: str, before: Sequence[OwnPrice]) -> OwnPrice:
+    """A line of the table, which none before it contradicts."""
+    if not isinstance(entry, Mapping):
+        raise SpecError(f"a price: expected a table with model, got {brief(entry)}")
+    line = dict(entry)
+    model = line.pop("model", None)
+    own = own_price(model, line, source)
+    if any((o.model, o.valid_from) == (model, own.valid_from) for o in before):
+        since = f"from {own.valid_from}" if own.valid_from else "without valid_from"
+        raise SpecError(f"a second price of {model!r} {since}; give it another day")
+    return own

@@ -6,12 +6,10 @@ import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from promptlab.money.calibration import Observations
-from promptlab.money.encodings import counter_for
 from promptlab.money.estimate import ZERO, Estimate, Range
 from promptlab.money.price import Price
 from promptlab.money.prices import is_free
-from promptlab.money.tokens import PER_REPLY, TokenCounter
+from promptlab.money.tokens import PER_REPLY, Observations, TokenCounter, counter_for
 from promptlab.results.costs import Pricing
 from promptlab.spec.prompt import Turn
 from promptlab.spec.request import most_output

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlab.money.calibration import KEPT, Observations, calibration
 from promptlab.money.estimate import Estimate
-from promptlab.money.tokens import ERROR, ESTIMATE
+from promptlab.money.tokens import ERROR, ESTIMATE, KEPT, Observations, calibration
 
 PAIRS = st.lists(
     st.tuples(st.integers(1, 10_000), st.integers(1, 10_000)), min_size=1, max_size=60

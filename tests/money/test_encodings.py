@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from promptlab.money.encodings import ADDRESS, counter_for, encoding_of
-from promptlab.money.tokens import ERROR, ESTIMATE, PER_REPLY, estimated_tokens
+from promptlab.money.tokens import (
+    ADDRESS,
+    ERROR,
+    ESTIMATE,
+    PER_REPLY,
+    counter_for,
+    encoding_of,
+    estimated_tokens,
+)
 
 pytest.importorskip("tiktoken", reason="tiktoken is not installed: the extra `tokens`")
 

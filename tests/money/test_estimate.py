@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from promptlab.money.calibration import Calibration
 from promptlab.money.estimate import Estimate
 from promptlab.money.price import Price
-from promptlab.money.tokens import PER_REPLY, TokenCounter
+from promptlab.money.tokens import PER_REPLY, Calibration, TokenCounter
 
 EXACT = Calibration(TokenCounter("exact", 0.0, len))
 PRICE = Price(input=2, output=10, cached_input=0.2, cache_write=2.5, source="mine")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import promptlab as pl
 from promptlab.errors import ConfigError
-from promptlab.money.price_file import prices_in_force, read_prices
+from promptlab.money.prices import prices_in_force, read_prices
 
 TABLE = """\
 # US dollars for a million tokens

@@ -136,7 +136,7 @@ def test_the_file_of_the_working_directory_is_in_it(folder: Path) -> None:
             {"pattern": "o3", "provider": "openia"},
             "no provider 'openia'; did you mean 'openai'?",
         ),
-        ({"provider": "qqqq"}, "no provider 'qqqq'; there are anthropic, "),
+        ({"provider": "qqqq"}, "no provider 'qqqq'; valid names: anthropic, "),
         (
             {"pattern": "gpt-4.1", "tier": "flex"},
             "no flex price is known for 'gpt-4.1'",
@@ -151,7 +151,7 @@ def test_the_file_of_the_working_directory_is_in_it(folder: Path) -> None:
         ({"tier": 5}, "tier: expected a name such as 'batch', got 5"),
         (
             {"pattern": "gpt-6*", "tier": "zz"},
-            "no tier 'zz'; there are batch, flex, priority, fast, auto, default",
+            "no tier 'zz'; valid names: batch, flex, priority, fast, auto, default",
         ),
         (
             {"pattern": "gpt-4*", "tier": "priority", "provider": "anthropic"},

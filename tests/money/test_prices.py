@@ -414,7 +414,7 @@ def test_a_name_that_no_model_has_is_told_where_a_model_has_no_price(
         ({"m": {"input": 1, "output": float("inf")}}, "a number >= 0, got inf"),
         (
             {"m": {"input": 1, "output": 1, "zz": 1}},
-            "unknown key 'zz'; there are input",
+            "unknown key 'zz'; valid names: input",
         ),
         (
             {"m": {"input": 1, "output": 1, "valid_from": "soon"}},
@@ -438,7 +438,7 @@ def test_a_name_that_no_model_has_is_told_where_a_model_has_no_price(
         ),
         (
             {"m": {**RATES, "flex": {**RATES, "valid_from": "2026-11-01"}}},
-            "the price of 'm', flex: unknown key 'valid_from'; there are input",
+            "the price of 'm', flex: unknown key 'valid_from'; valid names: input",
         ),
         ({"m": {**RATES, "long": RATES}}, "long_from, .* and long, .* go together"),
         (

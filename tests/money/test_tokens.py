@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from promptlab.money.calibration import Calibration
 from promptlab.money.estimate import Estimate
 from promptlab.money.price import Price
 from promptlab.money.tokens import (
@@ -15,6 +14,7 @@ from promptlab.money.tokens import (
     PER_REPLY,
     REMEMBERED_AS_IT_IS,
     TEXTS,
+    Calibration,
     Remembered,
     TokenCounter,
     estimated_tokens,
