@@ -49,9 +49,12 @@ def stored(base_url: str, *, patience_s: float = PATIENCE_S) -> Secret | None:
     Raises:
         CredentialsError: there is no keyring, or it is locked or broken.
     """
-    return _asked(
-        lambda keyring: _secret(keyring.get_password(SERVICE, base_url)), patience_s
-    )
+
+    def secret(keyring: Any) -> Secret | None:
+        key = keyring.get_password(SERVICE, base_url)
+        return Secret(key) if key else None
+
+    return _asked(secret, patience_s)
 
 
 def store(base_url: str, key: Hidden) -> None:
@@ -60,8 +63,12 @@ def store(base_url: str, key: Hidden) -> None:
     Raises:
         CredentialsError: it cannot be kept.
     """
-    kept = _asked(lambda keyring: _kept(keyring, base_url, key))
-    if not kept:
+
+    def kept(keyring: Any) -> bool:
+        keyring.set_password(SERVICE, base_url, str(key))
+        return bool(keyring.get_password(SERVICE, base_url) == key)
+
+    if not _asked(kept):
         raise CredentialsError("the keyring of this machine keeps nothing")
 
 
@@ -71,23 +78,14 @@ def remove(base_url: str) -> bool:
     Raises:
         CredentialsError: there is no keyring, or it is locked or broken.
     """
-    return _asked(lambda keyring: _removed(keyring, base_url))
 
+    def removed(keyring: Any) -> bool:
+        if keyring.get_password(SERVICE, base_url) is None:
+            return False
+        keyring.delete_password(SERVICE, base_url)
+        return True
 
-def _secret(key: str | None) -> Secret | None:
-    return Secret(key) if key else None
-
-
-def _kept(keyring: Any, base_url: str, key: Hidden) -> bool:
-    keyring.set_password(SERVICE, base_url, str(key))
-    return bool(keyring.get_password(SERVICE, base_url) == key)
-
-
-def _removed(keyring: Any, base_url: str) -> bool:
-    if keyring.get_password(SERVICE, base_url) is None:
-        return False
-    keyring.delete_password(SERVICE, base_url)
-    return True
+    return _asked(removed)
 
 
 class _NoAnswerError(CredentialsError):

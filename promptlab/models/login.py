@@ -37,14 +37,10 @@ class KeyInUse:
 
     @property
     def _doubt(self) -> str:
-        """That what is there looks like no key, if it does."""
-        short = not self.ending and not is_loopback(self.base_url)
-        if not short and not self.ending.endswith(">"):
-            return ""
-        looks = (
-            "is short for a key: is it one?" if short else "looks like a placeholder"
-        )
-        return f", which {looks}"
+        """That what was found may not be a key; empty where it looks like one."""
+        if not self.ending and not is_loopback(self.base_url):
+            return ", which is short for a key: is it one?"
+        return ", which looks like a placeholder" if self.ending.endswith(">") else ""
 
 
 def login(
@@ -53,8 +49,8 @@ def login(
     show: bool = False,
     env_file: str | Path | None = None,
 ) -> KeyInUse:
-    """Asks for the API key of a server and stores it in the system's keyring. What it
-    gives says which source is in use; with `show` it does nothing else.
+    """Asks for the API key of a server and stores it in the system's keyring. The
+    result says which source is in use; with `show` nothing else is done.
 
     Nothing is stored if nothing is typed. Without a base URL the server is that of
     $OPENAI_BASE_URL, else OpenAI. Where standard input is neither a terminal nor a
@@ -62,17 +58,20 @@ def login(
 
     Raises:
         CredentialsError: there is no keyring, or it is locked or broken; nobody can be
-            asked; what was typed is no key; the server is on this machine.
-        SpecError: the base URL is none.
+            asked; what was typed is not a key; the server is on this machine.
+        SpecError: the base URL is not valid.
     """
     base_url = sealed_url(base_url)
-    if _is_none(base_url):
-        raise SpecError(f"{NO_URL.format('login')}; call pl.login() and it asks for it")
     variables = environment(env_file)
-    base_url = base_url_for("", base_url, variables)
+    hint = "call pl.login() and it asks for it"
+    base_url = _server(base_url, variables, "login", hint)
     if show:
         return _in_use(base_url, variables)
-    _check_is_kept(base_url)
+    if is_loopback(base_url):
+        raise CredentialsError(
+            f"{base_url} is on this machine, and is not looked up in the keyring; name "
+            "the variable of its key in api_key_env=, if it needs one"
+        )
     _check_keyring(base_url)  # before anyone types
     try:
         key = key_prompt.read_key(f"API key for {base_url} (not shown): ")
@@ -91,19 +90,16 @@ def logout(
     base_url: str | None = None, *, env_file: str | Path | None = None
 ) -> KeyInUse:
     """Removes the API key of a server from the system's keyring, and forgets one that
-    was typed in this session. What it gives says which source is in use now.
+    was typed in this session. The result says which source is in use now.
 
     Raises:
         CredentialsError: there is no keyring, or it is locked or broken.
-        SpecError: the base URL is none.
+        SpecError: the base URL is not valid.
     """
     base_url = sealed_url(base_url)
-    if _is_none(base_url):
-        raise SpecError(
-            f"{NO_URL.format('logout')}; name the server, and its key is removed"
-        )
     variables = environment(env_file)
-    base_url = base_url_for("", base_url, variables)
+    hint = "name the server, and its key is removed"
+    base_url = _server(base_url, variables, "logout", hint)
     forgotten = key_prompt.forget(base_url)
     _check_keyring(base_url)
     removed = keyrings.remove(base_url)
@@ -112,24 +108,17 @@ def logout(
     return replace(now, note="; ".join(filter(None, (done, now.note))))
 
 
-NO_URL = (
-    "the first argument of {} is a base URL, such as 'https://api.openai.com/v1', and "
-    "not the key"
-)
-
-
-def _is_none(base_url: object) -> bool:
-    """Whether it is given, and no URL: a key perhaps."""
-    known = base_url is None or isinstance(base_url, str)
-    return not known or isinstance(base_url, Hidden)
-
-
-def _check_is_kept(base_url: str) -> None:
-    if is_loopback(base_url):
-        raise CredentialsError(
-            f"{base_url} is on this machine, and is not looked up in the keyring; name "
-            "the variable of its key in api_key_env=, if it needs one"
+def _server(
+    base_url: str | None, variables: Variables, function: str, hint: str
+) -> str:
+    """The base URL that is given, else the one in use; refuses what may be a key."""
+    given = base_url is None or isinstance(base_url, str)
+    if not given or isinstance(base_url, Hidden):
+        raise SpecError(
+            f"the first argument of {function} is a base URL, such as "
+            f"'https://api.openai.com/v1', and not the key; {hint}"
         )
+    return base_url_for("", base_url, variables)
 
 
 def _check_keyring(base_url: str) -> None:
