@@ -65,7 +65,7 @@ HOMES = {
         "stats",
     },
     "matplotlib": {"notebook.plots"},
-    "openai": {"models.openai", "models.sdk", "store.reconcile"},
+    "openai": {"models.openai", "models.sdk", "store.organization"},
     "openpyxl": {"files.spreadsheets", "results.exports"},
     "pandas": {
         "money.price_table",
@@ -89,7 +89,7 @@ HOMES = {
     "rich": {"cli.printing", "execution.progress"},
     "ruamel": {"files"},
     "scipy": {"stats.intervals"},
-    "tiktoken": {"money.encodings"},
+    "tiktoken": {"money.tokens"},
     "traitlets": {"notebook"},
     "typer": {"cli"},
 }

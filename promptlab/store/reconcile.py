@@ -11,42 +11,26 @@ import math
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-import orjson
-
-from promptlab.errors import CredentialsError, PromptlabError, SpecError
 from promptlab.formats import counted, dollars
-from promptlab.models.credentials import environment
-from promptlab.models.redaction import redacted
 from promptlab.secret import sealed_url
-from promptlab.spec.address import OPENAI_URL, canonical_url, is_loopback
+from promptlab.spec.address import OPENAI_URL
 from promptlab.spec.usage import DAY_S
+from promptlab.store.organization import (
+    COUNTS,
+    Row,
+    checked_url,
+    day_of,
+    usage_and_costs,
+)
 from promptlab.store.usage import maybe_charged, moment_s, usage
 
 if TYPE_CHECKING:
-    import openai
     import pandas as pd
 
-ADMIN_KEY = "OPENAI_ADMIN_KEY"
-
-USAGE_DAYS, COSTS_DAYS = 31, 180
-"""The most days that one page holds (OpenAI, "Usage" in the API reference)."""
-
-TIMEOUT_S = 60.0
-
-THEIR_NAMES = {
-    "requests": "num_model_requests",
-    "input_tokens": "input_tokens",
-    "cached_input_tokens": "input_cached_tokens",
-    "output_tokens": "output_tokens",
-}
-"""Our counts, and what the usage endpoint calls them."""
-
-COUNTS = [*THEIR_NAMES]
 NUMBERS = [*COUNTS, "cost_usd"]
 
 SAME_USD, SAME_SHARE = 0.005, 0.001
@@ -59,9 +43,6 @@ fractions leaves behind."""
 
 SNAPSHOT = re.compile(r"(.+?)-(?:\d{4}-\d{2}-\d{2}|\d{4})")
 """The name of a snapshot: its model's name, and a date."""
-
-LARGEST = 2**53
-"""Counts above it are not exact as floats."""
 
 COLUMNS: dict[str, Any] = {
     "day": "datetime64[s]",
@@ -76,9 +57,6 @@ COLUMNS: dict[str, Any] = {
     },
 }
 """The columns of the table, in order, and what they hold."""
-
-Row = tuple[date, str, *tuple[float, ...]]
-"""A day in UTC, a model, and numbers; NaN where one is not known."""
 
 
 def reconcile(
@@ -109,7 +87,7 @@ def reconcile(
         PromptlabError: the organisation's numbers cannot be had.
         CacheError: the ledger cannot be read.
     """
-    url = _checked(sealed_url(base_url))
+    url = checked_url(sealed_url(base_url))
     now = time.time()
     first_s = moment_s("since", since, now)
     query: dict[str, Any] = {"start_time": int(first_s // DAY_S) * DAY_S}
@@ -117,18 +95,13 @@ def reconcile(
         last_s = moment_s("until", until, now)
         query["end_time"] = math.ceil(last_s / DAY_S) * DAY_S
     ids = {"project_ids": project_ids, "api_key_ids": api_key_ids}
-    asked = query | {
+    narrowed = {
         name: [given] if isinstance(given, str) else list(given)
         for name, given in ids.items()
         if given is not None
     }
-    with _admin(url) as sdk:
-        endpoints = sdk.admin.organization.usage.with_raw_response
-        by_model = {**asked, "group_by": ["model"], "limit": USAGE_DAYS}
-        used = _read(sdk, endpoints.completions, by_model, _usage_of)
-        by_item = {**asked, "group_by": ["line_item"], "limit": COSTS_DAYS}
-        charged = _read(sdk, endpoints.costs, by_item, _cost_of)
-    return _compared(_ours(url, query), used, charged, _day(now))
+    used, charged = usage_and_costs(url, query | narrowed)
+    return _compared(_ours(url, query), used, charged, day_of(now))
 
 
 def conclusion(table: pd.DataFrame, *, narrowed: bool = False) -> str:
@@ -265,182 +238,5 @@ def _ours(url: str, query: Mapping[str, Any]) -> list[Row]:
     return list(rows)
 
 
-def _read(
-    sdk: openai.OpenAI,
-    endpoint: Callable[..., Any],
-    query: Mapping[str, Any],
-    row_of: Callable[[Any], tuple[str, *tuple[float, ...]]],
-) -> list[Row]:
-    """The results on all pages of an endpoint."""
-    try:
-        return [
-            (_day(bucket["start_time"]), *row_of(result))
-            for page in _pages(sdk, endpoint, {**query, "bucket_width": "1d"})
-            for bucket in page["data"]
-            for result in bucket["results"]
-        ]
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
-        raise _unreadable(sdk) from None
-
-
-def _usage_of(result: Any) -> tuple[str, *tuple[float, ...]]:
-    counts = (_count(result.get(name)) for name in THEIR_NAMES.values())
-    return (_name(result.get("model")), *counts)
-
-
-def _cost_of(result: Any) -> tuple[str, *tuple[float, ...]]:
-    """A line item is a model and what of it was charged: `gpt-6-astra, input_tokens`;
-    the cost is not known in another currency."""
-    amount = result.get("amount") or {}
-    dollars = (amount.get("currency") or "usd").lower() == "usd"
-    value = amount.get("value") if dollars else None
-    item = _name(result.get("line_item"))
-    return _name(item.partition(",")[0]), math.nan if value is None else float(value)
-
-
-def _name(value: Any) -> str:
-    return (value or "").strip() or "(not named)"
-
-
-def _count(value: Any) -> float:
-    """A count, which may be missing."""
-    if value is None:
-        return math.nan
-    if not 0 <= value <= LARGEST:
-        raise ValueError(f"expected a count, got {value!r}")
-    return float(int(value))
-
-
-def _day(moment: float) -> date:
-    return datetime.fromtimestamp(moment, UTC).date()
-
-
 def _tolerance_usd(a: float, b: float) -> float:
     return max(SAME_USD, SAME_SHARE * max(a, b))
-
-
-def _checked(base_url: str) -> str:
-    """The base URL, if an admin key may be sent there."""
-    url = canonical_url(base_url)
-    scheme = urlsplit(url).scheme
-    if scheme == "offline":
-        raise SpecError("the offline model belongs to no organisation")
-    if scheme == "http" and not is_loopback(url):
-        raise CredentialsError(
-            f"{url} is not encrypted: the admin key would be readable on the way; "
-            "use https"
-        )
-    return url
-
-
-def _admin(url: str) -> openai.OpenAI:
-    """A client of the SDK that has the admin key.
-
-    Raises:
-        CredentialsError: there is none.
-    """
-    if isinstance(made := _client(url), str):
-        raise CredentialsError(made)
-    return made
-
-
-def _client(url: str) -> openai.OpenAI | str:
-    """The client, or why there is none: nothing is raised where a variable holds the
-    key, as tracebacks may show those."""
-    import openai
-
-    key = environment().get(ADMIN_KEY, "").strip()
-    if not key:
-        return (
-            f"no admin key: set {ADMIN_KEY} (sk-admin-...) in the environment or in "
-            ".env; an owner of the organisation makes one, and other keys cannot read "
-            "its usage"
-        )
-    if not key.isascii() or not key.isprintable() or " " in key:
-        return f"{ADMIN_KEY} holds characters that no key has"
-    try:
-        return openai.OpenAI(
-            api_key="",
-            admin_api_key=key,
-            base_url=url,
-            http_client=openai.DefaultHttpxClient(
-                timeout=TIMEOUT_S,
-                follow_redirects=False,
-                trust_env=not is_loopback(url),
-            ),
-        )
-    except (openai.OpenAIError, ValueError) as error:
-        return f"the openai SDK refuses: {redacted(str(error), key)}"
-
-
-def _pages(
-    sdk: openai.OpenAI, endpoint: Callable[..., Any], query: Mapping[str, Any]
-) -> Iterator[dict[str, Any]]:
-    """Page after page; each names the next one."""
-    cursors: set[str] = set()
-    page = _page(sdk, endpoint, query)
-    yield page
-    while page.get("has_more"):
-        cursor = page.get("next_page")
-        if not isinstance(cursor, str) or cursor in cursors:
-            raise _unreadable(sdk)
-        cursors.add(cursor)
-        page = _page(sdk, endpoint, {**query, "page": cursor})
-        yield page
-
-
-def _page(
-    sdk: openai.OpenAI, endpoint: Callable[..., Any], query: Mapping[str, Any]
-) -> dict[str, Any]:
-    """One page. What is raised has nothing of the SDK's error in it, whose frames and
-    request hold the key."""
-    import openai
-
-    problem: BaseException
-    try:
-        page = orjson.loads(endpoint(**query).content)
-        if isinstance(page, dict):
-            return page
-        problem = _unreadable(sdk)
-    except orjson.JSONDecodeError:
-        problem = _unreadable(sdk)
-    except openai.APIStatusError as error:
-        problem = _refused(sdk, error.status_code, error.body)
-    except openai.APITimeoutError:
-        problem = PromptlabError(f"no answer from {_url(sdk)} within {TIMEOUT_S:g} s")
-    except openai.OpenAIError as error:
-        said = redacted(str(error.__cause__ or error), sdk.admin_api_key or "")
-        problem = PromptlabError(f"no connection to {_url(sdk)}: {said}")
-    except KeyboardInterrupt:
-        problem = KeyboardInterrupt()
-    raise problem
-
-
-def _refused(sdk: openai.OpenAI, status: int, body: object) -> PromptlabError:
-    if status in (401, 403):
-        return CredentialsError(
-            f"{_url(sdk)} does not accept the key in {ADMIN_KEY} ({status}): only an "
-            "admin key (sk-admin-...) of the organisation can read its usage, and an "
-            "owner of it makes one"
-        )
-    if status == 404:
-        return PromptlabError(
-            f"{_url(sdk)} tells no usage of an organisation (404); OpenAI does, at "
-            f"{OPENAI_URL}"
-        )
-    message = body.get("message") if isinstance(body, dict) else body
-    said = redacted(str(message or "no reason given"), sdk.admin_api_key or "")
-    return PromptlabError(
-        f"{_url(sdk)} does not tell its usage ({status}): {said:.300}"
-    )
-
-
-def _unreadable(sdk: openai.OpenAI) -> PromptlabError:
-    return PromptlabError(
-        f"{_url(sdk)} answers, but not with an organisation's usage; does it end in "
-        "the path of the API, such as /v1?"
-    )
-
-
-def _url(sdk: openai.OpenAI) -> str:
-    return str(sdk.base_url).rstrip("/")
