@@ -112,7 +112,7 @@ class Key:
     base_url: str
     secret: Secret | None
     said: str
-    """Where it comes from; of none, what was found and what would do."""
+    """Where it comes from; where there is none, what was looked at and what to do."""
 
     @property
     def found(self) -> Secret:
@@ -124,7 +124,7 @@ class Key:
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """What there is to find keys with."""
+    """The sources that API keys and headers are looked up in."""
 
     variables: Variables
     base_urls: Collection[str]
@@ -203,8 +203,8 @@ class Credentials:
         yield None, self._advice(base_url, name, where, trouble)
 
     def _advice(self, base_url: str, name: str, where: str, trouble: str) -> str:
-        """What is said where there is no key; the variable is for that server only if
-        it is said where it belongs."""
+        """The message where there is no key. The variable is only for that server if
+        `where` says where it belongs."""
         ways = f"set {name} {where}"
         if not where:
             ways = f"{name} is sent to OpenAI alone; name another in api_key_env="
@@ -264,10 +264,10 @@ class Credentials:
 
 
 def asked(key: Key) -> Key:
-    """The key that is missing, if the user types it on being asked.
+    """The same with the key that the user types; as it was where nothing is typed.
 
     Raises:
-        CredentialsError: what was typed is no key.
+        CredentialsError: what was typed is not a key.
     """
     secret = key_prompt.ask(key.base_url)
     return key if secret is None else replace(key, secret=secret, said=TYPED)

@@ -1,4 +1,4 @@
-"""Asking: a key that the user types, without an echo, where someone can be asked.
+"""The key prompt: a key that the user types, without an echo.
 
 A run asks in a notebook alone, while a cell is being executed in its main thread: from
 the callback of a button, a kernel's question would reach nobody and wait for ever.
@@ -35,7 +35,7 @@ def ask(base_url: str) -> Secret | None:
     None where nothing is typed.
 
     Raises:
-        CredentialsError: what was typed is no key.
+        CredentialsError: what was typed is not a key.
     """
     try:
         key = read_key(f"API key for {base_url}, for this session: ")
@@ -60,7 +60,7 @@ def read_key(question: str) -> Hidden:
     """What the user types, or a program writes to standard input; empty for nothing.
 
     Raises:
-        CredentialsError: it is no key.
+        CredentialsError: it is not a key.
         NotImplementedError: it is a notebook whose front end cannot ask.
         EOFError: the input has ended.
     """

@@ -32,8 +32,8 @@ NOT_INSTALLED = (
 def look_up(
     base_url: str, *, patience_s: float = PATIENCE_S
 ) -> tuple[Secret | None, str]:
-    """The key of a server, if there is one, and what keeps it from being found. Who had
-    to wait for it in vain is warned."""
+    """The key of a server, if there is one, and why it could not be found. Warns where
+    the keyring did not answer in time."""
     try:
         return stored(base_url, patience_s=patience_s), ""
     except _NoAnswerError as error:
@@ -89,11 +89,11 @@ def remove(base_url: str) -> bool:
 
 
 class _NoAnswerError(CredentialsError):
-    """The keyring was waited for in vain."""
+    """The keyring did not answer in time."""
 
 
 _unanswered: list[Future[Any]] = []
-"""What the keyring was asked, and did not answer in time."""
+"""Questions that the keyring did not answer in time."""
 
 
 def _asked(ask: Callable[[Any], T], patience_s: float = PATIENCE_S) -> T:

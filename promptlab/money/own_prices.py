@@ -68,14 +68,14 @@ def own_price(model: Any, line: Any, source: str = OWN) -> OwnPrice:
         raise SpecError(
             f'expected a model, such as model = "gpt-6*", got {brief(model)}'
         )
-    said = f"the price of {model!r}"
-    _check(line, said, known=KEYS)
-    as_of = _day(line.get("valid_from"), said)
-    price, tiers = _price(line, said, source, as_of), {}
+    where = f"the price of {model!r}"
+    _check(line, where, known=KEYS)
+    as_of = _day(line.get("valid_from"), where)
+    price, tiers = _price(line, where, source, as_of), {}
     for tier in (tier for tier in TIERS if tier in line):
         with about(tier):
-            _check(line[tier], f"{said}, {tier}", known=(*RATES, *LONG))
-            tiers[tier] = _price(line[tier], f"{said}, {tier}", source, as_of)
+            _check(line[tier], f"{where}, {tier}", known=(*RATES, *LONG))
+            tiers[tier] = _price(line[tier], f"{where}, {tier}", source, as_of)
     return OwnPrice(model=model, price=price, tiers=tiers, valid_from=as_of)
 
 
@@ -87,7 +87,7 @@ def to_be_given(model: str) -> str:
 
 @contextmanager
 def about(*place: str) -> Iterator[None]:
-    """Says in a `SpecError` where what it is about stands."""
+    """Adds to a `SpecError` the position of what it is about."""
     try:
         yield
     except SpecError as error:
@@ -95,39 +95,39 @@ def about(*place: str) -> Iterator[None]:
         raise
 
 
-def _check(line: Any, said: str, known: Collection[str]) -> None:
+def _check(line: Any, where: str, known: Collection[str]) -> None:
     """Whether it is a mapping of what may be in it, and of what must be."""
     if not isinstance(line, Mapping):
         raise SpecError(
-            f"{said}: expected a mapping with input and output, {UNIT}, "
+            f"{where}: expected a mapping with input and output, {UNIT}, "
             f"got {brief(line)}"
         )
     for name in line:
         if name not in known:
             misspelt = name not in KEYS and did_you_mean(str(name), known)
             hint = misspelt or f"; valid names: {', '.join(known)}"
-            raise SpecError(f"{said}: unknown key {name!r}{hint}", at=(str(name),))
+            raise SpecError(f"{where}: unknown key {name!r}{hint}", at=(str(name),))
     if missing := [name for name in ("input", "output") if name not in line]:
         are = "is" if len(missing) == 1 else "are"
-        raise SpecError(f"{said}: {' and '.join(missing)} {are} missing, {UNIT}")
+        raise SpecError(f"{where}: {' and '.join(missing)} {are} missing, {UNIT}")
 
 
 def _price(
-    line: Mapping[str, Any], said: str, source: str, as_of: date | None
+    line: Mapping[str, Any], where: str, source: str, as_of: date | None
 ) -> Price:
     for name in RATES:
-        _check_number(name, line.get(name, 0), said, above=False)
+        _check_number(name, line.get(name, 0), where, above=False)
     long = None
     if any(name in line for name in LONG):
         if not all(name in line for name in LONG):
             raise SpecError(
-                f"{said}: long_from, a number of tokens, and long, the rates above "
+                f"{where}: long_from, a number of tokens, and long, the rates above "
                 "it, go together"
             )
-        _check_number("long_from", line["long_from"], said, above=True)
+        _check_number("long_from", line["long_from"], where, above=True)
         with about("long"):
-            _check(line["long"], f"{said}, long", known=RATES)
-            long = _price(line["long"], f"{said}, long", source, as_of)
+            _check(line["long"], f"{where}, long", known=RATES)
+            long = _price(line["long"], f"{where}, long", source, as_of)
     rates = {name: float(line.get(name, line["input"])) for name in RATES}
     return Price(
         **rates,
@@ -138,17 +138,17 @@ def _price(
     )
 
 
-def _check_number(name: str, value: Any, said: str, *, above: bool) -> None:
+def _check_number(name: str, value: Any, where: str, *, above: bool) -> None:
     kinds = (int,) if above else (int, float)
     number = isinstance(value, kinds) and not isinstance(value, bool)
     if not (number and (1 if above else 0) <= value < LARGEST):
         kind = "an integer >= 1, of tokens" if above else "a number >= 0"
         raise SpecError(
-            f"{said}, {name}: expected {kind}, got {brief(value)}", at=(name,)
+            f"{where}, {name}: expected {kind}, got {brief(value)}", at=(name,)
         )
 
 
-def _day(value: Any, said: str) -> date | None:
+def _day(value: Any, where: str) -> date | None:
     if value is None:
         return None
     if isinstance(value, date) and not isinstance(value, datetime):
@@ -157,7 +157,7 @@ def _day(value: Any, said: str) -> date | None:
         return date.fromisoformat(value)
     except (TypeError, ValueError) as error:
         raise SpecError(
-            f"{said}: valid_from: expected a day, such as 2026-11-01, "
+            f"{where}: valid_from: expected a day, such as 2026-11-01, "
             f"got {brief(value)}",
             at=("valid_from",),
         ) from error

@@ -1,4 +1,4 @@
-"""The table of prices: what a run would use, to look at."""
+"""The table of prices: those that a run would use."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RATES = ("input", "cached_input", "cache_write", "output")
 
 
 NAMES = {"pattern": "'gpt-6*'", "provider": "'anthropic'", "tier": "'batch'"}
-"""An example of each."""
+"""An example of each argument."""
 
 
 def prices(

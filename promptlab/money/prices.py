@@ -109,9 +109,10 @@ class Prices:
         if not lacking or not names:
             return ""
         hints = (did_you_mean(name, lacking) for name in names)
-        said = ", ".join(map(repr, dict.fromkeys(names)))
+        wrong = ", ".join(map(repr, dict.fromkeys(names)))
         hint = next(filter(None, hints), "")
-        return f"prices names {said}, which no model of the grid is{hint}"
+        are = "is not a model" if len(set(names)) == 1 else "are not models"
+        return f"prices: {wrong} {are} in the grid{hint}"
 
 
 def _of(line: OwnPrice, model: str) -> bool:

@@ -372,10 +372,10 @@ RATES = {"input": 1, "output": 1}
     [
         (
             ["offline/smalll"],
-            "'offline/smalll', which no model of the grid is; did you mea",
+            "prices: 'offline/smalll' is not a model in the grid; did you mean",
         ),
         (["offline/smalll", "offline/large"], "did you mean 'offline/small'"),
-        (["gpt-*", "mine"], "prices names 'gpt-*', 'mine', which no model of the"),
+        (["gpt-*", "mine"], "prices: 'gpt-*', 'mine' are not models in the grid"),
         (["*"], ""),
         (["offline/small", "offline/large", "another experiment's"], ""),
         (["offline/large", "offline/small-2026-09-01"], ""),
