@@ -735,15 +735,15 @@ def children(base_url: str, *prompts: str) -> list[subprocess.Popen[str]]:
     return processes
 
 
-def test_two_processes_together_keep_to_the_budget_of_a_project() -> None:
+def test_four_processes_together_keep_to_the_budget_of_a_project() -> None:
     server = ToldServer()
     server.reply = counting = Counting()
     pl.set_budget("day", usd=0.25)
     with server.in_thread():
-        processes = children(server.base_url, "A {{city}}?", "B {{city}}?")
+        processes = children(server.base_url, *(f"{n} {{{{city}}}}?" for n in "ABCD"))
         ended = [p.communicate(timeout=PATIENCE_S)[0].split() for p in processes]
 
-    assert ended == [["stopped"], ["stopped"]]
+    assert ended == [["stopped"]] * 4
     assert counting.usd <= 0.25
     assert counting.usd > 0.15
 

@@ -409,6 +409,24 @@ def test_a_call_in_flight_at_midnight_is_not_spent_twice(ledger: Ledger) -> None
     assert after.spent.usd == 1.0
 
 
+@pytest.mark.parametrize("jump_s", [-3600.0, -DAY_S, -DAY_S * 17, 3600.0])
+def test_a_clock_that_jumps_frees_nothing_of_a_budget(
+    ledger: Ledger, jump_s: float
+) -> None:
+    ledger.set_budget("month", BudgetLimits(usd=10))
+    ledger.enter([entered(6.0)])
+    number = ledger.reserve(Spend(3, 0), NOW)
+    assert isinstance(number, int)
+
+    refused = ledger.reserve(Spend(2, 0), NOW + jump_s)
+    ledger.enter([entered(3.0, at=NOW + jump_s, reservation=number)])
+    refused_again = ledger.reserve(Spend(2, 0), NOW + jump_s)
+
+    assert not isinstance(refused, int)
+    assert not isinstance(refused_again, int)
+    assert isinstance(ledger.reserve(Spend(1, 0), NOW + jump_s), int)
+
+
 KILLED = """
     import os, signal, sys
     from pathlib import Path

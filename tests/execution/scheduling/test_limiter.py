@@ -60,6 +60,29 @@ def test_of_numbers_only_those_are_read_that_say_something(
     assert number_told(given) == number
 
 
+# Clocks.
+
+
+@pytest.mark.parametrize("jump_s", [1.0, 30.0, 1e6])
+def test_after_a_sleep_of_the_machine_no_more_than_a_full_bucket_is_let_in(
+    jump_s: float,
+) -> None:
+    limiter = Limiter(now=1e6)
+    limiter.widen(1000, now=1e6)
+    limiter.bound(rpm=60, tpm=None, now=1e6)
+    for _ in range(60):
+        limiter.take(1, now=1e6)
+
+    now = 1e6 + jump_s
+    let_in = 0
+    while limiter.wait_s(1, now) == 0:
+        limiter.take(1, now)
+        let_in += 1
+
+    assert let_in == min(60, jump_s)
+    assert limiter.wait_s(1, now) <= 1
+
+
 # Buckets.
 
 
