@@ -49,8 +49,13 @@ ROUNDING = 1e-6
 STRAY = 0.1
 """The share of refused calls up to which a server is not thought to be overloaded."""
 
-ROW = 6
-"""So many calls, sent one after the other, are not all refused by accident."""
+ACCIDENT = 1.1e-6
+"""Calls that were sent one after the other are not all refused by accident where the
+chance of that is no larger, by the share of calls that are refused alone: 6 calls up
+to a tenth, 9 at a fifth."""
+
+ROW = 16
+"""No more calls in a row are looked at."""
 
 ASKED_S = 2.0
 """Nor is a call if the server asks to wait for longer than this."""
@@ -328,7 +333,7 @@ class Pace:
     TEST = (32, 1.0)
     """After so many calls it is seen how many of them were refused; after so many
     seconds at least, where that is to say what a pace that was found is worth."""
-    MANY = 0.4
+    MANY = 0.45
     """While no pace is known, a larger share says that there may be a limit."""
     FEW = 0.08
     """Up to such a share the pace is thought to be right."""
@@ -785,7 +790,8 @@ class Limiter:
         if one_more and not told:
             return 0.0
         stop, asked = self._stop, asked_s or 0.0
-        few = in_a_row < ROW and not told and asked <= ASKED_S
+        chance = max(STRAY, self._pace.usual) ** in_a_row
+        few = chance > ACCIDENT and not told and asked <= ASKED_S
         if self._cap.calls is not None and self._pace.usual <= STRAY:
             few &= len(self._out) + 1 < self._cap.calls
         if stop is None and few and not self._pace.refused_alone(now):

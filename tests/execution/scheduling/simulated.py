@@ -190,10 +190,10 @@ class Moody:
     """Refuses a share of the calls, whatever is asked of it, and says to come back
     after so many seconds."""
 
-    def __init__(self, share: float, asked_s: float = 0.0) -> None:
+    def __init__(self, share: float, asked_s: float = 0.0, seed: int = 2) -> None:
         self.share = share
         self.asked_s = asked_s
-        self._dice = random.Random(2)
+        self._dice = random.Random(seed)
 
     def dispatch(self, tokens: float) -> None:
         if self._dice.random() < self.share:

@@ -220,3 +220,19 @@ def test_refusals_that_come_at_any_pace_make_a_run_little_slower(
     took_s = simulated(server(), [SimulatedRun([100] * 1000, 64)])
 
     assert took_s <= most * unlimited_s(server(), 1000, 64)
+
+
+def test_many_refusals_by_accident_are_hardly_ever_taken_for_a_limit() -> None:
+    def server(seed: int) -> SimulatedServer:
+        rule = Moody(0.2, seed=seed)
+        return SimulatedServer(
+            rule, latency_s=0.05, tells=False, explains=False, asks=False
+        )
+
+    times = [
+        simulated(server(seed), [SimulatedRun([100] * 1000, 64)])
+        / unlimited_s(server(seed), 1000, 64)
+        for seed in range(1000, 1040)
+    ]
+
+    assert sum(time > 1.5 for time in times) <= 1
