@@ -14,7 +14,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +233,11 @@ def _make(path: Path) -> None:
     private_folder(path.parent)
     if path.parent == home():
         ignore_in_git(path.parent)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    # To close any descriptor of a file gives up the locks that this process has on it:
+    # one that is there is left to SQLite.
+    if not is_there(path):
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -61,6 +63,18 @@ def test_one_that_was_removed_while_it_is_open_is_not_written_to_in_vain(
         gone = pytest.raises(CacheError, match="was removed or moved")
         with gone, database.writing() as connection:
             connection.execute("INSERT INTO spent VALUES (1, 1, 1)")
+
+
+def test_to_open_and_close_another_gives_up_no_lock_of_the_process(path: Path) -> None:
+    """Else the other process takes itself for the last, and removes the log."""
+    reads = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
+    reads += "c.execute('PRAGMA user_version').fetchall(); c.close()"
+    with closing(Database(path)) as database:
+        Database(path).close()
+        subprocess.run([sys.executable, "-c", reads, str(path)], check=True)
+
+        assert path.with_name("promptlab.sqlite-wal").exists()
+        assert database.rows("SELECT * FROM calls") == []
 
 
 def test_a_migration_that_fails_leaves_it_as_it_was(path: Path) -> None:
