@@ -22,6 +22,7 @@ from promptlab.money.budget import Budget, BudgetLimits, Spend, in_words, most_u
 from promptlab.money.price import Price
 from promptlab.money.prices import Prices
 from promptlab.money.reported import SOURCE
+from promptlab.spec.content import IMAGE_MOST_TOKENS, images_in
 from promptlab.spec.request import Request
 from promptlab.spec.response import Response
 from promptlab.spec.usage import PriceContext, when
@@ -260,7 +261,10 @@ class Account:
 
     def _bound(self, request: Request) -> Spend:
         """What bounds a call. A token is at least a byte of what is sent."""
-        asked, given = len(orjson.dumps(request.body)), request.most_output
+        messages = request.body.get("messages", ())
+        images = sum(images_in(message.get("content")) for message in messages)
+        asked = len(orjson.dumps(request.body)) + images * IMAGE_MOST_TOKENS
+        given = request.most_output
         tier, at = request.body.get("service_tier"), when(time.time())
         prices = self._candidate_prices(
             request.base_url, request.model, None, tier, *at

@@ -11,6 +11,7 @@ from promptlab.money.price import Price
 from promptlab.money.prices import is_free
 from promptlab.money.tokens import PER_REPLY, Observations, TokenCounter, counter_for
 from promptlab.results.costs import Pricing
+from promptlab.spec.content import shown
 from promptlab.spec.prompt import Turn
 from promptlab.spec.request import most_output
 from promptlab.spec.response import ReplySummary
@@ -149,7 +150,8 @@ class CostRange:
 def _tokens_of(turns: Sequence[Turn], counter: TokenCounter) -> list[int]:
     """The tokens of the messages of each turn."""
     return [
-        counter.messages([message["content"] for message in turn]) for turn in turns
+        counter.messages([shown(message["content"]) for message in turn])
+        for turn in turns
     ]
 
 

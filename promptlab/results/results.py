@@ -28,11 +28,12 @@ from promptlab.results.exports import write
 from promptlab.results.latency import mixed, sped_up
 from promptlab.results.record import Record
 from promptlab.results.table import TOKENS, plain, priced_table, texts
+from promptlab.spec.content import shown
 from promptlab.spec.dataset import REPLY_COLUMNS
 from promptlab.spec.definition import Definition
 from promptlab.spec.documents import Lookup, Wanted, documents, tokens
 from promptlab.spec.flags import FLAGS, reply_column
-from promptlab.spec.prompt import ReplyMessage, Turn
+from promptlab.spec.prompt import ChatMessage, Turn
 from promptlab.spec.response import ReplySummary, combined
 from promptlab.spec.trial import Trial
 from promptlab.spec.usage import Usage
@@ -221,7 +222,7 @@ class Results:
         table = rows.iloc[[place for place, _, _ in said]].reset_index(drop=True)
         table["turn"] = np.asarray([turn for _, turn, _ in said], dtype=np.int64)
         table["role"] = texts([message["role"] for *_, message in said])
-        table["content"] = texts([message["content"] for *_, message in said])
+        table["content"] = texts([shown(message["content"]) for *_, message in said])
         for name in ("tool_calls", "refusal"):
             found = [_written(message.get(name)) for *_, message in said]
             if any(found):
@@ -525,9 +526,9 @@ def _known(usd: float) -> float | None:
     return None if math.isnan(usd) else float(usd)
 
 
-def _reply(output: str, tool_calls: str | None, refusal: str | None) -> ReplyMessage:
+def _reply(output: str, tool_calls: str | None, refusal: str | None) -> ChatMessage:
     """An assistant's message, as the conversation shows it."""
-    message: ReplyMessage = {"role": "assistant", "content": output}
+    message: ChatMessage = {"role": "assistant", "content": output}
     if tool_calls is not None:
         message["tool_calls"] = orjson.loads(tool_calls)
     if refusal is not None:

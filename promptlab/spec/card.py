@@ -10,6 +10,7 @@ import orjson
 
 from promptlab.errors import SpecError
 from promptlab.render.markup import card, escaped, facts, folded, notes, quiet
+from promptlab.spec.content import shown
 from promptlab.spec.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _level(name: str, level: Level) -> str:
 def _told(value: Any) -> str:
     """A prompt or a system message in one line."""
     if isinstance(value, Prompt):
-        asked = [m.content for m in value.messages if m.role == "user"]
+        asked = [m.text for m in value.messages if m.role == "user"]
         several = len(value.messages) > 1
         value = asked[-1] if asked else ""
         if several:
@@ -94,7 +95,7 @@ def _example(experiment: Definition) -> str:
     rows = [
         (
             quiet(message["role"]),
-            escaped(message["content"], MESSAGE).replace("\n", "<br>"),
+            escaped(shown(message["content"]), MESSAGE).replace("\n", "<br>"),
         )
         for message in itertools.chain(*turns)
     ]

@@ -8,28 +8,33 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, Required, TypedDict
 
 import orjson
 
 from promptlab.errors import SpecError, brief, did_you_mean
 from promptlab.spec.braces import lone_names
+from promptlab.spec.content import checked, media_in, shown, texts_in
+from promptlab.spec.request import canonical
 from promptlab.spec.template import Template
 
-Role = Literal["system", "user", "assistant"]
-ROLES: tuple[Role, ...] = ("system", "user", "assistant")
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+ROLES: tuple[Role, ...] = ("system", "developer", "user", "assistant", "tool")
+
+ASKED = ("user", "tool")
+"""Roles of messages that are answered, where no message of `ANSWERS` follows."""
+
+ANSWERS = ("assistant", "tool")
 
 
-class ChatMessage(TypedDict):
-    """A rendered message, as it goes over the wire."""
+class ChatMessage(TypedDict, total=False):
+    """A message as it goes over the wire, or came."""
 
-    role: str
-    content: str
-
-
-class ReplyMessage(ChatMessage, total=False):
-    """An assistant's message, with what it says beside its text."""
-
+    role: Required[str]
+    content: Required[Any]
+    """A string, a list of parts, or None."""
+    name: str
+    tool_call_id: str
     tool_calls: list[Any]
     refusal: str
 
@@ -40,15 +45,55 @@ Turn = tuple[ChatMessage, ...]
 
 @dataclass(frozen=True)
 class Message:
-    """One message of a prompt: a role, and a template for its content."""
+    """One message of a prompt: a role, and a content whose strings are templates."""
 
     role: Role
-    content: str
+    content: Any
+    """A string, a list of parts, or None where an assistant only calls tools."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Its other members, such as `name`, which are sent as they are."""
+
+    def __hash__(self) -> int:
+        return hash(orjson.dumps(self.to_plain()))
 
     @cached_property
-    def template(self) -> Template:
-        """Its template; raises `SpecError` where it does not parse."""
-        return Template(self.content)
+    def templates(self) -> Mapping[str, Template]:
+        """The templates of its strings; raises `SpecError` where one does not parse."""
+        return {
+            text: Template(text)
+            for text in texts_in(self.content)
+            if text is self.content or "{" in text  # a data URL may be long
+        }
+
+    @property
+    def text(self) -> str:
+        """Its content as people read it."""
+        return shown(self.content)
+
+    def render(self, inputs: Mapping[str, Any]) -> ChatMessage:
+        """The message with its holes filled."""
+        return {
+            "role": self.role,
+            "content": self._filled(self.content, inputs),
+            **self.more,  # type: ignore[typeddict-item]
+        }
+
+    def to_plain(self) -> ChatMessage:
+        """The message as JSON and YAML write it."""
+        return {"role": self.role, "content": self.content, **self.more}  # type: ignore[typeddict-item]
+
+    def _filled(self, value: Any, inputs: Mapping[str, Any]) -> Any:
+        if isinstance(value, str):
+            template = self.templates.get(value)
+            return value if template is None else template.render(inputs)
+        if isinstance(value, Mapping):
+            return {
+                name: item if name == "type" else self._filled(item, inputs)
+                for name, item in value.items()
+            }
+        if isinstance(value, (list, tuple)):
+            return [self._filled(item, inputs) for item in value]
+        return value
 
 
 @dataclass(frozen=True, init=False)
@@ -60,7 +105,11 @@ class Prompt:
     A text is one user message. In a list of messages, a user message that an
     assistant message follows is history (an example); every other user message is
     *asked*, with the replies before it in the conversation. So two user messages in
-    a row are two calls. One that renders to nothing is not asked.
+    a row are two calls. One that renders to nothing is not asked. An assistant message
+    at the end begins the answer.
+
+    A content is a string, or a list of parts as the API takes them; every string in
+    them may have holes.
 
     >>> Prompt("Which team? {{ticket}}").fields
     ('ticket',)
@@ -70,7 +119,7 @@ class Prompt:
     variables: Mapping[str, Any] = field(hash=False, repr=False)
     """Values of holes that no case has to fill."""
 
-    def __init__(self, messages: str | Iterable[Message | Mapping[str, str]]) -> None:
+    def __init__(self, messages: str | Iterable[Message | Mapping[str, Any]]) -> None:
         if isinstance(messages, str):
             messages = [Message("user", messages)]
         if isinstance(messages, Mapping) or not isinstance(messages, Iterable):
@@ -83,8 +132,8 @@ class Prompt:
         if not read:
             raise SpecError("a prompt needs at least one message")
         for message in read:
-            _ = message.template
-        if read[-1].role != "user":
+            _ = message.templates
+        if read[-1].role not in (*ASKED, *ANSWERS):
             raise SpecError(
                 f"expected a user message at the end of a prompt, got {read[-1].role!r}"
             )
@@ -115,19 +164,23 @@ class Prompt:
     def fields_among(self, names: Collection[str]) -> tuple[str, ...]:
         """Those that it takes from a case with inputs of these names: `{{a.b}}` is the
         input 'a.b' where there is one."""
-        readings = (m.template.reading(names) for m in self.messages)
+        readings = (t.reading(names) for t in self._templates)
         return self._without_variables(r.fields.all for r in readings)
 
     def required(self, names: Collection[str]) -> tuple[str, ...]:
         """Those that such a case must have: all that it does not itself guard, by
         `{% if field %}`, `is defined` or `default`."""
-        readings = (m.template.reading(names) for m in self.messages)
+        readings = (t.reading(names) for t in self._templates)
         return self._without_variables(r.fields.required for r in readings)
 
     def printed(self, names: Collection[str]) -> tuple[str, ...]:
         """Those that it sends just as they are in such a case: `{{field}}`."""
-        readings = (m.template.reading(names) for m in self.messages)
+        readings = (t.reading(names) for t in self._templates)
         return self._without_variables(r.fields.printed for r in readings)
+
+    @cached_property
+    def _templates(self) -> list[Template]:
+        return [t for message in self.messages for t in message.templates.values()]
 
     def _without_variables(self, names: Iterable[Collection[str]]) -> tuple[str, ...]:
         return tuple(sorted(frozenset().union(*names) - self.variables.keys()))
@@ -135,19 +188,26 @@ class Prompt:
     @cached_property
     def lone_names(self) -> dict[str, int]:
         """What it holds in single braces, as in `{name}`, and the line of the first."""
-        found = [lone_names(message.content) for message in reversed(self.messages)]
+        found = [
+            lone_names(text)
+            for message in reversed(self.messages)
+            for text in message.templates
+        ]
         return {name: line for names in found for name, line in names.items()}
 
     def notes(self, names: Collection[str]) -> tuple[str, ...]:
         """What is odd about it for such a case, one line each."""
-        templates = [note for m in self.messages for note in m.template.notes(names)]
-        texts = [m.content for m in self.messages if m.role != "assistant"]
-        return (*templates, *(note for text in texts for note in _lookalikes(text)))
+        templates = [note for t in self._templates for note in t.notes(names)]
+        texts = [m.text for m in self.messages if m.role not in ANSWERS]
+        lookalikes = (note for text in texts for note in _lookalikes(text))
+        kinds = dict.fromkeys(k for m in self.messages for k in media_in(m.content))
+        unknown = (f"the tokens of its {kind} are not estimated" for kind in kinds)
+        return (*templates, *lookalikes, *unknown)
 
     @cached_property
     def is_quick(self) -> bool:
         """Whether it has no loops, calls and the like, which may take long."""
-        return all(message.template.is_quick for message in self.messages)
+        return all(template.is_quick for template in self._templates)
 
     @cached_property
     def has_system(self) -> bool:
@@ -157,10 +217,11 @@ class Prompt:
     @cached_property
     def _asked(self) -> tuple[bool, ...]:
         roles = [message.role for message in self.messages]
-        return tuple(
-            role == "user" and after != "assistant"
+        *_, last = asked = [
+            role in ASKED and after not in ANSWERS
             for role, after in zip(roles, [*roles[1:], None], strict=True)
-        )
+        ]
+        return (*asked[:-1], last or roles[-1] == "assistant")
 
     def with_system(self, content: str | None) -> Prompt:
         """The same prompt under a system message; unchanged for None."""
@@ -185,10 +246,11 @@ class Prompt:
         turns: list[Turn] = []
         turn: list[ChatMessage] = []
         for message, asked in zip(self.messages, self._asked, strict=True):
-            content = message.template.render(inputs)
-            if asked and not content.strip():
+            rendered = message.render(inputs)
+            content = rendered["content"]
+            if asked and isinstance(content, str) and not content.strip():
                 continue
-            turn.append({"role": message.role, "content": content})
+            turn.append(rendered)
             if asked:
                 turns.append(tuple(turn))
                 turn = []
@@ -198,10 +260,19 @@ class Prompt:
 
     def to_plain(self) -> str | list[ChatMessage]:
         """The prompt as JSON and YAML write it: a text, or a list of messages."""
-        if len(self.messages) == 1:
-            return self.messages[0].content
-        return [{"role": m.role, "content": m.content} for m in self.messages]
+        first = self.messages[0]
+        if (
+            len(self.messages) == 1
+            and isinstance(first.content, str)
+            and (first.role == "user" and not first.more)
+        ):
+            return first.content
+        return [message.to_plain() for message in self.messages]
 
+
+OWN = ("role", "content")
+MEMBERS = ("name", "tool_calls", "tool_call_id", "refusal", "audio", "cache_control")
+"""What messages have beside role and content, as far as we know."""
 
 PATH = re.compile(r"(file://)?[^\s{}<>]+\.(txt|md|json|ya?ml|j2|jinja2?|prompt)")
 
@@ -230,24 +301,28 @@ def _is_message(item: Any) -> bool:
     return isinstance(item, dict) and {"role", "content"} <= set(item)
 
 
-def _message(item: Message | Mapping[str, str]) -> Message:
+def _message(item: Message | Mapping[str, Any]) -> Message:
     if isinstance(item, Message):
         return item
-    if not isinstance(item, Mapping) or set(item) != {"role", "content"}:
+    if (
+        not isinstance(item, Mapping)
+        or not {"role"} <= set(item)
+        or ("content" not in item and item["role"] != "assistant")
+    ):
         raise SpecError(
             "expected a message with 'role' and 'content', "
             f"got {brief(dict(item) if isinstance(item, Mapping) else item)}"
         )
-    role, content = item["role"], item["content"]
+    role, content = item["role"], item.get("content")
     if role not in ROLES:
         raise SpecError(
             f"expected a role of {', '.join(ROLES)}, got {role!r}"
-            + (
-                "; write 'system', which servers take for it"
-                if role == "developer"
-                else did_you_mean(str(role), ROLES)
-            )
+            + did_you_mean(str(role), ROLES)
         )
-    if not isinstance(content, str):
-        raise SpecError(f"expected a string as content, got {brief(content)}")
-    return Message(role, content)
+    more = {name: value for name, value in item.items() if name not in OWN}
+    for name in more:
+        if name not in MEMBERS and (hint := did_you_mean(name, [*OWN, *MEMBERS])):
+            raise SpecError(f"unknown member {name!r} of a message{hint}")
+    if content is None and not more:
+        raise SpecError("a message without content says nothing")
+    return Message(role, canonical(checked(content, role)), canonical(more))

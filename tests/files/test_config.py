@@ -724,8 +724,8 @@ def test_keys_for_anchors_may_stand_beside_the_others(load: Load) -> None:
         ("name: letters", 'name: "C:\\data"', "in single quotes, or write / in paths"),
         (
             '"{{t}}"',
-            "[{role: developer, content: a}, {role: user, content: '{{t}}'}]",
-            "got 'developer'; write 'system'",
+            "[{role: develper, content: a}, {role: user, content: '{{t}}'}]",
+            "got 'develper'; did you mean 'developer'",
         ),
     ],
 )

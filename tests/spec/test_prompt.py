@@ -161,11 +161,11 @@ def test_to_plain_makes_the_same_prompt(plain: Any) -> None:
         ([message("usr", "a")], "got 'usr'; did you mean 'user'"),
         ([{"role": "user"}], "a message with 'role' and 'content'"),
         (
-            [{**message("user", "a"), "name": "b"}],
-            "a message with 'role' and 'content'",
+            [{**message("user", "a"), "nme": "b"}],
+            "unknown member 'nme' of a message; did you mean 'name'",
         ),
         (["a"], "expected a message with 'role' and 'content', got 'a'"),
-        ([message("user", 1)], "expected a string as content, got 1"),  # type: ignore[arg-type]
+        ([message("user", 1)], "expected a string or parts as content, got 1"),  # type: ignore[arg-type]
         (5, "a string or a list of messages, got 5"),
         (None, "a string or a list of messages, got None"),
         ({"role": "user", "content": "a"}, "a string or a list of messages, got {"),
@@ -175,7 +175,7 @@ def test_to_plain_makes_the_same_prompt(plain: Any) -> None:
         "system at the end",
         "misspelt role",
         "no content",
-        "further key",
+        "misspelt member",
         "a text among messages",
         "content of another kind",
         "a number",

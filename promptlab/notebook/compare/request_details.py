@@ -10,6 +10,7 @@ from promptlab.formats import label, plain_text
 from promptlab.notebook.compare.comparison import Comparison
 from promptlab.notebook.trial_table import measure_text, plain
 from promptlab.results.record import Record
+from promptlab.spec.content import shown
 from promptlab.spec.flags import reply_column
 
 EXCERPT = 20_000
@@ -71,7 +72,7 @@ def text_of(comparison: Comparison, position: int, part: str) -> str:
     if kind == "message" and record is not None and name.isdecimal():
         messages = record.messages
         if int(name) < len(messages):
-            return messages[int(name)]["content"]
+            return shown(messages[int(name)]["content"])
     raise SpecError(f"compare: unknown text {part!r:.60}")
 
 
@@ -99,7 +100,10 @@ def _messages(record: Record) -> Iterator[dict[str, Any]]:
     for turn, messages in enumerate(record.turns):
         for message in messages:
             part = f"message:{index}"
-            yield {**_excerpt(message["role"], message["content"], part), "turn": turn}
+            yield {
+                **_excerpt(message["role"], shown(message["content"]), part),
+                "turn": turn,
+            }
             index += 1
 
 

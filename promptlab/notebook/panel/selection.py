@@ -166,7 +166,8 @@ def _texts(name: str, level: Level) -> Iterator[Text]:
     )
     for index, message in enumerate(messages):
         role = message.role if len(messages) > 1 else ""
-        yield Text(name, str(level.label), index, message.content, role)
+        if isinstance(message.content, str):
+            yield Text(name, str(level.label), index, message.content, role)
 
 
 def _edited(grid: Grid, edits: Mapping[Text, str]) -> Grid:
@@ -196,12 +197,13 @@ def _with_edits(level: Level, edits: Mapping[Text, str]) -> Any:
     by_index = {text.message: content for text, content in edits.items()}
     if not isinstance(level.value, Prompt):
         return by_index.get(0, level.value)
-    contents = [by_index.get(n, m.content) for n, m in enumerate(level.value.messages)]
-    if len(contents) == 1:
+    messages = level.value.messages
+    contents = [by_index.get(n, message.content) for n, message in enumerate(messages)]
+    if isinstance(level.value.to_plain(), str):
         return contents[0]
     return [
-        {"role": message.role, "content": content}
-        for message, content in zip(level.value.messages, contents, strict=True)
+        {**message.to_plain(), "content": content}
+        for message, content in zip(messages, contents, strict=True)
     ]
 
 
