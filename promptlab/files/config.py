@@ -38,7 +38,8 @@ from promptlab.files.yaml_lines import LARGEST_CONFIG, YamlFile
 from promptlab.money.prices import prices_in_force
 from promptlab.paths import user_path
 from promptlab.spec.dataset import Dataset
-from promptlab.spec.grid import KNOWN, Grid
+from promptlab.spec.grid import Grid
+from promptlab.spec.parameters import KNOWN
 from promptlab.spec.prompt import Prompt
 
 

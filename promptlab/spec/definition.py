@@ -14,7 +14,8 @@ from promptlab.formats import counted
 from promptlab.spec.braces import hole, shown
 from promptlab.spec.capabilities import Capabilities, check_capabilities
 from promptlab.spec.dataset import RESULT_COLUMNS, Dataset, check_names
-from promptlab.spec.grid import KNOWN, Grid, Variant, unknown_parameters
+from promptlab.spec.grid import Grid, Variant, unknown_parameters
+from promptlab.spec.parameters import KNOWN
 from promptlab.spec.prompt import Prompt
 from promptlab.spec.trial import EffectiveVariant, Trials, effective
 
