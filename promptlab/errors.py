@@ -19,12 +19,19 @@ becomes the `error` of its record, and the rest of the run goes on.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import linecache
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from promptlab.formats import shortened
+
+PACKAGE = str(Path(__file__).parent)
 
 GATEWAY_TIMEOUTS = (408, 504, 524)
 """The statuses of a gateway that waited no longer: the model behind it may go on."""
@@ -38,6 +45,36 @@ class PromptlabError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.splitlines()))  # a path may hold line ends
+
+    @property
+    def _render_traceback_(self) -> Callable[[], list[str]]:
+        """What a notebook shows: the user's own line and the message, nothing between.
+
+        All of it with PROMPTLAB_DEBUG=1 or after `%xmode Verbose`, as if this were not
+        here.
+        """
+        shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+        mode = getattr(getattr(shell, "InteractiveTB", None), "mode", "")
+        if mode == "Verbose" or os.environ.get("PROMPTLAB_DEBUG", "0") != "0":
+            raise AttributeError("_render_traceback_")
+        return lambda: [*self._users_line(shell), f"{type(self).__name__}: {self}"]
+
+    def _users_line(self, shell: Any) -> list[str]:
+        """The line that called the package, and the two around it."""
+        frames = list(walk_tb(self.__traceback__))
+        ours = [f.f_code.co_filename.startswith(PACKAGE) for f, _ in frames]
+        if True not in ours[1:]:
+            return []
+        frame, number = frames[ours.index(True, 1) - 1]
+        name = frame.f_code.co_filename
+        named = shell and shell.compile.format_code_name(name)
+        where = " ".join(named) if named else f"File {name}"
+        lines = [
+            f"{'---->' if n == number else '     '} {n:>3} {linecache.getline(name, n)}"
+            for n in (number - 1, number, number + 1)
+        ]
+        shown = [line.rstrip() for line in lines if line[10:].strip()]
+        return [f"{where}, line {number}", *shown, ""]
 
 
 class SpecError(PromptlabError, ValueError):
@@ -59,6 +96,9 @@ class ConfigError(SpecError):
 
 class CredentialsError(PromptlabError):
     """No API key was found, or it would be sent somewhere it must not go."""
+
+    def _users_line(self, shell: Any) -> list[str]:
+        return []  # the message says all that is wrong, and it is not the code
 
 
 @dataclass(frozen=True, kw_only=True)
