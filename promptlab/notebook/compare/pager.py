@@ -1,30 +1,30 @@
 """The comparison as a plain pager, for front ends where anywidget does not run.
 
 A handful of ipywidgets that are used again for every page: text fields and buttons,
-and one piece of HTML in which every text is escaped.
+and one piece of HTML in which every string is escaped.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets as widgets
-import numpy as np
 import pandas as pd
 
 from promptlab.errors import SpecError
 from promptlab.formats import counted
 from promptlab.notebook.compare.comparison_session import ComparisonSession
-from promptlab.notebook.compare.row_filter import RowFilter, fields
+from promptlab.notebook.compare.row_filter import fields
 from promptlab.notebook.compare.rows_json import kinds, wrong
 from promptlab.notebook.compare.static_html import rows_html, static_html
-from promptlab.notebook.widgets.controls import ControlBox, fault_html, in_a_row
+from promptlab.notebook.widgets.controls import ControlBox, button, fault_html, in_a_row
 
 PAGE = 10
 OUTPUT = 2_000
 """Rows of a page, and characters of an output in it."""
 
-SAID = {
+KINDS = {
     "": "all rows",
     "differs": "rows that differ",
     "failed": "failed",
@@ -33,40 +33,40 @@ SAID = {
     "pinned": "pinned",
     "marked": "marked",
 }
+"""The names of the kinds of rows; that of `wrong` depends on the comparison."""
 
 
 class ComparisonPager(ControlBox):
-    """Outputs side by side, ten rows at a time."""
+    """Outputs side by side, ten rows at a time; shows itself as a cell's last value."""
 
     def __init__(self, session: ComparisonSession) -> None:
         self._session = session
         self._start = 0
+        comparison = session.comparison
+        names = {**KINDS, "wrong": wrong(comparison)[0]}
+        searched = [(name, field.id) for field, name in fields(comparison)]
         self._text = widgets.Text(
             placeholder="Filter",
-            tooltip="Only rows that hold these words",
+            tooltip="Only rows with these words",
             continuous_update=False,
+            layout=widgets.Layout(width="220px"),
         )
-        self._text.layout = widgets.Layout(width="220px")
         narrow = widgets.Layout(width="150px")
-        searched = [("everywhere", "")]
-        searched += [(name, field.id) for field, name in fields(session.comparison)]
         self._field = widgets.Dropdown(
-            options=searched, tooltip="Where to look", layout=narrow
+            options=[("everywhere", ""), *searched],
+            tooltip="Where to search",
+            layout=narrow,
         )
-        said = {**SAID, "wrong": wrong(session.comparison)[0]}
         self._only = widgets.Dropdown(
-            options=[(said[kind], kind) for kind in ("", *kinds(session.comparison))],
+            options=[(names[kind], kind) for kind in ("", *kinds(comparison))],
             tooltip="Which rows",
             layout=narrow,
         )
-        button = widgets.Layout(width="auto")
-        self._back = widgets.Button(description="‹ Previous", layout=button)
-        self._on = widgets.Button(description="Next ›", layout=button)
+        self._back, self._on = button("‹ Previous"), button("Next ›")
         self._row = widgets.BoundedIntText(
             value=1, min=1, description="Row", continuous_update=False, layout=narrow
         )
-        self._caption = widgets.HTML()
-        self._page = widgets.HTML()
+        self._caption, self._page = widgets.HTML(), widgets.HTML()
         super().__init__(
             [
                 in_a_row(self._text, self._field, self._only),
@@ -75,7 +75,7 @@ class ComparisonPager(ControlBox):
             ]
         )
         for control in (self._text, self._field, self._only):
-            control.observe(self._look, "value")
+            control.observe(self._filter, "value")
         self._row.observe(self._go, "value")
         self._back.on_click(lambda _: self.turn(self._start - PAGE))
         self._on.on_click(lambda _: self.turn(self._start + PAGE))
@@ -92,39 +92,27 @@ class ComparisonPager(ControlBox):
         return self._session.marks
 
     def turn(self, row: int) -> None:
-        """Shows the page that holds a row, by its number from 0."""
+        """Shows the page with a row, by its number from 0."""
         rows = self._session.rows(self._session.view)
-        last = max(0, len(rows) - 1)
-        self._start = min(max(0, row), last) // PAGE * PAGE
+        total, all_rows = len(rows), len(self._session.comparison)
+        self._start = min(max(0, row), max(0, total - 1)) // PAGE * PAGE
         part = rows[self._start : self._start + PAGE]
-        self._page.value = rows_html(self._session, part, OUTPUT)
-        self._show_place(part, len(rows))
-
-    def _show_place(self, part: np.ndarray, total: int) -> None:
-        self._back.disabled = self._start == 0
-        self._on.disabled = self._start + len(part) >= total
-        self._row.max = max(1, total)
-        with self._row.hold_trait_notifications():
-            self._row.value = self._start + 1
-        everything = counted(len(self._session.comparison), "row")
-        shown = (
-            everything
-            if total == len(self._session.comparison)
-            else (f"{total:,} of {everything}")
-        )
         end = self._start + len(part)
-        self._caption.value = f"to {end:,} · {shown}"
+        self._page.value = rows_html(self._session, part, OUTPUT)
+        self._back.disabled, self._on.disabled = self._start == 0, end >= total
+        with self._row.hold_trait_notifications():
+            self._row.max, self._row.value = max(1, total), self._start + 1
+        of = "" if total == all_rows else f"{total:,} of "
+        self._caption.value = f"to {end:,} · {of}{counted(all_rows, 'row')}"
 
-    def _look(self, _: Any) -> None:
-        """Shows the rows that are looked for now."""
+    def _filter(self, _: Any) -> None:
+        """Shows the rows that pass the filter."""
         before = self._session.view
-        only = frozenset({self._only.value} - {""})
-        self._session.view = RowFilter(
-            columns=before.columns,
-            baseline=before.baseline,
+        self._session.view = replace(
+            before,
             text=self._text.value,
             field=self._field.value,
-            only=only,
+            only=frozenset({self._only.value} - {""}),
         )
         try:
             self.turn(0)

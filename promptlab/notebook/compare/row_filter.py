@@ -183,7 +183,7 @@ def shown(
     """The rows that pass a filter, in its order; pinned rows come first.
 
     Raises:
-        SpecError: there is no such field, or it holds numbers and the text is none.
+        SpecError: there is no such field, or it holds numbers and the text does not.
     """
     marks = marks or {}
     keep = np.ones(len(comparison), dtype=bool)

@@ -257,13 +257,13 @@ def _facts(comparison: Comparison, part: pd.DataFrame) -> list[list[list[str]]]:
             title = _short(name)
             if name == "output_tokens" and read is not None and read[i] is not None:
                 title = f"{number(read[i])} input tokens, {number(value)} output tokens"
-            said = ("yes" if value else "no") if is_bool else _measure(name, value)
-            facts.append([said if name in MEASURES else f"{title}: {said}", title])
+            text = ("yes" if value else "no") if is_bool else _measure(name, value)
+            facts.append([text if name in MEASURES else f"{title}: {text}", title])
         for name, values in words:
             if values[i] is not None:
-                said = plain_text(values[i])
-                short = f"{_short(name)}: {shortened(said, WORDS_EXCERPT)}"
-                facts.append([short, f"{_short(name)}: {_short(said)}"])
+                text = plain_text(values[i])
+                short = f"{_short(name)}: {shortened(text, WORDS_EXCERPT)}"
+                facts.append([short, f"{_short(name)}: {_short(text)}"])
         found.append(facts)
     return found
 
@@ -306,12 +306,12 @@ def _column_facts(
             continue
         mean = float(values.mean())
         if pd.api.types.is_bool_dtype(comparison.table[name]):
-            said, title = share(values.sum(), len(values)), f"share of {_short(name)}"
+            text, title = share(values.sum(), len(values)), f"share of {_short(name)}"
         else:
-            said, title = _measure(name, mean), f"mean {_short(name)}"
+            text, title = _measure(name, mean), f"mean {_short(name)}"
         yield _fact(
             "mean",
-            said if name in MEASURES else f"{_short(name)} {said}",
+            text if name in MEASURES else f"{_short(name)} {text}",
             f"{title}, of {len(values):,}",
             sort=f"trial@{index}:{name}",
         )

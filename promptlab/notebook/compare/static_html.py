@@ -179,8 +179,8 @@ def _output(
     rest = output["length"] - length
     if rest > 0:
         text += f" <i style='{QUIET}'>(and {counted(rest, 'character')} more)</i>"
-    facts = [_escaped(said, LABEL) for said, _ in output["facts"]]
-    facts = [*(_escaped(said, LABEL) for _, said, _ in output["notes"]), *facts]
+    facts = [_escaped(fact, LABEL) for fact, _ in output["facts"]]
+    facts = [*(_escaped(note, LABEL) for _, note, _ in output["notes"]), *facts]
     if output["verdict"]:
         facts.insert(0, _escaped(words[output["verdict"]], LABEL))
     return f"{text}<br><span style='{QUIET}'>{' · '.join(facts)}</span>"

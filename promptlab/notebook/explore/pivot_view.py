@@ -85,14 +85,14 @@ def pivot_html(pivot: Pivot) -> str:
     )
     rest = len(made["lines"]) - STATIC_ROWS
     left_out = [f"and {counted(rest, 'row')} more"] if rest > 0 else []
-    left_out += [f"live are shown {said}" for said in made["left_out"]]
+    left_out += [f"live are shown {part}" for part in made["left_out"]]
     return card(
         escaped(made["measure"]),
         "the mean, and of how many trials; to open them, run this cell in a notebook",
         "<table style='border-collapse:collapse'><thead><tr style='background:none'>"
         f"<th style='{HEAD}'>{escaped(made['rows'])}{across}</th>{heads}</tr></thead>"
         f"<tbody>{lines}</tbody></table>",
-        "".join(f"<p>{quiet(escaped(said))}</p>" for said in left_out),
+        "".join(f"<p>{quiet(escaped(part))}</p>" for part in left_out),
     )
 
 

@@ -31,7 +31,7 @@ SETTINGS = ("model", "temperature", "max_tokens")
 
 
 @dataclass(frozen=True)
-class Column:
+class ModelSettings:
     """One side of a conversation: a model and its settings, as they were typed."""
 
     model: str
@@ -65,8 +65,8 @@ class Column:
 class Conversation:
     """The messages of a user to a few models, and the values of their fields."""
 
-    columns: tuple[Column, ...]
-    said: tuple[str, ...] = ()
+    columns: tuple[ModelSettings, ...]
+    messages: tuple[str, ...] = ()
     """The user's messages, in order; they may have fields."""
     system: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -74,15 +74,19 @@ class Conversation:
 
     def continues(self, other: Conversation) -> bool:
         """Whether this conversation begins as another one, whatever the models."""
-        return (self.said[: len(other.said)], self.system, self.inputs) == (
-            other.said,
+        return (self.messages[: len(other.messages)], self.system, self.inputs) == (
+            other.messages,
             other.system,
             other.inputs,
         )
 
-    def saying(self, message: str) -> Conversation:
+    def with_message(self, message: str) -> Conversation:
         """The same with one more message, unless it is blank."""
-        return replace(self, said=(*self.said, message)) if message.strip() else self
+        return (
+            replace(self, messages=(*self.messages, message))
+            if message.strip()
+            else self
+        )
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
@@ -118,13 +122,13 @@ class Conversation:
 
     @property
     def _prompt(self) -> Prompt:
-        if not self.said:
+        if not self.messages:
             raise SpecError("write a message to begin")
-        return Prompt([{"role": "user", "content": text} for text in self.said])
+        return Prompt([{"role": "user", "content": text} for text in self.messages])
 
 
 @dataclass(frozen=True)
-class Heard:
+class ColumnReplies:
     """The replies of one column, and what they took."""
 
     name: str
@@ -137,9 +141,9 @@ class Heard:
     """Whether the next reply is still to come."""
 
 
-def heard(
-    conversation: Conversation, results: Results, before: Sequence[Heard] = ()
-) -> list[Heard]:
+def column_replies(
+    conversation: Conversation, results: Results, before: Sequence[ColumnReplies] = ()
+) -> list[ColumnReplies]:
     """What each column answered so far; `before` is what they answered to a
     conversation that this one continues."""
     records = {record.trial.index: record for record in results}
@@ -149,10 +153,10 @@ def heard(
     for column in conversation.columns:
         record = records.get(indices[tuple(column.values.values())])
         if record is None:
-            answer = known.get(column.name, Heard(column.name))
+            answer = known.get(column.name, ColumnReplies(column.name))
             answer = replace(answer, **_missing(results))
         else:
-            answer = Heard(
+            answer = ColumnReplies(
                 column.name,
                 _replies(record),
                 _error(record),
@@ -170,7 +174,9 @@ def _missing(results: Results) -> dict[str, Any]:
     return {"error": f"not asked: {why}", "waiting": False}
 
 
-def conversation_html(conversation: Conversation, answers: Sequence[Heard]) -> str:
+def conversation_html(
+    conversation: Conversation, answers: Sequence[ColumnReplies]
+) -> str:
     """A conversation as a table: a column for each model, each message across all."""
     wide = len(answers)
     share = f"{CELL};width:{100 / max(1, wide):.0f}%;min-width:9em"
@@ -264,11 +270,13 @@ def _facts(record: Record, unpriced: Sequence[str]) -> str:
     return so_far + " · ".join(parts)
 
 
-def _reply(answer: Heard, turn: int) -> str:
+def _reply(answer: ColumnReplies, turn: int) -> str:
     if turn < len(answer.replies):
-        said = answer.replies[turn]
+        reply = answer.replies[turn]
         return (
-            escaped(said, LONGEST) if said.strip() else f"<i style='{QUIET}'>empty</i>"
+            escaped(reply, LONGEST)
+            if reply.strip()
+            else f"<i style='{QUIET}'>empty</i>"
         )
     if turn > len(answer.replies):
         return ""

@@ -12,11 +12,11 @@ import ipywidgets as widgets
 from promptlab.errors import SpecError
 from promptlab.execution.options import RunOptions, RunOptionsDict, with_run_options
 from promptlab.notebook.panel.conversation import (
-    Column,
+    ColumnReplies,
     Conversation,
-    Heard,
+    ModelSettings,
+    column_replies,
     conversation_html,
-    heard,
 )
 from promptlab.notebook.panel.run_panel import Chosen, PanelSummary, RunPanel
 from promptlab.notebook.widgets.controls import (
@@ -99,7 +99,7 @@ class Playground(RunPanel):
         super().__init__(options, "Send")
         self._models = tuple(dict.fromkeys([*models, *OFFLINE]))
         self._conversation = Conversation(columns=())
-        self._answers: list[Heard] = []
+        self._answers: list[ColumnReplies] = []
         self._sending = self._conversation
         self._outcomes = -1
         self._make_controls(system, prompt)
@@ -211,20 +211,20 @@ class Playground(RunPanel):
                 columns=tuple(column.column for column in self.columns.children),
                 system=self.system.value,
                 inputs={name: box.value for name, box in self.inputs.items()},
-            ).saying(self.message.value)
+            ).with_message(self.message.value)
 
     def _show_summary(self, summary: PanelSummary) -> None:
         with self._lock:
             with suppress(Exception):  # what is not a template has no fields
                 self._show_fields(cast(Conversation, summary.chosen).fields)
             super()._show_summary(summary)
-            if not self._chosen().said:
+            if not self._chosen().messages:
                 self.summary.value = quiet_html(BEGIN)
 
     def _show_buttons(self, *, can_run: bool) -> None:
         super()._show_buttons(can_run=can_run)
         self.back_button.disabled = self.reset_button.disabled = (
-            self._background.running or not self._conversation.said
+            self._background.running or not self._conversation.messages
         )
 
     # Sending.
@@ -240,20 +240,20 @@ class Playground(RunPanel):
             outcomes = handle.progress.done
             if outcomes > self._outcomes:
                 self._outcomes = outcomes
-                answers = self._heard(handle.results)
+                answers = self._replies(handle.results)
                 self.conversation.value = conversation_html(self._sending, answers)
 
-    def _heard(self, results: Results) -> list[Heard]:
+    def _replies(self, results: Results) -> list[ColumnReplies]:
         goes_on = self._sending.continues(self._conversation)
-        return heard(self._sending, results, self._answers if goes_on else ())
+        return column_replies(self._sending, results, self._answers if goes_on else ())
 
     def _show_results(self, results: Results) -> None:
         """Makes the message that was sent a part of the conversation."""
         with self._lock:
             super()._show_results(results)
-            if self._sending.said != self._conversation.said:
+            if self._sending.messages != self._conversation.messages:
                 self.message.value = ""
-            self._answers = self._heard(results)
+            self._answers = self._replies(results)
             self._conversation = self._sending
             self._progress.value = ""
             self._show_conversation()
@@ -267,17 +267,18 @@ class Playground(RunPanel):
         self.conversation.value = self._conversation_html()
 
     def _conversation_html(self) -> str:
-        """What was said and heard so far."""
-        said = self._conversation.said
-        return conversation_html(self._conversation, self._answers) if said else ""
+        """The messages and replies so far."""
+        if not self._conversation.messages:
+            return ""
+        return conversation_html(self._conversation, self._answers)
 
     def _take_back(self) -> None:
         """The last message goes back into the box; its replies stay in the cache."""
         with self._lock:
-            *said, last = self._conversation.said
-            self._conversation = replace(self._conversation, said=tuple(said))
+            *messages, last = self._conversation.messages
+            self._conversation = replace(self._conversation, messages=tuple(messages))
             self._answers = [
-                replace(a, replies=a.replies[: len(said)], error="", facts="")
+                replace(a, replies=a.replies[: len(messages)], error="", facts="")
                 for a in self._answers
             ]
             self._show_conversation()
@@ -334,9 +335,11 @@ class ColumnControls(widgets.VBox):  # type: ignore[misc]
         self.add_class("plp-side")
 
     @property
-    def column(self) -> Column:
+    def column(self) -> ModelSettings:
         """The model and settings as they were typed."""
-        return Column(self.model.value, self.temperature.value, self.max_tokens.value)
+        return ModelSettings(
+            self.model.value, self.temperature.value, self.max_tokens.value
+        )
 
     def listen(self, changed: Any, removed: Any) -> None:
         """Calls one when a setting changes, the other when the column is to go."""

@@ -1,7 +1,7 @@
 """Rating sessions: one rater's way through the pairs, a message at a time.
 
 A message asks for something; the answer is what is shown next. Before the reveal no
-answer names a variant or a parameter, or tells which output is whose. All messages are
+answer names a variant or a parameter, or which output is whose. All messages are
 plain JSON:
 
     {"ask": "show"}                                     what is shown now

@@ -7,19 +7,19 @@ from seen import HOSTILE, Seen
 
 import promptlab as pl
 from promptlab.notebook.panel.conversation import (
-    Column,
+    ColumnReplies,
     Conversation,
-    Heard,
+    ModelSettings,
+    column_replies,
     conversation_html,
-    heard,
 )
 from promptlab.testing import FakeClient
 
-SMALL, LARGE = Column("small"), Column("large")
+SMALL, LARGE = ModelSettings("small"), ModelSettings("large")
 
 
 def talk(
-    *columns: Column, said: tuple[str, ...] = ("Hello",), **more: object
+    *columns: ModelSettings, said: tuple[str, ...] = ("Hello",), **more: object
 ) -> Conversation:
     return Conversation(columns or (SMALL,), said, **more)  # type: ignore[arg-type]
 
@@ -38,8 +38,8 @@ def test_a_message_to_one_model_is_one_trial() -> None:
 
 
 def test_columns_that_differ_in_one_thing_are_crossed_and_in_more_go_together() -> None:
-    one = talk(Column("m", "0"), Column("m", "0.7", "8"))
-    two = talk(Column("m", "1"), Column("m", "0"))
+    one = talk(ModelSettings("m", "0"), ModelSettings("m", "0.7", "8"))
+    two = talk(ModelSettings("m", "1"), ModelSettings("m", "0"))
 
     assert grid(one)["zip temperature"] == [0, 0.7]
     assert grid(one)["zip max_tokens"] == [None, 8]
@@ -51,7 +51,7 @@ def test_columns_alike_are_asked_once_and_answered_both() -> None:
     made = talk(SMALL, LARGE, SMALL)
     results = made.experiment.run(client=FakeClient(), progress=False)
 
-    answers = heard(made, results)
+    answers = column_replies(made, results)
 
     assert len(results) == 2
     assert answers[0] == answers[2] != answers[1]
@@ -59,11 +59,11 @@ def test_columns_alike_are_asked_once_and_answered_both() -> None:
 
 @pytest.mark.filterwarnings("ignore::promptlab.PromptlabWarning")
 def test_columns_that_became_one_request_are_answered_both() -> None:
-    made = talk(Column("gpt-6-luna", "0"), Column("gpt-6-luna", "1"))
+    made = talk(ModelSettings("gpt-6-luna", "0"), ModelSettings("gpt-6-luna", "1"))
     results = made.experiment.run(client=FakeClient(), progress=False)
 
     assert len(results) == 1
-    assert len({answer.replies for answer in heard(made, results)}) == 1
+    assert len({answer.replies for answer in column_replies(made, results)}) == 1
 
 
 def test_each_message_is_a_turn_and_only_new_turns_are_asked() -> None:
@@ -71,11 +71,11 @@ def test_each_message_is_a_turn_and_only_new_turns_are_asked() -> None:
     made = talk(SMALL, LARGE)
     made.experiment.run(client=client, progress=False)
 
-    longer = made.saying("And now?")
+    longer = made.with_message("And now?")
     results = longer.experiment.run(client=client, progress=False)
 
     assert client.calls == 4
-    assert [len(answer.replies) for answer in heard(longer, results)] == [2, 2]
+    assert [len(answer.replies) for answer in column_replies(longer, results)] == [2, 2]
     roles = [message["role"] for message in client.requests[-1].body["messages"]]
     assert roles == ["user", "assistant", "user"]
 
@@ -86,8 +86,8 @@ def test_holes_are_filled_and_a_blank_message_says_nothing() -> None:
     )
 
     assert made.fields == ("name", "who")
-    assert made.saying("  ") == made
-    shown = Seen(conversation_html(made, [Heard("small", ("Hello",))])).text
+    assert made.with_message("  ") == made
+    shown = Seen(conversation_html(made, [ColumnReplies("small", ("Hello",))])).text
     assert "you Hi Ada" in shown
     assert made.experiment.dataset[0].inputs == {"name": "Ada", "who": ""}
 
@@ -96,10 +96,13 @@ def test_holes_are_filled_and_a_blank_message_says_nothing() -> None:
     ("made", "said"),
     [
         (talk(said=()), "write a message to begin"),
-        (talk(Column("  ")), "choose a model"),
-        (talk(Column("m", "warm")), "temperature: expected a number, got 'warm'"),
-        (talk(Column("m", "3")), "a number from 0 to 2"),
-        (talk(Column("m", "", "1.5")), "an integer >= 1"),
+        (talk(ModelSettings("  ")), "choose a model"),
+        (
+            talk(ModelSettings("m", "warm")),
+            "temperature: expected a number, got 'warm'",
+        ),
+        (talk(ModelSettings("m", "3")), "a number from 0 to 2"),
+        (talk(ModelSettings("m", "", "1.5")), "an integer >= 1"),
         (talk(said=("{{",)), "template, line 1"),
     ],
 )
@@ -114,7 +117,7 @@ def test_failures_stand_where_the_reply_would() -> None:
     made = talk(SMALL, LARGE)
     results = made.experiment.run(client=client, progress=False)
 
-    seen = Seen(conversation_html(made, heard(made, results)))
+    seen = Seen(conversation_html(made, column_replies(made, results)))
 
     assert f"failed: 400: {HOSTILE[0]}" in seen.text
     assert "Yes" in seen.text
@@ -122,10 +125,12 @@ def test_failures_stand_where_the_reply_would() -> None:
 
 
 def test_texts_are_texts() -> None:
-    made = talk(Column(HOSTILE[1]), said=(HOSTILE[0],))
+    made = talk(ModelSettings(HOSTILE[1]), said=(HOSTILE[0],))
 
     seen = Seen(
-        conversation_html(made, [Heard(HOSTILE[1], (HOSTILE[2],), "", HOSTILE[3])])
+        conversation_html(
+            made, [ColumnReplies(HOSTILE[1], (HOSTILE[2],), "", HOSTILE[3])]
+        )
     )
 
     assert all(text in seen.text for text in HOSTILE)
