@@ -87,7 +87,7 @@ class ComparisonView {
   constructor(model, host) {
     this.model = model;
     this.me = Math.random().toString(36).slice(2);
-    this.asked = 0;
+    this.questions = 0;
     this.waiting = new Map();
     this.view = { columns: [], baseline: null, text: "", field: "", only: [], sort: "", descending: false };
     this.start = 0;
@@ -112,7 +112,7 @@ class ComparisonView {
 
   /** Asks the kernel; the answer comes if there is one. */
   ask(kind, more = {}) {
-    const id = ++this.asked;
+    const id = ++this.questions;
     const busy = setTimeout(() => this.wait(), BUSY_MS);
     return new Promise((resolve) => {
       this.waiting.set(id, (answer) => {
@@ -141,7 +141,7 @@ class ComparisonView {
         const resolve = this.waiting.get(answer.id);
         this.waiting.delete(answer.id);
         resolve?.(answer);
-      } else if (answer?.kind === "mark" && answer.after && this.told) {
+      } else if (answer?.kind === "mark" && answer.after && this.opening) {
         this.load(this.start, { still: true });
       }
     };
@@ -149,7 +149,7 @@ class ComparisonView {
     // The way to the kernel is new or gone: asking tells which.
     this.left = () => {
       clearTimeout(this.timers.left);
-      this.timers.left = setTimeout(() => this.told && this.load(this.start, { still: true }), LEFT_MS);
+      this.timers.left = setTimeout(() => this.opening && this.load(this.start, { still: true }), LEFT_MS);
     };
     this.model.on("comm_live_update", this.left);
     // Another theme: what is behind the text may be dark now.
@@ -183,7 +183,7 @@ class ComparisonView {
     this.root.classList.remove("plc-alone");
     this.root.append(this.veil);
     if (answer.problem) return this.problem(answer.problem);
-    this.told = answer.opening;
+    this.opening = answer.opening;
     Object.assign(this.view, answer.opening.view);
     this.toolbar();
     this.take(answer);
@@ -297,7 +297,7 @@ class ComparisonView {
   }
 
   toolbar() {
-    const { told } = this;
+    const { opening } = this;
     this.text = el("input", {
       type: "search",
       class: "plc-text-filter",
@@ -312,7 +312,7 @@ class ComparisonView {
       "select",
       { "aria-label": "Where to look", title: "Where to look. Key: f", onchange: () => this.typed(0) },
       el("option", { value: "" }, "everywhere"),
-      told.fields.map(([id, name]) => el("option", { value: id }, cut(name, 40))),
+      opening.fields.map(([id, name]) => el("option", { value: id }, cut(name, 40))),
     );
     this.kinds = el("div", { class: "plc-kinds", role: "group", "aria-label": "Only rows that" });
     this.order = el("select", {
@@ -363,9 +363,9 @@ class ComparisonView {
         { class: "plc-options" },
         this.order,
         this.turn,
-        told.columns.length > 1 || told.expected ? this.diffs : null,
+        opening.columns.length > 1 || opening.expected ? this.diffs : null,
         this.texts,
-        told.columns.length > 2 ? this.chooser : null,
+        opening.columns.length > 2 ? this.chooser : null,
         help,
       ),
     );
@@ -373,11 +373,11 @@ class ComparisonView {
   }
 
   showControls() {
-    const { told, view } = this;
+    const { opening, view } = this;
     const sorts = [
       ["", "Order of the table"],
       ...(view.columns.length > 1 ? [["different", "Most different first"]] : []),
-      ...told.fields.filter(([id]) => id.startsWith("row:")).map(([id, name]) => [id, `By ${name}`]),
+      ...opening.fields.filter(([id]) => id.startsWith("row:")).map(([id, name]) => [id, `By ${name}`]),
     ];
     if (!sorts.some(([id]) => id === view.sort)) sorts.push([view.sort, "By a column"]);
     this.order.replaceChildren(
@@ -391,19 +391,19 @@ class ComparisonView {
     if (this.field.value !== view.field) this.field.value = view.field;
     if (this.text.value !== view.text) this.text.value = view.text;
     this.chooser.textContent =
-      view.columns.length === told.columns.length
+      view.columns.length === opening.columns.length
         ? "Columns"
-        : `${view.columns.length} of ${told.columns.length} columns`;
+        : `${view.columns.length} of ${opening.columns.length} columns`;
   }
 
   showKinds() {
-    if (!this.told) return;
+    if (!this.opening) return;
     const kept = this.kinds.contains(this.active) ? this.active.dataset.kind : null;
     this.kinds.replaceChildren(
-      ...this.told.kinds
+      ...this.opening.kinds
         .filter((kind) => kind !== "differs" || this.view.columns.length > 1)
         .map((kind) => {
-          const [name, title] = kind === "wrong" ? this.told.wrong : KINDS[kind];
+          const [name, title] = kind === "wrong" ? this.opening.wrong : KINDS[kind];
           const count = this.counts?.[kind];
           return el(
             "button",
@@ -469,9 +469,9 @@ class ComparisonView {
   }
 
   sayRows() {
-    const { told, total } = this;
+    const { opening, total } = this;
     const said =
-      total === told.rows ? plural(told.rows, "row") : `${whole(total)} of ${plural(told.rows, "row")}`;
+      total === opening.rows ? plural(opening.rows, "row") : `${whole(total)} of ${plural(opening.rows, "row")}`;
     this.say(said);
   }
 
@@ -501,13 +501,13 @@ class ComparisonView {
   // ---------------------------------------------------------------- headings
 
   showHead() {
-    const { view, told } = this;
+    const { view, opening } = this;
     const kept = this.head.contains(this.active) ? this.active.dataset.as : null;
     this.grid.setAttribute("aria-rowcount", this.total + 1);
     this.grid.setAttribute("aria-colcount", view.columns.length + 1);
     this.grid.style.setProperty("--plc-columns", view.columns.length);
     const sorted = (id) => (view.sort !== id ? null : view.descending ? "descending" : "ascending");
-    const byCase = told.fields.some(([id]) => id === "row:case");
+    const byCase = opening.fields.some(([id]) => id === "row:case");
     this.head.replaceChildren(
       el(
         "th",
@@ -532,7 +532,7 @@ class ComparisonView {
         { class: "plc-title" },
         el("bdi", { class: "plc-label", title: heading.labels.map((pair) => pair.join(" = ")).join("\n") },
           heading.labels.map(([, value]) => value).join(" · ")),
-        this.told.columns.length > 1 || this.told.expected
+        this.opening.columns.length > 1 || this.opening.expected
           ? el(
               "button",
               {
@@ -589,7 +589,7 @@ class ComparisonView {
   }
 
   nothing() {
-    const none = this.told.rows === 0;
+    const none = this.opening.rows === 0;
     return el(
       "tr",
       { role: "row" },
@@ -777,7 +777,7 @@ class ComparisonView {
   facts(row, output) {
     const node = el("div", { class: "plc-facts" });
     const fact = (name, text, title) => node.append(el("span", { class: `plc-fact plc-${name}`, title }, text));
-    if (output.verdict) fact(output.verdict, this.told.verdicts[output.verdict]);
+    if (output.verdict) fact(output.verdict, this.opening.verdicts[output.verdict]);
     for (const [name, text, title] of output.notes) fact(name, text, title);
     for (const [text, title] of output.facts) fact("mean", text, title);
     node.append(el("span", { class: "plc-fact plc-alike" }));
@@ -862,15 +862,15 @@ class ComparisonView {
     return { base: output.text, open: output.sent < output.length };
   }
 
-  /** The text with its differences; where more follows (`open`), the last is not told. */
+  /** The text with its differences; where more follows (`open`), the last is left unmarked. */
   marked(runs, open) {
     const made = document.createDocumentFragment();
     const lastSame = runs.map(([kind]) => kind).lastIndexOf("same");
     runs.forEach(([kind, text], index) => {
-      const told = !(open && index > lastSame && runs.length > 2);
-      if (kind === "same" || (kind === "added" && !told)) made.append(text);
+      const known = !(open && index > lastSame && runs.length > 2);
+      if (kind === "same" || (kind === "added" && !known)) made.append(text);
       else if (kind === "added") made.append(el("ins", {}, text));
-      else if (!told) return;
+      else if (!known) return;
       else if (this.diff === "all") made.append(el("del", {}, text));
       else if (runs[index + 1]?.[0] !== "added") {
         made.append(el("span", { class: "plc-gone", title: `not here: ${cut(text.trim(), 200)}` }, unseen("words left out")));
@@ -885,7 +885,7 @@ class ComparisonView {
   highlight() {
     if (!globalThis.Highlight || !CSS.highlights) return;
     const words = [...this.view.text.matchAll(/"([^"]+)"|(\S+)/g)].map((found) => (found[1] ?? found[2]).toLowerCase());
-    const field = this.told?.fields.find(([id]) => id === this.view.field);
+    const field = this.opening?.fields.find(([id]) => id === this.view.field);
     if (!words.length || (field && field[2])) return this.found(null);
     const ranges = [];
     const walker = document.createTreeWalker(this.body, NodeFilter.SHOW_TEXT);
@@ -983,7 +983,7 @@ class ComparisonView {
       event.preventDefault();
       return this.jump(event.key === "Home" ? 0 : this.total - 1);
     }
-    if (event.ctrlKey || event.metaKey || event.altKey || !this.told) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.opening) return;
     const typing = event.target.closest("input, select, textarea");
     if (event.key === "Escape") return this.escape(event, typing);
     if (typing === this.text && ["Enter", "ArrowDown"].includes(event.key)) {
@@ -1032,7 +1032,7 @@ class ComparisonView {
       u: () => this.undo(),
       g: () => this.jump(0),
       G: () => this.jump(this.total - 1),
-      b: () => this.compareWith(column ?? (this.told.expected ? EXPECTED : null)),
+      b: () => this.compareWith(column ?? (this.opening.expected ? EXPECTED : null)),
       p: () => row && this.pin(row),
       m: () => row && this.mark(row),
       n: () => row && this.note(row),
@@ -1069,7 +1069,7 @@ class ComparisonView {
   }
 
   compareWith(column) {
-    const name = column === null ? "nothing" : column === EXPECTED ? "what is expected" : this.told.columns[column];
+    const name = column === null ? "nothing" : column === EXPECTED ? "what is expected" : this.opening.columns[column];
     this.change({ baseline: column }, { still: true, said: `Compared with ${name}` });
   }
 
@@ -1247,16 +1247,16 @@ class ComparisonView {
         KEYS.map(([keys, what]) => el("div", {}, el("dt", {}, keyNames(keys)), el("dd", {}, what))),
       ),
       el("p", { class: "plc-quiet" }, "Filter: every word must be in the row, in any order; “words in quotes” as they stand. In a field of numbers: > 2, <= 0.5."),
-      el("p", { class: "plc-quiet" }, `Pins, marks and notes are kept in .promptlab/marks under “${this.told.name}”; promptlab.marks() reads them.`),
+      el("p", { class: "plc-quiet" }, `Pins, marks and notes are kept in .promptlab/marks under “${this.opening.name}”; promptlab.marks() reads them.`),
     );
   }
 
   columns() {
-    const { told, view } = this;
-    if (told.columns.length < 3) return;
+    const { opening, view } = this;
+    if (opening.columns.length < 3) return;
     const most = 6;
     const chosen = new Set(view.columns);
-    const boxes = told.columns.map((name, index) => {
+    const boxes = opening.columns.map((name, index) => {
       const box = el("input", {
         type: "checkbox",
         checked: chosen.has(index),
@@ -1270,7 +1270,7 @@ class ComparisonView {
             note.textContent = chosen.size > 1 ? `At most ${most} columns are read side by side.` : "One column stays.";
             return;
           }
-          note.textContent = `${chosen.size} of ${told.columns.length} columns`;
+          note.textContent = `${chosen.size} of ${opening.columns.length} columns`;
           const columns = [...chosen].sort((a, b) => a - b);
           const gone = view.baseline !== EXPECTED && !chosen.has(this.view.baseline);
           this.change(gone ? { columns, baseline: columns.length > 1 ? columns[0] : null } : { columns }, { still: true });
@@ -1278,13 +1278,13 @@ class ComparisonView {
       });
       return el("label", { class: "plc-choice" }, box, el("bdi", {}, name));
     });
-    const note = el("p", { class: "plc-quiet", role: "status" }, `${chosen.size} of ${told.columns.length} columns`);
-    this.show(`Columns: ${told.by.join(" · ")}`, note, boxes);
+    const note = el("p", { class: "plc-quiet", role: "status" }, `${chosen.size} of ${opening.columns.length} columns`);
+    this.show(`Columns: ${opening.by.join(" · ")}`, note, boxes);
   }
 
   async request(trial) {
     this.show("Request", el("p", { class: "plc-quiet" }, "Loading…"));
-    const { asked, problem } = await this.ask("asked", { trial });
+    const { request, problem } = await this.ask("request", { trial });
     if (this.drawer.hidden) return;
     if (problem) return this.show("Request", el("p", {}, problem));
     const pairs = (given) =>
@@ -1294,27 +1294,27 @@ class ComparisonView {
         given.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", { dir: "auto" }, value))),
       );
     const section = (title, ...content) => el("section", {}, el("h3", {}, title), content);
-    const turns = new Set(asked.messages.map((message) => message.turn)).size;
+    const turns = new Set(request.messages.map((message) => message.turn)).size;
     let turn = -1;
     this.show(
-      asked.title.join(" · "),
-      asked.note ? el("p", { class: "plc-quiet" }, asked.note) : null,
-      asked.messages.length
+      request.title.join(" · "),
+      request.note ? el("p", { class: "plc-quiet" }, request.note) : null,
+      request.messages.length
         ? section(
             turns > 1 ? `Conversation of ${turns} calls` : "Messages",
-            asked.messages.map((message) => {
+            request.messages.map((message) => {
               const begins = turns > 1 && message.turn !== turn;
               turn = message.turn;
-              return [begins ? el("div", { class: "plc-turn" }, `Call ${turn + 1}`) : null, this.message(asked.trial, message)];
+              return [begins ? el("div", { class: "plc-turn" }, `Call ${turn + 1}`) : null, this.message(request.trial, message)];
             }),
           )
         : null,
-      asked.messages.length
+      request.messages.length
         ? null
-        : section("Inputs", asked.inputs.map((input) => this.message(asked.trial, input))),
-      section(asked.messages.length ? "Sent with them" : "Parameters", pairs(asked.parameters)),
-      asked.dropped.length ? section("Not sent", pairs(asked.dropped)) : null,
-      section("Came back", pairs(asked.outcome)),
+        : section("Inputs", request.inputs.map((input) => this.message(request.trial, input))),
+      section(request.messages.length ? "Sent with them" : "Parameters", pairs(request.parameters)),
+      request.dropped.length ? section("Not sent", pairs(request.dropped)) : null,
+      section("Came back", pairs(request.outcome)),
     );
   }
 

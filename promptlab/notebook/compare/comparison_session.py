@@ -48,7 +48,7 @@ class ComparisonSession:
             "open": self._open,
             "page": self._turn,
             "summary": self._summary,
-            "asked": self._asked,
+            "request": self._request,
             "text": self._text,
             "mark": self._mark,
         }
@@ -131,9 +131,9 @@ class ComparisonSession:
             "counts": counts(self.comparison, view, self.marked()),
         }
 
-    def _asked(self, question: Mapping[str, Any]) -> dict[str, Any]:
+    def _request(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """The request behind an output."""
-        return {"asked": request_details(self.comparison, int(question["trial"]))}
+        return {"request": request_details(self.comparison, int(question["trial"]))}
 
     def _text(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """The next part of a text that was cut."""

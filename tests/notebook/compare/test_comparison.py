@@ -61,7 +61,7 @@ def test_other_parameters_that_vary_and_repeats_part_the_rows() -> None:
     assert given.trials.repeated
 
 
-def test_a_parameter_that_goes_with_the_column_is_told_in_its_heading() -> None:
+def test_a_parameter_that_goes_with_the_column_is_shown_in_its_heading() -> None:
     zipped = [{"temperature": [0, 1], "max_tokens": [16, 256]}]
     run = results(experiment(zip=zipped))
 
@@ -97,7 +97,7 @@ def test_a_parameter_that_is_not_sent_is_a_column() -> None:
     assert names(comparison(made)) == ["a", "not sent"]
 
 
-def test_runs_can_be_compared_by_a_column_that_tells_them_apart() -> None:
+def test_runs_can_be_compared_by_a_column_that_names_each() -> None:
     two = pd.concat([table(TWO).assign(run="old"), table(TWO).assign(run="new")])
 
     given = comparison(two, by="run")
@@ -106,7 +106,7 @@ def test_runs_can_be_compared_by_a_column_that_tells_them_apart() -> None:
     assert given.positions.tolist() == [[0, 4], [1, 5], [2, 6], [3, 7]]
 
 
-def test_two_trials_in_one_place_are_an_error_that_names_them() -> None:
+def test_two_trials_with_the_same_row_and_column_are_an_error_that_names_them() -> None:
     twice = pd.concat([table(TWO), table(TWO)])
 
     with pytest.raises(
@@ -165,7 +165,7 @@ def test_failed_and_truncated_trials_are_known() -> None:
     assert given.truncated.tolist() == [True, False]
 
 
-def test_likeness_tells_the_first_column_with_the_same_text() -> None:
+def test_likeness_gives_the_first_column_with_the_same_text() -> None:
     outputs = {
         ("c", p): text for p, text in zip("abcd", ["x", "y", "x", "y"], strict=True)
     }
@@ -272,7 +272,7 @@ def test_a_score_that_cannot_decide_is_an_error(
         comparison(made, **options)
 
 
-def test_without_expected_and_scores_nothing_tells_what_is_right() -> None:
+def test_without_expected_and_scores_nothing_decides_what_is_right() -> None:
     assert comparison(TWO).right is None
 
 

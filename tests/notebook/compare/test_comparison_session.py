@@ -44,7 +44,7 @@ def hundred() -> ComparisonSession:
     )
 
 
-def test_opening_tells_what_there_is_and_the_first_rows() -> None:
+def test_opening_gives_the_columns_and_the_first_rows() -> None:
     made = table(TWO, in_text=["a", "a", "b", "b"], expected={"c1": "yes, it is"})
 
     answer = live(comparison(made)).answer({"kind": "open", "count": 25})
@@ -118,7 +118,7 @@ def test_a_row_has_its_case_inputs_expected_and_outputs() -> None:
     ]
 
 
-def test_scores_stand_beside_the_output_numbers_and_words() -> None:
+def test_scores_are_shown_beside_the_output_numbers_and_strings() -> None:
     made = table(
         TWO,
         judge=[0.25, 1.0, None, 1.0],
@@ -149,7 +149,7 @@ def test_a_missing_trial_is_none_and_a_failed_one_says_why() -> None:
     assert second["outputs"][1] is None
 
 
-def test_tags_tell_other_parameters_and_repeats() -> None:
+def test_tags_show_other_parameters_and_repeats() -> None:
     grid = {"prompt": {"p": "{{t}}", "q": "? {{t}}"}, "temperature": [0, 0.5]}
     run = results(experiment(**grid, repeats=2))
 
@@ -194,7 +194,7 @@ def test_the_summary_counts_kinds_and_what_is_right() -> None:
     assert told == [["2 trials", "50% as expected"], ["2 trials", "0% as expected"]]
 
 
-def test_a_column_tells_failed_truncated_and_means() -> None:
+def test_a_heading_shows_failed_truncated_and_means() -> None:
     made = table(
         TWO,
         finish_reason=["length", "stop", "stop", "stop"],
@@ -301,7 +301,7 @@ def test_long_outputs_are_sent_in_part_and_read_on() -> None:
 @pytest.mark.parametrize(
     "part", ["nothing", "message:0", "input:nothing", "message:-1"]
 )
-def test_a_text_that_is_not_there_is_a_problem(part: str) -> None:
+def test_an_unknown_text_is_a_problem(part: str) -> None:
     question = {"kind": "text", "trial": 0, "part": part, "start": 0}
 
     assert "unknown text" in live(comparison()).answer(question)["problem"]
@@ -324,8 +324,8 @@ def test_a_text_that_is_not_there_is_a_problem(part: str) -> None:
         },
         {"kind": "page", "view": {**VIEW, "sort": "note:"}, "start": 0, "count": 1},
         {"kind": "text", "trial": 99, "part": "output", "start": 0},
-        {"kind": "asked", "trial": 99},
-        {"kind": "asked", "trial": -1},
+        {"kind": "request", "trial": 99},
+        {"kind": "request", "trial": -1},
         {"kind": "mark", "row": 99, "change": {}},
         {"kind": "mark", "row": -1, "change": {"pinned": True}},
         {"kind": "mark", "row": 0, "change": {"kind": "evil"}},
@@ -342,7 +342,7 @@ def test_a_question_that_makes_no_sense_is_a_problem(question: dict[str, Any]) -
     assert len(page(given)["rows"]) == 2
 
 
-def test_a_mark_is_kept_and_what_it_was_before_is_told() -> None:
+def test_a_mark_is_kept_and_the_one_before_is_returned() -> None:
     given = live(comparison())
 
     answer = given.answer({"kind": "mark", "row": 1, "change": {"note": "hm"}})
@@ -398,7 +398,7 @@ def test_a_missing_output_is_missing_in_the_table() -> None:
     assert given.table["plain"].isna().tolist() == [False, False, True]
 
 
-def test_a_column_called_as_another_is_told_apart_in_the_table() -> None:
+def test_columns_of_the_same_name_stay_distinct_in_the_table() -> None:
     given = live(comparison({("c", "case"): "x", ("c", "b"): "y"}))
 
     assert list(given.table) == ["case", "repeat", "case (output)", "b"]
@@ -441,7 +441,7 @@ def test_threads_can_ask_at_once() -> None:
     assert len(given.marks) == 8
 
 
-def test_what_was_asked_is_told_message_by_message() -> None:
+def test_a_request_is_shown_message_by_message() -> None:
     prompt = pl.Prompt(
         [
             {"role": "system", "content": "Be brief."},
@@ -452,8 +452,8 @@ def test_what_was_asked_is_told_message_by_message() -> None:
     run = results(experiment(prompt={"talk": prompt}, temperature=[0.5]))
 
     asked = live(Comparison.of(TrialTable.of(run)), baseline=None).answer(
-        {"kind": "asked", "trial": 1}
-    )["asked"]
+        {"kind": "request", "trial": 1}
+    )["request"]
 
     said = [(m["turn"], m["role"], m["text"]) for m in asked["messages"]]
     assert said[:2] == [(0, "system", "Be brief."), (0, "user", "First: b")]
@@ -463,16 +463,16 @@ def test_what_was_asked_is_told_message_by_message() -> None:
     assert ["input tokens", "10"] in asked["outcome"]
 
 
-def test_what_stands_beside_an_output_is_told_of_its_trial() -> None:
+def test_request_details_hold_what_came_beside_an_output() -> None:
     given = table(TWO, tool_calls=["[]", None, None, None], reasoning=["Hm."] * 4)
 
-    asked = live(comparison(given)).answer({"kind": "asked", "trial": 0})["asked"]
+    asked = live(comparison(given)).answer({"kind": "request", "trial": 0})["request"]
 
     assert ["tool calls", "[]"] in asked["outcome"]
     assert ["reasoning", "Hm."] in asked["outcome"]
 
 
-def test_what_was_not_sent_is_told_with_the_reason() -> None:
+def test_dropped_parameters_are_shown_with_the_reason() -> None:
     with pytest.warns(pl.PromptlabWarning, match="temperature is not sent"):
         refusing = pl.Experiment(
             "letters",
@@ -482,17 +482,17 @@ def test_what_was_not_sent_is_told_with_the_reason() -> None:
         )
 
     given = live(Comparison.of(TrialTable.of(results(refusing))), baseline=None)
-    asked = given.answer({"kind": "asked", "trial": 0})["asked"]
+    asked = given.answer({"kind": "request", "trial": 0})["request"]
 
     assert asked["parameters"] == [["model", "m"]]
     assert [name for name, _ in asked["dropped"]] == ["temperature"]
 
 
-def test_of_a_bare_table_inputs_stand_for_the_messages() -> None:
+def test_a_bare_table_shows_inputs_in_place_of_messages() -> None:
     made = table(TWO, in_text=["a", "a", "b", "b"], error=[None, None, None, "boom"])
 
     given = live(comparison(made))
-    asked = given.answer({"kind": "asked", "trial": 3})["asked"]
+    asked = given.answer({"kind": "request", "trial": 3})["request"]
 
     assert asked["messages"] == []
     assert "does not hold the messages" in asked["note"]
@@ -540,7 +540,7 @@ def test_answers_are_plain_json() -> None:
         {"kind": "open", "count": 5},
         {"kind": "page", "view": VIEW, "start": 0, "count": 5},
         {"kind": "summary", "view": VIEW},
-        {"kind": "asked", "trial": 0},
+        {"kind": "request", "trial": 0},
         {"kind": "mark", "row": 0, "change": {"pinned": True}},
     ):
         check(given.answer(question))

@@ -65,9 +65,7 @@ T1, T2, T10, T3 = range(4)
         ("(", []),
     ],
 )
-def test_every_word_must_be_in_the_row_as_it_stands(
-    text: str, found: list[int]
-) -> None:
+def test_every_word_must_be_in_the_row_as_it_is(text: str, found: list[int]) -> None:
     assert rows(comparison(MANY), text=text) == found
 
 
@@ -100,7 +98,7 @@ def test_a_field_can_be_looked_into(field: str, text: str, found: list[int]) -> 
 @pytest.mark.parametrize(
     "field", ["", "output", "row:nothing", "trial@9:output", "right:"]
 )
-def test_a_field_that_is_not_there_is_an_error(field: str) -> None:
+def test_an_unknown_field_is_an_error(field: str) -> None:
     given = comparison(MANY)
 
     with pytest.raises(pl.SpecError, match="unknown field"):

@@ -59,7 +59,7 @@ def test_every_text_is_shown_and_none_is_markup(text: str) -> None:
     assert seen.text.count(text) >= 7
 
 
-def test_a_text_turns_nothing_around_that_stands_beside_it() -> None:
+def test_right_to_left_text_does_not_reorder_what_is_beside_it() -> None:
     made = table({("\u05d0", "a"): "\u202eevil\u2069", ("\u05d0", "b"): "good"})
 
     html = static_html(live(comparison(made, by="prompt")))
@@ -104,7 +104,7 @@ def test_its_size_has_a_bound_whatever_it_holds(character: str) -> None:
     assert len(Seen(html).tags) > 5, "at least a row"
 
 
-def test_line_ends_and_spaces_are_there_without_styles() -> None:
+def test_line_ends_and_spaces_are_kept_without_styles() -> None:
     given = live(comparison({("c", "a"): "def f():\n    return  1\r\n\tx"}))
 
     html = static_html(given)
@@ -113,7 +113,7 @@ def test_line_ends_and_spaces_are_there_without_styles() -> None:
     assert "\n" not in html
 
 
-def test_failed_missing_empty_and_cut_outputs_are_told() -> None:
+def test_failed_missing_empty_and_cut_outputs_are_shown_as_such() -> None:
     run = results(
         experiment(prompt={"p": "{{t}}", "q": "?"}), [FAILURE, "", "x" * 999, None]
     )
@@ -124,7 +124,7 @@ def test_failed_missing_empty_and_cut_outputs_are_told() -> None:
         assert told in text
 
 
-def test_calls_refusals_and_withheld_answers_are_told_beside_the_output() -> None:
+def test_calls_refusals_and_withheld_answers_are_noted_beside_the_output() -> None:
     calls = '[{"type": "function", "function": {"name": "<weather>"}}]'
     given = table(
         {("c1", "plain"): "Look.", ("c1", "steps"): "No.", ("c2", "plain"): " \n"},
@@ -146,7 +146,7 @@ def test_columns_of_other_tables_that_are_no_calls_are_borne() -> None:
     assert "calls a tool" in Seen(static_html(live(comparison(given)))).text
 
 
-def test_pinned_rows_and_marks_are_there() -> None:
+def test_pinned_rows_and_marks_are_shown() -> None:
     given = live(comparison())
     change = {"pinned": True, "kind": "star", "note": "here"}
     given.answer({"kind": "mark", "row": 1, "change": change})
@@ -157,7 +157,7 @@ def test_pinned_rows_and_marks_are_there() -> None:
     assert "note: here" in text
 
 
-def test_inputs_are_told_once_for_each_case() -> None:
+def test_inputs_are_shown_once_for_each_case() -> None:
     made = table(TWO, repeats=2, in_text=["ask 1"] * 4 + ["ask 2"] * 4)
 
     text = Seen(static_html(live(comparison(made)))).text

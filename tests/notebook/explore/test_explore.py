@@ -38,7 +38,7 @@ def press(explorer: Explorer, row: int, column: int) -> None:
     explorer.pivot_table._handle_custom_msg(message, [])
 
 
-def test_it_begins_with_what_varies_and_what_tells_most() -> None:
+def test_it_begins_with_what_varies_and_the_first_measure() -> None:
     explorer = explore(made())
 
     assert repr(explorer) == "Explorer(output_tokens by prompt × temperature)"
@@ -86,7 +86,7 @@ def test_pressing_a_number_opens_its_trials_in_the_comparison() -> None:
     assert Seen(explorer._caption.value).text == "2 trials: prompt plain, temperature 1"
     (comparison,) = explorer._below.children
     assert repr(comparison) == "Comparison(2 rows × 1)"
-    asked = comparison.answer({"kind": "asked", "trial": 1})["asked"]
+    asked = comparison.answer({"kind": "request", "trial": 1})["request"]
     assert asked["messages"][0]["text"] == "b"
     press(explorer, -1, 0)
     assert repr(explorer._below.children[0]) == "Comparison(2 rows × 2)"
@@ -103,7 +103,7 @@ def test_another_choice_closes_what_was_open() -> None:
     assert len(explorer.trials) == 8
 
 
-def test_trials_that_cannot_be_compared_are_told_of() -> None:
+def test_trials_that_cannot_be_compared_show_why() -> None:
     twice = pd.concat([table({("c", "plain"): "yes"})] * 2)
     explorer = explore(twice)
 
@@ -114,12 +114,12 @@ def test_trials_that_cannot_be_compared_are_told_of() -> None:
     assert len(explorer.trials) == 2
 
 
-def test_what_is_not_there_is_told() -> None:
+def test_unknown_columns_and_measures_are_errors() -> None:
     with pytest.raises(pl.SpecError, match="did you mean 'prompt'"):
         explore(made(), "promt")
 
 
-def test_texts_are_texts_and_a_saved_notebook_shows_a_table() -> None:
+def test_markup_is_shown_as_text_and_a_saved_notebook_shows_a_table() -> None:
     outputs = {(case, prompt): "x" for case in HOSTILE for prompt in HOSTILE[:2]}
     explorer = explore(table(outputs), "case", "prompt")
 

@@ -44,7 +44,7 @@ def said(pivot: Pivot) -> list[list[str]]:
     return [[pivot.text(r, c) for c in range(columns)] for r in range(rows)]
 
 
-def test_it_tells_what_can_be_told_apart_and_measured() -> None:
+def test_it_lists_dimensions_and_measures() -> None:
     made = pivots()
 
     assert made.dimensions[:2] == ("prompt", "case")
@@ -90,7 +90,7 @@ def test_measures_are_read_in_their_units(measure: str, shown: list[list[str]]) 
     assert [row[:1] for row in said(made)] == shown
 
 
-def test_combinations_that_are_not_there_are_blank() -> None:
+def test_missing_combinations_are_blank() -> None:
     outputs = {key: text for key, text in OUTPUTS.items() if key != ("c1", "steps")}
 
     made = pivots(table(outputs)).pivot("prompt", "case", "trials")
@@ -99,7 +99,7 @@ def test_combinations_that_are_not_there_are_blank() -> None:
     assert np.isnan(made.heat[1, 0])
 
 
-def test_numbers_stand_in_their_order_and_texts_as_they_come() -> None:
+def test_numbers_are_sorted_and_strings_are_in_order_of_appearance() -> None:
     made = table(OUTPUTS)
     made.insert(2, "temperature", [1.0, 0.0, 0.7, np.nan])
 
@@ -141,7 +141,7 @@ def test_heat_is_between_the_least_and_the_most() -> None:
     assert not pivots().pivot("prompt", "case", "trials").heat.any()
 
 
-def test_a_trial_that_is_there_twice_is_measured_but_not_judged() -> None:
+def test_a_trial_that_is_in_the_table_twice_is_measured_but_not_judged() -> None:
     twice = pd.concat([table(OUTPUTS, expected={"c1": "yes", "c2": "no"})] * 2)
 
     made = pivots(twice)
@@ -159,7 +159,9 @@ def test_a_trial_that_is_there_twice_is_measured_but_not_judged() -> None:
         (("prompt", "prompt", "trials"), "rows and columns are both 'prompt'"),
     ],
 )
-def test_what_is_not_there_is_told(given: tuple[str, str, str], said: str) -> None:
+def test_unknown_columns_and_measures_are_errors(
+    given: tuple[str, str, str], said: str
+) -> None:
     with pytest.raises(pl.SpecError, match=said):
         pivots().pivot(*given)
 

@@ -106,12 +106,12 @@ def test_holes_are_filled_and_a_blank_message_says_nothing() -> None:
         (talk(said=("{{",)), "template, line 1"),
     ],
 )
-def test_what_cannot_be_sent_is_told(made: Conversation, said: str) -> None:
+def test_what_cannot_be_sent_is_an_error(made: Conversation, said: str) -> None:
     with pytest.raises(pl.SpecError, match=said):
         _ = made.experiment
 
 
-def test_failures_stand_where_the_reply_would() -> None:
+def test_failures_are_shown_where_the_reply_would_be() -> None:
     failure = pl.Failure(kind="status", status=400, message=HOSTILE[0])
     client = FakeClient(lambda request: failure if request.model == "large" else "Yes")
     made = talk(SMALL, LARGE)
@@ -124,7 +124,7 @@ def test_failures_stand_where_the_reply_would() -> None:
     assert "img" not in seen.tags
 
 
-def test_texts_are_texts() -> None:
+def test_markup_is_shown_as_text() -> None:
     made = talk(ModelSettings(HOSTILE[1]), said=(HOSTILE[0],))
 
     seen = Seen(

@@ -19,7 +19,7 @@ def test_of_many_questions_at_once_the_newest_is_answered() -> None:
     assert answered == told == [19]
 
 
-def test_an_answer_that_was_overtaken_is_not_told() -> None:
+def test_an_answer_that_was_overtaken_is_dropped() -> None:
     begun, go_on = threading.Event(), threading.Event()
     told: list[str] = []
 

@@ -58,7 +58,7 @@ def fault(shown: Panel) -> str:
     return Seen(shown._fault.value).text
 
 
-def test_the_plan_of_all_of_it_is_told_at_first(shown: Panel) -> None:
+def test_the_plan_of_the_whole_experiment_is_shown_at_first(shown: Panel) -> None:
     assert told(shown).startswith("16 trials · 16 calls to make · ")
     assert not shown.run_button.disabled
     assert shown.stop_button.disabled
@@ -142,7 +142,7 @@ def test_an_edited_prompt_is_asked_under_its_name(
     assert told(shown).startswith("16 trials · 16 cached · 0 calls")
 
 
-def test_an_edited_prompt_can_stand_beside_the_old_one(shown: Panel) -> None:
+def test_an_edited_prompt_can_be_added_beside_the_old_one(shown: Panel) -> None:
     assert shown.keep_button.disabled
     shown.editor.value = "Find {{city}}."
     shown.keep_button.click()
@@ -168,7 +168,7 @@ def test_an_edited_prompt_can_stand_beside_the_old_one(shown: Panel) -> None:
     ],
     ids=["syntax", "field", "rendering", "empty"],
 )
-def test_what_is_wrong_with_a_prompt_is_told_beside_it(
+def test_errors_of_a_prompt_are_shown_beside_it(
     shown: Panel, text: str, said: str
 ) -> None:
     shown.editor.value = text
@@ -215,7 +215,7 @@ def test_stopping_keeps_what_was_answered() -> None:
     assert not shown.run_button.disabled
 
 
-def test_what_goes_wrong_is_told_in_the_panel() -> None:
+def test_errors_are_shown_in_the_panel() -> None:
     shown = panel(experiment(), base_url="https://models.test/v1")
     told(shown)
     shown.run_button.click()
@@ -223,7 +223,7 @@ def test_what_goes_wrong_is_told_in_the_panel() -> None:
     assert "no API key" in Seen(shown._progress.value).text
 
 
-def test_texts_are_texts_wherever_they_are_shown(client: FakeClient) -> None:
+def test_markup_is_shown_as_text_everywhere(client: FakeClient) -> None:
     made = pl.Experiment(
         HOSTILE[0],
         grid={

@@ -67,7 +67,7 @@ def test_a_send_that_cannot_start_says_why_and_no_longer_that_it_asks() -> None:
     assert "base_url" in Seen(shown._progress.value).text
 
 
-def test_what_a_send_would_make_is_told_before(shown: Playground) -> None:
+def test_the_plan_of_a_send_is_shown_before_it(shown: Playground) -> None:
     shown.message.value = "Hello"
 
     assert told(shown).startswith("2 trials · 2 calls to make")
@@ -163,7 +163,7 @@ def test_the_code_makes_the_experiment_that_is_on_screen(
     assert len(plain["grid"]["prompt"]["playground"]) == 2
 
 
-def test_what_cannot_be_sent_is_told_and_the_message_stays(shown: Playground) -> None:
+def test_what_cannot_be_sent_shows_why_and_the_message_stays(shown: Playground) -> None:
     shown.message.value = "Hello {{"
     assert told(shown).startswith("template, line 1")
     assert shown.run_button.disabled
@@ -191,7 +191,7 @@ def seen(shown: Playground) -> str:
     return Seen(shown.conversation.value).text
 
 
-def test_each_reply_and_each_failure_is_shown_when_it_is_there(
+def test_each_reply_and_each_failure_is_shown_as_it_comes(
     client: FakeClient,
 ) -> None:
     client.held = lambda request: request.model == "slow"
@@ -261,12 +261,12 @@ def test_stopping_gives_the_answers_that_came(client: FakeClient) -> None:
     assert "not asked: the run was stopped" in text
 
 
-def test_at_most_four_models_stand_side_by_side() -> None:
+def test_at_most_four_models_are_shown_side_by_side() -> None:
     with pytest.raises(pl.SpecError, match="expected 1 to 4 models"):
         playground(["m"] * 5)
 
 
-def test_texts_are_texts_and_a_saved_notebook_shows_the_talk(
+def test_markup_is_shown_as_text_and_a_saved_notebook_shows_the_conversation(
     client: FakeClient,
 ) -> None:
     client.answer = lambda request: HOSTILE[1]

@@ -59,14 +59,14 @@ def test_values_cases_and_repeats_are_chosen() -> None:
     assert list(prompts(made)) == ["kind"]
 
 
-def test_a_parameter_without_a_value_is_told() -> None:
+def test_a_parameter_without_a_value_is_an_error() -> None:
     made = dataclasses.replace(choices(), values={"temperature": ()})
 
     with pytest.raises(pl.SpecError, match="choose at least one temperature"):
         _ = made.experiment
 
 
-def test_an_edited_text_stands_under_the_same_label() -> None:
+def test_an_edited_text_keeps_its_label() -> None:
     made = choices()
 
     edited = made.edited(text(made, "prompt plain"), "Now: {{t}}").experiment
@@ -151,7 +151,7 @@ def test_an_edit_can_become_a_further_value() -> None:
     assert "plain 3" in prompts(again.experiment)
 
 
-def test_what_does_not_parse_or_asks_for_too_much_is_told_of_its_prompt() -> None:
+def test_errors_of_an_edited_prompt_point_to_it() -> None:
     made = choices()
     plain = text(made, "prompt plain")
 

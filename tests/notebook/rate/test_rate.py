@@ -118,7 +118,7 @@ def test_an_empty_name_is_refused() -> None:
         rate(made(), name="")
 
 
-def test_neither_the_widgets_state_nor_its_static_view_tells_a_name() -> None:
+def test_neither_the_widgets_state_nor_its_static_view_holds_a_name() -> None:
     rating = rate(made())
     vote(rating, "left")
     state = {k: v for k, v in rating.get_state().items() if k not in ("_esm", "_css")}

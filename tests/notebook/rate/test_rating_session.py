@@ -287,7 +287,7 @@ def test_when_all_trials_failed_there_is_nothing_to_vote_on() -> None:
     assert rater.vote("left")["done"] is None
 
 
-def test_a_vote_that_cannot_be_written_is_told_of_and_not_counted(
+def test_a_vote_that_cannot_be_written_is_reported_and_not_counted(
     rater: Rater,
 ) -> None:
     home().write_text("in the way")
@@ -322,7 +322,7 @@ def test_a_message_that_makes_no_sense_changes_nothing(
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_answer_before_the_reveal_tells_a_name(seed: int) -> None:
+def test_no_answer_before_the_reveal_holds_a_name(seed: int) -> None:
     rater = Rater(ratings(made(names=3), seed=seed))
     chance = random.Random(seed)
     answers = [rater.seen]
