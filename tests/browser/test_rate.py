@@ -78,7 +78,7 @@ def test_votes_by_keyboard_are_on_disk_and_jupyter_sees_no_key(
     assert votes == ["left", "right", "tie", "tie", "skip", "left"]
     root.press("u")
     expect(progress(root)).to_have_text("5 of 9 pairs · 1 skipped")
-    expect(root.get_by_role("status")).to_contain_text("Taken back.")
+    expect(root.get_by_role("status")).to_contain_text("Undone.")
 
     page = notebook.page
     for key in ("2", "2"):  # the second one as if held down
@@ -174,7 +174,7 @@ def test_hostile_texts_stay_texts_and_all_is_legible_in_both_themes(
         expect(part).to_contain_text("<img src='x' onerror='window.hacked = true'>")
     expect(root.locator("img, b")).to_have_count(0)
     assert notebook.page.evaluate("window.hacked === undefined")
-    notebook.wait_for_text(2, "'case' is no parameter; the table has prompt")
+    notebook.wait_for_text(2, "'case' is not a parameter; valid names: prompt")
 
     light = contrasts(root)
     notebook.use_dark_theme()

@@ -1247,7 +1247,7 @@ class ComparisonView {
         KEYS.map(([keys, what]) => el("div", {}, el("dt", {}, keyNames(keys)), el("dd", {}, what))),
       ),
       el("p", { class: "plc-quiet" }, "Filter: every word must be in the row, in any order; “words in quotes” as they stand. In a field of numbers: > 2, <= 0.5."),
-      el("p", { class: "plc-quiet" }, `Pins, marks and notes are kept in .promptlab/marks under “${this.opening.name}”; promptlab.marks() reads them.`),
+      el("p", { class: "plc-quiet" }, `Pins, marks and notes are kept in the project’s .promptlab folder under “${this.opening.name}”; promptlab.marks() reads them.`),
     );
   }
 

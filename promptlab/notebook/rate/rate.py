@@ -32,7 +32,7 @@ def rate(
 
     For each case, repeat, and value of every other parameter, each two values of `by`
     are a pair. Order and sides are random, and balanced wherever one stops. Each vote
-    is kept in `.promptlab/votes` at once, so that rating continues where it was, after
+    is kept in the project at once, so that rating continues where it was, after
     a restart too. A vote is for the two outputs that were seen: new outputs are new
     pairs. Identical outputs are ties without a vote, failed trials are left out.
 
