@@ -94,7 +94,7 @@ def explain(
             "--trial",
             metavar="N",
             parser=number(0, whole=True),
-            help="Its number.",
+            help="Trial number.",
         ),
     ] = 0,
     repeats: Repeats = None,

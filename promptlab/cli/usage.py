@@ -23,7 +23,7 @@ Since = Annotated[
     typer.Option(
         "--since",
         metavar="SPAN|DATE",
-        help="Only what is younger: 7d, 12h, 2026-11-01.",
+        help="Only calls since: 7d, 12h, 2026-11-01.",
     ),
 ]
 
@@ -354,8 +354,8 @@ def _print_headroom(room: pd.DataFrame) -> None:
         ]
         for row in room.to_dict("records")
     ]
-    echo("limits as last told, what was left a minute:")
-    print_table(["model", "server", "requests", "tokens", "told (UTC)"], rows)
+    echo("last seen rate limits, and what was left of them, per minute:")
+    print_table(["model", "server", "requests", "tokens", "seen (UTC)"], rows)
 
 
 def _of(left: float, limit: float) -> str:
