@@ -728,7 +728,8 @@ def test_a_project_that_is_moved_during_a_run_stops_it(clean_home: Path) -> None
         return "yes"
 
     client = FakeClient(answer)
-    results = capitals(50).run(client=client, max_concurrency=1)
+    with pytest.warns(pl.PromptlabWarning, match="removed or moved"):  # its ledger
+        results = capitals(50).run(client=client, max_concurrency=1)
 
     assert results.status == "stopped"
     assert "removed or moved while it was in use; export" in results.reason
@@ -804,7 +805,7 @@ def test_on_a_disk_that_can_only_be_read_what_is_there_is_read(ended: str) -> No
     assert (run, again) == ("complete 4", "4")
     assert usage == "[4] 0"
     assert "can only be read" in refused
-    assert "usage.sqlite can only be read" in ledger_refused
+    assert "promptlab.sqlite can only be read" in ledger_refused
     assert calls == "0"
 
 
