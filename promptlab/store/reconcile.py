@@ -87,7 +87,8 @@ def reconcile(
         PromptlabError: the organisation's numbers cannot be had.
         CacheError: the ledger cannot be read.
     """
-    url = checked_url(sealed_url(base_url))
+    base_url = sealed_url(base_url)  # also out of sight of a traceback's locals
+    url = checked_url(base_url)
     now = time.time()
     first_s = moment_s("since", since, now)
     query: dict[str, Any] = {"start_time": int(first_s // DAY_S) * DAY_S}
