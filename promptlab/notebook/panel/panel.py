@@ -66,11 +66,11 @@ def panel(experiment: Experiment, **options: Unpack[RunOptionsDict]) -> Panel:
         >>> panel(pl.Experiment("capitals", grid=grid, dataset=dataset))
         Panel('capitals')
     """
+    given = sealed(options)
     if not isinstance(experiment, Experiment):
         kind = type(experiment).__name__
         hint = "; pl.compare shows results" if kind == "Results" else ""
         raise SpecError(f"panel: expected an Experiment, got {kind}{hint}")
-    given = sealed(options)
     RunOptions(**given)  # a wrong one is refused now, not by the button
     return Panel(experiment, given)
 
