@@ -39,7 +39,7 @@ experiment_ = pl.Experiment(
 )
 panel_ = pl.panel(experiment_)
 play_ = pl.playground(["offline/small", "offline/large"], prompt="Hi")
-for view_, button_ in ((panel_, panel_.run_button), (play_, play_.send_button)):
+for view_, button_ in ((panel_, panel_.run_button), (play_, play_.run_button)):
     assert view_.settle(60)
     button_.click()
     assert view_.settle(60)

@@ -331,8 +331,7 @@ class RunOptions:
     )
     on_event: Callable[[Event], object] | None = option(
         None,
-        "A function that is called with each Event: the run started, an attempt "
-        "failed, the run ended.",
+        "A function that is called with each Event: start, failed attempt, end.",
         shown=False,
         not_in_file=IN_PYTHON,
         not_a_flag=IN_PYTHON,

@@ -59,7 +59,7 @@ def talked():
                          client=FakeClient(answer))
     play.settle(60)
     for text in [*TEXTS, None]:
-        play.send_button.click()
+        play.run_button.click()
         play.settle(60)
         if text:
             play.message.value = text

@@ -226,6 +226,7 @@ def test_prompt_or_answer_is_charged_beforehand_whichever_may_be_longer() -> Non
         client=model, tpm=1_000
     )
     wait_until(lambda: "tokens per minute of fake" in handle.progress.waiting)
+    model.wait_for_calls(10)
     calls = model.calls
     handle.cancel()
     model.release_all()
