@@ -42,7 +42,7 @@ except KeyboardInterrupt:
 def test_a_notebook_runs_the_promptlab_under_test(open_notebook: OpenNotebook) -> None:
     notebook = open_notebook(
         "import promptlab; print(promptlab.__file__)",
-        "from promptlab.paths import home; print(home())",
+        "from promptlab.store.home import home; print(home())",
         WIDGET,
     )
 
