@@ -713,7 +713,7 @@ FAULTS = (
         "results/columns.py",
         "self.cached[index] = not any(paid)",
         "self.cached[index] = not all(paid)",
-        "results/test_answers.py results/test_costs.py results/test_results.py "
+        "results/test_columns.py results/test_costs.py results/test_results.py "
         "execution/test_runner.py",
         "a conversation that was paid for in part counts as cached",
     ),

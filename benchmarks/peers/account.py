@@ -10,7 +10,7 @@ import time
 import promptlab as pl
 from benchmarks import workload
 from benchmarks.peers import Site
-from promptlab.execution.accounting import Account
+from promptlab.execution.accounting import RunAccounting
 from promptlab.money.budget import BudgetLimits
 from promptlab.money.prices import Prices
 from promptlab.store.ledger import Ledger
@@ -40,7 +40,7 @@ def enter(requests: list[pl.Request], site: Site) -> None:
 
     async def main() -> None:
         ledger = Ledger()
-        account = Account(
+        account = RunAccounting(
             Prices.of(PRICES),
             ledger,
             BudgetLimits(usd=BUDGET_USD),

@@ -44,7 +44,7 @@ class BudgetReached(Exception):
     something over. Its text says which budget."""
 
 
-class Account:
+class RunAccounting:
     """Counts calls, their tokens and their cost; reserves for them, and enters them."""
 
     def __init__(
@@ -302,8 +302,8 @@ class Call:
     was sent; it counts at its worst case.
     """
 
-    def __init__(self, account: Account, request: Request, attempt: int) -> None:
-        self._account = account
+    def __init__(self, account: RunAccounting, request: Request, attempt: int) -> None:
+        self._accounting = account
         self._request = request
         self._attempt = attempt
         self._most = Spend()
@@ -313,10 +313,10 @@ class Call:
 
     async def __aenter__(self) -> Call:
         """Returns when the budgets allow it; raises `BudgetReached`."""
-        self._account.heed_budgets()
-        if self._account.guards:
-            most = self._account.most(self._request)
-            self.in_flight = await self._account.reserve(most)
+        self._accounting.heed_budgets()
+        if self._accounting.guards:
+            most = self._accounting.most(self._request)
+            self.in_flight = await self._accounting.reserve(most)
             self._most = most.counted
             self._guarded = True
         return self
@@ -336,12 +336,12 @@ class Call:
             self._put_on_disk()
             return
         if self._guarded:
-            self._account.settle(self._most, Spend())
-        self._account.release(self)
+            self._accounting.settle(self._most, Spend())
+        self._accounting.release(self)
 
     async def sent(self) -> None:
         """Returns once it is noted that it goes out now."""
-        await self._account.send(self)
+        await self._accounting.send(self)
         self._sent = True
 
     @property
@@ -352,7 +352,7 @@ class Call:
     def hold(self, ledger: Ledger) -> None:
         """Reserves for it, which is under way, within budgets that were set since."""
         if not self._guarded:
-            self._most = self._account.adopted(self._request)
+            self._most = self._accounting.adopted(self._request)
             self._guarded = True
         elif self.in_flight is not None:
             return
@@ -361,13 +361,13 @@ class Call:
     def answered(self, response: Response) -> None:
         """Counts and enters it, with what it took."""
         usage = response.usage
-        price = self._account.priced(self._request, response)
+        price = self._accounting.priced(self._request, response)
         cost_usd, source = response.reported_cost_usd, SOURCE
         if cost_usd is None:
             cost_usd = None if price is None else price.call_usd(usage)
             source = "" if price is None else price.source
-        self._account.count(response, cost_usd)
-        self._account.told(self._request, response.headers)
+        self._accounting.count(response, cost_usd)
+        self._accounting.told(self._request, response.headers)
         saved_usd = None if price is None else price.prompt_cache_saved_usd(usage)
         line = CallRow(
             *self._beginning(),
@@ -390,14 +390,14 @@ class Call:
         if usage.input_tokens is not None and usage.output_tokens is not None:
             tokens = usage.input_tokens + usage.output_tokens
         took = Spend(usd if cost_usd is None else cost_usd, tokens)
-        if self._account.guards and any(took.beyond(self._most)):
-            self._account.note_beyond(self._request, took)
+        if self._accounting.guards and any(took.beyond(self._most)):
+            self._accounting.note_beyond(self._request, took)
         self._end(line, took)
 
     def failed(self, failure: Failure) -> None:
         """Enters it as failed. It counts at its worst case if it may be charged."""
         unsettled = failure.may_be_charged
-        self._account.told(self._request, failure.headers)
+        self._accounting.told(self._request, failure.headers)
         line = CallRow(
             *self._beginning(),
             error=failure.label,
@@ -411,20 +411,20 @@ class Call:
     def _beginning(self) -> tuple[float, str | None, str, str, str, int]:
         """What its line begins with, whatever became of it."""
         asked, number = self._request, self._attempt
-        return time.time(), *self._account.whose, asked.base_url, asked.model, number
+        return time.time(), *self._accounting.whose, asked.base_url, asked.model, number
 
     def _put_on_disk(self) -> None:
         """What may be charged, and has no answer that is stored with it, does not wait
         for one."""
         with suppress(CacheError):  # then it does
-            self._account.write()
+            self._accounting.write()
 
     def _end(self, line: CallRow, took: Spend) -> None:
         self._over = True
         if self._guarded:
-            self._account.settle(self._most, took)
+            self._accounting.settle(self._most, took)
         entered = LedgerEntry(line, took, self.in_flight)
-        self._account.enter(self, entered)
+        self._accounting.enter(self, entered)
 
 
 def _says(status: BudgetStatus, most: Spend) -> str:

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import orjson
 
 from promptlab.errors import CacheError, CallError, Failure, PromptlabWarning
-from promptlab.execution.accounting import Account, BudgetReached, Call
+from promptlab.execution.accounting import BudgetReached, Call, RunAccounting
 from promptlab.execution.hooks import Event, Hooks
 from promptlab.execution.loop import background_loop
 from promptlab.execution.options import RunOptions
 from promptlab.execution.scheduling.limiter import LONGEST_RESET_S, Permit
 from promptlab.execution.scheduling.pool import ModelSlots, WaitTooLongError
-from promptlab.execution.scheduling.retries import Backoff, Verdict, judge
+from promptlab.execution.scheduling.retries import Backoff, Verdict, classify
 from promptlab.models.redaction import redacted
 from promptlab.spec.request import Request
 from promptlab.spec.response import ReplySummary, Response
@@ -91,7 +91,7 @@ class Caller:
         complete: Callable[[Request], Awaitable[Response]],
         cache: ResponseCache | None,
         options: RunOptions,
-        account: Account,
+        account: RunAccounting,
         experiment: str,
         hooks: Hooks,
         stop: Callable[[str], None],
@@ -104,7 +104,7 @@ class Caller:
         """Set to let no further call start."""
         self._complete_once = complete
         self._cache = cache
-        self._account = account
+        self._accounting = account
         self._options = options
         self._experiment = experiment
         self._hooks = hooks
@@ -167,7 +167,7 @@ class Caller:
         if self._claims is not None:
             background_loop().claims.leave(self._claims)
         try:
-            await asyncio.to_thread(self._account.close)
+            await asyncio.to_thread(self._accounting.close)
         except CacheError as error:
             warnings.warn(str(error), PromptlabWarning, stacklevel=2)
 
@@ -217,7 +217,7 @@ class Caller:
                 ),
                 logging.DEBUG,
             )
-            if judge(failure) is not Verdict.REPEAT:
+            if classify(failure) is not Verdict.RETRY:
                 raise CallError(failure)
             if failure.status != RATE_LIMITED:
                 failed += 1
@@ -247,7 +247,7 @@ class Caller:
         if self.ending:
             raise RunEnded
         try:
-            async with self._account.call(request, attempt) as call:
+            async with self._accounting.call(request, attempt) as call:
                 place = await slots.enter(_tokens(request), again=attempt > 1)
                 try:
                     is_stale = time.monotonic() > looked_at + STALE_S
@@ -324,7 +324,7 @@ class Caller:
 
     def _write(self, entries: Sequence[Entry]) -> Mapping[str, ReplySummary]:
         try:
-            self._account.write()  # what was paid, before what it was paid for
+            self._accounting.write()  # what was paid, before what it was paid for
         finally:
             there = self._kept(entries)
         return there
@@ -346,7 +346,7 @@ class Caller:
         limiter, headers, now = slots.limiter, failure.headers, time.monotonic()
         asked_s = failure.retry_after_s or None
         too_long = asked_s is not None and asked_s > self._options.max_wait_s
-        if judge(failure) is not Verdict.REPEAT:
+        if classify(failure) is not Verdict.RETRY:
             limiter.settled(place, headers, now)
             return None
         if failure.status == RATE_LIMITED:

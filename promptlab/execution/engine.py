@@ -23,7 +23,7 @@ from dataclasses import replace
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar
 
 from promptlab.errors import CallError, CredentialsError, Failure, PromptlabError
-from promptlab.execution.accounting import Account
+from promptlab.execution.accounting import RunAccounting
 from promptlab.execution.caller import (
     RATE_LIMITED,
     Answer,
@@ -42,7 +42,7 @@ from promptlab.execution.scheduling.queue import (
     Queue,
     release_stalled_followers,
 )
-from promptlab.execution.scheduling.retries import Verdict, judge
+from promptlab.execution.scheduling.retries import Verdict, classify
 from promptlab.models.client import Client
 from promptlab.models.redaction import redacted
 from promptlab.money.budget import check_bounded
@@ -136,7 +136,7 @@ class Engine:
         self.status: Ending = "complete"
         self.reason = ""
         """Why not everything was asked; empty where the user ended it."""
-        self.account: Account | None = None
+        self.accounting: RunAccounting | None = None
         self.queues: dict[tuple[str, str], Queue] = {}
         """By base URL and model, the conversations that nobody has begun."""
         self._concurrency = RunConcurrency(
@@ -281,9 +281,9 @@ class Engine:
 
     def _check_bounded(self, request: Request) -> None:
         """Refuses what no budget can be kept for."""
-        assert self.account is not None
+        assert self.accounting is not None
         assert self._ledger is not None
-        if self.account.guards:
+        if self.accounting.guards:
             tier, at = request.body.get("service_tier"), when(time.time())
             terms = PriceContext(request.base_url, request.model, None, tier, *at)
             price = self.options.prices_in_force.price(terms)
@@ -310,7 +310,7 @@ class Engine:
         """Makes it ready to ask; `close` must follow. `run` is the name that its calls
         have in the ledger."""
         self._cache, self._ledger = cache, ledger
-        self.account = Account(
+        self.accounting = RunAccounting(
             prices,
             ledger,
             self.options.limits,
@@ -322,7 +322,7 @@ class Engine:
             self._complete,
             cache,
             self.options,
-            self.account,
+            self.accounting,
             self.name,
             self.hooks,
             stop=lambda reason: self.end("stopped", reason),
@@ -505,14 +505,14 @@ class Engine:
         conversations: Conversations,
     ) -> None:
         """Spares the calls that would be refused the same way."""
-        verdict = judge(failure)
+        verdict = classify(failure)
         if verdict is Verdict.STOP and failure.status == 403:  # is it the key, or this?
-            verdict = judge(failure, answered=await slots.shared.has_answered())
+            verdict = classify(failure, answered=await slots.shared.has_answered())
         if failure.kind == "unreachable" and not slots.answered:
             verdict = Verdict.FAIL_MODEL
         too_long = (failure.retry_after_s or 0) > self.options.max_wait_s
         too_long |= failure.status == RATE_LIMITED and slots.limiter.refuses
-        if verdict is Verdict.REPEAT and too_long:
+        if verdict is Verdict.RETRY and too_long:
             verdict = Verdict.FAIL_MODEL
         if verdict is Verdict.STOP:
             self.end("stopped", failure.summary + _remedy(failure))
@@ -534,7 +534,7 @@ class Engine:
     @property
     def calls(self) -> int:
         """Calls that were answered."""
-        return self.account.calls if self.account else 0
+        return self.accounting.calls if self.accounting else 0
 
     @property
     def in_flight(self) -> int:

@@ -23,7 +23,7 @@ from promptlab.execution.scheduling.queue import PrefixScheduler, Queue, seed
 from promptlab.formats import counted
 from promptlab.models.credentials import NOT_NEEDED, Key, asked
 from promptlab.models.key_prompt import can_ask
-from promptlab.results.columns import Answers
+from promptlab.results.columns import OutcomeColumns
 from promptlab.results.costs import cache_savings
 from promptlab.results.record import Record
 from promptlab.results.results import Results, settled_record
@@ -55,20 +55,20 @@ class Run:
         self,
         experiment: Definition,
         options: RunOptions,
-        wanted: Collection[int] | None = None,
+        only_trials: Collection[int] | None = None,
         *,
         stoppable: bool = False,
     ) -> None:
         """A notebook shows a button to stop it, if it is `stoppable`."""
         self._experiment = experiment
         self._options = options
-        self._wanted = None if wanted is None else set(wanted)
+        self._only_trials = None if only_trials is None else set(only_trials)
         self._stop = self._cancel_soon if stoppable else None
         self._requests = options.requests(experiment)
         self._base_urls = list(
             dict.fromkeys(base_url for base_url, _ in self._requests.destinations())
         )
-        self._answers = Answers(len(experiment))
+        self._answers = OutcomeColumns(len(experiment))
         self._pricing = options.pricing(experiment)
         self._engine = Engine(experiment.name, options)
         self._keys: dict[str, Key] = {}
@@ -140,7 +140,7 @@ class Run:
     def results(self, run: str | None = None) -> Results:
         """What has an outcome by now; `run` is the name of its record."""
         over = self._elapsed_s is not None
-        account = self._engine.account
+        account = self._engine.accounting
         return Results(
             self._experiment,
             self._answers,
@@ -158,7 +158,7 @@ class Run:
         """How far the run is."""
         now = time.monotonic()
         speed = self._calls_per_s(now)
-        engine, account = self._engine, self._engine.account
+        engine, account = self._engine, self._engine.accounting
         state = self._state
         if engine.is_ending and self._elapsed_s is None:
             state = "finishing"
@@ -233,7 +233,7 @@ class Run:
             if self._options.offline:
                 self._answers.fail(index, NOT_CACHED, lookup.heads)
             elif self._wants(index) and not self._wants(lookup.first):
-                self._wanted = (self._wanted or set()) | {lookup.first}
+                self._only_trials = (self._only_trials or set()) | {lookup.first}
                 self._queue_of(lookup.first).put(lookup.first)
         elif self._options.offline:
             failure = _dead_end(lookup.heads) or NOT_CACHED
@@ -328,7 +328,7 @@ class Run:
         return base_urls & called
 
     def _wants(self, index: int) -> bool:
-        return self._wanted is None or index in self._wanted
+        return self._only_trials is None or index in self._only_trials
 
     def _place(self, index: int) -> tuple[int, int]:
         """The case and the variant of a trial."""

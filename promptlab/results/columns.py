@@ -1,4 +1,4 @@
-"""Answers: the outcomes of a run as they come, one compact column for each field."""
+"""Columns: the outcomes of a run as they come, one compact column for each field."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AT_ONCE = 4096
 """Texts that are packed together once all of them are there."""
 
 
-class Texts:
+class TextColumn:
     """A column of texts, filled in any order; packed as soon as a stretch is full."""
 
     def __init__(self, length: int) -> None:
@@ -58,7 +58,7 @@ class Calls(NamedTuple):
     """Which of them this run paid for."""
 
 
-class Answers:
+class OutcomeColumns:
     """The outcomes of an experiment's trials, by index, each noted once.
 
     100,000 answers cost little more than their texts; the table takes the columns
@@ -66,9 +66,9 @@ class Answers:
     """
 
     def __init__(self, trials: int) -> None:
-        self.output = Texts(trials)
-        self.key = Texts(trials)
-        self.beside: dict[str, Texts] = {}
+        self.output = TextColumn(trials)
+        self.key = TextColumn(trials)
+        self.beside: dict[str, TextColumn] = {}
         """What replies say beside their output, by the name of its column; only those
         that any reply has."""
         self.finish_reason = bytearray(trials)
@@ -158,9 +158,9 @@ class Answers:
             failed=len(self.failures),
         )
 
-    def _column_beside(self, name: str) -> Texts:
+    def _column_beside(self, name: str) -> TextColumn:
         if name not in self.beside:
-            self.beside[name] = Texts(len(self))
+            self.beside[name] = TextColumn(len(self))
         return self.beside[name]
 
     def _note_calls(

@@ -13,7 +13,7 @@ from promptlab.money.list_prices import STANDARD_TIERS
 from promptlab.money.price import Price
 from promptlab.money.prices import Prices
 from promptlab.money.reported import SOURCE
-from promptlab.results.columns import UNKNOWN, Answers, Calls
+from promptlab.results.columns import UNKNOWN, Calls, OutcomeColumns
 from promptlab.spec.address import is_local
 from promptlab.spec.definition import Definition
 from promptlab.spec.response import ReplySummary
@@ -119,7 +119,9 @@ class CostBreakdown:
     """The place among them of each last answer's; -1 where there is no answer."""
 
 
-def price_calls(pricing: Pricing, answers: Answers, rows: np.ndarray) -> CostBreakdown:
+def price_calls(
+    pricing: Pricing, answers: OutcomeColumns, rows: np.ndarray
+) -> CostBreakdown:
     """What the trials of these indexes cost."""
     used = _Used(pricing.prices)
     cost, saved, price_of = _single_calls(pricing, answers, rows, used)
@@ -221,7 +223,7 @@ def _call(reply: ReplySummary, price: Price | None) -> tuple[float, float, float
 
 
 def _single_calls(
-    pricing: Pricing, answers: Answers, rows: np.ndarray, used: _Used
+    pricing: Pricing, answers: OutcomeColumns, rows: np.ndarray, used: _Used
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What each trial cost, as if it were one call, what the provider's cache saved,
     and the place of its price."""
@@ -265,7 +267,7 @@ def _single_calls(
 
 
 def _groups(
-    pricing: Pricing, answers: Answers, rows: np.ndarray
+    pricing: Pricing, answers: OutcomeColumns, rows: np.ndarray
 ) -> Iterator[tuple[np.ndarray, PriceContext]]:
     """The places among `rows` of the answered trials that share their context."""
     if not len(rows):
@@ -288,7 +290,7 @@ def _groups(
 
 
 def _several_calls(
-    pricing: Pricing, answers: Answers, rows: np.ndarray
+    pricing: Pricing, answers: OutcomeColumns, rows: np.ndarray
 ) -> Iterator[tuple[int, int, Calls]]:
     if not answers.calls:
         return

@@ -22,7 +22,7 @@ from promptlab.money.price_table import price_frame
 from promptlab.money.reported import SOURCE
 from promptlab.paths import user_path
 from promptlab.results.card import results_html
-from promptlab.results.columns import Answers, known_tokens
+from promptlab.results.columns import OutcomeColumns, known_tokens
 from promptlab.results.costs import Pricing, UsedPrice, cache_savings
 from promptlab.results.exports import write
 from promptlab.results.latency import mixed, sped_up
@@ -92,7 +92,7 @@ class Results:
     def __init__(
         self,
         experiment: Definition,
-        answers: Answers,
+        answers: OutcomeColumns,
         *,
         pricing: Pricing | None = None,
         status: Status = "complete",

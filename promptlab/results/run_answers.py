@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from promptlab.results.columns import Answers
+from promptlab.results.columns import OutcomeColumns
 from promptlab.spec.response import ReplySummary
 from promptlab.store.cache import ResponseCache
 
@@ -34,7 +34,7 @@ class RunAnswers:
     paid: np.ndarray
 
     @classmethod
-    def of(cls, answers: Answers) -> RunAnswers:
+    def of(cls, answers: OutcomeColumns) -> RunAnswers:
         """Those of a run that is over."""
         columns: list[array[Any]] = [array(kind) for kind in "qdIb"]
         for index, received_s, text, paid in _calls(answers):
@@ -103,7 +103,7 @@ def checksum(text: str) -> int:
     return zlib.crc32(text.encode("utf-8", "surrogatepass"))
 
 
-def _calls(answers: Answers) -> Iterator[tuple[int, float, str, bool]]:
+def _calls(answers: OutcomeColumns) -> Iterator[tuple[int, float, str, bool]]:
     """Every answered call: its trial, when it was received, its text, whether it was
     paid for."""
     index = 0

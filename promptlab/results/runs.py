@@ -32,7 +32,7 @@ from promptlab.errors import (
 from promptlab.formats import counted
 from promptlab.money.own_prices import OwnPrice, own_price
 from promptlab.money.prices import Prices
-from promptlab.results.columns import Answers, ranges
+from promptlab.results.columns import OutcomeColumns, ranges
 from promptlab.results.costs import Pricing
 from promptlab.results.results import Results
 from promptlab.results.run_answers import PastAnswers, RunAnswers
@@ -245,7 +245,7 @@ class RunRecord:
         if self.status == "running":  # it could not say
             names = dict(known_names())
         requests = Requests(experiment, self.routes.__getitem__, names)
-        answers = Answers(len(experiment))
+        answers = OutcomeColumns(len(experiment))
         failures = {i: f for where, f in self.failures for i in numbers(where)}
         asked = frozenset(numbers(self.asked))
         answered = None if self.answered is None else set(numbers(self.answered))

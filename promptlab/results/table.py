@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from promptlab.results.columns import UNKNOWN, Answers, Texts
+from promptlab.results.columns import UNKNOWN, OutcomeColumns, TextColumn
 from promptlab.results.costs import CostBreakdown, Pricing, price_calls
 from promptlab.spec.dataset import REPLY_COLUMNS
 from promptlab.spec.definition import Definition
@@ -25,13 +25,13 @@ COUNTS = ("max_tokens", "max_completion_tokens")
 FINISH_REASONS = ("stop", "length", "content_filter", "tool_calls", "function_call")
 
 
-def build_table(pricing: Pricing, answers: Answers) -> pd.DataFrame:
+def build_table(pricing: Pricing, answers: OutcomeColumns) -> pd.DataFrame:
     """The table of the trials that have an outcome."""
     return priced_table(pricing, answers)[0]
 
 
 def priced_table(
-    pricing: Pricing, answers: Answers
+    pricing: Pricing, answers: OutcomeColumns
 ) -> tuple[pd.DataFrame, CostBreakdown]:
     """The table, and what its rows were priced with."""
     experiment = pricing.experiment
@@ -174,14 +174,14 @@ def _floats(values: Sequence[float | None]) -> Any:
     return pa.array(values, pa.float64()).to_numpy(zero_copy_only=False)
 
 
-def _packed(column: Texts, rows: np.ndarray) -> Any:
+def _packed(column: TextColumn, rows: np.ndarray) -> Any:
     packed = column.packed()
     return pd.array(
         packed if len(rows) == len(packed) else packed.take(rows), dtype=TEXT
     )
 
 
-def _coded_reasons(answers: Answers, rows: np.ndarray) -> pd.Categorical:
+def _coded_reasons(answers: OutcomeColumns, rows: np.ndarray) -> pd.Categorical:
     reasons = list(answers.finish_reasons)
     known = _reasons(reasons)
     codes = known.codes[np.frombuffer(answers.finish_reason, dtype=np.uint8)[rows]]
@@ -196,7 +196,7 @@ def _reasons(values: Sequence[str | None]) -> pd.Categorical:
     return pd.Categorical.from_codes(coded, pd.Index(texts(list(codes))))
 
 
-def _errors(answers: Answers, rows: np.ndarray) -> Any:
+def _errors(answers: OutcomeColumns, rows: np.ndarray) -> Any:
     failures = dict(answers.failures)  # a run may be adding to them
     if not failures:
         return texts([None] * len(rows))

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 import promptlab as pl
 from promptlab.errors import CacheError
-from promptlab.execution.accounting import Account
+from promptlab.execution.accounting import RunAccounting
 from promptlab.execution.scheduling.limiter import FIRST_WINDOW
 from promptlab.money.budget import BudgetLimits, Spend
 from promptlab.money.prices import Prices
@@ -851,7 +851,7 @@ def test_where_the_ledger_cannot_be_asked_nothing_stays_reserved(
         ledger = Ledger()
         ledger.set_budget("day", BudgetLimits(usd=1))
         project = ledger.budgets()
-        account = Account(
+        account = RunAccounting(
             Prices.of(price),
             ledger,
             limits,

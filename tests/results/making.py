@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import promptlab as pl
-from promptlab.results.columns import Answers
+from promptlab.results.columns import OutcomeColumns
 from promptlab.spec.response import ReplySummary
 
 Outcome = str | pl.Failure | None
@@ -59,7 +59,7 @@ def results(
     **more: Any,
 ) -> pl.Results:
     """What a run gave; each answer took 10 + 5 tokens and a quarter of a second."""
-    answers = Answers(len(experiment))
+    answers = OutcomeColumns(len(experiment))
     outcomes = ["yes"] * len(experiment) if outcomes is None else outcomes
     for index, outcome in enumerate(outcomes):
         if isinstance(outcome, pl.Failure):

@@ -13,7 +13,7 @@ from seen import Seen
 
 import promptlab as pl
 from promptlab.money.own_prices import own_price
-from promptlab.results.columns import Answers
+from promptlab.results.columns import OutcomeColumns
 from promptlab.results.costs import Pricing
 from promptlab.spec.response import ReplySummary
 
@@ -24,13 +24,13 @@ CALL = (10 * 1 + 5 * 10) / 1e6
 """Of an answer with 10 + 5 tokens."""
 
 
-def results(asked: pl.Experiment, answers: Answers) -> pl.Results:
+def results(asked: pl.Experiment, answers: OutcomeColumns) -> pl.Results:
     return pl.Results(asked, answers, pricing=Pricing(asked, PRICES))
 
 
 def test_a_row_costs_the_same_from_the_cache_and_is_billed_nothing() -> None:
     asked = experiment()
-    answers = Answers(2)
+    answers = OutcomeColumns(2)
     answers.put(0, [head("a")], "k", paid=[True])
     answers.put(1, [head("b")], "l")
 
@@ -45,7 +45,7 @@ def test_a_row_costs_the_same_from_the_cache_and_is_billed_nothing() -> None:
 
 def test_a_conversation_is_billed_for_the_calls_that_were_new() -> None:
     asked = experiment([{"t": "a"}])
-    answers = Answers(1)
+    answers = OutcomeColumns(1)
     heads = [head("one"), head("two", tokens=(20, 8, 1, 0, 0))]
     answers.put(0, heads, "k", [False, True])
 
@@ -58,7 +58,7 @@ def test_a_conversation_is_billed_for_the_calls_that_were_new() -> None:
 
 def test_what_was_paid_before_a_failure_is_billed() -> None:
     asked = experiment([{"t": "a"}])
-    answers = Answers(1)
+    answers = OutcomeColumns(1)
     answers.fail(0, FAILURE, [head("one")], [True])
 
     (record,) = results(asked, answers)
@@ -69,7 +69,7 @@ def test_what_was_paid_before_a_failure_is_billed() -> None:
 
 def test_an_unknown_price_makes_totals_unknown_and_is_named() -> None:
     asked = experiment(model=["m", "other"])
-    answers = Answers(4)
+    answers = OutcomeColumns(4)
     for index in range(4):
         answers.put(index, [head("a")], "k", paid=[True])
 
@@ -84,7 +84,7 @@ def test_an_unknown_price_makes_totals_unknown_and_is_named() -> None:
 def test_prices_are_those_of_the_day_of_the_answer() -> None:
     prices = pl.Prices.of({"m": {"input": 1, "output": 1, "valid_from": "2026-09-22"}})
     asked = experiment()
-    answers = Answers(2)
+    answers = OutcomeColumns(2)
     answers.put(0, [head("a", received_s=1_790_000_000.0)], "k")  # 2026-09-21
     answers.put(1, [head("a", received_s=1_790_100_000.0)], "k")
 
@@ -105,7 +105,7 @@ def test_prices_are_those_of_the_half_hour_of_the_answer() -> None:
         head("a", model=None, received_s=midnight_s + 1800 * half_hour)
         for half_hour in range(48)
     ]
-    answers = Answers(48)
+    answers = OutcomeColumns(48)
     for index, said in enumerate(heads):
         answers.put(index, [said], "k")
     pricing = Pricing(asked)
@@ -118,7 +118,7 @@ def test_prices_are_those_of_the_half_hour_of_the_answer() -> None:
 
 def test_rows_are_priced_together_as_they_are_one_by_one() -> None:
     asked = experiment([{"t": "a"}], repeats=1000, temperature=[0, 1])
-    answers = Answers(len(asked))
+    answers = OutcomeColumns(len(asked))
     rng = np.random.default_rng(0)
     tokens = rng.integers(0, 1000, (len(asked), 2))
     for index, (given, got) in enumerate(tokens.tolist()):
@@ -147,7 +147,7 @@ LONG = pl.Prices.of(
 def test_what_is_priced_together_costs_what_each_call_costs_alone() -> None:
     asked = experiment([{"t": "a"}], repeats=500)
     rng = np.random.default_rng(1)
-    answers = Answers(len(asked))
+    answers = OutcomeColumns(len(asked))
     usages = []
     for index in range(len(asked)):
         counts = rng.integers(0, 300, 4).tolist()
@@ -174,9 +174,9 @@ def test_what_is_priced_together_costs_what_each_call_costs_alone() -> None:
     assert complete.totals.prompt_cache_saved_usd == pytest.approx(sum(saved))
 
 
-def _answers(tokens: list[tuple[int | None, ...]]) -> Answers:
+def _answers(tokens: list[tuple[int | None, ...]]) -> OutcomeColumns:
     """Paid answers that took so much."""
-    answers = Answers(len(tokens))
+    answers = OutcomeColumns(len(tokens))
     for index, counts in enumerate(tokens):
         answers.put(index, [head("a", tokens=counts)], "k", [True])
     return answers
@@ -208,7 +208,7 @@ def reporting(text: str, usd: float | None, **more: Any) -> ReplySummary:
 
 def test_what_replies_say_that_they_cost_is_the_cost() -> None:
     asked = experiment([{"t": str(n)} for n in range(3)], model=["m", "unlisted"])
-    answers = Answers(6)
+    answers = OutcomeColumns(6)
     costs = [0.5, 0.25, None, 0.125, 0, None]
     for index, usd in enumerate(costs):
         answers.put(index, [reporting("a", usd)], "k", paid=[True])
@@ -230,7 +230,7 @@ def test_what_replies_say_that_they_cost_is_the_cost() -> None:
 
 def test_nothing_is_said_to_be_unpriced_whose_replies_say_what_they_cost() -> None:
     asked = experiment([{"t": "a"}], model=["unlisted"])
-    answers = Answers(1)
+    answers = OutcomeColumns(1)
     answers.put(0, [reporting("a", 0.5)], "k", paid=[True])
 
     made = results(asked, answers)
@@ -241,7 +241,7 @@ def test_nothing_is_said_to_be_unpriced_whose_replies_say_what_they_cost() -> No
 
 def test_a_conversation_costs_what_each_of_its_replies_says_or_its_price() -> None:
     asked = experiment([{"t": "a"}])
-    answers = Answers(1)
+    answers = OutcomeColumns(1)
     replies = [reporting("one", 0.5), head("two"), reporting("three", 0.25)]
     answers.put(0, replies, "k", [False, True, True])
 
@@ -254,7 +254,7 @@ def test_a_conversation_costs_what_each_of_its_replies_says_or_its_price() -> No
 OPENAI = "https://api.openai.com/v1"
 
 
-def listed(asked: pl.Experiment, answers: Answers) -> pl.Results:
+def listed(asked: pl.Experiment, answers: OutcomeColumns) -> pl.Results:
     """The results of models that were asked at OpenAI, at list prices."""
     routes = dict.fromkeys(("gpt-6-luna", "gpt-6-sol", "unheard-of"), OPENAI)
     return pl.Results(asked, answers, pricing=Pricing(asked, routes=routes))
@@ -262,7 +262,7 @@ def listed(asked: pl.Experiment, answers: Answers) -> pl.Results:
 
 def test_a_record_says_at_which_price_and_whose_that_is() -> None:
     asked = experiment([{"t": "a"}], model=["gpt-6-luna", "unheard-of"])
-    answers = Answers(2)
+    answers = OutcomeColumns(2)
     answers.put(0, [head("a", service_tier="flex")], "k")
     answers.put(1, [head("b")], "l")
     later = 1_792_500_000.0  # 2026-10-20, when rates of tiers are known
@@ -279,7 +279,7 @@ def test_a_record_says_at_which_price_and_whose_that_is() -> None:
 
 def test_a_trial_without_an_answer_has_no_price() -> None:
     asked = experiment([{"t": "a"}])
-    answers = Answers(1)
+    answers = OutcomeColumns(1)
     answers.fail(0, FAILURE, [head("one")], [True])
 
     made = results(asked, answers)
@@ -290,7 +290,7 @@ def test_a_trial_without_an_answer_has_no_price() -> None:
 
 def test_the_prices_that_were_used_are_a_table() -> None:
     asked = experiment([{"t": "a"}], repeats=3, model=["gpt-6-luna", "unheard-of"])
-    answers = Answers(6)
+    answers = OutcomeColumns(6)
     for index, tier in enumerate((None, "default", "priority", None, None, None)):
         answered = head("a", model="s", service_tier=tier, received_s=1_795_500_000.0)
         answers.put(index, [answered], "k")
@@ -318,7 +318,7 @@ def test_a_price_that_changed_between_answers_is_there_twice() -> None:
         )
     )
     asked = experiment()
-    answers = Answers(2)
+    answers = OutcomeColumns(2)
     answers.put(0, [head("a", received_s=1_790_000_000.0)], "k")  # 2026-09-21
     answers.put(1, [head("a", received_s=1_790_100_000.0)], "k")
 
@@ -330,7 +330,7 @@ def test_a_price_that_changed_between_answers_is_there_twice() -> None:
 
 def test_the_tier_of_the_reply_decides_not_that_of_the_request() -> None:
     asked = experiment(model=["gpt-6-luna"], service_tier=["priority"])
-    answers = Answers(2)
+    answers = OutcomeColumns(2)
     for index, tier in enumerate(("default", "priority")):
         answered = head("a", service_tier=tier, received_s=1_795_500_000.0)
         answers.put(index, [answered], "k")
@@ -343,7 +343,7 @@ def test_the_tier_of_the_reply_decides_not_that_of_the_request() -> None:
 
 def test_a_price_missing_for_one_call_of_a_conversation_is_named() -> None:
     asked = experiment([{"t": "a"}], model=["gpt-6-luna"])
-    answers = Answers(1)
+    answers = OutcomeColumns(1)
     heads = [head("one", service_tier="scale"), head("two")]
     answers.put(0, heads, "k", [True, True])
 
@@ -356,7 +356,7 @@ def test_a_price_missing_for_one_call_of_a_conversation_is_named() -> None:
 
 def test_the_card_shows_the_prices_that_were_used() -> None:
     asked = experiment(model=["gpt-6-luna"])
-    answers = Answers(2)
+    answers = OutcomeColumns(2)
     answered = head("a", service_tier="flex", received_s=1_795_500_000.0)
     answers.put(0, [answered], "k")
 
@@ -380,7 +380,7 @@ SAVED = (800 * (10 - 1) - 100 * (12.5 - 10)) / 1e6
 def paid(*calls: list[Any], prices: pl.Prices = WRITES, **grid: Any) -> pl.Results:
     """The results of a run that paid for an answer to each case, with these heads."""
     asked = experiment([{"t": str(place)} for place in range(len(calls))], **grid)
-    answers = Answers(len(asked))
+    answers = OutcomeColumns(len(asked))
     for place, call in enumerate(calls):
         answers.put(place, [call], "k", [True])
     return pl.Results(asked, answers, pricing=Pricing(asked, prices))
@@ -398,7 +398,7 @@ def test_what_the_providers_cache_saved_is_told() -> None:
 
 def test_what_others_paid_for_saved_this_run_nothing() -> None:
     asked = experiment()
-    answers = Answers(2)
+    answers = OutcomeColumns(2)
     answers.put(0, [head("a", tokens=READ)], "k")
     answers.put(1, [head("b", tokens=READ), head("c", tokens=READ)], "l")
 
@@ -411,7 +411,7 @@ def test_what_others_paid_for_saved_this_run_nothing() -> None:
 
 def test_of_a_conversation_the_calls_that_were_paid_count() -> None:
     asked = experiment([{"t": "a"}])
-    answers = Answers(1)
+    answers = OutcomeColumns(1)
     heads = [head(text, tokens=READ) for text in ("one", "two", "three")]
     answers.put(0, heads, "k", [False, True, True])
 
@@ -461,7 +461,7 @@ def test_latency_says_where_it_mixes_what_the_providers_cache_sped_up() -> None:
 
 def test_the_card_says_so_below_the_summary() -> None:
     asked = experiment([{"t": "a"}], temperature=[0, 1])
-    answers = Answers(2)
+    answers = OutcomeColumns(2)
     answers.put(0, [head("a", tokens=READ)], "k", [True])
     answers.put(1, [head("b", tokens=NOT_READ)], "l", [True])
 

@@ -131,7 +131,7 @@ def test_failures_and_missing_trials_survive_too(tmp_path: Path, ending: str) ->
 
 LOOKS = ["001", "1", "-1", "1e5", "1.50", "0.5", "True", "FALSE", "2024-01-01"]
 LOOKS += ["nan", "NA", "None", "null", "inf", "1_000", "１", "#N/A", "1,5", "0x1F"]
-"""Texts that a reader may take for something else."""
+"""TextColumn that a reader may take for something else."""
 
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), texts

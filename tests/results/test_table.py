@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import promptlab as pl
-from promptlab.results.columns import Answers
+from promptlab.results.columns import OutcomeColumns
 
 from .making import FAILURE, experiment, head, results
 
@@ -166,7 +166,7 @@ def test_tokens_that_the_server_does_not_tell_are_missing_not_0() -> None:
 
 def test_a_conversation_is_one_row_with_its_last_reply_and_all_its_tokens() -> None:
     asked = experiment([{"t": "a"}])
-    answers = Answers(1)
+    answers = OutcomeColumns(1)
     heads = [
         head("one", "length", (10, 1, 5, None, 0), 0.25),
         head("two", "stop", (20, 2, 6, 1, 0), 0.5),
@@ -199,7 +199,7 @@ def test_an_empty_table_has_all_its_columns() -> None:
 
 def test_many_answers_in_any_order_stand_in_their_rows() -> None:
     asked = experiment([{"t": "a"}], repeats=10_000)
-    answers = Answers(len(asked))
+    answers = OutcomeColumns(len(asked))
 
     for index in reversed(range(len(asked))):
         answers.put(index, [head(str(index))], "k")

@@ -113,7 +113,7 @@ def number_told(value: object) -> float | None:
     return max(0.0, number) if math.isfinite(number) else None
 
 
-class Mark(NamedTuple):
+class BucketSnapshot(NamedTuple):
     """When something was taken from a bucket, and all that was taken by then."""
 
     at: float
@@ -126,8 +126,8 @@ class Permit(NamedTuple):
 
     number: int
     """How many were let through by then."""
-    requests: Mark
-    tokens: Mark
+    requests: BucketSnapshot
+    tokens: BucketSnapshot
     size: float
     """The tokens that were estimated for it."""
 
@@ -142,11 +142,11 @@ class Bucket:
         self._at = now
         self._taken = 0.0
         self._times = 0
-        self._lifted: tuple[Mark, float] | None = None
+        self._lifted: tuple[BucketSnapshot, float] | None = None
         """When the limit was lifted, and what was left then."""
-        self._told: tuple[Mark, float] | None = None
+        self._told: tuple[BucketSnapshot, float] | None = None
         """The newest call that was replied to, and what was left then."""
-        self._returned: deque[Mark] = deque(maxlen=1000)
+        self._returned: deque[BucketSnapshot] = deque(maxlen=1000)
         """What was taken and not charged, by calls later than the one of `_told`."""
         self._proof: tuple[int, float, float] | None = None
         """How many replies, since when, said that more is left, and how much at least;
@@ -179,21 +179,21 @@ class Bucket:
         """The seconds in which one unit flows in; 0 while no limit is known."""
         return 1 / self._rate if self._rate > 0 else 0.0
 
-    def take(self, amount: float, now: float) -> Mark:
+    def take(self, amount: float, now: float) -> BucketSnapshot:
         """Takes `amount`; the wait for it must be over."""
         self._taken += amount
         self._times += 1
         if self._capacity is not None:
             self._level = self._level_at(now) - amount * self._weight
             self._at = now
-        return Mark(now, self._taken, amount)
+        return BucketSnapshot(now, self._taken, amount)
 
-    def give_back(self, mark: Mark) -> None:
+    def give_back(self, mark: BucketSnapshot) -> None:
         """Undoes a `take`: the call was not sent, or the server says what is left."""
         self._returned.append(mark)
         self._level += mark.amount * self._weight
 
-    def owe_nothing(self, mark: Mark, now: float) -> None:
+    def owe_nothing(self, mark: BucketSnapshot, now: float) -> None:
         """Notes that a call was refused: nothing is owed for it. No more is left than
         before, as far as anything was left."""
         self._returned.append(mark)
@@ -208,7 +208,10 @@ class Bucket:
         bucket holds one at least, however long it takes to flow in."""
         if per_minute is None:
             if self._capacity is not None:
-                self._lifted = Mark(now, self._taken, 0.0), self._level_at(now)
+                self._lifted = (
+                    BucketSnapshot(now, self._taken, 0.0),
+                    self._level_at(now),
+                )
             self._capacity, self._rate = None, 0.0
             return
         most, rate = max(1.0, per_minute), per_minute / 60
@@ -227,7 +230,7 @@ class Bucket:
         limit: float | None,
         remaining: float | None,
         reset_s: float | None,
-        sent: Mark,
+        sent: BucketSnapshot,
         now: float,
         *,
         alone: bool = False,
@@ -274,7 +277,7 @@ class Bucket:
             self._level = ours + self._proof[2]
         self._proof = 0, now, float("inf")
 
-    def _weigh(self, remaining: float, sent: Mark, now: float) -> None:
+    def _weigh(self, remaining: float, sent: BucketSnapshot, now: float) -> None:
         """Compares what the server charged with what was taken, from the call that was
         last replied to up to this one."""
         if self._told is None or self._capacity is None:
@@ -871,7 +874,7 @@ class Limiter:
         """The time from one call to the next, as far as the server's pace is known."""
         return max(self._requests.spacing_s, 1 / (self._pace.rate or math.inf))
 
-    def _servers(self, place: Permit) -> tuple[tuple[Bucket, Mark], ...]:
+    def _servers(self, place: Permit) -> tuple[tuple[Bucket, BucketSnapshot], ...]:
         return (
             (self._requests, place.requests),
             (self._tokens, place.tokens),

@@ -45,19 +45,19 @@ OF_ONE = re.compile(
 class Verdict(Enum):
     """What a failure means for what else is to be asked."""
 
-    REPEAT = "the call may succeed when it is made again"
+    RETRY = "the call may succeed when it is made again"
     FAIL = "the trial fails; the others are not concerned"
     FAIL_VARIANT = "every trial of the variant would be refused the same way"
     FAIL_MODEL = "every trial of the model would be refused the same way"
     STOP = "every further call would be refused"
 
 
-def judge(failure: Failure, *, answered: bool = False) -> Verdict:
+def classify(failure: Failure, *, answered: bool = False) -> Verdict:
     """What to do after a failure: by its status first, then by code and message. A 403
     is about that call alone where others are `answered`, or where it says so."""
     status = failure.status
     if status is None or status < 300:
-        return Verdict.REPEAT if failure.kind in REPEATABLE else Verdict.FAIL
+        return Verdict.RETRY if failure.kind in REPEATABLE else Verdict.FAIL
     if _out_of_quota(failure):
         return Verdict.STOP
     if status in (401, 402):
@@ -70,7 +70,7 @@ def judge(failure: Failure, *, answered: bool = False) -> Verdict:
     if failure.code in ("unsupported_parameter", "unsupported_value"):
         return Verdict.FAIL_VARIANT
     if status in (408, 409, 425, 429) or (status >= 500 and status not in (501, 505)):
-        return Verdict.FAIL if failure.should_retry is False else Verdict.REPEAT
+        return Verdict.FAIL if failure.should_retry is False else Verdict.RETRY
     return Verdict.FAIL
 
 

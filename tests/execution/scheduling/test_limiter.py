@@ -10,8 +10,8 @@ from promptlab.execution.scheduling.limiter import (
     FIRST_WINDOW,
     REST_S,
     Bucket,
+    BucketSnapshot,
     Limiter,
-    Mark,
     Permit,
     number_told,
 )
@@ -168,7 +168,7 @@ def test_half_a_request_a_minute_is_one_in_two_minutes() -> None:
 
 def told(
     bucket: Bucket,
-    sent: Mark,
+    sent: BucketSnapshot,
     *,
     limit: float | None = 600,
     remaining: float | None = None,

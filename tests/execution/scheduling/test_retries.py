@@ -7,7 +7,7 @@ import random
 import pytest
 
 from promptlab.errors import Failure
-from promptlab.execution.scheduling.retries import Backoff, Verdict, judge
+from promptlab.execution.scheduling.retries import Backoff, Verdict, classify
 from promptlab.testing import failure
 
 QUOTA = "insufficient_quota"
@@ -16,11 +16,11 @@ QUOTA = "insufficient_quota"
 @pytest.mark.parametrize(
     ("failure", "verdict"),
     [
-        (failure(429, "rate_limit_exceeded", type="requests"), Verdict.REPEAT),
-        (failure(429, "rate_limit_exceeded", type="tokens"), Verdict.REPEAT),
-        (failure(429, "slow_down"), Verdict.REPEAT),
-        (failure(429), Verdict.REPEAT),
-        (failure(429, "429", type="throttling_error"), Verdict.REPEAT),  # litellm
+        (failure(429, "rate_limit_exceeded", type="requests"), Verdict.RETRY),
+        (failure(429, "rate_limit_exceeded", type="tokens"), Verdict.RETRY),
+        (failure(429, "slow_down"), Verdict.RETRY),
+        (failure(429), Verdict.RETRY),
+        (failure(429, "429", type="throttling_error"), Verdict.RETRY),  # litellm
         (failure(429, "insufficient_quota", type=QUOTA), Verdict.STOP),
         (failure(429, "credit_balance_exhausted", type=QUOTA), Verdict.STOP),
         (failure(429, "organization_spend_limit_exceeded", type=QUOTA), Verdict.STOP),
@@ -29,7 +29,7 @@ QUOTA = "insufficient_quota"
         (failure(429, "billing_hard_limit_reached"), Verdict.STOP),
         (failure(429, "a_code_of_tomorrow", type=QUOTA), Verdict.STOP),
         (failure(429, message="You exceeded your current quota, …"), Verdict.STOP),
-        (failure(429, QUOTA, retry_after_s=9.0), Verdict.REPEAT),  # Azure, a period
+        (failure(429, QUOTA, retry_after_s=9.0), Verdict.RETRY),  # Azure, a period
         (failure(429, QUOTA, retry_after_s=0.0), Verdict.STOP),  # says no time
         (failure(403, message="… used all available credits"), Verdict.STOP),  # xAI
         (failure(400, message="Your credit balance is too low …"), Verdict.STOP),
@@ -52,19 +52,19 @@ QUOTA = "insufficient_quota"
         (failure(422), Verdict.FAIL),  # FastAPI servers
         (failure(413), Verdict.FAIL),
         (failure(301), Verdict.FAIL),
-        (failure(408), Verdict.REPEAT),
-        (failure(409), Verdict.REPEAT),
-        (failure(500), Verdict.REPEAT),
+        (failure(408), Verdict.RETRY),
+        (failure(409), Verdict.RETRY),
+        (failure(500), Verdict.RETRY),
         (failure(501), Verdict.FAIL),
-        (failure(502), Verdict.REPEAT),
-        (failure(503), Verdict.REPEAT),
-        (failure(504), Verdict.REPEAT),
-        (failure(529), Verdict.REPEAT),
+        (failure(502), Verdict.RETRY),
+        (failure(503), Verdict.RETRY),
+        (failure(504), Verdict.RETRY),
+        (failure(529), Verdict.RETRY),
         (failure(500, should_retry=False), Verdict.FAIL),
         (failure(409, should_retry=False), Verdict.FAIL),
-        (Failure(kind="connection", message="reset by peer"), Verdict.REPEAT),
-        (Failure(kind="timeout", message="no answer in time"), Verdict.REPEAT),
-        (Failure(kind="broken_off", message="gone"), Verdict.REPEAT),
+        (Failure(kind="connection", message="reset by peer"), Verdict.RETRY),
+        (Failure(kind="timeout", message="no answer in time"), Verdict.RETRY),
+        (Failure(kind="broken_off", message="gone"), Verdict.RETRY),
         (Failure(kind="invalid_reply", message="a web page"), Verdict.FAIL),
         (Failure(kind="ValueError", message="a bug"), Verdict.FAIL),
     ],
@@ -77,7 +77,7 @@ QUOTA = "insufficient_quota"
 def test_a_failure_is_judged_by_status_then_code_then_message(
     failure: Failure, verdict: Verdict
 ) -> None:
-    assert judge(failure) is verdict
+    assert classify(failure) is verdict
 
 
 @pytest.mark.parametrize("attempt", range(1, 12))

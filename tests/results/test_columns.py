@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from promptlab.results.columns import Answers, ranges
+from promptlab.results.columns import OutcomeColumns, ranges
 
 from .making import FAILURE, head
 
 
 def test_outcomes_are_counted() -> None:
-    answers = Answers(5)
+    answers = OutcomeColumns(5)
 
     answers.put(0, [head("yes")], "k", paid=[True])
     answers.put(3, [head("cut", "length")], "l")
@@ -21,7 +21,7 @@ def test_outcomes_are_counted() -> None:
 
 
 def test_a_server_that_makes_up_finish_reasons_is_borne() -> None:
-    answers = Answers(1000)
+    answers = OutcomeColumns(1000)
 
     for index in range(1000):
         answers.put(index, [head("a", f"r{index}")], "k")
