@@ -47,7 +47,7 @@ class Experiment(Definition):
 
         Raises:
             SpecError: an option is wrong, or a prompt fails on some case.
-            CredentialsError: a key is needed and there is none.
+            CredentialsError: a key is needed and none was found.
             CacheError: the cache cannot be used.
         """
         from promptlab.execution.runner import run
@@ -116,7 +116,7 @@ class Experiment(Definition):
 
         Raises:
             SpecError: an option is wrong, or a prompt fails on some case.
-            CredentialsError: a key is needed and there is none.
+            CredentialsError: a key is needed and none was found.
             CacheError: the cache cannot be used.
         """
         from promptlab.planning.forecast import forecast

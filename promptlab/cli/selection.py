@@ -111,7 +111,7 @@ def options_of(config: Config, given: Mapping[str, Any]) -> RunOptions:
 
 
 def check_models(experiment: Experiment, options: RunOptions) -> None:
-    """Raises `SpecError` when a model is to be an offline one, and there is none of
+    """Raises `SpecError` when a model is named as an offline one, and none has
     that name: a run would only say so for each trial."""
     from promptlab.offline import MODELS
     from promptlab.spec.address import OFFLINE_SCHEME

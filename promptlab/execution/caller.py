@@ -129,7 +129,7 @@ class Caller:
         With `stay`, it waits here while another process asks the same.
 
         Raises:
-            CallError: there is none, after all attempts.
+            CallError: the call failed, after all attempts.
             AskedElsewhere: another process asks the same.
             RunEnded: no call starts any more, `LeftOff` if none to this model.
         """
@@ -188,7 +188,7 @@ class Caller:
         return min(max(soonest_s, waited_s / 4), latest_s)
 
     def cached(self, request: Request) -> Answer | None:
-        """The answer that is there already; None where there is none."""
+        """The answer if it is cached, else None."""
         if self._cache is None or self._options.refresh:
             return self._renewed.get(request.key)
         summary = self._cache.head(request.key)

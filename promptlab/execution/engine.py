@@ -20,7 +20,7 @@ from collections.abc import (
 )
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar, Unpack
 
 from promptlab.errors import CallError, CredentialsError, Failure, PromptlabError
 from promptlab.execution.accounting import RunAccounting
@@ -34,18 +34,19 @@ from promptlab.execution.caller import (
 )
 from promptlab.execution.hooks import Hooks
 from promptlab.execution.loop import background_loop
-from promptlab.execution.options import RunOptions
+from promptlab.execution.options import RunOptions, RunOptionsDict, with_run_options
 from promptlab.execution.reply import Reply
 from promptlab.execution.scheduling.pool import ModelSlots, RunConcurrency
 from promptlab.execution.scheduling.queue import (
     PrefixScheduler,
     Queue,
     release_stalled_followers,
+    seed,
 )
 from promptlab.execution.scheduling.retries import Verdict, classify
 from promptlab.models.client import Client
 from promptlab.models.redaction import redacted
-from promptlab.money.budget import check_bounded
+from promptlab.money.budget import BudgetLimits, check_bounded
 from promptlab.money.prices import Prices
 from promptlab.secret import sealed
 from promptlab.spec.address import CHAT
@@ -122,10 +123,14 @@ class Engine:
     ```
     """
 
+    @with_run_options
     def __init__(
-        self, name: str = "engine", options: RunOptions | None = None, **more: Any
+        self,
+        name: str = "engine",
+        options: RunOptions | None = None,
+        **more: Unpack[RunOptionsDict],
     ) -> None:
-        """`name` labels its answers and its lines of the ledger; the options are those
+        """`name` labels its answers and its rows of the ledger; the options are those
         of a run, as `RunOptions` or by name.
 
         Raises:
@@ -188,7 +193,7 @@ class Engine:
         Raises:
             SpecError: there is a budget that cannot be kept for it, as its price is not
                 known or its answer may have any length.
-            CredentialsError: a key is needed and there is none.
+            CredentialsError: a key is needed and none was found.
         """
         return await _on_the_loop(self._ask(request))
 
@@ -225,17 +230,22 @@ class Engine:
         if (answer := caller.cached(request)) is None:
             if self.options.offline:
                 return Reply(request, None, NOT_CACHED, cached=False)
-            self._check_bounded(request)
+            self._check_bounded(request, self._budget_limits())
             slots = await self._opened_slots(request.base_url, request.model)
             try:
                 answer = await caller.answer(request, slots, stay=True)
             except CallError as error:
-                return Reply(request, None, error.failure, cached=False)
+                reply = Reply(request, None, error.failure, cached=False)
+                self.hooks.call("on_reply", reply)
+                return reply
             except RunEnded as error:
                 said = str(error) or "the engine was ended"
                 failure = Failure(kind="not_asked", message=said, attempts=0)
                 return Reply(request, None, failure, cached=False)
-        return Reply(request, self._whole(request, answer), None, answer.cached)
+        reply = Reply(request, self._whole(request, answer), None, answer.cached)
+        if not reply.cached:
+            self.hooks.call("on_reply", reply)
+        return reply
 
     async def _ask_all(
         self, requests: Iterable[Request], on_reply: Callable[[Reply], None]
@@ -252,16 +262,25 @@ class Engine:
         reads = None if self.options.refresh else self._cache
         keys = [request.key for request in window.requests.values()]
         found = reads.heads(keys) if reads is not None else {}
-        order = PrefixScheduler([b""], lambda n: self.queue_of(*window.destination(n)))
+        asked = [r for r in window.requests.values() if r.key not in found]
+        seeds = list(dict.fromkeys(map(_seed, asked)))
+        kinds = {of: kind for kind, of in enumerate(seeds)}
+        order = PrefixScheduler(seeds, lambda n: self.queue_of(*window.destination(n)))
+        limits = self._budget_limits()
         for number, request in window.requests.items():
             if (summary := found.get(request.key)) is not None:
                 window.settle(number, Outcome([summary], [False], request.key, None))
             elif self.options.offline:
                 window.settle(number, Outcome([], [], "", NOT_CACHED))
             else:
-                self._check_bounded(request)
+                self._check_bounded(request, limits)
                 await self._opened_slots(*window.destination(number))
-                order.put(number, [request.body.get("messages", [])], group=0, kind=0)
+                order.put(
+                    number,
+                    [request.body.get("messages", [])],
+                    group=0,
+                    kind=kinds[_seed(request)],
+                )
         order.settle()
         await self.work_through(window)
 
@@ -279,16 +298,21 @@ class Engine:
         entry = self._cache.get(request.key)
         return None if entry is None else entry.response
 
-    def _check_bounded(self, request: Request) -> None:
-        """Refuses what no budget can be kept for."""
+    def _budget_limits(self) -> list[BudgetLimits]:
+        """The budgets that hold, the engine's and the project's."""
         assert self.accounting is not None
         assert self._ledger is not None
-        if self.accounting.guards:
+        if not self.accounting.guards:
+            return []
+        return [self.options.limits, *self._ledger.budgets().values()]
+
+    def _check_bounded(self, request: Request, limits: Sequence[BudgetLimits]) -> None:
+        """Refuses what no budget can be kept for."""
+        if limits:
             tier, at = request.body.get("service_tier"), when(time.time())
-            terms = PriceContext(request.base_url, request.model, None, tier, *at)
-            price = self.options.prices_in_force.price(terms)
-            limits = [self.options.limits, *self._ledger.budgets().values()]
-            check_bounded(limits, price, terms, request.body)
+            context = PriceContext(request.base_url, request.model, None, tier, *at)
+            price = self.options.prices_in_force.price(context)
+            check_bounded(limits, price, context, request.body)
 
     async def _opened_slots(self, base_url: str, model: str) -> ModelSlots:
         """The way to a model, with the client of its server opened."""
@@ -382,6 +406,8 @@ class Engine:
             for slots in all_slots
             for _ in range(min(slots.queue.left, self.options.max_concurrency))
         ]
+        if not workers:
+            return
         patience = asyncio.create_task(
             release_stalled_followers(self.queues.values(), self._is_sent)
         )
@@ -563,6 +589,11 @@ class Engine:
     @property
     def _all_slots(self) -> list[ModelSlots]:
         return list(self._slots.values())  # others' threads may look
+
+
+def _seed(request: Request) -> bytes:
+    """What requests have in common whose prompts a provider may keep as one."""
+    return seed(request.base_url, request.model, request.body)
 
 
 class _SingleRequests:

@@ -15,13 +15,13 @@ class Reply:
 
     request: Request
     response: Response | None
-    """The answer; None where there is none."""
+    """The answer; None if the request failed."""
     error: Failure | None
-    """Why there is none; None where there is one."""
+    """Why it failed; None if it was answered."""
     cached: bool
     """Whether it needed no call."""
 
     @property
     def output(self) -> str | None:
-        """The text of the answer; None where there is none."""
+        """The text of the answer; None if the request failed."""
         return None if self.response is None else self.response.output

@@ -135,7 +135,7 @@ def forecast(experiment: Definition, pilot: Pilot, *, level: float = 0.9) -> For
 
     Raises:
         SpecError: an option is wrong, or a prompt fails on some case.
-        CredentialsError: a key is needed and there is none.
+        CredentialsError: a key is needed and none was found.
         CacheError: the cache cannot be used.
     """
     if not isinstance(level, (int, float)) or not 0 < level < 1:

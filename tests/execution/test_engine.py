@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -183,6 +184,66 @@ def test_a_body_goes_where_the_options_send_its_model() -> None:
     assert pl.Engine().request(body).base_url == "https://api.openai.com/v1"
     offline = pl.Engine().request({**body, "model": "offline/small"})
     assert offline.base_url.startswith("offline://")
+
+
+def test_long_prompts_to_several_models_do_not_wait_for_one_another(
+    client: FakeClient,
+) -> None:
+    shared = "The same long beginning. " * 400
+    replies: list[pl.Reply] = []
+
+    async def main() -> None:
+        async with pl.Engine(client=client, max_concurrency=4) as engine:
+            requests = [
+                hello(f"{shared}{number}", client, model=model)
+                for number in range(3)
+                for model in ("one", "other")
+            ]
+            await asyncio.wait_for(engine.ask_all(requests, replies.append), 60)
+
+    run(main())
+
+    assert (
+        sorted(reply.request.model for reply in replies) == ["one"] * 3 + ["other"] * 3
+    )
+    assert all(reply.error is None for reply in replies)
+
+
+def test_many_requests_that_are_all_cached_need_no_call(
+    client: FakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    requests = [hello(str(number), client) for number in range(3)]
+    replies: list[pl.Reply] = []
+
+    async def main() -> None:
+        async with pl.Engine(client=client) as engine:
+            await engine.ask_all(requests, replies.append)
+        async with pl.Engine(client=client) as engine:
+            await engine.ask_all(requests, replies.append)
+
+    run(main())
+
+    assert [reply.cached for reply in replies] == [False] * 3 + [True] * 3
+    assert client.calls == 3
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_each_call_of_an_engine_is_handed_to_on_reply(client: FakeClient) -> None:
+    handed: list[pl.Reply] = []
+
+    run(asked(hello("Ada", client), client=client, on_reply=handed.append))
+    run(asked(hello("Ada", client), client=client, on_reply=handed.append))  # cached
+    client.answer = lambda request: failure(400)
+    run(asked(hello("Bob", client), client=client, on_reply=handed.append))
+
+    assert [reply.error and reply.error.status for reply in handed] == [None, 400]
+
+
+def test_the_signature_of_an_engine_names_the_options() -> None:
+    named = inspect.signature(pl.Engine).parameters
+
+    assert list(named)[:2] == ["name", "options"]
+    assert {"budget_usd", "max_concurrency", "cache"} <= set(named)
 
 
 def test_an_engine_that_is_not_open_says_how_to_open_it(client: FakeClient) -> None:
