@@ -26,7 +26,7 @@ PATIENCE_S = 120.0
 """Seconds after which a wait for something that must happen fails."""
 
 Outcome = str | Response | Failure | BaseException
-"""What a fake client can be told to give: a text is made a response; a failure or an
+"""What a fake client gives: a string is made a response; a failure or an
 exception is raised."""
 
 
@@ -84,7 +84,7 @@ def failure(status: int, code: str | None = None, **more: object) -> Failure:
 class FakeClient:
     """A client that answers at once, and remembers what it was asked.
 
-    `answer` is a text, outcomes to be given one after the other (then an echo), or a
+    `answer` is a string, outcomes to be given one after the other (then an echo), or a
     function of the request. Calls that `held` accepts wait until they are released.
     """
 
