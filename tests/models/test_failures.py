@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import promptlab as pl
 from promptlab.errors import CallError
-from promptlab.execution.scheduling.retries import Verdict, judge
+from promptlab.execution.scheduling.retries import Verdict, classify
 from promptlab.models.replies import read_reply
 from promptlab.store.cache import checked_response
 
@@ -152,36 +152,36 @@ A_DAY = "GenerateRequestsPerDayPerProjectPerModel-FreeTier"
 @pytest.mark.parametrize(
     ("document", "headers", "verdict", "wait_s"),
     [
-        (google(A_MINUTE, retryDelay="1.2s"), {}, Verdict.REPEAT, 1.2),
-        (google(A_MINUTE), {}, Verdict.REPEAT, None),
+        (google(A_MINUTE, retryDelay="1.2s"), {}, Verdict.RETRY, 1.2),
+        (google(A_MINUTE), {}, Verdict.RETRY, None),
         (google(A_DAY, retryDelay="34s"), {}, Verdict.STOP, 34),
         ({"error": {"message": MESSAGE}}, {}, Verdict.STOP, None),
-        ({"error": {"message": MESSAGE}}, {"retry-after": "7"}, Verdict.REPEAT, 7),
+        ({"error": {"message": MESSAGE}}, {"retry-after": "7"}, Verdict.RETRY, 7),
         (
             {"error": {"message": f"{MESSAGE} Please retry in 1.2s."}},
             {},
-            Verdict.REPEAT,
+            Verdict.RETRY,
             1.2,
         ),
         (
             {"error": {"message": "slow", "code": "rate_limit_exceeded"}},
             {},
-            Verdict.REPEAT,
+            Verdict.RETRY,
             None,
         ),
         (
             {"error": {"message": "Limit reached. Please try again in 1m2.5s. Visit"}},
             {},
-            Verdict.REPEAT,
+            Verdict.RETRY,
             62.5,
         ),
-        ({"error": {"message": "Try again in 250ms"}}, {}, Verdict.REPEAT, 0.25),
-        ({"error": {"message": "Retry after 20 seconds"}}, {}, Verdict.REPEAT, 20),
-        ({"error": {"message": "retry after 2 more calls"}}, {}, Verdict.REPEAT, None),
+        ({"error": {"message": "Try again in 250ms"}}, {}, Verdict.RETRY, 0.25),
+        ({"error": {"message": "Retry after 20 seconds"}}, {}, Verdict.RETRY, 20),
+        ({"error": {"message": "retry after 2 more calls"}}, {}, Verdict.RETRY, None),
         (
             {"error": {"message": "Try again in 9s"}},
             {"retry-after": "2"},
-            Verdict.REPEAT,
+            Verdict.RETRY,
             2,
         ),
     ],
@@ -192,7 +192,7 @@ def test_what_says_when_to_come_back_is_a_rate_and_not_the_credit(
     failure = read(document, 429, headers)
 
     assert failure.retry_after_s == wait_s
-    assert judge(failure) is verdict
+    assert classify(failure) is verdict
 
 
 def test_a_quota_a_minute_is_waited_out_by_a_run() -> None:
@@ -216,11 +216,11 @@ def test_a_quota_a_minute_is_waited_out_by_a_run() -> None:
 @pytest.mark.parametrize(
     ("parts", "status", "verdict"),
     [
-        ({"code": 429}, 429, Verdict.REPEAT),
-        ({"code": "429"}, 429, Verdict.REPEAT),
-        ({"code": 502}, 502, Verdict.REPEAT),
-        ({"type": "overloaded_error"}, 529, Verdict.REPEAT),
-        ({"status": "UNAVAILABLE"}, 503, Verdict.REPEAT),
+        ({"code": 429}, 429, Verdict.RETRY),
+        ({"code": "429"}, 429, Verdict.RETRY),
+        ({"code": 502}, 502, Verdict.RETRY),
+        ({"type": "overloaded_error"}, 529, Verdict.RETRY),
+        ({"status": "UNAVAILABLE"}, 503, Verdict.RETRY),
         ({"code": 401}, 401, Verdict.STOP),
         ({"code": "invalid_api_key"}, 401, Verdict.STOP),
         ({"code": 402}, 402, Verdict.STOP),
@@ -239,7 +239,7 @@ def test_an_error_in_an_answers_place_is_judged_by_its_code(
     failure = read({"error": {"message": "refused", **parts}})
 
     assert (failure.status, failure.message) == (status, "refused")
-    assert judge(failure) is verdict
+    assert classify(failure) is verdict
 
 
 def test_an_array_of_errors_in_an_answers_place_is_read_too() -> None:
@@ -284,7 +284,7 @@ def test_what_broke_off_is_a_failure_that_is_repeated(
 
     assert (failure.kind, failure.status) == ("broken_off", status)
     assert message in failure.message
-    assert judge(failure) is Verdict.REPEAT
+    assert classify(failure) is Verdict.RETRY
 
 
 @pytest.mark.parametrize("nothing", [None, "", "  ", {}, [], False, {"message": None}])
@@ -394,7 +394,7 @@ def test_whatever_is_sent_is_an_answer_or_a_failure_and_nothing_else(
         failure = caught.failure
         assert failure.message
         assert "\n" not in failure.summary
-        assert isinstance(judge(failure), Verdict)
+        assert isinstance(classify(failure), Verdict)
         assert failure.retry_after_s is None or 0 <= failure.retry_after_s < 1e300
         assert orjson.dumps(failure.to_keep().to_plain())
     else:
