@@ -237,6 +237,7 @@ class ComparisonView {
     this.theme();
     this.showHead();
     this.showPager();
+    if (!still || !this.timers.say) this.sayRows(); // a change made meanwhile keeps its way back
     this.showKinds();
     if (row === null) this.scroller.scrollTop = 0;
     this.showRows(focus);
@@ -465,7 +466,6 @@ class ComparisonView {
       button("last", "Last page", last, end >= total),
     );
     if (kept) this.pager.querySelector(`[data-to="${kept}"]`)?.focus();
-    this.sayRows();
   }
 
   sayRows() {
@@ -478,6 +478,7 @@ class ComparisonView {
   /** Tells what happened, to the eye and to a screen reader; with a way back. */
   say(text, undo = null) {
     clearTimeout(this.timers.say);
+    this.timers.say = null;
     const kept = this.status.contains(this.active);
     this.status.replaceChildren(
       el("span", { dir: "auto" }, text),
