@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,15 @@ from promptlab.spec.documents import first_choice
 from promptlab.spec.prompt import ChatMessage, Turn
 from promptlab.spec.trial import Trial
 from promptlab.spec.usage import Usage
+
+
+@dataclass(frozen=True)
+class Score:
+    """How good one output is, and why."""
+
+    value: float | str | None
+    """A number, such as 0 to 1 or a count, or a label; None if it is missing."""
+    explanation: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +61,8 @@ class Record:
     """Why the model does not answer, in its words."""
     reasoning: str | None = None
     """What the model thought first, where the server tells it."""
+    scores: Mapping[str, Score] = field(default_factory=dict)
+    """By name, how good the output is."""
     read: Callable[[], dict[str, Any] | None] | None = field(
         default=None, repr=False, compare=False
     )

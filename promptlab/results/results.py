@@ -6,6 +6,7 @@ import itertools
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -26,10 +27,11 @@ from promptlab.results.columns import OutcomeColumns, known_tokens
 from promptlab.results.costs import Pricing, UsedPrice, cache_savings
 from promptlab.results.exports import write
 from promptlab.results.latency import mixed, sped_up
-from promptlab.results.record import Record
+from promptlab.results.record import Record, Score
+from promptlab.results.schema import EXPLANATION, Schema
+from promptlab.results.scores import ScoreColumn, with_scores
 from promptlab.results.table import TOKENS, plain, priced_table, texts
 from promptlab.spec.content import shown
-from promptlab.spec.dataset import REPLY_COLUMNS
 from promptlab.spec.definition import Definition
 from promptlab.spec.documents import Lookup, Wanted, documents, tokens
 from promptlab.spec.flags import FLAGS, reply_column
@@ -114,6 +116,7 @@ class Results:
         pricing = pricing or Pricing(experiment)
         self._table, breakdown = priced_table(pricing, answers)
         self._used, self._price_of = breakdown.used, breakdown.price_of
+        self._scores: dict[str, ScoreColumn] = {}
         answered = self._table["output"].notna()
         self.experiment = experiment
         self.status: Status = status
@@ -152,7 +155,38 @@ class Results:
     @property
     def table(self) -> pd.DataFrame:
         """One tidy row for each trial; yours to change."""
-        return self._table.copy(deep=False)  # pandas copies what is written to
+        table = self._table.copy(deep=False)  # pandas copies what is written to
+        table.attrs |= self.schema.attributes()
+        return table
+
+    @property
+    def schema(self) -> Schema:
+        """What each column of the table is."""
+        return Schema.of_run(self.experiment, map(str, self._table), self._scores)
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """The names of the scores, as the table has them."""
+        return tuple(self._scores)
+
+    @property
+    def score_columns(self) -> Mapping[str, ScoreColumn]:
+        """By name, the scores of all rows."""
+        return self._scores
+
+    def with_scores(self, scores: Mapping[str, ScoreColumn]) -> Results:
+        """The same results with more scores, each with one value for each row; those
+        of a name that is there already are replaced.
+
+        Raises:
+            SpecError: the table has another column of a score's name.
+        """
+        made = copy(self)
+        made._scores = {**self._scores, **scores}
+        ours = (*self._scores, *(f"{name}{EXPLANATION}" for name in self._scores))
+        bare = self._table.drop(columns=list(ours), errors="ignore")
+        made._table = with_scores(bare, made._scores)
+        return made
 
     @property
     def errors(self) -> pd.DataFrame:
@@ -292,7 +326,7 @@ class Results:
         Raises:
             ExportError: an unknown ending, or a file that cannot be written.
         """
-        return write(self._table, user_path(path))
+        return write(self.table, user_path(path))
 
     def __len__(self) -> int:
         return len(self._table)
@@ -322,7 +356,13 @@ class Results:
             error=self.failures.get(trial.index),
             key=plain(row["key"]),
             turns=self._turns(trial, row),
-            **{name: _beside(row, name) for name in REPLY_COLUMNS},
+            tool_calls=_beside(row, "tool_calls"),
+            refusal=_beside(row, "refusal"),
+            reasoning=_beside(row, "reasoning"),
+            scores={
+                name: Score(plain(row[name]), plain(row.get(f"{name}{EXPLANATION}")))
+                for name in self._scores
+            },
             read=partial(self._document, place),
         )
 
@@ -515,10 +555,9 @@ def settled_record(
                 asked, [(message,) for message in said], fillvalue=()
             )
         ),
-        **{
-            name: None if last is None else getattr(last, name)
-            for name in REPLY_COLUMNS
-        },
+        tool_calls=None if last is None else last.tool_calls,
+        refusal=None if last is None else last.refusal,
+        reasoning=None if last is None else last.reasoning,
     )
 
 

@@ -36,6 +36,7 @@ from promptlab.results.columns import OutcomeColumns, ranges
 from promptlab.results.costs import Pricing
 from promptlab.results.results import Results
 from promptlab.results.run_answers import PastAnswers, RunAnswers
+from promptlab.results.scores import ScoreColumn, score_bytes, score_from_bytes
 from promptlab.spec.definition import Definition
 from promptlab.spec.requests import Requests
 from promptlab.spec.response import ReplySummary
@@ -171,6 +172,7 @@ class RunRecord:
             with closing(Database()) as database, database.writing() as connection:
                 update = f"UPDATE runs SET {changes} WHERE name = ?"
                 connection.execute(update, [*row.values(), self.name])
+            self.keep_scores(results)
         except (OSError, CacheError, TypeError, ValueError) as error:
             warnings.warn(
                 f"could not save the whole of the run's record: {error}",
@@ -178,6 +180,25 @@ class RunRecord:
                 stacklevel=2,
             )
         self.release()
+
+    def keep_scores(self, results: Results) -> None:
+        """Keeps the scores of the run's results with its record, in place of those of
+        the same names.
+
+        Raises:
+            CacheError: they cannot be written.
+        """
+        trials = results.table["trial"].tolist()
+        rows = [
+            (self.name, name, score_bytes(trials, column))
+            for name, column in results.score_columns.items()
+        ]
+        if not rows:
+            return
+        with closing(Database()) as database, database.writing() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO scores VALUES (?, ?, ?)", rows
+            )
 
     def release(self) -> None:
         """Says that the run goes on no longer, whatever came of it."""
@@ -287,7 +308,7 @@ class RunRecord:
                 PromptlabWarning,
                 stacklevel=2,
             )
-        return Results(
+        results = Results(
             experiment,
             answers,
             pricing=pricing,
@@ -299,6 +320,8 @@ class RunRecord:
             run=self.name,
             lookup=None if cache is None else cache.entries_of,
         )
+        scores = self._kept_scores(results.table["trial"].tolist())
+        return results.with_scores(scores) if scores else results
 
     def __repr__(self) -> str:
         answered, trials = self.totals.get("answered"), self.totals.get("trials")
@@ -310,6 +333,24 @@ class RunRecord:
         with closing(Database.to_read()) as database:
             found = database.rows(sql, (self.name,))
         return RunAnswers.from_bytes(found[0][0]) if found else None
+
+    def _kept_scores(self, trials: Sequence[int]) -> dict[str, ScoreColumn]:
+        """The scores that the run had; those that are damaged are left out, with a
+        warning."""
+        sql = "SELECT name, content FROM scores WHERE run = ? ORDER BY rowid"
+        with closing(Database.to_read()) as database:
+            rows = database.rows(sql, (self.name,))
+        scores: dict[str, ScoreColumn] = {}
+        for name, content in rows:
+            try:
+                scores[name] = score_from_bytes(content, trials)
+            except (OSError, KeyError, ValueError):
+                warnings.warn(
+                    f"score {name!r} of run {self.name!r} is damaged and left out",
+                    PromptlabWarning,
+                    stacklevel=3,
+                )
+        return scores
 
     def _to_row(self) -> dict[str, Any]:
         return {

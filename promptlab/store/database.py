@@ -1,8 +1,8 @@
 """The project's database: what it keeps besides the answers, in one file of SQLite.
 
 `.promptlab/promptlab.sqlite` has the calls and the budgets (`store.ledger`), the
-recorded runs (`results.runs`), marks and votes (`store.history`). Processes may share
-it. What a process has written outlives the process.
+recorded runs and their scores (`results.runs`), marks and votes (`store.history`).
+Processes may share it. What a process has written outlives the process.
 
 `PRAGMA user_version` says how many of `MIGRATIONS` it has been through. The first of
 them also take over what earlier versions kept in files of their own, which stay.
@@ -89,10 +89,18 @@ CREATE INDEX marks_by_experiment ON marks (experiment);
 CREATE INDEX votes_by_experiment ON votes (experiment);
 """
 
+SCORES = """
+CREATE TABLE scores (
+    run TEXT NOT NULL, name TEXT NOT NULL, content BLOB NOT NULL,
+    PRIMARY KEY (run, name)
+);
+"""
+
 MIGRATIONS: Sequence[tuple[str, Callable[[sqlite3.Connection, Path], None]]] = (
     (CALLS, takeover.ledger),
     (RUNS, takeover.runs),
     (HISTORIES, takeover.histories),
+    (SCORES, lambda connection, folder: None),
 )
 """Statements, and what then takes over the files of a folder of earlier versions."""
 

@@ -1,0 +1,228 @@
+"""Schema: what each column of a table of trials is, a parameter, an input, a score.
+
+The roles are kept in `table.attrs["promptlab"]`, which pandas carries through sorting,
+selecting and inserting columns, and Parquet keeps. In a table that has lost them, such
+as a CSV file read by another program, they are worked out by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from promptlab.spec.dataset import REPLY_COLUMNS, RESULT_COLUMNS
+from promptlab.spec.parameters import KNOWN
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from promptlab.spec.definition import Definition
+
+Role = Literal[
+    "trial",
+    "parameter",
+    "case",
+    "input",
+    "expected",
+    "metadata",
+    "repeat",
+    "outcome",
+    "score",
+    "explanation",
+]
+
+ATTRIBUTE = "promptlab"
+"""The name in `DataFrame.attrs`."""
+
+EXPLANATION = "_explanation"
+"""The ending of the column that explains a score."""
+
+BY_NAME: dict[str, Role] = {
+    **dict.fromkeys(RESULT_COLUMNS, "outcome"),
+    **dict.fromkeys(("model", "prompt", "system"), "parameter"),
+    "trial": "trial",
+    "case": "case",
+    "expected": "expected",
+    "repeat": "repeat",
+}
+"""The names that no other column of a run can have, and what they are."""
+
+ORDER = ("trial", "case", "expected", "repeat", *RESULT_COLUMNS[3:])
+"""The order in which a run has these columns, others between them."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The role of each column, by name, in the order of the table."""
+
+    roles: Mapping[str, Role]
+    note: str = ""
+    """How roles were worked out that the table did not say; empty if it did."""
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> Schema:
+        """The schema of any table: as it says, or worked out.
+
+        Columns that were added to the table of a run are scores. In a table that says
+        nothing, a name is first; for names that could be anything the order of columns
+        decides, if it is that of a run, and what the columns hold if not.
+        """
+        names = [str(name) for name in table]
+        recorded = _recorded(table.attrs.get(ATTRIBUTE))
+        if not recorded:
+            return _worked_out(table, names)
+        if len(recorded) == len(names):  # as of `DataFrame.rename`
+            for name, old in zip(names, list(recorded), strict=True):
+                if name not in recorded and old not in names:
+                    recorded[name] = recorded[old]
+        added = [name for name in names if name not in recorded]
+        return cls(_in_order(names, recorded | _scores(added, names)))
+
+    @classmethod
+    def of_run(
+        cls, experiment: Definition, columns: Iterable[str], scores: Iterable[str] = ()
+    ) -> Schema:
+        """The schema of the table of an experiment."""
+        dataset = experiment.dataset
+        ours: dict[str, Role] = {
+            **dict.fromkeys(experiment.grid.parameters, "parameter"),
+            **dict.fromkeys(dataset.fields, "input"),
+            **dict.fromkeys(dataset.metadata, "metadata"),
+            **dict.fromkeys(scores, "score"),
+            **dict.fromkeys((f"{name}{EXPLANATION}" for name in scores), "explanation"),
+        }
+        return cls({n: ours.get(n) or BY_NAME.get(n, "outcome") for n in columns})
+
+    def names(self, *roles: Role) -> tuple[str, ...]:
+        """The columns of some roles, in the order of the table."""
+        return tuple(name for name, role in self.roles.items() if role in roles)
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """What the grid varies or fixes."""
+        return self.names("parameter")
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """What prompts see of a case."""
+        return self.names("input")
+
+    @cached_property
+    def metadata(self) -> tuple[str, ...]:
+        """What is carried along of a case."""
+        return self.names("metadata")
+
+    @cached_property
+    def scores(self) -> tuple[str, ...]:
+        """How good the outputs are."""
+        return self.names("score")
+
+    def reply_column(self, name: str) -> str | None:
+        """The column of what replies say beside their output, `tool_calls`, `refusal`
+        or `reasoning`; None if no reply does. It is `reply_<name>` where an input or a
+        parameter has that name."""
+        for column in (name, f"reply_{name}"):
+            if self.roles.get(column) == "outcome":
+                return column
+        return None
+
+    def attributes(self) -> dict[str, Any]:
+        """The roles as `DataFrame.attrs` keeps them."""
+        return {ATTRIBUTE: {"roles": dict(self.roles)}}
+
+
+def _recorded(said: Any) -> dict[str, Role]:
+    """The roles in the attribute of a table; empty where it has none."""
+    roles = said.get("roles") if isinstance(said, Mapping) else None
+    if not isinstance(roles, Mapping):
+        return {}
+    return {str(n): role for n, role in roles.items() if role in get_args(Role)}
+
+
+def _scores(added: Iterable[str], names: Sequence[str]) -> dict[str, Role]:
+    return {
+        name: "explanation"
+        if name.endswith(EXPLANATION) and name.removesuffix(EXPLANATION) in names
+        else "score"
+        for name in added
+    }
+
+
+def _worked_out(table: pd.DataFrame, names: Sequence[str]) -> Schema:
+    """The schema of a table that says nothing of its columns."""
+    roles = {name: BY_NAME[name] for name in names if name in BY_NAME}
+    for name in REPLY_COLUMNS:
+        if f"reply_{name}" in names:
+            roles[f"reply_{name}"] = "outcome"
+        elif name in names and name not in KNOWN:
+            roles[name] = "outcome"
+    open_names = [name for name in names if name not in roles]
+    if not open_names:
+        return Schema(_in_order(names, roles))
+    anchors = [names.index(name) for name in ORDER if name in names]
+    if anchors == sorted(anchors):
+        basis, guessed = "order", _by_position(names, open_names)
+    else:
+        basis, guessed = "content", _by_content(table, open_names, names)
+    schema = _in_order(names, roles | guessed)
+    found = [
+        f"{role} {', '.join(repr(n) for n in open_names if schema[n] == role)}"
+        for role in dict.fromkeys(guessed.values())
+    ]
+    return Schema(
+        schema,
+        f"the table does not say what its columns are; by name and {basis}: "
+        + "; ".join(found),
+    )
+
+
+def _by_position(names: Sequence[str], open_names: Iterable[str]) -> dict[str, Role]:
+    """What stands between the columns of a run, in their order."""
+    made = [name for name in names if BY_NAME.get(name) == "outcome"]
+    case = names.index("case") if "case" in names else -1
+    repeat = next(n for n in (*ORDER[3:], *names[-1:]) if n in names)
+    expected = names.index("expected" if "expected" in names else repeat)
+    roles: dict[str, Role] = {}
+    for name in open_names:
+        at = names.index(name)
+        if at < case:
+            roles[name] = "parameter"
+        elif at < expected:
+            roles[name] = "input"
+        elif at < names.index(repeat):
+            roles[name] = "metadata"
+        elif made and at < names.index(made[-1]):
+            roles[name] = "outcome"
+        else:
+            roles |= _scores([name], names)
+    return roles
+
+
+def _by_content(
+    table: pd.DataFrame, open_names: Iterable[str], names: Sequence[str]
+) -> dict[str, Role]:
+    """Parameters by name, numbers as scores, what is the same for each case as an
+    input."""
+    roles: dict[str, Role] = {}
+    for name in open_names:
+        column = table.iloc[:, names.index(name)]
+        if name in KNOWN:
+            roles[name] = "parameter"
+        elif column.dtype.kind in "biuf" or not _same_for_each_case(table, column):
+            roles |= _scores([name], names)
+        else:
+            roles[name] = "input"
+    return roles
+
+
+def _same_for_each_case(table: pd.DataFrame, column: pd.Series[Any]) -> bool:
+    if "case" not in table:
+        return False
+    pairs = table[["case"]].assign(value=column.astype(str))
+    return len(pairs.drop_duplicates()) == table["case"].nunique(dropna=False)
+
+
+def _in_order(names: Sequence[str], roles: Mapping[str, Role]) -> dict[str, Role]:
+    return {name: roles[name] for name in names}
