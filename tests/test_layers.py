@@ -62,10 +62,11 @@ HOMES = {
         *("money.price", "results.costs", "results.results", "results.table"),
         *("planning.plan", "planning.pilot", "notebook"),
         *("planning.forecast", "results.run_answers", "results.scores"),
+        "store.reconcile",
         "stats",
     },
     "matplotlib": {"notebook.plots"},
-    "openai": {"models.openai", "models.sdk", "store.organization"},
+    "openai": {"models.openai", "models.sdk", "store.reconcile"},
     "openpyxl": {"files.spreadsheets", "results.exports"},
     "pandas": {
         "money.price_table",

@@ -87,7 +87,7 @@ def test_it_prints_json(
     assert (row["requests"], row["their_requests"]) == (1, 1)
     assert (row["cost_usd"], row["their_cost_usd"]) == (0.5, None)
     assert row["complete"] is True
-    assert "not known" in done.json["conclusion"]
+    assert "unknown cost" in done.json["conclusion"]
 
 
 def test_it_is_narrowed_to_a_project(

@@ -215,7 +215,7 @@ def test_costs_that_are_not_told_yet_are_unknown(
     assert table["agreement"].tolist() == ["agree"]  # as far as both sides know
     assert table["their_cost_usd"].isna().all()
     assert table["difference_cost_usd"].isna().all()
-    assert "1 row with a cost that is not known not counted" in conclusion(table)
+    assert "1 row with an unknown cost not counted" in conclusion(table)
 
 
 def test_what_is_charged_without_calls_has_a_row_of_its_own(
@@ -489,9 +489,9 @@ def table_of(*costs: tuple[float, float], complete: bool = True) -> pd.DataFrame
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        (table_of((1.8, 3.0)), "was charged $1.20 more than this ledger knows"),
+        (table_of((1.8, 3.0)), "was charged $1.20 more than this ledger has"),
         (table_of((1.8, 3.0)), "($3.00, not $1.80): other projects and people"),
-        (table_of((3.0, 1.8)), "this ledger knows of $1.20 more than"),
+        (table_of((3.0, 1.8)), "this ledger has $1.20 more than"),
         (table_of((1.0, 2.0), (2.0, 1.0)), "agree at $3.00, though 2 of 2 rows do"),
         (table_of((1.0, 1.0)), "the ledger and the organisation agree: $1.00"),
         (table_of((1.0, float("nan")), (1.0, 1.0)), "$1.00, though 1 of 2 rows do not"),
@@ -588,8 +588,8 @@ def refusing(key: str) -> Reply:
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
-        (refusing(ADMIN_KEY), "does not tell its usage \\(400\\): you sent \\[key\\]"),
-        (error(404), "tells no usage of an organisation"),
+        (refusing(ADMIN_KEY), "does not give its usage \\(400\\): you sent \\[key\\]"),
+        (error(404), "does not give its usage \\(404\\)"),
         (Reply(body=b"<html>"), "not with an organisation's usage"),
         (Reply(body=b"[]"), "not with an organisation's usage"),
         (Reply(body=b"{}"), "not with an organisation's usage"),
