@@ -7,10 +7,14 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 DPI = 110
 SHARP = 2
 """How many dots a notebook gets for each of a figure's own, for dense screens."""
+
+MARGIN = 9.0
+"""Around what is drawn, in points."""
 
 
 class Plot(Figure):
@@ -21,8 +25,9 @@ class Plot(Figure):
     as `plt.style.use("dark_background")`. `savefig` writes it to a file.
     """
 
-    def __init__(self, title: str, **options: Any) -> None:
-        super().__init__(dpi=DPI, **options)
+    def __init__(self, title: str) -> None:
+        room = ConstrainedLayoutEngine(w_pad=MARGIN / 72, h_pad=MARGIN / 108)
+        super().__init__(dpi=DPI, layout=room)
         self.title = title
         self.table = pd.DataFrame()
         """The plotted values."""

@@ -10,22 +10,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
-from matplotlib.patches import Rectangle
 
 from promptlab import formats
 from promptlab.errors import SpecError, did_you_mean
 from promptlab.notebook.colormap import text_on
-from promptlab.notebook.plots.figure import Plot
-from promptlab.notebook.plots.figure_layout import (
-    MARGIN,
-    NARROWEST,
-    WIDTH,
+from promptlab.notebook.plots.canvas import (
+    CHARACTER,
     Canvas,
     font_size,
     points,
     text_style,
-    width_of,
 )
+from promptlab.notebook.plots.figure import Plot
 from promptlab.notebook.plots.groups import (
     MOST,
     Groups,
@@ -49,14 +45,8 @@ SCALE = "cividis"
 TILE = 4.4
 """How high a tile is, in font sizes."""
 
-WIDEST, PADDING = 150.0, 12.0
-"""How wide a tile is at most, and how much of it stays free at least, in points."""
-
 SMALLEST = 5.0
 """The font size, in points, below which a tile has no text."""
-
-TURN = 35
-"""How far labels on top are turned, in degrees, if they are wider than their tiles."""
 
 
 def plot_heatmap(
@@ -95,27 +85,26 @@ def plot_heatmap(
     heading = f"{aggregate.capitalize()} {title([value])} by {title([rows, columns])}"
     if why := down.nothing():
         return Canvas.of(ax, heading).empty(why, table)
-    notes = dict.fromkeys(down.notes(across.undrawn, names=across.names))
-    canvas = Canvas.of(ax, heading, [*notes], above=10)
+    notes = down.notes(across.undrawn, names=across.names)
     down, across = down.drawn, across.drawn
     tiles = tiles.loc[(slice(MOST - 1), slice(MOST - 1)), :]
     written = _writer(source, value, aggregate)
     texts = _texts(tiles, written, aggregate == "mean" and written is not formats.share)
-    canvas.name_rows(down.labels)
-    wide, size = _sizes(canvas, texts, len(down), len(across))
-    _name_columns(canvas, across, wide)
-    small, corner = canvas.theme.small, "axes fraction"
-    at: dict[str, Any] = {"offset": (-8, 6), "ha": "right", "va": "bottom"}
-    canvas.write(title(down.names), (0, 1), corner, **at, **small)
-    explained = f"{aggregate} over the trials of each combination"
+    wide, size = _sizes(ax, texts, len(down), len(across))
+    explained = f"{aggregate.capitalize()} over the trials of each combination"
     if size < SMALLEST:
         low, high = written(tiles["number"].min()), written(tiles["number"].max())
         explained += f", from {low} (dark) to {high} (light)"
     elif any("±" in detail for _, detail in texts):
         explained += ", ± their standard deviation"
-    canvas.write(explained, (0, 0), corner, offset=(0, -6), va="top", **small)
+    canvas = Canvas.of(ax, heading, [explained, *dict.fromkeys(notes)])
+    canvas.name_rows(down.labels)
+    at: dict[str, Any] = {"offset": (-8, 6), "ha": "right", "va": "bottom"}
+    canvas.write(title(down.names), (0, 1), "axes fraction", **at, **canvas.theme.small)
+    _name_columns(canvas, across, wide)
     _draw(canvas, tiles["number"].to_numpy().reshape(len(down), -1), texts, size)
-    return canvas.finish(table, height=TILE * len(down), width=wide * len(across))
+    width = max(wide, 2 * SMALLEST) * len(across)
+    return canvas.finish(table, height=TILE * len(down), width=min(width, 1200.0))
 
 
 def _two(source: TrialTable, rows: str | None, columns: str | None) -> tuple[str, str]:
@@ -207,46 +196,30 @@ def _texts(
     return [text(tile) for tile in tiles.itertuples()]
 
 
-def _name_columns(canvas: Canvas, across: Groups, wide: float) -> None:
-    """Writes the values on top of the tiles, and above them what they are."""
-    ax = canvas.ax
-    ax.xaxis.tick_top()
-    ax.set_xticks(range(len(across)), labels=across.labels, **text_style())
-    ax.tick_params(axis="x", labelsize="medium", labelcolor=canvas.theme.text)
-    labels = ax.get_xticklabels()
-    if width_of(labels) > wide - PADDING / 2:
-        for label in labels:
-            label.set(rotation=TURN, rotation_mode="anchor", ha="left")
-    canvas.label_x(title(across.names))
-    ax.xaxis.set_label_position("top")
-
-
 def _sizes(
-    canvas: Canvas, texts: Sequence[tuple[str, str]], rows: int, columns: int
+    ax: Axes | None, texts: Sequence[tuple[str, str]], rows: int, columns: int
 ) -> tuple[float, float]:
-    """How wide a tile is, and the font size in it.
+    """How wide a tile is at least, in points, and the font size in it: as its texts
+    need, but smaller on small axes and among many columns."""
+    size = font_size()
+    needed = CHARACTER * size * (2 + max(len(text) for pair in texts for text in pair))
+    wide, high = min(needed, 1200.0 / columns), TILE * size
+    if ax is not None:
+        wide = points(ax.bbox.width / columns, ax)
+        high = points(ax.bbox.height / rows, ax)
+    return wide, size * min(1.0, wide / needed, high / (TILE * size - 6))
 
-    In a plot of its own a tile is as wide as its texts need, within limits; on given
-    axes the text is as small as it must be.
-    """
-    ax, size = canvas.ax, font_size()
-    longest = [max(column, key=len) for column in zip(*texts, strict=True)]
-    probes = [canvas.write(text, (0, 0), weight="bold") for text in longest]
-    needed = width_of(probes) + PADDING
-    for probe in probes:
-        probe.remove()
-    slots = float(columns)
-    if canvas.plot is None:
-        wide, high = (
-            points(n, ax) for n in (ax.bbox.width / columns, ax.bbox.height / rows)
-        )
-    else:
-        room = WIDTH - 2 * MARGIN - width_of(ax.get_yticklabels()) - 8
-        wide, high = max(needed, min(WIDEST, room / columns)), TILE * size
-        wide = max(min(wide, 2 * WIDTH / columns), NARROWEST / columns)
-        slots = max(slots, room / wide)
-    ax.set_xlim(-0.5, slots - 0.5)
-    return wide, size * min(1.0, wide / needed, high / (TILE * size - PADDING / 2))
+
+def _name_columns(canvas: Canvas, across: Groups, wide: float) -> None:
+    """Writes the values below the tiles, turned if they are wider."""
+    ax, longest = canvas.ax, max(map(len, across.labels))
+    turned = longest * CHARACTER * font_size() > wide
+    style = text_style()
+    if turned:
+        style |= {"rotation": 35, "rotation_mode": "anchor", "ha": "right"}
+    ax.set_xticks(range(len(across)), labels=across.labels, **style)
+    ax.tick_params(axis="x", labelsize="medium", labelcolor=canvas.theme.text)
+    canvas.label_x(title(across.names))
 
 
 def _draw(
@@ -254,30 +227,22 @@ def _draw(
 ) -> None:
     ax, theme = canvas.ax, canvas.theme
     rows, columns = values.shape
-    known = np.ma.masked_invalid(values)
     edges = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
-    mesh = ax.pcolormesh(
-        *edges, known, cmap=SCALE, edgecolors=theme.ground, linewidth=2
-    )
+    style: dict[str, Any] = {"edgecolors": theme.ground, "linewidth": 2}
+    mesh = ax.pcolormesh(*edges, np.ma.masked_invalid(values), cmap=SCALE, **style)
     for n, (number, detail) in enumerate(texts):
         row, column = divmod(n, columns)
-        small = max(size - 2, SMALLEST)
-        style: dict[str, Any] = {"ha": "center", "color": theme.muted}
+        middle: dict[str, Any] = {"ha": "center", "color": theme.muted}
         if not number:
-            _hatch(canvas, row, column)
-            canvas.write(detail, (column, row), fontsize=small, **style)
+            blank: dict[str, Any] = {"hatch": "////", "edgecolor": theme.faint}
+            ax.bar(column, 0.96, 0.97, row - 0.48, fill=False, linewidth=0, **blank)
+            small = max(size - 2, SMALLEST)
+            canvas.write(detail, (column, row), fontsize=small, **middle)
             continue
-        style["color"] = text_on(to_hex(tuple(mesh.to_rgba(values[row, column]))))
+        middle["color"] = text_on(to_hex(tuple(mesh.to_rgba(values[row, column]))))
         if size >= SMALLEST:
             bold: dict[str, Any] = {"fontsize": size + 1, "weight": "bold"}
-            canvas.write(number, (column, row + 0.08), va="bottom", **bold, **style)
+            canvas.write(number, (column, row + 0.08), va="bottom", **bold, **middle)
         if size - 2 >= SMALLEST:
             at = column, row + 0.12
-            canvas.write(detail, at, va="top", fontsize=size - 2, **style)
-
-
-def _hatch(canvas: Canvas, row: int, column: int) -> None:
-    style: dict[str, Any] = {"fill": False, "linewidth": 0, "hatch": "////"}
-    corner = (column - 0.485, row - 0.48)
-    blank = Rectangle(corner, 0.97, 0.96, edgecolor=canvas.theme.faint, **style)
-    canvas.ax.add_patch(blank)
+            canvas.write(detail, at, va="top", fontsize=size - 2, **middle)

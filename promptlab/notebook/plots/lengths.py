@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from promptlab.formats import number, share
+from promptlab.notebook.plots.canvas import Canvas
 from promptlab.notebook.plots.columns import Column, add_columns, canvas_of_rows
 from promptlab.notebook.plots.figure import Plot
-from promptlab.notebook.plots.figure_layout import Canvas
 from promptlab.notebook.plots.groups import MOST, Group, grouped
 from promptlab.notebook.plots.strip_plot import EXPLAINED, ROW, draw_strip, thinned
 from promptlab.results.results import Results

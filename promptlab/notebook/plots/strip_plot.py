@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from promptlab.notebook.colormap import Style, mix
-from promptlab.notebook.plots.figure_layout import Canvas
+from promptlab.notebook.plots.canvas import Canvas
 
 EXPLAINED = "A point is a trial, the box the middle half, the stroke the median"
 

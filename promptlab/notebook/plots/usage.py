@@ -10,7 +10,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
-from matplotlib.text import Text
 from matplotlib.ticker import (
     FixedFormatter,
     FixedLocator,
@@ -20,17 +19,18 @@ from matplotlib.ticker import (
 )
 
 from promptlab.errors import SpecError, did_you_mean
-from promptlab.notebook.plots.columns import Column
-from promptlab.notebook.plots.figure import Plot
-from promptlab.notebook.plots.figure_layout import (
+from promptlab.notebook.plots.canvas import (
+    CHARACTER,
+    NARROWEST,
     STEPS,
     Canvas,
+    font_size,
     points,
     text_style,
-    width_of,
 )
+from promptlab.notebook.plots.columns import Column, add_legend
+from promptlab.notebook.plots.figure import Plot
 from promptlab.notebook.plots.groups import Group, numbers, split, title
-from promptlab.notebook.plots.legend import add_legend
 from promptlab.notebook.plots.ticks import Dollars, money, short
 from promptlab.notebook.trial_table import TrialTable
 
@@ -99,20 +99,13 @@ def plot_usage(
     canvas = Canvas.of(ax, heading, [*notes, why] if why else notes)
     written = money if measure.endswith("_usd") else short
     days = _days(period, table)
-    bars, sums = _draw(canvas, groups, table, days, written)
+    bars = _draw(canvas, groups, table, days, written)
     _date(canvas, table)
     legend = 0.0
     if names:
         columns = _columns(groups, table, measure, written)
         legend = add_legend(canvas, bars, [g.label for g in groups], columns)
-    plot = canvas.finish(table, height=max(HEIGHT, legend))
-    first, last = canvas.ax.get_xlim()
-    slot = points(canvas.ax.bbox.width, canvas.ax) * days / (last - first)
-    room = 0.95 if ax is None else 0.7  # of axes that their figure makes smaller yet
-    if width_of(sums) > room * slot:
-        for text in sums:
-            text.remove()
-    return plot
+    return canvas.finish(table, height=max(HEIGHT, legend))
 
 
 def _times(usage: pd.DataFrame) -> tuple[str, pd.Series[Any]]:
@@ -228,8 +221,8 @@ def _draw(
     table: pd.DataFrame,
     days: float,
     written: Callable[[float], str],
-) -> tuple[list[BarContainer], Sequence[Text]]:
-    """Draws the bars of each group, and the sums on top."""
+) -> list[BarContainer]:
+    """Draws the bars of each group, and the sums on top where there is room."""
     ax, theme = canvas.ax, canvas.theme
     at, below = _at(table), np.zeros(len(table))
     stacks = []
@@ -255,9 +248,12 @@ def _draw(
     ticks = Dollars() if written is money else FuncFormatter(lambda y, _: short(y))
     ax.yaxis.set_major_formatter(ticks)
     canvas.grid("y")
-    small: dict[str, Any] = {"fontsize": "small", "color": theme.text}
     sums = [written(total) for total in below]
-    return stacks, ax.bar_label(bars, sums, padding=3, **small, **text_style())
+    room = NARROWEST if canvas.plot else 0.7 * points(ax.bbox.width, ax)
+    if CHARACTER * font_size() * max(map(len, sums)) < room / max(slots, FEWEST):
+        small: dict[str, Any] = {"fontsize": "small", "color": theme.text}
+        ax.bar_label(bars, sums, padding=3, **small, **text_style())
+    return stacks
 
 
 def _date(canvas: Canvas, table: pd.DataFrame) -> None:
@@ -272,7 +268,7 @@ def _date(canvas: Canvas, table: pd.DataFrame) -> None:
         if len(table) == 1
         else ConciseDateFormatter(locator, tz="UTC")  # type: ignore[no-untyped-call]
     )
-    axis.get_offset_text().set(**canvas.theme.small, **text_style())
+    axis.get_offset_text().set(**canvas.theme.small)
 
 
 def _alone(table: pd.DataFrame) -> str:

@@ -78,10 +78,11 @@ def own_axes() -> Axes:
 
 def texts(ax: Axes) -> list[str]:
     """All lines written in and around axes, but for the labels of their ticks."""
-    legend = ax.get_legend()
-    written = [*ax.texts, *(legend.get_texts() if legend else ())]
+    legend, figure = ax.get_legend(), ax.get_figure(root=True)
+    around = figure.texts if figure else ()
+    written = [*ax.texts, *around, *(legend.get_texts() if legend else ())]
     strings = [text.get_text() for text in written]
-    lines = "\n".join([ax.get_title(loc="left"), *strings]).split("\n")
+    lines = "\n".join([ax.get_title(loc="left"), ax.get_xlabel(), *strings]).split("\n")
     return [line for line in lines if line]
 
 

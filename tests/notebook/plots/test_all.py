@@ -120,6 +120,7 @@ def test_nothing_is_cut_off(draw: Draw, count: int) -> None:
     prompts = [f"variant {'W' * 40} {place}" for place in range(count)] * 2
     figure = draw(trials(prompts, latency_s=123.4), **_two(draw))
 
+    figure.draw_without_rendering()
     drawn, page = figure.get_tightbbox(), figure.bbox_inches
     assert drawn.x0 >= page.x0
     assert drawn.y0 >= page.y0
@@ -133,6 +134,7 @@ def test_a_long_title_is_broken_into_lines() -> None:
 
     figure = plots.plot_tokens(table, names)
 
+    figure.draw_without_rendering()
     drawn, page = figure.get_tightbbox(), figure.bbox_inches
     assert drawn.x1 <= page.x1
     assert drawn.y1 <= page.y1

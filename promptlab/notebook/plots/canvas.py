@@ -1,14 +1,13 @@
-"""Figure layout: axes with a title and notes, in a figure as large as they need.
+"""The canvas: axes with a title and notes, in a plot of its own or the reader's figure.
 
-All that is written around axes is part of them: matplotlib measures it, and its layout
-engines make room for it in a figure of the reader's. Lengths are in points.
+Constrained layout makes room for what is around the axes. Lengths are in points.
 """
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -16,32 +15,28 @@ import pandas as pd
 from matplotlib import rcParams
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 from matplotlib.ticker import MaxNLocator
 
 from promptlab.notebook.colormap import contrast, mix, text_on
-from promptlab.notebook.plots.figure import Plot
+from promptlab.notebook.plots.figure import MARGIN, Plot
 from promptlab.notebook.plots.labels import font_families
 
 WIDTH = 605.0
-"""Of a plot of its own: 8.4 inches."""
+"""Of a plot of its own, 8.4 inches, unless its axes would be narrower than the next."""
 
 NARROWEST = 240.0
-"""Of the axes of such a plot, however much is written beside them."""
-
-MARGIN = 9.0
-
-SHORTEST = 20
-"""The fewest characters that a line is broken to."""
 
 LEGIBLE = 4.5
 """The contrast that text needs (WCAG 2.2, AA)."""
 
 STEPS = (1, 2, 2.5, 5, 10)
 """Between the numbers on an axis."""
+
+CHARACTER = 0.6
+"""How wide a character is about, in font sizes."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +60,7 @@ class Theme:
     @property
     def small(self) -> dict[str, Any]:
         """The style of text that explains."""
-        return {"color": self.muted, "fontsize": "small"}
+        return {"color": self.muted, "fontsize": "small"} | text_style()
 
 
 @dataclass(frozen=True)
@@ -74,11 +69,10 @@ class Canvas:
 
     ax: Axes
     theme: Theme
-    title: Text
-    notes: Text
-    """Below the title, which is these where there are none."""
     plot: Plot | None
     """The figure, unless it is the reader's."""
+    caption: Sequence[str]
+    """Notes that are still to be written, below the horizontal axis."""
 
     @classmethod
     def of(
@@ -89,29 +83,27 @@ class Canvas:
         *,
         above: float = 6.0,
     ) -> Canvas:
-        """The axes given, or those of a new figure, with a title and notes above.
+        """The axes given, or those of a new figure, with a title and notes.
 
-        `above` is the room between notes and axes.
+        `above` is the room between the axes given and their title.
         """
-        plot = None
         if ax is None:
             plot = Plot(title)
-            ax = plot.add_subplot()
-        theme = Theme.of(_figure_of(ax))
-        bold: dict[str, Any] = {"weight": "bold", "fontsize": "large"}
-        bold |= {"color": theme.text} | text_style()
-        small = theme.small | text_style()
-        strings, style = ("\n".join(notes), small) if notes else (title, bold)
-        header = ax.set_title(strings, loc="left", pad=above, **style)
-        canvas = cls(ax, theme, header, header, plot)
-        if notes:
-            on_top: dict[str, Any] = {"offset": (0, 5), "va": "bottom"}
-            heading = canvas.write(title, (0, 1), header, **on_top, **bold)
-            canvas = replace(canvas, title=heading)
+            theme = Theme.of(plot)
+            canvas = cls(plot.add_subplot(), theme, plot, ())
+            at_left: dict[str, Any] = {"x": MARGIN / WIDTH, "ha": "left", "wrap": True}
+            plot.suptitle(title, **at_left, **canvas._bold)
+            plot.supxlabel("\n".join(notes), **at_left, **theme.small)
+        else:
+            size = CHARACTER * font_size()
+            length = max(20, int(points(ax.bbox.width, ax) / size))
+            theme = Theme.of(_figure_of(ax))
+            lines = [textwrap.fill(note, round(1.2 * length)) for note in notes]
+            canvas = cls(ax, theme, None, lines)
+            title = textwrap.fill(title, length)
+            ax.set_title(title, loc="left", pad=above, **canvas._bold)
+            canvas.label_x("")
         canvas._clear()
-        width = points(ax.bbox.width, ax) if plot is None else WIDTH - 2 * MARGIN
-        for text in {canvas.notes, canvas.title}:
-            _wrap(text, width)
         return canvas
 
     def write(
@@ -132,21 +124,20 @@ class Canvas:
             xycoords=coordinates,
             textcoords="offset points",
             annotation_clip=False,
-            **(usual | style | text_style()),
+            **(usual | text_style() | style),
         )
 
     def label_x(self, string: str) -> None:
-        """Says what the horizontal axis shows, and in which unit."""
-        self.ax.set_xlabel(
-            string, loc="left", labelpad=5, **self.theme.small, **text_style()
-        )
+        """Writes what the horizontal axis shows, and in which unit."""
+        lines = [string] * bool(string) + [*self.caption]
+        self.ax.set_xlabel("\n".join(lines), loc="left", labelpad=5, **self.theme.small)
 
     def name_rows(self, labels: Sequence[str]) -> None:
         """Writes the labels to the left of the axes, from the top down."""
-        ax = self.ax
-        ax.set_yticks(range(len(labels)), labels=list(labels), **text_style())
+        ax, count = self.ax, len(labels)
+        ax.set_yticks(range(count), labels=list(labels), **text_style())
         ax.tick_params(axis="y", labelsize="medium", labelcolor=self.theme.text, pad=6)
-        ax.set_ylim(len(labels) - 0.5, -0.5)
+        ax.set_ylim(count - 0.5, -0.5)
 
     def scale_x(
         self, label: str, ends: pd.Series[float] | pd.DataFrame, *, log: bool = False
@@ -155,11 +146,10 @@ class Canvas:
         largest of `ends`."""
         if log:
             self.ax.set_xscale("log")
-            self.label_x(f"{label}, log scale")
         else:
             largest = float(np.nanmax(ends.to_numpy(dtype=float), initial=0.0))
             self.ax.set_xlim(0, largest * 1.04 or 1)
-            self.label_x(label)
+        self.label_x(f"{label}, log scale" if log else label)
 
     def grid(self, axis: Literal["both", "x", "y"]) -> None:
         """Draws faint lines from the numbers of an axis."""
@@ -174,40 +164,32 @@ class Canvas:
         The figure becomes as high as axes of that height need, in font sizes, and
         as wide as others, or wider where its axes would be narrower than `width`.
         """
-        if self.plot is None:
+        if (plot := self.plot) is None:
             return self.ax
-        self.plot.table = table
-        for _ in range(2):  # what is around depends a little on the size
-            self._fit(self.plot, height * font_size(), width)
-        return self.plot
+        plot.table = table
+        whole = self.ax.get_tightbbox(for_layout_only=True)
+        assert whole is not None, "the axes are visible"
+        inside = self.ax.get_window_extent()
+        beside = points(whole.width - inside.width, plot)
+        above_and_below = points(whole.height - inside.height, plot)
+        across = max(WIDTH, width + beside + 2 * MARGIN)
+        plot.set_size_inches(across / 72, 1)
+        written = [points(t.get_window_extent().height, t) for t in plot.findobj(_own)]
+        up = height * font_size() + above_and_below + sum(written) + 3 * MARGIN
+        plot.set_size_inches(across / 72, up / 72)
+        return plot
 
     def empty(self, why: str, table: pd.DataFrame) -> Plot | Axes:
         """The figure or axes that say why there is nothing to draw."""
         self.ax.set_axis_off()
         centre = (0.5, 0.5), "axes fraction"
         self.write(why, *centre, ha="center", color=self.theme.muted)
-        return self.finish(table, height=6)
+        return self.finish(table, height=5)
 
-    def _fit(self, plot: Plot, height: float, width: float) -> None:
-        """Makes the figure as large as the axes and what is around them."""
-        ax, renderer = self.ax, _renderer(plot)
-        for text in (self.notes, self.title):
-            text.set_in_layout(False)  # they begin further to the left
-        inside, all_of_it = ax.get_window_extent(renderer), ax.get_tightbbox(renderer)
-        title = self.title.get_window_extent(renderer)
-        for text in (self.notes, self.title):
-            text.set_in_layout(True)
-        assert all_of_it is not None, "the axes are visible"
-        left, below = (inside.p0 - all_of_it.p0) * 72 / plot.dpi
-        right, above = (all_of_it.p1 - inside.p1) * 72 / plot.dpi
-        above = max(above, points(title.y1 - inside.y1, ax))
-        wide = max(width, WIDTH - 2 * MARGIN - left - right)
-        across = wide + left + right + 2 * MARGIN
-        up = height + below + above + 2 * MARGIN
-        plot.set_size_inches(across / 72, up / 72)
-        corner = (MARGIN + left) / across, (MARGIN + below) / up
-        ax.set_position((*corner, wide / across, height / up))
-        self.notes.set_x(-left / wide)
+    @property
+    def _bold(self) -> dict[str, Any]:
+        style = {"color": self.theme.text, "weight": "bold", "fontsize": "large"}
+        return style | text_style()
 
     def _clear(self) -> None:
         """Takes away what the reader's style draws around data."""
@@ -240,7 +222,7 @@ def font_size() -> float:
 
 def width_of(texts: Iterable[Text]) -> float:
     """How wide the widest of the texts is drawn; 0 if there are none."""
-    return max(map(_width, texts), default=0.0)
+    return max((points(t.get_window_extent().width, t) for t in texts), default=0.0)
 
 
 def points(pixels: float, on: Artist) -> float:
@@ -254,20 +236,6 @@ def _figure_of(artist: Artist) -> Figure:
     return figure
 
 
-def _renderer(figure: Figure) -> RendererAgg:
-    """What measures text in a figure."""
-    return RendererAgg(1, 1, figure.dpi)  # type: ignore[no-untyped-call]
-
-
-def _width(text: Text) -> float:
-    box = text.get_window_extent(_renderer(_figure_of(text)))
-    return points(box.width, text)
-
-
-def _wrap(text: Text, width: float) -> None:
-    """Breaks the lines of a text that are wider."""
-    lines = text.get_text().split("\n")
-    length = max(map(len, lines))
-    while length > SHORTEST and (wide := width_of([text])) > width:
-        length = max(SHORTEST, min(length - 1, int(length * width / wide)))
-        text.set_text("\n".join(textwrap.fill(line, length) for line in lines))
+def _own(artist: Artist) -> bool:
+    """Whether it is written in a figure, not in its axes."""
+    return isinstance(artist, Text) and artist in _figure_of(artist).texts
