@@ -20,11 +20,11 @@ all and related words too; `offline/embedding` gives vectors. `Faults` makes the
 slow, limited or broken, to see what a client makes of that.
 
     server/     the protocol: validation, errors, faults, limits, wire format, tokens
-    responder/  what it answers: parsing → task → ranking → generation, schemas
+    responder/  what it answers: parsing → task → ranking → generation or schemas
 """
 
 from promptlab.offline.responder.embeddings import embed
-from promptlab.offline.responder.models import EMBEDDING_MODEL, MODELS
+from promptlab.offline.responder.ranking import EMBEDDING_MODEL, MODELS
 from promptlab.offline.responder.responder import RESPONDER_VERSION
 from promptlab.offline.server.answers import Answer, answer, answers
 from promptlab.offline.server.faults import Faults

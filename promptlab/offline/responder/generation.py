@@ -46,7 +46,10 @@ def write(ranking: Ranking, sampler: Sampler, schema: Mapping[str, Any] | None) 
         return orjson.dumps(Filler(ranking, sampler, schema).fill()).decode()
     asks_back = task.question.endswith("?") or asks.label_only or asks.count("steps")
     if asks.scale:
-        return _mark(ranking, sampler, *asks.scale)
+        mark = str(sampler.choose(ranking.marks(*asks.scale)))
+        reason = "".join(f"“{text}”\n" for text, _ in ranking.central[:1])
+        ending = asks.phrase("ending") or "Score"
+        return f"{reason}{ending}: {mark}" if asks.reason else mark
     if asks.ask("write") and not asks_back:
         text = _draft(ranking, sampler)
     elif task.choices:
@@ -58,8 +61,7 @@ def write(ranking: Ranking, sampler: Sampler, schema: Mapping[str, Any] | None) 
         text = _clipped(text, asks.count("words"))
     if (most := asks.count("characters")) and len(text) > most:
         text = text[: most + 1].rpartition(" ")[0] or text[:most]
-    text = text.upper() if asks.ask("upper") else text
-    return text.lower() if asks.ask("lower") else text
+    return text.upper() if asks.ask("upper") else text
 
 
 def _choice(ranking: Ranking, sampler: Sampler) -> str:
@@ -72,8 +74,6 @@ def _choice(ranking: Ranking, sampler: Sampler) -> str:
     label = sampler.choose(ranking.choices)
     clue = ranking.clue(label)
     words = asks.count("words")
-    if asks.ask("number"):
-        return str(list(task.choices).index(label) + 1)
     if steps := asks.count("steps"):
         reasons = dict.fromkeys(filter(None, [clue, *task.subject]))
         lines = [_clipped(reason, words) for reason in reasons]
@@ -88,14 +88,6 @@ def _choice(ranking: Ranking, sampler: Sampler) -> str:
         return f"{label.capitalize()}."
     sentence = sampler.choose(_CHOSEN).replace("{label}", label)
     return f"{sentence} {clue}" if clue and asks.count("sentences") else sentence
-
-
-def _mark(ranking: Ranking, sampler: Sampler, low: int, high: int) -> str:
-    asks = ranking.task.instructions
-    mark = str(sampler.choose(ranking.marks(low, high)))
-    reason = "".join(f"“{text}”\n" for text, _ in ranking.central[:1])
-    ending = asks.phrase("ending") or "Score"
-    return f"{reason}{ending}: {mark}" if asks.reason else mark
 
 
 def _extract(ranking: Ranking, sampler: Sampler) -> str:
@@ -120,20 +112,17 @@ def _extract(ranking: Ranking, sampler: Sampler) -> str:
 
 
 def _draft(ranking: Ranking, sampler: Sampler) -> str:
-    """A text from the facts of the brief, or about its topic if there are none."""
+    """A text from the facts of the brief, or about its topic if it has none."""
     asks = ranking.task.instructions
     number = 1 if asks.ask("headline") else asks.count("sentences")
     required = asks.phrase("required").lower()
-    central = dict(ranking.central)
     facts = [
         # What must occur comes first.
-        (text, central[text] + (required != "" and required in text.lower()))
-        for text in ranking.task.passages
-        if text in central
+        (text, score + (required != "" and required in text.lower()))
+        for text, score in ranking.central
     ]
     if not facts:
-        keywords = [word for word, _ in ranking.keywords]
-        topic = asks.phrase("topic") or (keywords or ["it"])[0]
+        topic = asks.phrase("topic") or next((w for w, _ in ranking.keywords), "it")
         text = " ".join(sampler.order(_PITCHES, number or 2))
         return text.replace("{topic}", topic)
     kept: list[str] = []
@@ -143,7 +132,7 @@ def _draft(ranking: Ranking, sampler: Sampler) -> str:
         fits = fits and len(text) <= (asks.count("characters") or len(text))
         if not kept or (fits and len(kept) < (number or 4)):
             kept.append(fact)
-    lines = [text for text, _ in facts if text in kept]
+    lines = [text for text in ranking.task.passages if text in kept]
     if asks.ask("list"):
         return _listed(lines, numbered=asks.ask("numbered"))
     text = " ".join(lines)
@@ -151,17 +140,12 @@ def _draft(ranking: Ranking, sampler: Sampler) -> str:
 
 
 def _listed(lines: Sequence[str], *, numbered: bool) -> str:
-    return "\n".join(
-        f"{number}. {line}" if numbered else f"- {line}"
-        for number, line in enumerate(lines, start=1)
-    )
+    marks = [f"{number}." if numbered else "-" for number in range(1, len(lines) + 1)]
+    return "\n".join(f"{mark} {line}" for mark, line in zip(marks, lines, strict=True))
 
 
 def _clipped(text: str, words: int | None) -> str:
     """`text` up to its first `words` words."""
     split = text.split(" ")
-    return (
-        text
-        if len(split) <= (words or len(split))
-        else " ".join(split[:words]).rstrip(",;:")
-    )
+    fits = words is None or len(split) <= words
+    return text if fits else " ".join(split[:words]).rstrip(",;:")

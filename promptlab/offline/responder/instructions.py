@@ -3,13 +3,9 @@
 import re
 from dataclasses import dataclass
 
-_NUMBERS = {"a": 1, "an": 1, "single": 1} | {
-    word: number
-    for number, word in enumerate(
-        ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
-        1,
-    )
-}
+_WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_NUMBERS = {word: number for number, word in enumerate(_WORDS, start=1)}
+_NUMBERS |= {"a": 1, "an": 1, "single": 1}
 _N = rf"(\d{{1,3}}|{'|'.join(_NUMBERS)})"
 _MOST = rf"(?:most|up to|under|within|maximum(?: of)?|more than|less than|in) {_N}"
 _FEWER = "(?: at most| or fewer| or less| maximum)"
@@ -27,9 +23,7 @@ _FLAGS = {
     "json": r"json\b",
     "reason": r"step[ -]by[ -]step|steps?\b.{0,80}\bthen\b|explain|justif|why\b|"
     r"reason(?:ing)?\b|because\b|evidence|think (?:first|about|it)",
-    "number": r"(?:its|the) number\b|number only|only (?:the |a )?number",
     "upper": r"(?:upper ?case|capital letters|all caps)\b",
-    "lower": r"lower ?case\b",
     "sort": r"(?:route|triage|classify|label|sort|tag|categori[sz]e|assign)s?\b",
     "summary": r"summar|tl;?dr|in short|gist|sum up|key points",
     "write": r"(?:write|draft|compose|create|generate|invent|come up with|craft) "
@@ -63,8 +57,11 @@ _PHRASES = {
     r"([\"'`]?\w+[\"'`]?(?:(?:, and |, | and )[\"'`]?\w+[\"'`]?){0,11})",
 }
 """Patterns of what instructions name, by what it is."""
-_MARKS = re.compile(r"\b(?:rat(?:e|ing)|scor(?:e|ing)|scale|grade|mark)\b", re.I)
-_SCALE = re.compile(r"\b(\d{1,3}) ?(?:to|and|-|\u2013) ?(\d{1,3})\b")
+_SCALE = re.compile(
+    r"\b(?:rat(?:e|ing)|scor(?:e|ing)|scale|grade|mark)\b.*?"
+    r"\b(\d{1,3}) ?(?:to|and|-|\u2013) ?(\d{1,3})\b",
+    re.IGNORECASE | re.DOTALL,
+)
 _TEMPLATE_KEY = re.compile(r"[\"']([\w ]{1,40})[\"']\s*:")
 _PLAIN_PERSONA = re.compile(r"\b(?:assistant|agent|model|AI\b|classifier|router)")
 
@@ -86,26 +83,24 @@ class Instructions:
         return _found(_FLAGS[name], self.text) is not None
 
     def count(self, name: str) -> int | None:
-        """The number they give of one of `_COUNTS`; None where they give none."""
+        """The number they give of one of `_COUNTS`; None if they give none."""
         if (found := _found(_COUNTS[name], self.text)) is None:
             return None
         number = next(group for group in found.groups() if group).lower()
         return _NUMBERS.get(number) or max(1, int(number))
 
     def phrase(self, name: str) -> str:
-        """The words they give for one of `_PHRASES`; empty where they give none."""
+        """The words they give for one of `_PHRASES`; empty if they give none."""
         found = _found(_PHRASES[name], self.text, re.NOFLAG)
         return found[1].strip(" .\"'") if found else ""
 
     @property
     def label_only(self) -> bool:
         """Whether a bare label is wanted; a router's system message wants one too."""
-        sorts = _found(_FLAGS["sort"], self.system) and not self.reason
-        return (
-            bool(sorts)
-            or self.ask("one word")
-            or (self.ask("only") and not self.reason)
-        )
+        if self.ask("one word"):
+            return True
+        sorts = _found(_FLAGS["sort"], self.system) is not None
+        return not self.reason and (sorts or self.ask("only"))
 
     @property
     def reason(self) -> bool:
@@ -114,8 +109,8 @@ class Instructions:
 
     @property
     def scale(self) -> tuple[int, int] | None:
-        """The lowest and the highest mark."""
-        found = _SCALE.search(self.text) if _MARKS.search(self.text) else None
+        """The lowest and the highest mark; None if no mark is asked for."""
+        found = _SCALE.search(self.text)
         low, high = (int(found[1]), int(found[2])) if found else (0, 0)
         return (low, high) if low < high <= low + 100 else None
 
@@ -134,6 +129,5 @@ class Instructions:
             if _found(pattern, orders):
                 return opening
         persona = self.phrase("persona")
-        return (
-            f"As {persona}: " if persona and not _PLAIN_PERSONA.search(persona) else ""
-        )
+        plain = not persona or _PLAIN_PERSONA.search(persona)
+        return "" if plain else f"As {persona}: "

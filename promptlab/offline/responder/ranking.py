@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from promptlab.offline.responder.choices import Choices
-from promptlab.offline.responder.lexicon import WORDS
-from promptlab.offline.responder.models import Model
+from promptlab.offline.responder.lexicon import WORDS, stems, topics, words
+from promptlab.offline.responder.parsing import Choices
 from promptlab.offline.responder.sampling import Scored
-from promptlab.offline.responder.stemming import stems, topics, words
 from promptlab.offline.responder.task import Task
+
+EMBEDDING_MODEL = "offline/embedding"
+"""The one embedding model."""
 
 _DOUBT = 0.1
 """Added to the best raw score before scaling: little evidence leaves doubt."""
@@ -21,6 +22,26 @@ _CONTEXT = 0.2
 _ONWARD = re.compile(r"\b(?:next|after(?:wards)?|and then|comes then)\b", re.IGNORECASE)
 
 Vector = Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """How much a model reads, and how sure it is of what it finds."""
+
+    evidence: int
+    """Sentences it weighs: the last ones of all material, the first ones of a text
+    that is to be sorted or matched."""
+    association: float
+    """Weight of related words, where a word itself weighs 1."""
+    sharpness: float
+    """Factor on scores before the softmax: higher is surer at one temperature."""
+
+
+MODELS = {
+    "offline/small": Model(evidence=12, association=0.25, sharpness=6.0),
+    "offline/large": Model(evidence=200, association=0.6, sharpness=9.0),
+}
+"""The chat models by name."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +63,10 @@ class Ranking:
             denied = not WORDS["negations"].isdisjoint(words(best))
             yes = 1 - self.covered if denied else self.covered
             return [
-                (label, yes if label.lower() in ("yes", "true") else 1 - yes)
-                for label in choices
+                (c, yes if c.lower() in ("yes", "true") else 1 - yes) for c in choices
             ]
         subject = self._vector(" ".join(self._subject))
-        raw = {
-            label: _fit(subject, self._vector(f"{label} {text}"))
-            for label, text in choices.items()
-        }
+        raw = {c: _fit(subject, self._vector(f"{c} {choices[c]}")) for c in choices}
         for text, label in self.task.examples:
             if label in raw:
                 raw[label] += _fit(subject, self._vector(text))
@@ -60,9 +77,7 @@ class Ranking:
 
         Merit is good against bad words; without any, agreement with the question.
         """
-        found = Counter(
-            t for text in self._subject for s in stems(text) for t in topics(s)
-        )
+        found = Counter(t for s in stems(" ".join(self._subject)) for t in topics(s))
         good, bad = found["good"], found["bad"]
         merit = good / (good + bad) if good != bad else self.covered
         aim, third = low + merit * (high - low), max(1.0, (high - low) / 3)
@@ -75,37 +90,37 @@ class Ranking:
         raw = {text: _fit(asked, found) for text, found in self._vectors.items()}
         weight = _CONTEXT if any(raw.values()) else 1.0
         for text, found in self._vectors.items():
-            raw[text] = self.task.passages[text] * (
-                raw[text] + weight * _fit(earlier, found)
-            )
+            raw[text] += weight * _fit(earlier, found)
+            raw[text] *= self.task.passages[text]
         texts = list(raw)
         used = [index for index, text in enumerate(texts, 1) if text in self.task.reply]
         if used and used[-1] < len(texts) and _ONWARD.search(self.task.question):
             # What comes after the last reply is asked for.
             raw[texts[used[-1]]] += max(raw.values()) + 0.5
-        return sorted(_scaled(raw.items()), key=lambda scored: -scored[1])
+        return _best_first(raw)
 
     @cached_property
     def central(self) -> list[Scored[str]]:
         """Each passage, best first, by how much of all the material it repeats."""
         whole = self._vector(" ".join(self._vectors))
-        raw = {text: _fit(whole, found) for text, found in self._vectors.items()}
-        return sorted(_scaled(raw.items()), key=lambda scored: -scored[1])
+        return _best_first(
+            {t: _fit(whole, found) for t, found in self._vectors.items()}
+        )
 
     @cached_property
     def keywords(self) -> list[Scored[str]]:
         """The words of the subject that set it apart, best first."""
         text = " ".join(self._subject) or self.task.question
         shown = {stem: word for word in words(text) for stem in stems(word)}
-        raw = {shown[s]: n for s, n in self._vector(text).items() if s in shown}
-        return sorted(_scaled(raw.items()), key=lambda scored: -scored[1])
+        vector = self._vector(text)
+        return _best_first({shown[s]: vector[s] for s in vector if s in shown})
 
     @cached_property
     def covered(self) -> float:
         """The share of the question's words that the best passage contains, 0 to 1."""
         query = {s: self._rarity.get(s, 1.0) for s in stems(self.task.question)}
         found = stems(self.passages[0][0]) if self.passages else []
-        shared = sum(query[stem] for stem in query if stem in found)
+        shared = sum(weight for stem, weight in query.items() if stem in found)
         return shared / sum(query.values()) if query else 0.0
 
     def clue(self, label: str) -> str:
@@ -149,9 +164,7 @@ class Ranking:
 
 def _fit(query: Vector, found: Vector) -> float:
     """How much a query speaks of what was found."""
-    shared = sum(
-        weight * found[stem] for stem, weight in query.items() if stem in found
-    )
+    shared = sum(query[stem] * found[stem] for stem in query if stem in found)
     return shared / (math.hypot(*found.values()) + 1)
 
 
@@ -160,3 +173,7 @@ def _scaled(raw: Iterable[Scored[str]]) -> list[Scored[str]]:
     raw = list(raw)
     most = max([0.0, *(score for _, score in raw)]) + _DOUBT
     return [(text, max(0.0, score) / most) for text, score in raw]
+
+
+def _best_first(raw: Mapping[str, float]) -> list[Scored[str]]:
+    return sorted(_scaled(raw.items()), key=lambda scored: -scored[1])

@@ -6,14 +6,13 @@ from typing import Any
 import orjson
 
 from promptlab.offline.responder.generation import write
-from promptlab.offline.responder.models import Model
-from promptlab.offline.responder.ranking import Ranking
+from promptlab.offline.responder.lexicon import stems
+from promptlab.offline.responder.ranking import Model, Ranking
 from promptlab.offline.responder.sampling import Sampler
 from promptlab.offline.responder.schemas import Filler
-from promptlab.offline.responder.stemming import stems
 from promptlab.offline.responder.task import read_task, text_of
 
-RESPONDER_VERSION = 2
+RESPONDER_VERSION = 3
 """Raised whenever any answer changes: it is part of what a cached answer depends on."""
 
 Json = Mapping[str, Any]
@@ -37,7 +36,7 @@ class Responder:
         return orjson.dumps(filler.fill() if schema.get("properties") else {}).decode()
 
     def function(self, offered: Sequence[Json], choice: Any) -> Json | None:
-        """The function that the answer calls; None where it is in words.
+        """The function that the answer calls; None if it is in words.
 
         A responder cannot know when a call would help: unless `choice` decides, it
         calls the function whose name and description share most words with the last
@@ -51,9 +50,8 @@ class Responder:
         users = [i for i, m in enumerate(self._messages) if m["role"] == "user"]
         since = self._messages[users[-1] :] if users else ()
         asked = set(stems(text_of(since[0]))) if since else set()
-        called = {
-            c["function"]["name"] for m in since for c in m.get("tool_calls") or ()
-        }
+        calls = [call for m in since for call in m.get("tool_calls") or ()]
+        called = {call["function"]["name"] for call in calls}
 
         def fit(function: Json) -> tuple[bool, int]:
             name = str(function["name"]).replace("_", " ").replace("-", " ")

@@ -41,9 +41,9 @@ class Sampler:
         return self.order(scored, 1)[0]
 
     def order(self, scored: Sequence[Scored[T]], number: int) -> list[T]:
-        """`number` different candidates, or all there are, in the order drawn."""
+        """`number` different candidates, or all of them, in the order drawn."""
         # Likeliest first; a stable sort, so that a seed always draws the same.
-        left = sorted(scored, key=lambda candidate: candidate[1], reverse=True)
+        left = sorted(scored, key=lambda candidate: -candidate[1])
         drawn: list[T] = []
         while left and len(drawn) < number:
             drawn.append(left.pop(self._draw(left))[0])
@@ -59,14 +59,9 @@ class Sampler:
                 n for n, total in enumerate(sums, 1) if total >= self.top_p * sums[-1]
             )
             index = self.random.choices(range(kept), weights[:kept])[0]
-        likely = [
-            (str(candidate), share)
-            for (candidate, _), share in zip(
-                ranked, _softmax(ranked, self.sharpness), strict=True
-            )
-        ]
-        text, probability = likely.pop(index)
-        self.draws.append(Draw(text, probability, tuple(likely)))
+        texts = [str(candidate) for candidate, _ in ranked]
+        likely = list(zip(texts, _softmax(ranked, self.sharpness), strict=True))
+        self.draws.append(Draw(*likely.pop(index), tuple(likely)))
         return index
 
 

@@ -19,24 +19,21 @@ MAX_TEXT = 10_000
 """The longest string it pads, whatever minLength says."""
 
 _REASONS = re.compile(
-    r"reason|explan|why|evidence|quote|summary|rationale|comment|text"
+    r"reason|explan|why|evidence|quote|summary|rationale|comment|text", re.IGNORECASE
 )
 _NUMBER = re.compile(r"-?\d{1,12}(?:,\d{3})*(?:\.\d{1,12})?")
 _FORMATS = {
-    "email": r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}",
-    "date": r"\b\d{4}-\d\d-\d\d\b",
-    "time": r"\b\d{1,2}:\d\d\b",
+    "email": (
+        r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}",
+        "unknown@example.com",
+    ),
+    "date": (r"\b\d{4}-\d\d-\d\d\b", "1970-01-01"),
+    "time": (r"\b\d{1,2}:\d\d\b", "00:00:00Z"),
+    "date-time": (r"(?!)", "1970-01-01T00:00:00Z"),
+    "uri": (r"https?://[\w./-]{1,200}", "https://example.com/"),
+    "uuid": (r"(?!)", "00000000-0000-0000-0000-000000000000"),
 }
-"""How a string of a format is found in a request."""
-_DEFAULTS = {
-    "email": "unknown@example.com",
-    "date": "1970-01-01",
-    "time": "00:00:00Z",
-    "date-time": "1970-01-01T00:00:00Z",
-    "uri": "https://example.com/",
-    "uuid": "00000000-0000-0000-0000-000000000000",
-}
-"""Strings of formats that are not in the request."""
+"""How a string of a format is found in a request, and what it is otherwise."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +60,11 @@ class Filler:
                 return self._value(name, self._resolved(reference), depth + 1)
             case {"anyOf": [one, *_]} | {"oneOf": [one, *_]} | {"allOf": [one, *_]}:
                 return self._value(name, one, depth + 1)
-        low: Any = schema.get("minimum")
-        high: Any = schema.get("maximum")
-        match _type(schema):
+            case {"type": [kind, *_]} | {"type": kind}:
+                pass
+            case _:
+                kind = "object" if "properties" in schema else "string"
+        match kind:
             case "object":
                 properties = schema.get("properties")
                 if not isinstance(properties, dict):
@@ -76,27 +75,34 @@ class Filler:
                 }
             case "array":
                 return self._array(name, schema, depth)
-            case "integer" if type(low) is type(high) is int and 0 <= high - low <= 100:
-                return self.sampler.choose(self.ranking.marks(low, high))
-            case "number" if (low, high) == (0, 1):
-                return round(self.ranking.covered, 2)
-            case "integer" | "number" as kind:
-                found = _NUMBER.search(self._text)
-                number = float(found[0].replace(",", "")) if found else 0.0
-                number = max(number, low) if isinstance(low, int | float) else number
-                number = min(number, high) if isinstance(high, int | float) else number
-                return round(number) if kind == "integer" else number
+            case "integer" | "number":
+                return self._number(kind, schema.get("minimum"), schema.get("maximum"))
             case "boolean":
                 return self.ranking.covered >= 0.5
             case "null":
                 return None
-            case _:
-                return self._string(name, schema)
+        return self._string(name, schema)
+
+    def _number(self, kind: str, low: Any, high: Any) -> float:
+        if (
+            kind == "integer"
+            and type(low) is type(high) is int
+            and 0 <= high - low <= 100
+        ):
+            return self.sampler.choose(self.ranking.marks(low, high))
+        if kind == "number" and (low, high) == (0, 1):
+            return round(self.ranking.covered, 2)
+        found = _NUMBER.search(self._text)
+        number = float(found[0].replace(",", "")) if found else 0.0
+        number = max(number, low) if isinstance(low, int | float) else number
+        number = min(number, high) if isinstance(high, int | float) else number
+        return round(number) if kind == "integer" else number
 
     def _array(self, name: str, schema: Schema, depth: int) -> list[Any]:
         inner, most = schema.get("items", {}), _bound(schema.get("maxItems"), 3)
         number = min(max(_bound(schema.get("minItems"), 0), min(1, most)), MAX_ITEMS)
-        if _type(inner) == "string" and "enum" not in inner:
+        plain = isinstance(inner, dict) and inner.keys() <= {"type", "description"}
+        if plain and inner.get("type", "string") == "string":
             keywords = self.sampler.order(self.ranking.keywords, max(number, 3))
             if number <= len(keywords) <= most:
                 return keywords
@@ -108,12 +114,13 @@ class Filler:
         """The string for the property `name`."""
         form, fields = schema.get("format"), self.ranking.task.fields
         passages = self.ranking.passages or [(self.ranking.task.question, 1.0)]
-        if isinstance(form, str) and form in _DEFAULTS:
-            found = re.search(_FORMATS.get(form, "(?!)"), self._text)
-            text = found[0] if found else _DEFAULTS[form]
+        if isinstance(form, str) and form in _FORMATS:
+            pattern, default = _FORMATS[form]
+            found = re.search(pattern, self._text)
+            text = found[0] if found else default
         elif name.lower() in fields:
             text = fields[name.lower()]
-        elif _REASONS.search(name.lower()):
+        elif _REASONS.search(name):
             text = self.ranking.clue(self._label) or passages[0][0]
         else:
             text = self._label or self.sampler.choose(passages)
@@ -124,15 +131,13 @@ class Filler:
         """One of the values of an enum, which the request may describe."""
         if self._label in values:
             return values[self._label]
-        texts = {
-            label.lower(): text for label, text in self.ranking.task.choices.items()
-        }
-        described = {label: texts.get(label.lower(), "") for label in values}
+        about = {c.lower(): text for c, text in self.ranking.task.choices.items()}
+        described = {label: about.get(label.lower(), "") for label in values}
         return values[self.sampler.choose(self.ranking.scored(described))]
 
     @cached_property
     def _label(self) -> str:
-        """The label that all strings of the object speak of; "" if there is none."""
+        """The label that all strings of the object speak of; "" if it has none."""
         choices = self.ranking.choices
         return self.sampler.choose(choices) if choices else ""
 
@@ -148,17 +153,6 @@ class Filler:
         for part in filter(None, reference.removeprefix("#").split("/")):
             target = target.get(part) if isinstance(target, dict) else None
         return {} if target is None else target
-
-
-def _type(schema: object) -> object:
-    """The type a schema asks for; the first, where it lists several."""
-    match schema:
-        case {"type": [kind, *_]} | {"type": kind}:
-            return kind
-        case {"properties": _}:
-            return "object"
-        case _:
-            return "string"
 
 
 def _bound(value: object, default: int) -> int:

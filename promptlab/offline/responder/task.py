@@ -2,21 +2,23 @@
 
 import re
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from promptlab.offline.responder.choices import (
+from promptlab.offline.responder.instructions import Instructions
+from promptlab.offline.responder.lexicon import stems
+from promptlab.offline.responder.parsing import (
     MAX_CHOICES,
+    MAX_SENTENCE,
     SELECTION,
     Choices,
+    Message,
     item,
     mentioned,
+    parse_message,
 )
-from promptlab.offline.responder.instructions import Instructions
-from promptlab.offline.responder.parsing import MAX_SENTENCE, Message, parse_message
-from promptlab.offline.responder.stemming import stems
 
 MAX_MESSAGES = 64
 """Messages it reads: the first few, and the last."""
@@ -39,7 +41,7 @@ class Task:
     question: str
     """What is asked last."""
     earlier: str
-    """The question before it, where this one refers to it, and remarks beside it."""
+    """The question before it, if this one refers to it, and remarks beside it."""
     reply: str
     """The answer to that question."""
     subject: list[str]
@@ -66,7 +68,9 @@ def read_task(messages: Sequence[Mapping[str, Any]]) -> Task:
     rules = [sentence for message in system for sentence in message.instructions]
     orders = [*rules, *asked.instructions, *asked.named("question")]
     orders = [order[:MAX_SENTENCE] for order in orders[:MAX_INSTRUCTIONS]]
-    question = _question(asked)
+    questions = [s for s in asked.instructions if s.endswith("?")]
+    found = asked.named("question") or questions or asked.instructions[:1]
+    question = found[-1] if found else next(asked.material(), "")
     choices = _choices([*system, asked, *before], asked, orders)
     examples = list(_examples([*before, asked], choices))
     if not choices:
@@ -74,23 +78,35 @@ def read_task(messages: Sequence[Mapping[str, Any]]) -> Task:
         choices = {label: "" for _, label in examples}
         choices, examples = (choices, examples) if len(choices) >= 2 else ({}, [])
     known = {label.lower() for label in choices} | {s for e in examples for s in e}
-    facts = any(m.fields for m in before) or any(
-        name not in ("", "question") for name, _ in asked.fields
-    )
+    names = {name for m in [*before, asked] for name, _ in m.fields}
+    facts = any(m.fields for m in before) or not names <= {"", "question"}
     remarks = asked.named("") if facts else []
     refers = _PRONOUN.search(question) or len(stems(question)) < 3
     turns = {m["role"]: text_of(m)[-1000:] for m in messages[:last]} if refers else {}
+    # Beside a ticket, "Customer tier: basic" is an attribute, not what it is about.
+    sizes: Counter[str] = Counter()
+    for name, text in asked.fields:
+        sizes[name] += len(" ".join(text))
+    longest = max((size for name, size in sizes.items() if len(name) > 1), default=0)
+    about = [
+        (name, text)
+        for name, text in asked.fields
+        if (sizes[name] * 8 >= longest if name else sizes[name] > longest)
+    ]
     return Task(
         instructions=Instructions("\n".join(orders), "\n".join(rules)),
         question=question,
         earlier=" ".join([turns.get("user", ""), *remarks]),
         reply=turns.get("assistant", ""),
-        subject=_subject(asked, known),
+        subject=list(replace(asked, fields=about).material(known)),
         passages={
-            text: weight
-            for text, weight in _passages(parsed, known)
+            # Recent messages count more, and those of user and assistant less.
+            text: _ROLE_WEIGHTS.get(message.role, 1.0) * (0.7 + 0.3 * at / len(parsed))
+            for at, message in enumerate(parsed, start=1)
+            for text in message.material(known)
             # Beside facts, "Done." is no answer.
-            if not facts or (text not in remarks and " " in text)
+            if not text.endswith("?")
+            and not (facts and (text in remarks or " " not in text))
         },
         choices=choices,
         examples=examples,
@@ -106,27 +122,6 @@ def text_of(message: Mapping[str, Any]) -> str:
     return "\n".join(part["text"] for part in content if part["type"] == "text")
 
 
-def _question(asked: Message) -> str:
-    """What is asked: in its own field, in a question, or else what is wanted first."""
-    questions = [s for s in asked.instructions if s.endswith("?")]
-    found = asked.named("question") or questions or asked.instructions[:1]
-    return found[-1] if found else next(asked.material(), "")
-
-
-def _passages(
-    messages: Sequence[Message], known: Container[str]
-) -> Iterator[tuple[str, float]]:
-    """All material, and how much each sentence counts."""
-    for index, message in enumerate(messages, start=1):
-        # Recent messages count more, and those of user and assistant less.
-        weight = _ROLE_WEIGHTS.get(message.role, 1.0) * (
-            0.7 + 0.3 * index / len(messages)
-        )
-        for text in message.material(known):
-            if not text.endswith("?"):
-                yield text, weight
-
-
 def _choices(
     messages: Sequence[Message], asked: Message, orders: Sequence[str]
 ) -> Choices:
@@ -134,28 +129,25 @@ def _choices(
     items = dict(filter(None, (item(b) for m in messages for b in m.named("-"))))
     selects = len(items) >= 2 and SELECTION.search("\n".join(orders))
     # A prompt of solved cases leaves the field of their labels empty at its end.
-    open_name = (
-        asked.fields[-1][0] if asked.fields and not asked.fields[-1][1] else "label"
-    )
+    last = asked.fields[-1] if asked.fields else ("", [""])
     found = (
         next((m.choices for m in messages if len(m.choices) >= 2), {})
         or next(filter(None, map(mentioned, orders)), {})
         or (items if selects else {})
-        or {label: "" for label in asked.named(open_name) if label}
+        or ({} if last[1] else dict.fromkeys(filter(None, asked.named(last[0])), ""))
     )
+    # Definitions are sentences that begin with a label.
     texts = [s for m in messages for _, text in m.fields for s in text] + [*orders]
-    return {
-        label: " ".join([text or items.get(label, ""), *_about(label, texts)])
-        for label, text in list(found.items())[:MAX_CHOICES]
+    begins = {
+        label: re.compile(rf"(?:the |use )?[\"']?{re.escape(label)}(?!\w).", re.I)
+        for label in list(found)[:MAX_CHOICES]
     }
-
-
-def _about(label: str, texts: Sequence[str]) -> Iterator[str]:
-    """The sentences that begin with a label, as definitions do."""
-    begins = re.compile(
-        rf"(?:the |use )?[\"']?{re.escape(label)}(?!\w).", re.IGNORECASE
-    )
-    return filter(begins.match, texts)
+    return {
+        label: " ".join(
+            [found[label] or items.get(label, ""), *filter(begin.match, texts)]
+        )
+        for label, begin in begins.items()
+    }
 
 
 def _examples(
@@ -168,27 +160,10 @@ def _examples(
         if (case.role, reply.role) == ("user", "assistant") and (
             label.lower() in labels or (not labels and 1 <= len(label.split()) <= 3)
         ):
-            yield (
-                " ".join([*case.material(), *case.instructions]),
-                labels.get(label.lower(), label),
-            )
+            text = " ".join([*case.material(), *case.instructions])
+            yield text, labels.get(label.lower(), label)
     for message in messages:
-        for (name, text), (_, solved) in pairwise(message.fields):
-            label = " ".join(solved).lower().strip(" .")
-            if name != "-" and text and label in labels:
-                yield " ".join(text), labels[label]
-
-
-def _subject(asked: Message, known: Container[str]) -> list[str]:
-    """What the last message is about: its longest fields, or what is around them."""
-    sizes: Counter[str] = Counter()
-    for name, text in asked.fields:
-        sizes[name] += len(" ".join(text))
-    longest = max((size for name, size in sizes.items() if len(name) > 1), default=0)
-    # Beside a ticket, "Customer tier: basic" is an attribute, not what it is about.
-    about = [
-        (name, text)
-        for name, text in asked.fields
-        if (sizes[name] * 8 >= longest if name else sizes[name] > longest)
-    ]
-    return list(replace(asked, fields=about).material(known))
+        for (name, solved), (_, answer) in pairwise(message.fields):
+            label = " ".join(answer).lower().strip(" .")
+            if name != "-" and solved and label in labels:
+                yield " ".join(solved), labels[label]

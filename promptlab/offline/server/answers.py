@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import orjson
 
-from promptlab.offline.responder.models import MODELS
+from promptlab.offline.responder.ranking import MODELS
 from promptlab.offline.responder.responder import Responder
 from promptlab.offline.responder.sampling import Sampler, seeded
 from promptlab.offline.responder.task import text_of

@@ -87,21 +87,17 @@ def unauthorized(key: str) -> ApiError:
     if not key:
         return ApiError(401, NO_KEY)
     shown = f"{key[:3]}{'*' * (len(key) - 7)}{key[-4:]}" if len(key) > 11 else "***"
-    return ApiError(
-        401,
+    message = (
         f"Incorrect API key provided: {shown}. You can find your API key at "
-        "https://platform.openai.com/account/api-keys.",
-        code="invalid_api_key",
+        "https://platform.openai.com/account/api-keys."
     )
+    return ApiError(401, message, code="invalid_api_key")
 
 
 def unknown_model(model: str) -> ApiError:
     """404: a model that is not served here."""
-    return ApiError(
-        404,
-        f"The model `{model}` does not exist or you do not have access to it.",
-        code="model_not_found",
-    )
+    message = f"The model `{model}` does not exist or you do not have access to it."
+    return ApiError(404, message, code="model_not_found")
 
 
 def unknown_url(method: str, path: str) -> ApiError:
@@ -111,12 +107,9 @@ def unknown_url(method: str, path: str) -> ApiError:
 
 def wrong_method(method: str, path: str) -> ApiError:
     """405: a known path, asked in the wrong way."""
-    return ApiError(
-        405,
-        f"Not allowed to {method} on {path}. "
-        "(HINT: Perhaps you meant to use a different HTTP method?)",
-        code="method_not_supported",
-    )
+    hint = "(HINT: Perhaps you meant to use a different HTTP method?)"
+    message = f"Not allowed to {method} on {path}. {hint}"
+    return ApiError(405, message, code="method_not_supported")
 
 
 def too_large(limit_bytes: int) -> ApiError:
@@ -135,10 +128,10 @@ def rate_limited(
     if wait_s is not None:
         wait["retry-after"] = str(max(1, math.ceil(wait_s)))
         wait["retry-after-ms"] = str(max(1, round(wait_s * 1000)))
+    more = "Visit https://platform.openai.com/account/rate-limits to learn more."
     return ApiError(
         429,
-        f"{detail} Visit https://platform.openai.com/account/rate-limits "
-        "to learn more.",
+        f"{detail} {more}",
         type=kind,
         code="rate_limit_exceeded",
         headers={**headers, **wait},
@@ -152,17 +145,11 @@ def out_of_quota() -> ApiError:
 
 def server_error() -> ApiError:
     """500: the server failed."""
-    return ApiError(
-        500,
-        "The server had an error while processing your request. Sorry about that!",
-        type="server_error",
-    )
+    message = "The server had an error while processing your request. Sorry about that!"
+    return ApiError(500, message, type="server_error")
 
 
 def overloaded() -> ApiError:
     """503: the server has too much to do."""
-    return ApiError(
-        503,
-        "The engine is currently overloaded, please try again later.",
-        type="service_unavailable_error",
-    )
+    message = "The engine is currently overloaded, please try again later."
+    return ApiError(503, message, type="service_unavailable_error")

@@ -16,8 +16,8 @@ from typing import Any, Self
 import orjson
 from aiohttp import web
 
-from promptlab.offline.responder.embeddings import DIMENSIONS, embed, to_base64
-from promptlab.offline.responder.models import EMBEDDING_MODEL, MODELS
+from promptlab.offline.responder.embeddings import DIMENSIONS, embed
+from promptlab.offline.responder.ranking import EMBEDDING_MODEL, MODELS
 from promptlab.offline.server import responses, tokens, wire
 from promptlab.offline.server.answers import Answer, answers, token_limit
 from promptlab.offline.server.errors import (
@@ -212,7 +212,8 @@ class OfflineServer:
         if name and name not in names:
             raise unknown_model(name)
         self.answered += 1
-        return _reply(wire.model(name) if name else wire.models(names))
+        every = {"object": "list", "data": [wire.model(each) for each in names]}
+        return _reply(wire.model(name) if name else every)
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await self._body(request)
@@ -267,11 +268,9 @@ class OfflineServer:
         texts = _texts(body["input"])
         vectors = [embed(text, body.get("dimensions") or DIMENSIONS) for text in texts]
         whole = wire.embeddings(
-            [to_base64(vector) for vector in vectors]
-            if body.get("encoding_format") == "base64"
-            else vectors,
-            model=body["model"],
-            prompt_tokens=sum(map(tokens.count, texts)),
+            vectors,
+            body,
+            sum(map(tokens.count, texts)),
         )
         if fault is not None:
             return _malformed(fault, whole)

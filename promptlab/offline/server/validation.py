@@ -4,6 +4,7 @@ Each parameter has a check, which refuses a value in the API's own words. What w
 change an answer of the API and changes none here is refused too, never left out.
 """
 
+import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -25,7 +26,6 @@ MAX_DIMENSIONS = 4096
 MAX_INPUTS = 2048
 ROLES = ("system", "assistant", "user", "function", "tool", "developer")
 
-_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]+")
 _NAMES = {
     dict: "an object",
     list: "an array",
@@ -53,11 +53,9 @@ def check_chat(body: Body, models: Collection[str], *, reasoning: bool) -> None:
     _needs(body, "stream_options", "stream", "'stream' is enabled")
     _needs(body, "top_logprobs", "logprobs", "'logprobs' is enabled")
     if not body.get("tools") and body.get("tool_choice") is not None:
+        message = "'tool_choice' is only allowed when 'tools' are specified."
         raise invalid(
-            "Invalid value for 'tool_choice': 'tool_choice' is only allowed when "
-            "'tools' are specified.",
-            "tool_choice",
-            None,
+            f"Invalid value for 'tool_choice': {message}", "tool_choice", None
         )
     match body.get("tool_choice"):
         case {"function": {"name": name}} if name not in [
@@ -116,15 +114,14 @@ def _needs(body: Body, param: str, other: str, when: str) -> None:
 def _expect(value: object, where: str, *kinds: type, named: str = "") -> None:
     """Refuse a value of another type than `kinds`; True is no integer."""
     if type(value) not in kinds:
-        raise _wrong_type(value, where, named or _NAMES[kinds[-1]])
+        got = _NAMES.get(type(value), "something else")
+        expected = named or _NAMES[kinds[-1]]
+        message = f"Invalid type for '{where}': expected {expected}, but got {got} "
+        raise invalid(f"{message}instead.", where, "invalid_type")
 
 
 def _anything(value: Any, where: str) -> None:
     """Served whatever it is, as it changes no answer."""
-
-
-def _unserved(value: Any, where: str) -> None:
-    raise unsupported(where)
 
 
 def _only(*idle: object) -> Check:
@@ -137,69 +134,88 @@ def _only(*idle: object) -> Check:
     return check
 
 
-def _typed(*kinds: type) -> Check:
-    return lambda value, where: _expect(value, where, *kinds)
+def _typed(kind: type) -> Check:
+    return lambda value, where: _expect(value, where, kind)
 
 
-def _number(kind: type, low: float, high: float | None = None) -> Check:
+def _number(kind: type, low: float, high: float = math.inf) -> Check:
     """An integer or a decimal within bounds."""
     name = _NAMES[kind].split()[-1]
 
     def check(value: Any, where: str) -> None:
         _expect(value, where, int, kind)
-        if value < low:
-            side, code, bound = "below minimum", "below_min", f">= {low}"
-        elif high is not None and value > high:
-            side, code, bound = "above maximum", "above_max", f"<= {high}"
-        else:
+        if low <= value <= high:
             return
+        side = "below_min" if value < low else "above_max"
+        bound = f">= {low}" if value < low else f"<= {high}"
         raise invalid(
-            f"Invalid '{where}': {name} {side} value. "
+            f"Invalid '{where}': {name} {side.replace('_', ' ')}imum value. "
             f"Expected a value {bound}, but got {value} instead.",
             where,
-            f"{name}_{code}_value",
+            f"{name}_{side}_value",
         )
 
     return check
 
 
 def _one_of(*values: str) -> Check:
-    *others, last = [f"'{value}'" for value in values]
-    listed = f"{', '.join(others)}, and {last}"
+    listed = ", ".join(f"'{value}'" for value in values)
 
     def check(value: Any, where: str) -> None:
-        if value is None:
-            raise missing(where)
         _expect(value, where, str, named=f"one of {listed}")
         if value not in values:
-            raise invalid(
-                f"Invalid value: '{value}'. Supported values are: {listed}.",
-                where,
-                "invalid_value",
-            )
+            message = f"Invalid value: '{value}'. Supported values are: {listed}."
+            raise invalid(message, where, "invalid_value")
 
     return check
 
 
-def _each(check: Check) -> Check:
-    """A list, not empty, of objects that pass `check`."""
+def _object(*required: str, **checks: Check) -> Check:
+    """An object; some of its members must be there, some are checked."""
+
+    def check(value: Any, where: str) -> None:
+        _expect(value, where, dict)
+        for name in dict.fromkeys([*required, *checks]):
+            if value.get(name) is not None:
+                checks.get(name, _anything)(value[name], f"{where}.{name}")
+            elif name in required:
+                raise missing(f"{where}.{name}")
+
+    return check
+
+
+def _each(check: Check, most: int | None = None) -> Check:
+    """An array, not empty, of what passes `check`."""
 
     def check_all(values: Any, where: str) -> None:
         _expect(values, where, list, named="an array of objects")
         if not values:
-            raise _empty(where)
+            raise _wrong_length(
+                "empty array", "minimum length 1", "an empty array", where
+            )
+        if most is not None and len(values) > most:
+            got = f"an array with length {len(values)}"
+            raise _wrong_length("array too long", f"maximum length {most}", got, where)
         for index, value in enumerate(values):
-            _expect(value, f"{where}[{index}]", dict)
             check(value, f"{where}[{index}]")
 
     return check_all
+
+
+def _wrong_length(problem: str, expected: str, got: str, where: str) -> ApiError:
+    return invalid(
+        f"Invalid '{where}': {problem}. Expected an array with {expected}, but got "
+        f"{got} instead.",
+        where,
+        "empty_array" if got == "an empty array" else "array_above_max_length",
+    )
 
 
 def _messages(messages: Any, where: str) -> None:
     _each(_message)(messages, where)
     # Calls need results, and results a call.
     waiting: list[str] = []
-    for index, message in enumerate(messages):
+    for index, message in enumerate([*messages, {"role": "the end"}]):
         if message["role"] == "tool":
             if (id_ := message.get("tool_call_id")) is None:
                 raise missing(f"{where}[{index}].tool_call_id")
@@ -213,105 +229,66 @@ def _messages(messages: Any, where: str) -> None:
             waiting.remove(id_)
             continue
         if waiting:
-            raise _unanswered(waiting, f"{where}[{index}]")
+            raise invalid(
+                "An assistant message with 'tool_calls' must be followed by tool "
+                "messages responding to each 'tool_call_id'. The following "
+                f"tool_call_ids did not have response messages: {', '.join(waiting)}",
+                f"{where}[{index}]",
+                None,
+            )
         waiting = [call["id"] for call in message.get("tool_calls") or ()]
-    if waiting:
-        raise _unanswered(waiting, where)
 
 
-def _message(message: Body, where: str) -> None:
-    _one_of(*ROLES)(message.get("role"), f"{where}.role")
-    content, calls = message.get("content"), message.get("tool_calls")
-    if isinstance(content, list):
-        for index, part in enumerate(content):
-            _part(part, f"{where}.content[{index}]")
+def _message(message: Any, where: str) -> None:
+    _object("role", role=_one_of(*ROLES), tool_calls=_each(_CALL))(message, where)
+    content = message.get("content")
+    if isinstance(content, list) and content:
+        _each(_part)(content, f"{where}.content")
     # An assistant's turn may be a tool call or a refusal, without content.
     elif content is not None or message["role"] != "assistant":
-        _expect(content, f"{where}.content", str)
-    match calls:
-        case None:
-            return
-        case [*_] if all(map(_is_call, calls)):
-            return
-    raise _wrong_type(calls, f"{where}.tool_calls", "an array of function calls")
-
-
-def _is_call(call: object) -> bool:
-    match call:
-        case {"id": str(), "function": {"name": str(), "arguments": str()}}:
-            return True
-    return False
+        _expect(content, f"{where}.content", list, str)
 
 
 def _part(part: Any, where: str) -> None:
-    _expect(part, where, dict)
-    if (kind := part.get("type")) is None:
-        raise missing(f"{where}.type")
-    if kind not in ("text", "refusal"):
+    _object("type")(part, where)
+    if (kind := part["type"]) not in ("text", "refusal"):
         message = f"Invalid content type. {kind} is only supported by certain models."
         raise invalid(message, f"{where}.type", None)
     _expect(part.get(kind), f"{where}.{kind}", str)
 
 
-def _unanswered(waiting: Sequence[str], where: str) -> ApiError:
-    return invalid(
-        "An assistant message with 'tool_calls' must be followed by tool messages "
-        "responding to each 'tool_call_id'. The following tool_call_ids did not have "
-        f"response messages: {', '.join(waiting)}",
-        where,
-        None,
-    )
-
-
-def _tool(tool: Body, where: str) -> None:
-    _one_of("function", "custom")(tool.get("type"), f"{where}.type")
-    if tool["type"] != "function":
-        message = "Only tools of type 'function' are served."
-        raise invalid(message, f"{where}.type", None)
-    function = tool.get("function")
-    _expect(function, f"{where}.function", dict)
-    if not isinstance(name := tool["function"].get("name"), str):
-        raise missing(f"{where}.function.name")
-    if not _TOOL_NAME.fullmatch(name):
-        raise invalid(
-            f"Invalid '{where}.function.name': string does not match pattern. Expected "
-            "a string that matches the pattern '^[a-zA-Z0-9_-]+$'.",
-            f"{where}.function.name",
-            "invalid_value",
+def _tool_name(name: Any, where: str) -> None:
+    _expect(name, where, str)
+    if not re.fullmatch("[a-zA-Z0-9_-]+", name):
+        message = (
+            f"Invalid '{where}': string does not match pattern. Expected a string "
         )
-    schema = tool["function"].get("parameters") or {}
-    _expect(schema, f"{where}.function.parameters", dict)
+        pattern = "that matches the pattern '^[a-zA-Z0-9_-]+$'."
+        raise invalid(message + pattern, where, "invalid_value")
 
 
 def _tool_choice(choice: Any, where: str) -> None:
-    match choice:
-        case {"type": "function", "function": {"name": _}}:
-            return
-        case str():
-            _one_of("none", "auto", "required")(choice, where)
-        case _:
-            raise _wrong_type(choice, where, "a string or a named function")
+    if isinstance(choice, dict):
+        named = _object("name", name=_typed(str))
+        _object("type", "function", type=_one_of("function"), function=named)(
+            choice, where
+        )
+    else:
+        _one_of("none", "auto", "required")(choice, where)
 
 
 def _stop(stop: Any, where: str) -> None:
-    match stop:
-        case [*stops] if len(stops) > 4:
-            raise _too_long(stops, where, 4)
-        case str():
-            return
-        case [*stops] if all(isinstance(stop, str) for stop in stops):
-            return
-    raise _wrong_type(stop, where, "a string or an array of strings")
+    _expect(stop, where, str, list, named="a string or an array of strings")
+    if isinstance(stop, list) and stop:
+        _each(_typed(str), most=4)(stop, where)
 
 
 def _response_format(form: Any, where: str) -> None:
-    _expect(form, where, dict)
-    _one_of("json_object", "json_schema", "text")(form.get("type"), f"{where}.type")
-    if form["type"] == "json_schema":
-        if (named := form.get("json_schema")) is None:
-            raise missing(f"{where}.json_schema")
-        _expect(named, f"{where}.json_schema", dict)
-        _expect(named.get("schema", {}), f"{where}.json_schema.schema", dict)
+    kinds = _one_of("json_object", "json_schema", "text")
+    by_schema = isinstance(form, dict) and form.get("type") == "json_schema"
+    needed = ["json_schema"] if by_schema else []
+    named = _object(schema=_typed(dict))
+    _object("type", *needed, type=kinds, json_schema=named)(form, where)
 
 
 def _input(texts: Any, where: str) -> None:
@@ -320,10 +297,8 @@ def _input(texts: Any, where: str) -> None:
             raise invalid("'$.input' is invalid: empty string.", where, None)
         case str():
             return
-        case []:
-            raise _empty(where)
-        case [*inputs] if len(inputs) > MAX_INPUTS:
-            raise _too_long(inputs, where, MAX_INPUTS)
+        case [] | [*_] if not texts or len(texts) > MAX_INPUTS:
+            _each(_anything, most=MAX_INPUTS)(texts, where)
         case [*inputs] if (
             all(isinstance(text, str) and text for text in inputs)
             or _are_tokens(inputs)
@@ -337,33 +312,16 @@ def _are_tokens(values: Sequence[object]) -> bool:
     return all(type(value) is int for value in values)
 
 
-def _wrong_type(value: object, param: str, expected: str) -> ApiError:
-    got = _NAMES.get(type(value), "something else")
-    return invalid(
-        f"Invalid type for '{param}': expected {expected}, but got {got} instead.",
-        param,
-        "invalid_type",
-    )
-
-
-def _empty(param: str) -> ApiError:
-    return invalid(
-        f"Invalid '{param}': empty array. Expected an array with minimum length 1, "
-        "but got an empty array instead.",
-        param,
-        "empty_array",
-    )
-
-
-def _too_long(values: Sequence[object], param: str, most: int) -> ApiError:
-    return invalid(
-        f"Invalid '{param}': array too long. Expected an array with maximum length "
-        f"{most}, but got an array with length {len(values)} instead.",
-        param,
-        "array_above_max_length",
-    )
-
-
+_CALL = _object(
+    *("id", "function"),
+    id=_typed(str),
+    function=_object(*("name", "arguments"), name=_typed(str), arguments=_typed(str)),
+)
+_TOOL = _object(
+    *("type", "function"),
+    type=_one_of("function"),
+    function=_object("name", name=_tool_name, parameters=_typed(dict)),
+)
 _SHARED: dict[str, Check] = {
     "model": _typed(str),
     "temperature": _number(float, 0, 2),
@@ -380,7 +338,7 @@ _CHAT = _SHARED | {
     "messages": _messages,
     "max_completion_tokens": _number(int, 1),
     "response_format": _response_format,
-    "tools": _each(_tool),
+    "tools": _each(_TOOL),
     "tool_choice": _tool_choice,
     "logprobs": _anything,
     "top_logprobs": _number(int, 0, 20),
@@ -402,7 +360,7 @@ _CHAT = _SHARED | {
             *("audio", "prediction", "functions", "function_call", "moderation"),
             "web_search_options",
         ),
-        _unserved,
+        _only(),
     ),
 }
 """The parameters of chat completions; others are not the API's."""

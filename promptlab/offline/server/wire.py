@@ -1,7 +1,9 @@
 """The wire format: answers as the JSON objects and stream chunks of the OpenAI API."""
 
+import base64
 import time
 import uuid
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -55,18 +57,17 @@ def chunks(answers: Sequence[Answer], body: Body) -> Iterator[Json]:
 
 def text_completion(answers: Sequence[Answer], body: Body) -> Json:
     """A text_completion of the older endpoint, with one choice per answer."""
-    return _frame("cmpl", "text_completion", body) | {
-        "choices": [
-            {
-                "index": index,
-                "text": answer.text,
-                "logprobs": None,
-                "finish_reason": answer.finish_reason,
-            }
-            for index, answer in enumerate(answers)
-        ],
-        "usage": usage(answers),
-    }
+    choices = [
+        {
+            "index": index,
+            "text": answer.text,
+            "logprobs": None,
+            "finish_reason": answer.finish_reason,
+        }
+        for index, answer in enumerate(answers)
+    ]
+    frame = _frame("cmpl", "text_completion", body)
+    return frame | {"choices": choices, "usage": usage(answers)}
 
 
 def text_chunks(answers: Sequence[Answer], body: Body) -> Iterator[Json]:
@@ -112,17 +113,23 @@ def usage(answers: Sequence[Answer]) -> Json:
     }
 
 
-def embeddings(
-    vectors: Sequence[list[float] | str], *, model: str, prompt_tokens: int
-) -> Json:
-    """An embeddings reply; a vector is a list of floats, or base64 text."""
+def embeddings(vectors: Sequence[list[float]], body: Body, prompt_tokens: int) -> Json:
+    """An embeddings reply; vectors are lists of floats, or base64 of 32-bit ones in
+    the byte order of this machine."""
+    packed = body.get("encoding_format") == "base64"
     return {
         "object": "list",
         "data": [
-            {"object": "embedding", "index": index, "embedding": vector}
+            {
+                "object": "embedding",
+                "index": index,
+                "embedding": base64.b64encode(array("f", vector).tobytes()).decode()
+                if packed
+                else vector,
+            }
             for index, vector in enumerate(vectors)
         ],
-        "model": model,
+        "model": body["model"],
         "usage": {"prompt_tokens": prompt_tokens, "total_tokens": prompt_tokens},
     }
 
@@ -130,11 +137,6 @@ def embeddings(
 def model(name: str) -> Json:
     """One model."""
     return {"id": name, "object": "model", "created": 0, "owned_by": "promptlab"}
-
-
-def models(names: Sequence[str]) -> Json:
-    """The list of models."""
-    return {"object": "list", "data": [model(name) for name in names]}
 
 
 def _frame(prefix: str, kind: str, body: Body) -> Json:
