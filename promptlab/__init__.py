@@ -14,7 +14,7 @@
     ├── execution/     DOING IT            options, calls, the runner, scheduling
     ├── planning/      BEFORE THE RUN      plans, forecasts, pilots
     ├── render/        AS TEXT AND HTML    pieces that cards are made of
-    ├── stats/         HOW SURE            intervals, designs
+    ├── stats/         HOW SURE            intervals, comparisons, effects, power, races
     ├── notebook/      LOOKING AT IT       compare, rate, explore, panel, plots
     ├── offline/       A STAND-IN MODEL    a server to try without a key
     ├── files/         THE USER'S FILES    config.yaml, prompts, datasets

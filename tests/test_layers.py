@@ -90,7 +90,7 @@ HOMES = {
     "pydantic": {"files", "spec.schemas"},
     "rich": {"cli.printing", "execution.progress"},
     "ruamel": {"files"},
-    "scipy": {"stats.intervals"},
+    "scipy": {"stats"},
     "tiktoken": {"money.tokens"},
     "traitlets": {"notebook"},
     "typer": {"cli"},

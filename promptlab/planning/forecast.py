@@ -18,7 +18,8 @@ from promptlab.planning.pilot import ObservedCosts, Pilot, look_up_costs
 from promptlab.planning.plan import Plan, without
 from promptlab.render.forecast_card import forecast_card
 from promptlab.spec.definition import Definition
-from promptlab.stats.totals import Interval, rest_of_total
+from promptlab.stats.intervals import Interval
+from promptlab.stats.totals import rest_of_total
 
 if TYPE_CHECKING:
     import pandas as pd

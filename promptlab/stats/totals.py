@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from promptlab.stats.intervals import students_t
+from promptlab.stats.intervals import Interval, students_t
 
 Numbers = NDArray[np.float64]
 Places = NDArray[np.int64]
-
-
-class Interval(NamedTuple):
-    """An estimate, and the ends of its interval; NaN where they are not known."""
-
-    value: float
-    low: float
-    high: float
 
 
 UNKNOWN = Interval(math.nan, math.nan, math.nan)

@@ -19,7 +19,7 @@ from promptlab.notebook.plots.strip_plot import EXPLAINED, ROW, draw_strip, thin
 from promptlab.notebook.plots.ticks import Dollars, money
 from promptlab.notebook.trial_table import Coded
 from promptlab.results.results import Results
-from promptlab.stats.intervals import mean_interval
+from promptlab.stats.means import mean
 
 PER = 1000
 """Costs are drawn for so many trials: those of one have too many zeros to compare."""
@@ -84,7 +84,7 @@ def _costs_of(group: Group) -> pd.Series[float]:
 def _costs(group: Group) -> Mapping[str, Any]:
     costs = _costs_of(group)
     cases = Coded.of(group.answered["case"][costs.index]).codes
-    low, high = mean_interval(costs.to_numpy(), cases)
+    _, low, high = mean(costs.to_numpy(), cases).interval()
     return {
         "n": len(costs),
         "failed": group.failed,
