@@ -105,9 +105,9 @@ class Run:
     def keys(self) -> tuple[str, ...]:
         """Which key goes to which server, a line each; none for those without one."""
         return tuple(
-            f"{key.said} goes to {urlsplit(base_url).netloc}"
+            f"{key.source} goes to {urlsplit(base_url).netloc}"
             for base_url, key in self._keys.items()
-            if key.secret is not None and key.said != NOT_NEEDED
+            if key.secret is not None and key.source != NOT_NEEDED
         )
 
     async def execute(self) -> Results:

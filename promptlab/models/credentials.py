@@ -105,21 +105,36 @@ def environment(env_file: str | Path | None = None) -> Variables:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Key:
-    """The API key for a server, or why there is none."""
+    """The API key for a server, and where it comes from."""
 
     base_url: str
-    secret: Secret | None
-    said: str
-    """Where it comes from; where there is none, what was looked at and what to do."""
+    secret: Secret | None = field(repr=False)
+    source: str
+    """Where it comes from; empty if there is none."""
+    note: str = ""
+    """If there is no key, what was looked at and how to give one; after `pl.login` and
+    `pl.logout`, what was done."""
 
     @property
     def found(self) -> Secret:
         """The key; raises `CredentialsError` if there is none."""
         if self.secret is None:
-            raise CredentialsError(self.said)
+            raise CredentialsError(self.note)
         return self.secret
+
+    def __repr__(self) -> str:
+        if self.secret is None:
+            return self.note
+        use = f"in use for {self.base_url}: {self.source}"
+        if ending := self.secret.ending:
+            use += f" (…{ending})"
+        if ending.endswith(">"):
+            use += ", which looks like a placeholder"
+        elif not ending and not is_loopback(self.base_url):
+            use += ", which is short for a key: is it one?"
+        return f"{self.note}; {use}" if self.note else use
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,43 +152,46 @@ class Credentials:
     """Further ones that were given."""
 
     def check(self) -> None:
-        """Raises `SpecError` if it cannot be told whose key was given."""
+        """Raises `SpecError` if it is not clear which server a given key is for."""
+        if len(servers := self._elsewhere) < 2:
+            return
+        where = f"requests go to {' and '.join(servers)}"
         for name in filter(authenticates, self._for_all):
-            if len(self._elsewhere) > 1:
-                raise SpecError(
-                    f"the header {name!r} may hold a key, and requests go to "
-                    f"{' and '.join(self._elsewhere)}: give headers="
-                    f"{{base_url: {{{name!r}: ...}}}} for each"
-                )
+            raise SpecError(
+                f"the header {name!r} may hold a key, and {where}: give headers="
+                f"{{base_url: {{{name!r}: ...}}}} for each"
+            )
         for option in ("api_key", "api_key_env"):
-            given = getattr(self, option)
-            if isinstance(given, (Secret, str)) and len(self._elsewhere) > 1:
+            if isinstance(getattr(self, option), (Secret, str)):
                 raise SpecError(
-                    f"{option}= is for one server, and requests go to "
-                    f"{' and '.join(self._elsewhere)}: give {option}="
+                    f"{option}= is for one server, and {where}: give {option}="
                     "{base_url: ...} for each"
                 )
 
     def key(self, base_url: str) -> Key:
         """The key for a base URL: of the first source that has one."""
-        for secret, said in self._sources(base_url):
+        for secret, source in self._sources(base_url):
             if secret is not None:
-                return Key(base_url, secret, said)
-        return Key(base_url, None, said)
+                return Key(base_url, secret, source)
+        return Key(base_url, None, "", note=source)
 
     def headers_to(self, base_url: str) -> dict[str, str]:
         """The further headers of requests to a base URL. Those that may hold a key go
         where a key would."""
-        account = self._account if self._has_openais_key(base_url) else {}
-        for_all = {
+        openais = self._is_openais(base_url) or self.variables.send_to(base_url)
+        given = {
             name: value
             for name, value in self._for_all.items()
             if self._is_meant(base_url) or not authenticates(name)
         }
-        return {**account, **for_all, **self._for_one(base_url)}
+        for url, own in self.headers.items():
+            if not isinstance(own, str) and canonical_url(url) == base_url:
+                given |= own
+        return {**(self._account if openais else {}), **given}
 
     def _sources(self, base_url: str) -> Iterator[tuple[Secret | None, str]]:
-        """What each source has, in order; last, what there is to say if none has any.
+        """The key of each source, in order, and its name; last, None and what to do if
+        none has one.
 
         A server on this machine needs no key unless a variable is named for it, and is
         not looked up in the keyring, which someone might have to unlock for it.
@@ -188,9 +206,9 @@ class Credentials:
         if named or self._is_openais(base_url) or environment.send_to(base_url):
             where = "in the environment or in .env"
             yield environment.secret(name), f"{name} in the environment"
-        trouble = ""
+        problem = ""
         if not is_loopback(base_url):
-            stored, trouble = keyrings.look_up(base_url)
+            stored, problem = keyrings.look_up(base_url)
             yield stored, "the keyring"
         # A file may be part of someone else's project: the base URL in it gets the key
         # in it, and none from elsewhere.
@@ -200,10 +218,10 @@ class Credentials:
         yield key_prompt.typed(base_url), TYPED
         if is_loopback(base_url) and not named:
             yield Secret(UNUSED), NOT_NEEDED
-        yield None, self._advice(base_url, name, where, trouble)
+        yield None, self._advice(base_url, name, where, problem)
 
-    def _advice(self, base_url: str, name: str, where: str, trouble: str) -> str:
-        """The message where there is no key. The variable is only for that server if
+    def _advice(self, base_url: str, name: str, where: str, problem: str) -> str:
+        """The message if there is no key. The variable is only for that server if
         `where` says where it belongs."""
         ways = f"set {name} {where}"
         if not where:
@@ -214,7 +232,7 @@ class Credentials:
         return (
             f"no API key for {base_url}: {ways}, or pass api_key=, or store one with "
             f"{python} or `python -m promptlab login{option}`"
-            f"{f' ({trouble})' if trouble else ''}; to try without one, use the model "
+            f"{f' ({problem})' if problem else ''}; to try without one, use the model "
             "'offline/small'"
         )
 
@@ -227,27 +245,18 @@ class Credentials:
     def _account(self) -> dict[str, str]:
         """The headers in the environment, for OpenAI's server or the one instead."""
         lines = self.variables.get(HEADERS_NAME, "").splitlines()
-        pairs = [line.partition(":") for line in lines if ":" in line]
-        named = {name: self.variables.get(of, "") for name, of in ACCOUNT.items()}
+        pairs = [line.split(":", 1) for line in lines if ":" in line]
+        pairs += [[name, self.variables.get(of, "")] for name, of in ACCOUNT.items()]
         return {
             name.strip(): Hidden(value.strip())
-            for name, value in [*named.items(), *((n, v) for n, _, v in pairs)]
+            for name, value in pairs
             if value.strip() and name.strip().lower() != "authorization"
         }
 
     @property
     def _for_all(self) -> dict[str, str]:
-        """The headers that were given for no base URL."""
+        """The headers that were given without a base URL."""
         return {n: value for n, value in self.headers.items() if isinstance(value, str)}
-
-    def _for_one(self, base_url: str) -> Mapping[str, str]:
-        """The headers that were given for a base URL."""
-        given = {u: own for u, own in self.headers.items() if not isinstance(own, str)}
-        return _entry(given, base_url, meant=False) or {}
-
-    def _has_openais_key(self, base_url: str) -> bool:
-        """Whether OpenAI's key is for a base URL."""
-        return self._is_openais(base_url) or self.variables.send_to(base_url)
 
     def _is_openais(self, base_url: str) -> bool:
         """Whether it is OpenAI's server; or one on this machine, and no other is there
@@ -258,7 +267,7 @@ class Credentials:
 
     @property
     def _elsewhere(self) -> list[str]:
-        """The base URLs on other machines, one for each of those."""
+        """The base URLs on other machines, one for each machine."""
         hosts = {urlsplit(u).netloc: u for u in self.base_urls if not is_local(u)}
         return sorted(hosts.values())
 
@@ -270,7 +279,7 @@ def asked(key: Key) -> Key:
         CredentialsError: what was typed is not a key.
     """
     secret = key_prompt.ask(key.base_url)
-    return key if secret is None else replace(key, secret=secret, said=TYPED)
+    return key if secret is None else replace(key, secret=secret, source=TYPED, note="")
 
 
 def _entry(given: T | Mapping[str, T] | None, base_url: str, meant: bool) -> T | None:
@@ -280,42 +289,42 @@ def _entry(given: T | Mapping[str, T] | None, base_url: str, meant: bool) -> T |
     return given if meant else None
 
 
-OWNERS: Mapping[tuple[str, ...], tuple[str, ...]] = {
-    ("ANTHROPIC", "CLAUDE"): ("anthropic.com", "claude.com"),
-    ("AWS", "AMAZON", "BEDROCK"): ("amazonaws.com", "api.aws"),
-    ("AZURE", "AZUREAI"): ("azure.com", "azure-api.net", "microsoft.com"),
-    ("CEREBRAS",): ("cerebras.ai",),
-    ("CLOUDFLARE",): ("cloudflare.com",),
-    ("COHERE",): ("cohere.com", "cohere.ai"),
-    ("DATABRICKS",): ("databricks.com", "azuredatabricks.net"),
-    ("DEEPSEEK",): ("deepseek.com",),
-    ("DIGITALOCEAN",): ("digitalocean.com", "do-ai.run"),
-    ("DOCKER", "DOCKERHUB"): ("docker.com", "docker.io"),
-    ("FIREWORKS",): ("fireworks.ai",),
-    ("GITHUB", "GH"): ("github.com", "github.ai", "githubcopilot.com", "azure.com"),
-    ("GITLAB", "CI_JOB"): ("gitlab.com",),
-    ("GOOGLE", "GEMINI", "GCP", "GCLOUD", "VERTEX"): ("googleapis.com", "google.com"),
-    ("GROQ",): ("groq.com",),
-    ("HF", "HUGGINGFACE", "HUGGINGFACEHUB", "HUGGING_FACE"): (
-        *("huggingface.co", "huggingface.cloud", "hf.co", "hf.space"),
+OWNERS = {
+    "ANTHROPIC CLAUDE": "anthropic.com claude.com",
+    "AWS AMAZON BEDROCK": "amazonaws.com api.aws",
+    "AZURE AZUREAI": "azure.com azure-api.net microsoft.com",
+    "CEREBRAS": "cerebras.ai",
+    "CLOUDFLARE": "cloudflare.com",
+    "COHERE": "cohere.com cohere.ai",
+    "DATABRICKS": "databricks.com azuredatabricks.net",
+    "DEEPSEEK": "deepseek.com",
+    "DIGITALOCEAN": "digitalocean.com do-ai.run",
+    "DOCKER DOCKERHUB": "docker.com docker.io",
+    "FIREWORKS": "fireworks.ai",
+    "GITHUB GH": "github.com github.ai githubcopilot.com azure.com",
+    "GITLAB CI_JOB": "gitlab.com",
+    "GOOGLE GEMINI GCP GCLOUD VERTEX": "googleapis.com google.com",
+    "GROQ": "groq.com",
+    "HF HUGGINGFACE HUGGINGFACEHUB HUGGING_FACE": (
+        "huggingface.co huggingface.cloud hf.co hf.space"
     ),
-    ("MISTRAL",): ("mistral.ai",),
-    ("NPM", "NODE_AUTH", "PYPI", "TWINE", "UV_PUBLISH"): (),
-    ("NVIDIA", "NGC"): ("nvidia.com",),
-    ("OPENAI",): ("openai.com", "openai.azure.com"),
-    ("OPENROUTER",): ("openrouter.ai",),
-    ("PERPLEXITY", "PPLX"): ("perplexity.ai",),
-    ("PG", "PGPASSWORD", "POSTGRES", "MYSQL", "REDIS", "DATABASE"): (),
-    ("REPLICATE",): ("replicate.com",),
-    ("SLACK",): ("slack.com",),
-    ("STRIPE",): ("stripe.com",),
-    ("TOGETHER", "TOGETHERAI"): ("together.ai", "together.xyz"),
-    ("VERCEL",): ("vercel.com", "vercel.sh"),
-    ("WANDB",): ("wandb.ai",),
-    ("XAI",): ("x.ai",),
+    "MISTRAL": "mistral.ai",
+    "NPM NODE_AUTH PYPI TWINE UV_PUBLISH": "",
+    "NVIDIA NGC": "nvidia.com",
+    "OPENAI": "openai.com openai.azure.com",
+    "OPENROUTER": "openrouter.ai",
+    "PERPLEXITY PPLX": "perplexity.ai",
+    "PG PGPASSWORD POSTGRES MYSQL REDIS DATABASE": "",
+    "REPLICATE": "replicate.com",
+    "SLACK": "slack.com",
+    "STRIPE": "stripe.com",
+    "TOGETHER TOGETHERAI": "together.ai together.xyz",
+    "VERCEL": "vercel.com vercel.sh",
+    "WANDB": "wandb.ai",
+    "XAI": "x.ai",
 }
-"""How the names of variables begin that plainly hold the key of one service, and the
-hosts that are its own; no host, where the service has no API of models."""
+"""How the names of variables begin that plainly hold the key of one service, and its
+hosts; none if the service has no API of models."""
 
 
 def check_foreign(
@@ -323,39 +332,32 @@ def check_foreign(
     base_urls: Iterable[str],
     variables: Variables,
 ) -> None:
-    """Refuses to let a file alone say that the key of one service goes to another.
+    """Refuses to let a file alone decide that the key of one service goes to another.
 
     Servers on this machine may get any, and OpenAI's key goes to $OPENAI_BASE_URL too,
-    where that is set in the environment.
+    if that is set in the environment.
 
     Raises:
         CredentialsError: the variable `named` for one of the base URLs is such a key.
     """
-    environment, _ = variables.parts()
     for base_url in base_urls:
-        name = _entry(named, base_url, meant=True)
-        if name is None or is_local(base_url):
+        variable = _entry(named, base_url, meant=True)
+        if variable is None or is_local(base_url):
             continue
-        if name.upper().startswith("OPENAI_") and environment.send_to(base_url):
+        name, host = f"{variable.upper()}_", urlsplit(base_url).hostname or ""
+        if name.startswith("OPENAI_") and variables.parts()[0].send_to(base_url):
             continue
-        host = urlsplit(base_url).hostname or ""
-        owners = _owners(name)
-        if owners is None or any(f".{host}".endswith(f".{own}") for own in owners):
-            continue
-        raise CredentialsError(
-            f"{name} is not sent to {host} because a file says so: by its name it is "
-            f"a key for {owners[0] if owners else 'something else'}; if it is meant, "
-            f"say so yourself: --api-key-env {name}, or api_key_env= in Python"
-        )
-
-
-def _owners(variable: str) -> tuple[str, ...] | None:
-    """The hosts that a variable is plainly for; None where its name does not say."""
-    name = f"{variable.upper()}_"
-    for beginnings, hosts in OWNERS.items():
-        if any(name.startswith(f"{beginning}_") for beginning in beginnings):
-            return hosts
-    return None
+        for beginnings, hosts in OWNERS.items():
+            if not any(name.startswith(f"{one}_") for one in beginnings.split()):
+                continue
+            if any(f".{host}".endswith(f".{own}") for own in hosts.split()):
+                break
+            raise CredentialsError(
+                f"{variable} is not sent to {host} because a file says so: by its name "
+                f"it is a key for {[*hosts.split(), 'something else'][0]}; if it is "
+                f"meant, say so yourself: --api-key-env {variable}, or api_key_env= in "
+                "Python"
+            )
 
 
 def check_transport(base_url: str, *, allow_insecure: bool) -> None:
