@@ -455,8 +455,8 @@ FAULTS = (
     ),
     Fault(
         "store/takeover.py",
-        "                    if place >= posted:\n",
-        "                    if place > posted:\n",
+        "                    if index >= posted:\n",
+        "                    if index > posted:\n",
         "store/test_takeover.py",
         "of a run that an earlier version left one call is not entered",
     ),
