@@ -725,9 +725,9 @@ FAULTS = (
         "the tokens of a refusal are not shown",
     ),
     Fault(
-        "spec/flags.py",
-        "said | table[column].notna()",
-        "said & table[column].notna()",
+        "results/flags.py",
+        "ended | table[column].notna()",
+        "ended & table[column].notna()",
         "models/test_messages.py",
         "a refusal beside an answer is not counted",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,11 +12,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from promptlab.errors import SpecError, did_you_mean
+from promptlab.errors import PromptlabWarning, SpecError, did_you_mean
 from promptlab.formats import dollars, number, plain_text, seconds
 from promptlab.results.results import Results
-from promptlab.spec.dataset import REPLY_COLUMNS, RESULT_COLUMNS
-from promptlab.spec.flags import reply_column
+from promptlab.results.schema import Schema
 
 if TYPE_CHECKING:
     from promptlab.results.record import Record
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 NEEDED = ("trial", "case", "output")
 """The columns that every view needs."""
-
-MADE = ("expected", *RESULT_COLUMNS)
-"""The columns that are neither parameters, inputs nor scores."""
 
 
 class Records(Protocol):
@@ -91,11 +88,7 @@ class Coded:
 
 @dataclass(frozen=True, eq=False)
 class TrialTable:
-    """A table of trials, and the roles of its columns.
-
-    Roles follow from positions: parameters are between `trial` and `case`, inputs
-    between `case` and `expected` or `repeat`, scores after the last column of a run.
-    """
+    """A table of trials, and the roles of its columns."""
 
     table: pd.DataFrame
     """One row for each trial, with an index from 0."""
@@ -130,7 +123,10 @@ class TrialTable:
         table.columns = pd.Index([str(name) for name in given])
         if twice := table.columns[table.columns.duplicated()].tolist():
             raise SpecError(f"the table has two columns {twice[0]!r}; rename one")
-        return cls(table)
+        made = cls(table)
+        if made.schema.note:
+            warnings.warn(made.schema.note, PromptlabWarning, stacklevel=4)
+        return made
 
     def part(self, positions: np.ndarray) -> TrialTable:
         """The table of the rows at some positions."""
@@ -139,44 +135,19 @@ class TrialTable:
         return TrialTable(table, self.experiment, records)
 
     @cached_property
+    def schema(self) -> Schema:
+        """The role of each column."""
+        return Schema.of(self.table)
+
+    @property
     def parameters(self) -> tuple[str, ...]:
-        """The columns of the grid's parameters, in order."""
-        names = self._names
-        return tuple(names[names.index("trial") + 1 : names.index("case")])
+        """The columns of the grid's parameters."""
+        return self.schema.parameters
 
     @cached_property
     def varying(self) -> tuple[str, ...]:
         """The parameters that have more than one value."""
         return tuple(n for n in self.parameters if len(self.values(n)) > 1)
-
-    @cached_property
-    def inputs(self) -> tuple[str, ...]:
-        """The columns of the dataset's inputs, in order."""
-        rest = self._names[self._names.index("case") + 1 :]
-        ends = [rest.index(name) for name in MADE if name in rest]
-        inputs = rest[: min(ends, default=len(rest))]
-        known = self.experiment.dataset.metadata if self.experiment else ()
-        return tuple(name for name in inputs if name not in known)
-
-    @cached_property
-    def metadata(self) -> tuple[str, ...]:
-        """The columns of the dataset's metadata: without an experiment, those after
-        `expected`."""
-        if self.experiment is not None:
-            return self.experiment.dataset.metadata
-        if "expected" not in self._names:
-            return ()
-        rest = self._names[self._names.index("expected") + 1 :]
-        ends = [rest.index(name) for name in RESULT_COLUMNS if name in rest]
-        return tuple(rest[: min(ends, default=0)])
-
-    @cached_property
-    def scores(self) -> tuple[str, ...]:
-        """The columns of scores: those added after a run."""
-        beside = {reply_column(self._names, name) for name in REPLY_COLUMNS}
-        ours = {*self.parameters, *self.inputs, *self.metadata}
-        known = {*MADE, *beside, *ours}
-        return tuple(name for name in self._names if name not in known)
 
     @cached_property
     def repeated(self) -> bool:

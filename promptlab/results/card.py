@@ -11,9 +11,10 @@ import orjson
 from promptlab.errors import Failure
 from promptlab.formats import dollars, seconds
 from promptlab.render.markup import card, escaped, folded, quiet, table
+from promptlab.results.flags import FLAGS
+from promptlab.results.schema import Schema
 from promptlab.results.table import plain
 from promptlab.spec.dataset import REPLY_COLUMNS
-from promptlab.spec.flags import FLAGS, reply_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,12 +143,12 @@ def _telling_columns(
 ) -> list[str]:
     """The columns worth showing: parameters that vary, inputs if they are few, and
     what is not the same throughout."""
-    dataset = experiment.dataset
+    schema, dataset = Schema.of(table), experiment.dataset
     columns = [*varying, "case"]
     columns += dataset.fields if len(dataset.fields) <= INPUTS else ()
     columns += ["expected"] if dataset.has_expected else []
     columns += ["repeat"] if experiment.repeats > 1 else []
-    beside = (reply_column(table.columns, name) for name in REPLY_COLUMNS)
+    beside = (schema.reply_column(name) for name in REPLY_COLUMNS)
     columns += ["output", *(name for name in beside if name is not None)]
     columns += ["finish_reason"] if table["finish_reason"].ne("stop").any() else []
     columns += ["output_tokens", "latency_s"]

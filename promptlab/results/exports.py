@@ -28,7 +28,8 @@ import pyarrow.parquet as pq
 from promptlab.errors import ExportError, PromptlabWarning
 from promptlab.files.spreadsheets import excel_rows, neutralised, restored
 from promptlab.paths import check_regular, user_path
-from promptlab.results.table import TOKENS, column
+from promptlab.results.schema import Schema
+from promptlab.results.table import TOKENS, column, texts
 
 Kind = TypeVar("Kind")
 
@@ -329,12 +330,27 @@ def _read_xlsx(path: Path) -> pd.DataFrame:
 
 def _typed(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     """A table of these columns; those that every table has are what they always are."""
-    table = {}
+    typed = {}
     for name, values in columns.items():
         if kind := KINDS.get(name):
             values = [None if value is None else kind(value) for value in values]
-        table[name] = column(name, values)
-    return pd.DataFrame(table)
+        typed[name] = values
+    return _table(typed)
+
+
+def _table(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """The table of columns that stand in the order of a run."""
+    schema = Schema.of(pd.DataFrame(columns=list(columns)))
+    table = pd.DataFrame(
+        {
+            name: texts([None if value is None else str(value) for value in values])
+            if schema.roles[name] == "explanation"
+            else column(name, values)
+            for name, values in columns.items()
+        }
+    )
+    table.attrs = schema.attributes()
+    return table
 
 
 def _whole(value: Any) -> int:
@@ -376,7 +392,7 @@ def _read_jsonl(path: Path) -> pd.DataFrame:
                 raise ExportError(
                     f"{path}, line {number} is not a row of an exported table: {error}"
                 ) from error
-    return pd.DataFrame({n: column(n, values) for n, values in (columns or {}).items()})
+    return _table(columns or {})
 
 
 def _write_parquet(table: pd.DataFrame, path: Path) -> None:

@@ -26,7 +26,7 @@ from promptlab.results.card import results_html
 from promptlab.results.columns import OutcomeColumns, known_tokens
 from promptlab.results.costs import Pricing, UsedPrice, cache_savings
 from promptlab.results.exports import write
-from promptlab.results.latency import mixed, sped_up
+from promptlab.results.flags import FLAGS, mixed, sped_up
 from promptlab.results.record import Record, Score
 from promptlab.results.schema import EXPLANATION, Schema
 from promptlab.results.scores import ScoreColumn, with_scores
@@ -34,7 +34,6 @@ from promptlab.results.table import TOKENS, plain, priced_table, texts
 from promptlab.spec.content import shown
 from promptlab.spec.definition import Definition
 from promptlab.spec.documents import Lookup, Wanted, documents, tokens
-from promptlab.spec.flags import FLAGS, reply_column
 from promptlab.spec.prompt import ChatMessage, Turn
 from promptlab.spec.response import ReplySummary, combined
 from promptlab.spec.trial import Trial
@@ -155,14 +154,12 @@ class Results:
     @property
     def table(self) -> pd.DataFrame:
         """One tidy row for each trial; yours to change."""
-        table = self._table.copy(deep=False)  # pandas copies what is written to
-        table.attrs |= self.schema.attributes()
-        return table
+        return self._table.copy(deep=False)  # pandas copies what is written to
 
-    @property
+    @cached_property
     def schema(self) -> Schema:
         """What each column of the table is."""
-        return Schema.of_run(self.experiment, map(str, self._table), self._scores)
+        return Schema.of(self._table)
 
     @property
     def scores(self) -> tuple[str, ...]:
@@ -182,6 +179,7 @@ class Results:
             SpecError: the table has another column of a score's name.
         """
         made = copy(self)
+        made.__dict__.pop("schema", None)
         made._scores = {**self._scores, **scores}
         ours = (*self._scores, *(f"{name}{EXPLANATION}" for name in self._scores))
         bare = self._table.drop(columns=list(ours), errors="ignore")
@@ -326,7 +324,7 @@ class Results:
         Raises:
             ExportError: an unknown ending, or a file that cannot be written.
         """
-        return write(self.table, user_path(path))
+        return write(self._table, user_path(path))
 
     def __len__(self) -> int:
         return len(self._table)
@@ -356,9 +354,9 @@ class Results:
             error=self.failures.get(trial.index),
             key=plain(row["key"]),
             turns=self._turns(trial, row),
-            tool_calls=_beside(row, "tool_calls"),
-            refusal=_beside(row, "refusal"),
-            reasoning=_beside(row, "reasoning"),
+            tool_calls=self._beside(row, "tool_calls"),
+            refusal=self._beside(row, "refusal"),
+            reasoning=self._beside(row, "reasoning"),
             scores={
                 name: Score(plain(row[name]), plain(row.get(f"{name}{EXPLANATION}")))
                 for name in self._scores
@@ -416,7 +414,8 @@ class Results:
                 (head.output, head.tool_calls, head.refusal) for head in calls.heads
             ]
         elif output is not None:
-            said = [(output, _beside(row, "tool_calls"), _beside(row, "refusal"))]
+            beside = (self._beside(row, name) for name in ("tool_calls", "refusal"))
+            said = [(output, *beside)]
         else:
             said = []
         answers: list[Turn] = [(_reply(*reply),) for reply in said]
@@ -492,6 +491,11 @@ class Results:
         note = mixed(sped_up(rows["input_tokens"], rows["cached_input_tokens"]))
         return f"latency: {note}" if note else ""
 
+    def _beside(self, row: pd.Series[Any], name: str) -> str | None:
+        """What the reply of a row says beside its output."""
+        column = self.schema.reply_column(name)
+        return None if column is None else plain(row[column])
+
     def _groups(self, by: str | Sequence[str] | None) -> list[str]:
         if by is None:
             return self.varying
@@ -504,12 +508,6 @@ class Results:
                     + (did_you_mean(group, known) or f"; it has {', '.join(known)}")
                 )
         return groups
-
-
-def _beside(row: pd.Series[Any], name: str) -> str | None:
-    """What the reply of a row says beside its output."""
-    column = reply_column(row.index, name)
-    return None if column is None else plain(row[column])
 
 
 def settled_record(

@@ -7,7 +7,7 @@ as a CSV file read by another program, they are worked out by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -49,8 +49,14 @@ BY_NAME: dict[str, Role] = {
 }
 """The names that no other column of a run can have, and what they are."""
 
-ORDER = ("trial", "case", "expected", "repeat", *RESULT_COLUMNS[3:])
-"""The order in which a run has these columns, others between them."""
+AFTER: dict[str, Role] = {
+    "trial": "parameter",
+    "case": "input",
+    "expected": "metadata",
+    "repeat": "score",
+    "output": "score",
+}
+"""What follows these columns, which a run has in this order."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +65,16 @@ class Schema:
 
     roles: Mapping[str, Role]
     note: str = ""
-    """How roles were worked out that the table did not say; empty if it did."""
+    """Which roles are doubtful, as the table does not say them; empty if none is."""
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> Schema:
         """The schema of any table: as it says, or worked out.
 
-        Columns that were added to the table of a run are scores. In a table that says
-        nothing, a name is first; for names that could be anything the order of columns
-        decides, if it is that of a run, and what the columns hold if not.
+        Columns that were added to the table of a run are scores, or parameters by their
+        names. In a table that says nothing names come first; for those that could be
+        anything the order of columns decides, if it is that of a run, and what the
+        columns hold if not.
         """
         names = [str(name) for name in table]
         recorded = _recorded(table.attrs.get(ATTRIBUTE))
@@ -78,22 +85,22 @@ class Schema:
                 if name not in recorded and old not in names:
                     recorded[name] = recorded[old]
         added = [name for name in names if name not in recorded]
-        return cls(_in_order(names, recorded | _scores(added, names)))
+        return cls(_in_order(names, recorded | _added(added, names)))
 
     @classmethod
-    def of_run(
-        cls, experiment: Definition, columns: Iterable[str], scores: Iterable[str] = ()
-    ) -> Schema:
+    def of_run(cls, experiment: Definition, columns: Iterable[str]) -> Schema:
         """The schema of the table of an experiment."""
         dataset = experiment.dataset
         ours: dict[str, Role] = {
             **dict.fromkeys(experiment.grid.parameters, "parameter"),
             **dict.fromkeys(dataset.fields, "input"),
             **dict.fromkeys(dataset.metadata, "metadata"),
-            **dict.fromkeys(scores, "score"),
-            **dict.fromkeys((f"{name}{EXPLANATION}" for name in scores), "explanation"),
         }
         return cls({n: ours.get(n) or BY_NAME.get(n, "outcome") for n in columns})
+
+    def with_scores(self, columns: Collection[str]) -> Schema:
+        """The schema of the table with these columns of scores and explanations."""
+        return Schema({**self.roles, **_added(columns, columns)})
 
     def names(self, *roles: Role) -> tuple[str, ...]:
         """The columns of some roles, in the order of the table."""
@@ -128,7 +135,7 @@ class Schema:
                 return column
         return None
 
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> dict[Hashable | None, Any]:
         """The roles as `DataFrame.attrs` keeps them."""
         return {ATTRIBUTE: {"roles": dict(self.roles)}}
 
@@ -141,77 +148,61 @@ def _recorded(said: Any) -> dict[str, Role]:
     return {str(n): role for n, role in roles.items() if role in get_args(Role)}
 
 
-def _scores(added: Iterable[str], names: Sequence[str]) -> dict[str, Role]:
-    return {
-        name: "explanation"
-        if name.endswith(EXPLANATION) and name.removesuffix(EXPLANATION) in names
-        else "score"
-        for name in added
-    }
+def _added(added: Iterable[str], names: Collection[str]) -> dict[str, Role]:
+    """What columns are that were added to the table of a run."""
+    roles: dict[str, Role] = {}
+    for name in added:
+        if name.endswith(EXPLANATION) and name.removesuffix(EXPLANATION) in names:
+            roles[name] = "explanation"
+        else:
+            roles[name] = "parameter" if name in KNOWN else "score"
+    return roles
 
 
 def _worked_out(table: pd.DataFrame, names: Sequence[str]) -> Schema:
     """The schema of a table that says nothing of its columns."""
     roles = {name: BY_NAME[name] for name in names if name in BY_NAME}
-    for name in REPLY_COLUMNS:
-        if f"reply_{name}" in names:
-            roles[f"reply_{name}"] = "outcome"
-        elif name in names and name not in KNOWN:
-            roles[name] = "outcome"
     open_names = [name for name in names if name not in roles]
-    if not open_names:
-        return Schema(_in_order(names, roles))
-    anchors = [names.index(name) for name in ORDER if name in names]
+    anchors = [names.index(name) for name in AFTER if name in names]
     if anchors == sorted(anchors):
-        basis, guessed = "order", _by_position(names, open_names)
+        basis, guessed = "order", _by_position(names)
+        doubtful = [n for n, role in guessed.items() if role == "parameter"]
     else:
         basis, guessed = "content", _by_content(table, open_names, names)
-    schema = _in_order(names, roles | guessed)
-    found = [
-        f"{role} {', '.join(repr(n) for n in open_names if schema[n] == role)}"
-        for role in dict.fromkeys(guessed.values())
-    ]
-    return Schema(
-        schema,
-        f"the table does not say what its columns are; by name and {basis}: "
-        + "; ".join(found),
-    )
+        doubtful = [n for n, role in guessed.items() if role != "outcome"]
+    found = ", ".join(f"{n!r} {guessed[n]}" for n in doubtful if n not in KNOWN)
+    note = f"the table does not say what its columns are; taken by {basis}: {found}"
+    return Schema(_in_order(names, roles | guessed), note if found else "")
 
 
-def _by_position(names: Sequence[str], open_names: Iterable[str]) -> dict[str, Role]:
+def _by_position(names: Sequence[str]) -> dict[str, Role]:
     """What stands between the columns of a run, in their order."""
-    made = [name for name in names if BY_NAME.get(name) == "outcome"]
-    case = names.index("case") if "case" in names else -1
-    repeat = next(n for n in (*ORDER[3:], *names[-1:]) if n in names)
-    expected = names.index("expected" if "expected" in names else repeat)
     roles: dict[str, Role] = {}
-    for name in open_names:
-        at = names.index(name)
-        if at < case:
-            roles[name] = "parameter"
-        elif at < expected:
-            roles[name] = "input"
-        elif at < names.index(repeat):
-            roles[name] = "metadata"
-        elif made and at < names.index(made[-1]):
+    here: Role = "parameter"
+    for name in names:
+        here = AFTER.get(name, here)
+        if name in BY_NAME:
+            continue
+        if here != "score":
+            roles[name] = here
+        elif name.removeprefix("reply_") in REPLY_COLUMNS:
             roles[name] = "outcome"
         else:
-            roles |= _scores([name], names)
+            roles |= _added([name], names)
     return roles
 
 
 def _by_content(
     table: pd.DataFrame, open_names: Iterable[str], names: Sequence[str]
 ) -> dict[str, Role]:
-    """Parameters by name, numbers as scores, what is the same for each case as an
-    input."""
+    """Numbers as scores, anything else that is the same for each case as an input."""
     roles: dict[str, Role] = {}
     for name in open_names:
         column = table.iloc[:, names.index(name)]
-        if name in KNOWN:
-            roles[name] = "parameter"
+        if name.removeprefix("reply_") in REPLY_COLUMNS:
+            roles[name] = "outcome"
         elif column.dtype.kind in "biuf" or not _same_for_each_case(table, column):
-            roles |= _scores([name], names)
+            roles |= _added([name], names)
         else:
             roles[name] = "input"
     return roles

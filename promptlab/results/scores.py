@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from promptlab.errors import SpecError
 from promptlab.formats import plain_text
 from promptlab.results.record import Score
-from promptlab.results.schema import EXPLANATION
+from promptlab.results.schema import EXPLANATION, Schema
 from promptlab.results.table import categories, plain, texts
 
 
@@ -66,7 +66,10 @@ def with_scores(table: pd.DataFrame, scores: Mapping[str, ScoreColumn]) -> pd.Da
                 f"score {name!r}: the table has another column of this name; "
                 "name= gives the scorer another"
             )
-    return pd.concat([table, pd.DataFrame(columns, index=table.index)], axis="columns")
+    added = pd.DataFrame(columns, index=table.index)
+    scored = pd.concat([table, added], axis="columns")
+    scored.attrs = Schema.of(table).with_scores(columns).attributes()
+    return scored
 
 
 def score_bytes(trials: Sequence[int], column: ScoreColumn) -> bytes:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from promptlab.results.columns import UNKNOWN, OutcomeColumns, TextColumn
 from promptlab.results.costs import CostBreakdown, Pricing, price_calls
+from promptlab.results.schema import Schema
 from promptlab.spec.dataset import REPLY_COLUMNS
 from promptlab.spec.definition import Definition
 
@@ -55,7 +56,9 @@ def priced_table(
     columns["cached"] = np.frombuffer(answers.cached, dtype=bool)[rows]
     columns["error"] = _errors(answers, rows)
     columns["key"] = _packed(answers.key, rows)
-    return pd.DataFrame(columns, copy=False), breakdown
+    table = pd.DataFrame(columns, copy=False)
+    table.attrs = Schema.of_run(experiment, columns).attributes()
+    return table, breakdown
 
 
 def trial_columns(experiment: Definition, rows: np.ndarray) -> dict[str, Any]:

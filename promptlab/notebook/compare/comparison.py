@@ -31,7 +31,7 @@ from promptlab.notebook.trial_table import (
     hint,
     plain,
 )
-from promptlab.spec import flags
+from promptlab.results import flags
 
 MOST_COLUMNS = 200
 """The most columns of a comparison: more of them are a slip."""
@@ -107,7 +107,7 @@ class Comparison:
         if isinstance(positions, tuple):
             raise SpecError(_duplicates(table, positions, (*names, *keys)))
         columns = tuple(_columns(table.iloc[firsts], names, fixed))
-        criterion = Criterion.of(table, trials.scores, score, threshold)
+        criterion = Criterion.of(table, trials.schema.scores, score, threshold)
         return cls(trials, names, others, columns, positions, criterion)
 
     def __len__(self) -> int:
@@ -190,7 +190,7 @@ class Comparison:
         """The table's columns of numbers: what a run records, and scores."""
         return (
             *(n for n in MEASURES if n in self.table and self.table[n].notna().any()),
-            *(n for n in self.trials.scores if _is_number(self.table[n])),
+            *(n for n in self.trials.schema.scores if _is_number(self.table[n])),
         )
 
     def of_rows(self, name: str) -> Coded:
@@ -277,7 +277,7 @@ def _checked_by(trials: TrialTable, by: str | Sequence[str] | None) -> tuple[str
     if len(set(names)) < len(names):
         raise SpecError(f"by: a column is named twice in {', '.join(names)}")
     for name in names:
-        if name in trials.inputs or name in ("trial", "output", "expected"):
+        if name in trials.schema.inputs or name in ("trial", "output", "expected"):
             raise SpecError(
                 f"by: {name!r} is not a parameter; "
                 f"valid names: {', '.join(trials.parameters)}"

@@ -162,8 +162,8 @@ def _name(comparison: Comparison) -> str:
     trials = comparison.trials
     if trials.experiment is not None:
         return trials.experiment.name
-    first = trials.table[["case", *trials.inputs]].head(1).astype(str).to_csv()
-    content = repr((trials.parameters, trials.inputs, first))
+    first = trials.table[["case", *trials.schema.inputs]].head(1).astype(str).to_csv()
+    content = repr((trials.parameters, trials.schema.inputs, first))
     return f"table-{hashlib.sha256(content.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
 

@@ -11,7 +11,6 @@ from promptlab.notebook.compare.comparison import Comparison
 from promptlab.notebook.trial_table import measure_text, plain
 from promptlab.results.record import Record
 from promptlab.spec.content import shown
-from promptlab.spec.flags import reply_column
 
 EXCERPT = 20_000
 """The most characters of a text that are sent at first."""
@@ -49,7 +48,7 @@ def request_details(comparison: Comparison, position: int) -> dict[str, Any]:
         "dropped": [] if record is None else _named(record.trial.variant.dropped),
         "inputs": [
             _excerpt(name, _cell(row, name), f"input:{name}")
-            for name in comparison.trials.inputs
+            for name in comparison.trials.schema.inputs
         ],
         "outcome": list(_outcome(comparison, row)),
         "note": NO_MESSAGES if record is None else "",
@@ -66,7 +65,7 @@ def text_of(comparison: Comparison, position: int, part: str) -> str:
     kind, _, name = part.partition(":")
     if kind == "output":
         return comparison.outputs[position].as_py() or ""
-    if kind == "input" and name in comparison.trials.inputs:
+    if kind == "input" and name in comparison.trials.schema.inputs:
         return _cell(comparison.table.iloc[position], name)
     record = _record(comparison, position)
     if kind == "message" and record is not None and name.isdecimal():
@@ -134,7 +133,7 @@ def _outcome(comparison: Comparison, row: Any) -> Iterator[list[str]]:
         if name in table and (value := plain(row[name])) is not None:
             yield [title, value if isinstance(value, str) else f"{value:,}"]
     for name in ("refusal", "tool_calls", "reasoning"):
-        beside = reply_column(table.columns, name)
+        beside = comparison.trials.schema.reply_column(name)
         if beside is not None and (value := plain(row[beside])) is not None:
             yield [name.replace("_", " "), str(value)[:EXCERPT]]
     for name, title in (
@@ -146,7 +145,7 @@ def _outcome(comparison: Comparison, row: Any) -> Iterator[list[str]]:
             yield [title, measure_text(name, value)]
     if "cached" in table and plain(row["cached"]) is not None:
         yield ["from the cache", "yes" if row["cached"] else "no"]
-    for name in comparison.trials.scores:
+    for name in comparison.trials.schema.scores:
         if (value := plain(row[name])) is not None:
             yield [name, label(value)[:EXCERPT]]
     for name in ("error", "key"):

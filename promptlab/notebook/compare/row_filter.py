@@ -171,7 +171,7 @@ def is_number(comparison: Comparison, field: Field) -> bool:
 
 def row_names(comparison: Comparison) -> list[str]:
     """The columns of the table that all outputs of a row share."""
-    names = ["case", *comparison.others, "repeat", *comparison.trials.inputs]
+    names = ["case", *comparison.others, "repeat", *comparison.trials.schema.inputs]
     if comparison.expected is not None:
         names.append("expected")
     return [n for n in names if n in comparison.table and n not in comparison.by]
@@ -275,7 +275,7 @@ def _holding(
 
 def _everywhere(comparison: Comparison) -> Iterator[Field]:
     """The fields that are searched when none is named: those read as text."""
-    inputs = comparison.trials.inputs
+    inputs = comparison.trials.schema.inputs
     for field, name in fields(comparison):
         if field.column is not None or name == "finish_reason":
             continue
@@ -407,7 +407,7 @@ def _natural(text: str) -> list[tuple[int, int, str]]:
 
 def verbal_scores(comparison: Comparison) -> list[str]:
     """The scores that are strings, not numbers."""
-    return [n for n in comparison.trials.scores if n not in comparison.measures]
+    return [n for n in comparison.trials.schema.scores if n not in comparison.measures]
 
 
 def _matches(texts: pa.Array, word: str) -> np.ndarray:

@@ -34,7 +34,7 @@ from promptlab.notebook.compare.row_filter import (
     verbal_scores,
 )
 from promptlab.notebook.trial_table import measure_text, plain_values
-from promptlab.spec.flags import reply_column
+from promptlab.results.schema import Schema
 from promptlab.spec.response import called, is_truncated, is_withheld
 
 EXCERPT = 4_000
@@ -204,9 +204,9 @@ def _same_as_baseline(
 
 def _notes(part: pd.DataFrame) -> list[list[list[str]]]:
     """For each trial, notes on how it ended: a kind, a short and a long text."""
+    schema = Schema.of(part)
     columns = (
-        reply_column(part.columns, name)
-        for name in ("finish_reason", "refusal", "tool_calls")
+        schema.reply_column(name) for name in ("finish_reason", "refusal", "tool_calls")
     )
     reasons, refusals, calls = (
         [None] * len(part)
@@ -351,7 +351,7 @@ def _head(comparison: Comparison, values: Mapping[str, Any]) -> dict[str, Any]:
     if comparison.trials.repeated and "repeat" in values:
         tags["repeat"] = values["repeat"]
     expected = values.get("expected")
-    inputs = comparison.trials.inputs
+    inputs = comparison.trials.schema.inputs
     room = max(50, min(1_500, INPUTS_EXCERPT // max(1, len(inputs))))
     return {
         "case": None if "case" not in values else _short(plain_text(values["case"])),

@@ -12,7 +12,7 @@ from promptlab.errors import SpecError
 from promptlab.formats import label, share
 from promptlab.notebook.compare.comparison import Comparison
 from promptlab.notebook.trial_table import TrialTable, hint, measure_text
-from promptlab.spec import flags
+from promptlab.results import flags
 
 MOST_ROWS = 100
 MOST_COLUMNS = 20
@@ -120,10 +120,10 @@ class Pivots:
     def dimensions(self) -> tuple[str, ...]:
         """The columns by which trials can be grouped, those that vary first."""
         trials, table = self.trials, self.trials.table
-        about = *trials.inputs, "expected", *trials.metadata
+        about = *trials.schema.inputs, "expected", *trials.schema.metadata
         few = [
             name
-            for name in (*about, "finish_reason", *trials.scores)
+            for name in (*about, "finish_reason", *trials.schema.scores)
             if name in table and 1 < len(trials.coded(name).values) <= FEW
         ]
         repeat = ["repeat"] if trials.repeated else []
@@ -237,6 +237,6 @@ class Pivots:
         table = self.trials.table
         return [
             f"share {name}" if pd.api.types.is_bool_dtype(table[name]) else name
-            for name in self.trials.scores
+            for name in self.trials.schema.scores
             if pd.api.types.is_numeric_dtype(table[name]) and table[name].notna().any()
         ]

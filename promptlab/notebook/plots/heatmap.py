@@ -126,7 +126,9 @@ def _two(source: TrialTable, rows: str | None, columns: str | None) -> tuple[str
 def _value(source: TrialTable, value: str | None) -> str:
     """The column of numbers to show."""
     if value is None:
-        shown = [n for n in (*source.scores, *OTHERWISE) if _has_numbers(source, n)]
+        shown = [
+            n for n in (*source.schema.scores, *OTHERWISE) if _has_numbers(source, n)
+        ]
         value = next((n for n in shown if source.table[n].notna().any()), OTHERWISE[0])
     source.checked(value, argument="value")
     if not _has_numbers(source, value):

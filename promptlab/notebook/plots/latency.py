@@ -15,7 +15,7 @@ from promptlab.notebook.plots.canvas import Canvas, text_style
 from promptlab.notebook.plots.columns import Column, add_legend
 from promptlab.notebook.plots.figure import Plot
 from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped, numbers
-from promptlab.results.latency import mixed, sped_up
+from promptlab.results.flags import mixed, sped_up
 from promptlab.results.results import Results
 
 HEIGHT = 21.0

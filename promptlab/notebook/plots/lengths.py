@@ -15,8 +15,8 @@ from promptlab.notebook.plots.columns import Column, add_columns, canvas_of_rows
 from promptlab.notebook.plots.figure import Plot
 from promptlab.notebook.plots.groups import MOST, Group, grouped
 from promptlab.notebook.plots.strip_plot import EXPLAINED, ROW, draw_strip, thinned
+from promptlab.results import flags
 from promptlab.results.results import Results
-from promptlab.spec import flags
 
 
 def plot_lengths(

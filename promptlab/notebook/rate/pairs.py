@@ -79,7 +79,7 @@ class PairQueue:
     def question(self, pair: Pair) -> list[tuple[str, str]]:
         """The inputs of a pair's case: names and values as strings."""
         row = self.trials.table.iloc[pair.position]
-        values = {name: plain(row[name]) for name in self.trials.inputs}
+        values = {name: plain(row[name]) for name in self.trials.schema.inputs}
         return [(valid(n), plain_text(v)) for n, v in values.items() if v is not None]
 
     def expected(self, pair: Pair) -> str | None:

@@ -306,7 +306,7 @@ def test_columns_of_any_name_and_values_of_any_kind_are_compared() -> None:
 
     given = comparison(made)
 
-    assert given.trials.inputs == ("7",)
+    assert given.trials.schema.inputs == ("7",)
     assert given.of_rows("7").texts.to_pylist()[0] == "[1,2]"
     assert given.criterion is None
 
@@ -323,6 +323,6 @@ def test_metadata_is_neither_an_input_nor_a_score() -> None:
     run = results(experiment(pl.Dataset(rows, metadata=["source", "n"])))
 
     for given in (TrialTable.of(run), TrialTable.of(run.table.assign(right=1.0))):
-        assert given.inputs == ("t",)
-        assert given.metadata == ("source", "n")
-        assert given.scores == (("right",) if "right" in given.table else ())
+        assert given.schema.inputs == ("t",)
+        assert given.schema.metadata == ("source", "n")
+        assert given.schema.scores == (("right",) if "right" in given.table else ())

@@ -91,7 +91,7 @@ def test_a_parameter_that_was_not_sent_says_so() -> None:
 def test_any_value_has_a_label(values: list[object], labels: list[str]) -> None:
     column = pd.Series([values[0]] * 2 + [values[1]] * 2, dtype=object)
 
-    groups = grouped(trials(format=column), "format")
+    groups = grouped(trials(response_format=column), "response_format")
 
     assert groups.labels == labels
     assert [group.n for group in groups] == [2, 2]
@@ -178,14 +178,14 @@ def test_dates_and_arrays_have_a_label() -> None:
     days = pd.to_datetime(["2026-11-23"] * 2 + ["2026-11-24"] * 2)
     vectors = [np.array([1, 2])] * 2 + [np.array([3])] * 2
 
-    assert grouped(trials(day=days), "day").labels[0] == "2026-11-23 00:00:00"
-    assert grouped(trials(vector=vectors), "vector").labels == ["[1,2]", "[3]"]
+    assert grouped(trials(seed=days), "seed").labels[0] == "2026-11-23 00:00:00"
+    assert grouped(trials(stop=vectors), "stop").labels == ["[1,2]", "[3]"]
 
 
 def test_parameters_that_are_objects_can_vary() -> None:
     formats = [{"type": "text"}, {"type": "text"}, {"type": "json"}, None]
 
-    groups = grouped(trials(["a"] * 4, format=formats))
+    groups = grouped(trials(["a"] * 4, response_format=formats))
 
-    assert groups.names == ("format",)
+    assert groups.names == ("response_format",)
     assert [group.n for group in groups] == [2, 1, 1]

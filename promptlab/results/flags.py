@@ -1,11 +1,12 @@
-"""Flags: what is to be known of answers beside their text: cut short, withheld, refused
-or empty. They take any table with the columns of `Results.table`."""
+"""Flags: what to know of answers beside their text: cut short, withheld, refused or
+empty, or sped up. They take any table with the columns of `Results.table`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
+from promptlab.results.schema import Schema
 from promptlab.spec.response import is_truncated, is_withheld
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ def withheld(table: pd.DataFrame) -> pd.Series[bool]:
 
 def refused(table: pd.DataFrame) -> pd.Series[bool]:
     """Which answers are, or come with, a refusal that the model marked as one."""
-    said = _ended(table, lambda reason: reason == "refusal")
-    column = reply_column(table.columns, "refusal")
-    return said if column is None else said | table[column].notna()
+    ended = _ended(table, lambda reason: reason == "refusal")
+    column = Schema.of(table).reply_column("refusal")
+    return ended if column is None else ended | table[column].notna()
 
 
 def empty(table: pd.DataFrame) -> pd.Series[bool]:
@@ -44,14 +45,28 @@ FLAGS: dict[str, Callable[[pd.DataFrame], pd.Series[bool]]] = {
 """By the name of the column that counts them."""
 
 
-def reply_column(columns: Iterable[object], name: str) -> str | None:
-    """Which of these columns has what replies say under a name of `REPLY_COLUMNS`: the
-    one after `output`, as an input or a parameter may have the name too."""
-    names = list(columns)
-    for known in (name, f"reply_{name}"):
-        if known in names and names.index(known) > names.index("output"):
-            return known
-    return None
+SPED_UP = 0.5
+"""The share of a prompt from which reading it from the provider's cache is thought to
+have made the answer faster."""
+
+
+def sped_up(input_tokens: pd.Series[Any], read: pd.Series[Any]) -> pd.Series[bool]:
+    """Which answers read half of their prompt or more from the provider's own cache, by
+    their input tokens and those read of them; not where unknown."""
+    asked, found = input_tokens.astype("float64"), read.astype("float64")
+    return (asked > 0) & (found >= SPED_UP * asked)
+
+
+def mixed(sped: pd.Series[bool]) -> str:
+    """That some of the answers were sped up so and others not; empty if it was all of
+    them, or none."""
+    fast, answers = int(sped.sum()), len(sped)
+    if not 0 < fast < answers:
+        return ""
+    return (
+        f"{fast:,} of {answers:,} read half of the prompt or more from the provider's "
+        "cache: faster"
+    )
 
 
 def _ended(table: pd.DataFrame, so: Callable[[str], bool]) -> pd.Series[bool]:
