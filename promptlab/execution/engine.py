@@ -232,13 +232,18 @@ class Engine:
                 return Reply(request, None, NOT_CACHED, cached=False)
             self._check_bounded(request, self._budget_limits())
             slots = await self._opened_slots(request.base_url, request.model)
+            asking = asyncio.create_task(caller.answer(request, slots, stay=True))
             try:
-                answer = await caller.answer(request, slots, stay=True)
+                await self._until_done([asking])
+            finally:
+                asking.cancel()
+            try:
+                answer = await asking
             except CallError as error:
                 reply = Reply(request, None, error.failure, cached=False)
                 self.hooks.call("on_reply", reply)
                 return reply
-            except RunEnded as error:
+            except (RunEnded, asyncio.CancelledError) as error:
                 said = str(error) or "the engine was ended"
                 failure = Failure(kind="not_asked", message=said, attempts=0)
                 return Reply(request, None, failure, cached=False)
@@ -437,7 +442,7 @@ class Engine:
         task = self._leading[leader]
         return task is None or task in self._caller.in_flight
 
-    async def _until_done(self, workers: Collection[asyncio.Task[None]]) -> None:
+    async def _until_done(self, workers: Collection[asyncio.Task[Any]]) -> None:
         """Waits for the workers; once it is ended, only for calls in flight."""
         assert self._caller is not None
         await _first(workers, self._ending.wait())
@@ -648,7 +653,7 @@ async def _on_the_loop(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 async def _first(
-    tasks: Collection[asyncio.Task[None]],
+    tasks: Collection[asyncio.Task[Any]],
     signal: Coroutine[Any, Any, Any],
     timeout_s: float | None = None,
 ) -> None:

@@ -249,3 +249,22 @@ def test_the_signature_of_an_engine_names_the_options() -> None:
 def test_an_engine_that_is_not_open_says_how_to_open_it(client: FakeClient) -> None:
     with pytest.raises(pl.PromptlabError, match="is not open"):
         run(pl.Engine(client=client).ask(hello("Ada", client)))
+
+
+def test_a_cancelled_engine_gives_up_a_call_in_flight_at_the_second_time() -> None:
+    def held(_: pl.Request) -> bool:
+        engine.cancel()
+        engine.cancel()
+        return True
+
+    client = FakeClient(held=held)
+    engine = pl.Engine(client=client)
+
+    async def main() -> Any:
+        async with engine:
+            return await engine.ask(hello("Ada", client))
+
+    reply = run(main())
+
+    assert reply.error.kind == "not_asked"
+    assert engine.status == "interrupted"

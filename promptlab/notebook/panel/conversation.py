@@ -1,24 +1,29 @@
-"""Conversations with a few models or settings at once, as an experiment.
+"""Conversations with a few models or settings at once, asked through an engine.
 
-Every message that is sent is one more user message of the prompt, so each send runs a
-longer experiment whose first calls are in the cache.
+Every message is one more user message of a prompt: the conversation as an experiment is
+what is planned and shown as code. What was answered before is in the cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from promptlab.errors import SpecError
+from promptlab.errors import Failure, SpecError
+from promptlab.execution.engine import Engine
+from promptlab.execution.reply import Reply
 from promptlab.experiment import Experiment
 from promptlab.formats import dollars, seconds
 from promptlab.render.markup import CELL, QUIET, ROW, escaped
-from promptlab.results.record import Record
-from promptlab.results.results import Results
+from promptlab.spec.address import is_local
+from promptlab.spec.capabilities import other_name
 from promptlab.spec.prompt import Prompt
-from promptlab.spec.response import is_truncated
+from promptlab.spec.requests import Requests
+from promptlab.spec.response import ReplySummary, combined, is_truncated
+from promptlab.store.wire_names import keep_name
 
 NAME = "playground"
 
@@ -71,14 +76,6 @@ class Conversation:
     system: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The values of fields; blank where one is not given."""
-
-    def continues(self, other: Conversation) -> bool:
-        """Whether this conversation begins as another one, whatever the models."""
-        return (self.messages[: len(other.messages)], self.system, self.inputs) == (
-            other.messages,
-            other.system,
-            other.inputs,
-        )
 
     def with_message(self, message: str) -> Conversation:
         """The same with one more message, unless it is blank."""
@@ -141,37 +138,88 @@ class ColumnReplies:
     """Whether the next reply is still to come."""
 
 
-def column_replies(
-    conversation: Conversation, results: Results, before: Sequence[ColumnReplies] = ()
-) -> list[ColumnReplies]:
-    """What each column answered so far; `before` is what they answered to a
-    conversation that this one continues."""
-    records = {record.trial.index: record for record in results}
-    known = {answer.name: answer for answer in before}
-    indices = _indices(conversation.experiment)
-    answers = []
-    for column in conversation.columns:
-        record = records.get(indices[tuple(column.values.values())])
-        if record is None:
-            answer = known.get(column.name, ColumnReplies(column.name))
-            answer = replace(answer, **_missing(results))
+async def ask_columns(
+    conversation: Conversation,
+    engine: Engine,
+    show: Callable[[list[ColumnReplies]], None],
+) -> None:
+    """Asks all columns side by side; `show` gets the replies of all of them at first,
+    and again whenever one has come.
+
+    Raises:
+        SpecError: the conversation cannot be asked as it is, or no budget can be kept.
+        CredentialsError: a key is needed and none was found.
+    """
+    experiment = conversation.experiment
+    indices = _indices(experiment)
+    trials = [indices[tuple(column.values.values())] for column in conversation.columns]
+    found = {trial: ColumnReplies("", waiting=True) for trial in trials}
+
+    def show_all() -> None:
+        columns = zip(conversation.columns, trials, strict=True)
+        show([replace(found[trial], name=column.name) for column, trial in columns])
+
+    async def follow(trial: int) -> None:
+        async for answered in _answers(experiment, trial, engine):
+            found[trial] = answered
+            show_all()
+
+    show_all()
+    outcomes = await asyncio.gather(*map(follow, found), return_exceptions=True)
+    for error in filter(None, outcomes):
+        raise error
+
+
+async def _answers(
+    experiment: Experiment, trial: int, engine: Engine
+) -> AsyncIterator[ColumnReplies]:
+    """Asks one message after the other, each with the replies before it."""
+    requests = engine.options.requests(experiment)
+    pricing = engine.options.pricing(experiment)
+    replies: list[ReplySummary] = []
+    column, cached, cost_usd = ColumnReplies("", waiting=True), True, 0.0
+    while request := requests.request(trial, [reply.message for reply in replies]):
+        if replies and (why := replies[-1].dead_end):
+            failure = Failure(kind="dead_end", message=why, attempts=0)
+            reply = Reply(request, None, failure, cached=False)
         else:
-            answer = ColumnReplies(
-                column.name,
-                _replies(record),
-                _error(record),
-                _facts(record, results.unpriced),
-            )
-        answers.append(answer)
-    return answers
+            reply = await engine.ask(request)
+        if reply.response is None:
+            if _renamed(requests, reply):
+                continue
+            yield replace(column, error=_why(reply.error, engine), waiting=False)
+            return
+        replies.append(reply.response.summary)
+        cached = cached and reply.cached
+        cost_usd += pricing.call_usd(trial, replies[-1])
+        column = replace(
+            column,
+            replies=tuple(reply.output for reply in replies),
+            facts=_facts(replies, cost_usd, cached, request.base_url),
+        )
+        yield column
+    yield replace(column, waiting=False)
 
 
-def _missing(results: Results) -> dict[str, Any]:
-    """The reason why a column has no outcome."""
-    if results.status == "running":
-        return {"error": "", "waiting": True}
-    why = results.reason or "the run was stopped"
-    return {"error": f"not asked: {why}", "waiting": False}
+def _renamed(requests: Requests, reply: Reply) -> bool:
+    """Whether the server wants `max_tokens` under another name, as it has now."""
+    failure, served = reply.error, (reply.request.base_url, reply.request.model)
+    if failure is None or failure.status not in (400, 422) or served in requests.names:
+        return False
+    if not (name := other_name(reply.request.body, failure.message)):
+        return False
+    requests.rename(*served, name)
+    keep_name(*served, name)
+    return True
+
+
+def _why(failure: Failure | None, engine: Engine) -> str:
+    """Why there is no reply."""
+    if failure is None:
+        return "failed: the answer is no longer in the cache"
+    if failure.kind == "not_asked":
+        return f"not asked: {engine.reason or 'the run was stopped'}"
+    return f"failed: {failure.summary}"
 
 
 def conversation_html(
@@ -243,31 +291,22 @@ def _number(name: str, text: str) -> float | int | None:
     return int(value) if value.is_integer() else value
 
 
-def _replies(record: Record) -> tuple[str, ...]:
-    return tuple(
-        turn[-1]["content"] for turn in record.turns if turn[-1]["role"] == "assistant"
-    )
-
-
-def _error(record: Record) -> str:
-    return f"failed: {record.error.summary}" if record.error else ""
-
-
-def _facts(record: Record, unpriced: Sequence[str]) -> str:
+def _facts(
+    replies: Sequence[ReplySummary], cost_usd: float, cached: bool, base_url: str
+) -> str:
     """Tokens, time and dollars of all calls together, in a line."""
-    usage = record.usage
-    tokens = (usage.input_tokens, usage.output_tokens)
+    all_of_it = combined(replies)
+    tokens = (all_of_it.input_tokens, all_of_it.output_tokens)
     known = [f"{n:,} {way}" for n, way in zip(tokens, ("in", "out"), strict=True) if n]
     parts = [f"tokens {', '.join(known)}"] if known else []
-    parts += [seconds(record.latency_s)] if record.latency_s is not None else []
-    if record.cost_usd is not None:
-        parts.append(dollars(record.cost_usd))
-    elif record.trial.variant.model in unpriced:
+    parts.append(seconds(all_of_it.latency_s))
+    if cost_usd == cost_usd:
+        parts.append(dollars(cost_usd))
+    elif not is_local(base_url):
         parts.append("cost not known")
-    parts += ["cut off by max_tokens"] if is_truncated(record.finish_reason) else []
-    parts += ["from the cache"] if record.cached else []
-    so_far = "so far: " if len(record.turns) > 1 and parts else ""
-    return so_far + " · ".join(parts)
+    parts += ["cut off by max_tokens"] if is_truncated(all_of_it.finish_reason) else []
+    parts += ["from the cache"] if cached else []
+    return ("so far: " if len(replies) > 1 else "") + " · ".join(parts)
 
 
 def _reply(answer: ColumnReplies, turn: int) -> str:

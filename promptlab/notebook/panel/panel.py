@@ -14,7 +14,7 @@ from promptlab.experiment import Experiment
 from promptlab.formats import shortened
 from promptlab.notebook.compare.compare import compare
 from promptlab.notebook.panel.code import experiment_code
-from promptlab.notebook.panel.run_panel import PanelSummary, RunPanel
+from promptlab.notebook.panel.run_panel import Chosen, PanelSummary, RunPanel
 from promptlab.notebook.panel.selection import (
     Selection,
     Text,
@@ -34,6 +34,7 @@ from promptlab.render.markup import escaped
 from promptlab.secret import sealed
 
 if TYPE_CHECKING:
+    from promptlab.execution.runner import Handle
     from promptlab.results.results import Results
 
 BOXES = 10
@@ -81,6 +82,8 @@ class Panel(RunPanel):
 
     def __init__(self, experiment: Experiment, options: Mapping[str, Any]) -> None:
         super().__init__(options, "Run")
+        self._handle: Handle | None = None
+        self._results: Results | None = None
         self._loading = False
         self._selection = Selection.all_of(experiment)
         self._make_controls()
@@ -89,6 +92,11 @@ class Panel(RunPanel):
         self._show_text()
         self._listen()
         self._plan()
+
+    @property
+    def results(self) -> Results | None:
+        """The results of the last run; None before."""
+        return self._results
 
     # The controls.
 
@@ -277,8 +285,15 @@ class Panel(RunPanel):
             if of_text:
                 self.summary.value = fault_html("see the message beside the text")
 
-    def _show_results(self, results: Results) -> None:
-        super()._show_results(results)
+    def _ask(self, chosen: Chosen) -> None:
+        """Runs the experiment, and shows its results."""
+        self._handle = None
+        options = {**self._options, "progress": self._show_progress}
+        self._handle = handle = chosen.experiment.start(**options)
+        self._may_stop(handle.cancel)
+        results = handle.result()
+        self._show_progress()
+        self._results = results
         try:
             shown = compare(results) if len(results) else widgets.HTML("no answers")
         except PromptlabError as error:
@@ -287,6 +302,11 @@ class Panel(RunPanel):
             before = self._below.children
             self._below.children = [shown]
             close_all(*before)
+
+    def _show_progress(self, _: Any = None) -> None:
+        with self._lock:
+            if self._handle is not None:
+                self._progress.value = self._handle._repr_html_()
 
     # How it is seen elsewhere.
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import Any, Unpack, cast
 
 import ipywidgets as widgets
 
 from promptlab.errors import SpecError
+from promptlab.execution.engine import Engine
+from promptlab.execution.loop import background_loop
 from promptlab.execution.options import RunOptions, RunOptionsDict, with_run_options
 from promptlab.notebook.panel.conversation import (
+    NAME,
     ColumnReplies,
     Conversation,
     ModelSettings,
-    column_replies,
+    ask_columns,
     conversation_html,
 )
 from promptlab.notebook.panel.run_panel import Chosen, PanelSummary, RunPanel
@@ -27,17 +32,16 @@ from promptlab.notebook.widgets.controls import (
     quiet_html,
     writing,
 )
+from promptlab.results.results import Results
 from promptlab.secret import sealed
-
-if TYPE_CHECKING:
-    from promptlab.execution.runner import Handle
-    from promptlab.results.results import Results
 
 MOST_COLUMNS = 4
 MOST_FIELDS = 12
 """Fields that get a box each."""
 
 BEGIN = "Write a message to begin."
+
+REPORT_EVERY_S = 0.2
 
 OFFLINE = ("offline/small", "offline/large")
 """Models that are suggested beside the given ones."""
@@ -53,9 +57,9 @@ def playground(
 ) -> Playground:
     """Opens a conversation with one to four models or settings side by side.
 
-    Each `{{field}}` of a message gets a box. Every send is an experiment, so what was
-    answered once is never paid for again; `.experiment` is that experiment, and its
-    code is under "As code".
+    Each `{{field}}` of a message gets a box. What was answered once is never paid for
+    again. `.experiment` is the conversation as an experiment, and its code is under "As
+    code"; `.results` are its results, from the cache.
 
     Args:
         models: One to four models, a column each.
@@ -86,8 +90,8 @@ def playground(
 
 
 class Playground(RunPanel):
-    """A conversation and its controls: `experiment` is what a send would run, `results`
-    are those of the last one."""
+    """A conversation and its controls: `experiment` is what a send would ask, `results`
+    are what was answered."""
 
     def __init__(
         self,
@@ -100,14 +104,25 @@ class Playground(RunPanel):
         self._models = tuple(dict.fromkeys([*models, *OFFLINE]))
         self._conversation = Conversation(columns=())
         self._answers: list[ColumnReplies] = []
-        self._sending = self._conversation
-        self._outcomes = -1
+        self._coming = self._answers
         self._make_controls(system, prompt)
         self.children = (*self.children, *self._laid_out())
         for model in models:
             self.add_column(model)
         self._listen()
         self._plan()
+
+    @property
+    def results(self) -> Results | None:
+        """The conversation's replies as results, from the cache; None before the first.
+
+        Raises:
+            SpecError: it cannot be run as it is.
+        """
+        if not self._conversation.messages:
+            return None
+        options = {**self._options, "offline": True, "progress": False, "record": False}
+        return self._conversation.experiment.run(**options)
 
     def add_column(self, model: str = "") -> None:
         """Adds a column for a model, unless there are four."""
@@ -224,44 +239,51 @@ class Playground(RunPanel):
     def _show_buttons(self, *, can_run: bool) -> None:
         super()._show_buttons(can_run=can_run)
         self.back_button.disabled = self.reset_button.disabled = (
-            self._background.running or not self._conversation.messages
+            self._running or not self._conversation.messages
         )
 
     # Sending.
 
-    def _show_start(self, chosen: Chosen) -> None:
-        self._sending, self._outcomes = cast(Conversation, chosen), -1
-        super()._show_start(chosen)
-
-    def _show_progress(self, handle: Handle) -> None:
-        """Shows each reply as it comes."""
+    def _ask(self, chosen: Chosen) -> None:
+        """Asks what is missing of the conversation; what was sent becomes a part of it
+        when all replies have come, or failed."""
+        sent = cast(Conversation, chosen)
+        try:
+            asyncio.run(self._converse(sent))
+        except Exception:
+            self._show_conversation()
+            raise
         with self._lock:
-            super()._show_progress(handle)
-            outcomes = handle.progress.done
-            if outcomes > self._outcomes:
-                self._outcomes = outcomes
-                answers = self._replies(handle.results)
-                self.conversation.value = conversation_html(self._sending, answers)
-
-    def _replies(self, results: Results) -> list[ColumnReplies]:
-        goes_on = self._sending.continues(self._conversation)
-        return column_replies(self._sending, results, self._answers if goes_on else ())
-
-    def _show_results(self, results: Results) -> None:
-        """Makes the message that was sent a part of the conversation."""
-        with self._lock:
-            super()._show_results(results)
-            if self._sending.messages != self._conversation.messages:
+            if sent.messages != self._conversation.messages:
                 self.message.value = ""
-            self._answers = self._replies(results)
-            self._conversation = self._sending
+            self._conversation, self._answers = sent, self._coming
             self._progress.value = ""
             self._show_conversation()
 
-    def _show_failure(self, error: Exception) -> None:
+    async def _converse(self, sent: Conversation) -> None:
+        async with Engine(NAME, **self._options) as engine:
+            loop = background_loop().loop
+            self._may_stop(lambda: loop.call_soon_threadsafe(engine.cancel))
+            reporter = asyncio.create_task(self._report(engine))
+            try:
+                await ask_columns(
+                    sent, engine, lambda now: self._show_replies(sent, now)
+                )
+            finally:
+                reporter.cancel()
+
+    async def _report(self, engine: Engine) -> None:
+        """Shows what the calls wait for, as long as they are asked."""
+        while True:
+            waiting = engine.waiting(time.monotonic())
+            with self._lock:
+                self._progress.value = quiet_html(waiting) if waiting else ""
+            await asyncio.sleep(REPORT_EVERY_S)
+
+    def _show_replies(self, sent: Conversation, now: list[ColumnReplies]) -> None:
         with self._lock:
-            super()._show_failure(error)
-            self._show_conversation()
+            self._coming = now
+            self.conversation.value = conversation_html(sent, now)
 
     def _show_conversation(self) -> None:
         self.conversation.value = self._conversation_html()

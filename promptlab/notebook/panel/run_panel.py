@@ -1,12 +1,12 @@
 """The run panel: what the panel and the playground have in common.
 
-What the user chooses is planned at once, and run when the user says so.
+What the user chooses is planned at once, and asked when the user says so.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,7 +14,6 @@ import ipywidgets as widgets
 
 from promptlab.experiment import Experiment
 from promptlab.formats import counted
-from promptlab.notebook.panel.background import Background
 from promptlab.notebook.panel.code import experiment_code
 from promptlab.notebook.panel.debounce import Debouncer
 from promptlab.notebook.widgets.controls import (
@@ -27,9 +26,7 @@ from promptlab.notebook.widgets.controls import (
 from promptlab.render.markup import escaped
 
 if TYPE_CHECKING:
-    from promptlab.execution.runner import Handle
     from promptlab.planning.plan import Plan
-    from promptlab.results.results import Results
 
 NOTES = 2
 """The most warnings that are shown beside a plan."""
@@ -58,21 +55,18 @@ class PanelSummary:
 
 
 class RunPanel(ControlBox):
-    """Controls that plan what is chosen at once, and run it in the background."""
+    """Controls that plan what is chosen at once, and ask it in a thread of its own, one
+    run at a time."""
 
     def __init__(self, options: Mapping[str, Any], run: str) -> None:
         """`run` is the label of the button that starts a run."""
         super().__init__()
         self._options = dict(options)
         self._lock = threading.RLock()
-        self._results: Results | None = None
         self._debouncer = Debouncer(self._summarise, self._show_summary)
-        self._background = Background(
-            going=self._show_progress,
-            done=self._show_results,
-            failed=self._show_failure,
-            over=self._plan,
-        )
+        self._running = self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._cancel: Callable[[], object] | None = None
         self.run_button = button(run, icon="play", button_style="primary")
         self.stop_button = button("Stop", icon="stop", disabled=True)
         self.summary = widgets.HTML(layout=widgets.Layout(flex="1 1 300px"))
@@ -81,7 +75,7 @@ class RunPanel(ControlBox):
         """The code of the experiment that is chosen."""
         self._progress = widgets.HTML()
         self.run_button.on_click(lambda _: self._run())
-        self.stop_button.on_click(lambda _: self._background.stop())
+        self.stop_button.on_click(lambda _: self._stop())
 
     @property
     def experiment(self) -> Experiment:
@@ -92,18 +86,21 @@ class RunPanel(ControlBox):
         """
         return self._chosen().experiment
 
-    @property
-    def results(self) -> Results | None:
-        """The results of the last run; None before."""
-        return self._results
-
     def settle(self, timeout_s: float | None = None) -> bool:
         """Waits for the run to end and the summary to be up to date; True if they are
         within so many seconds."""
-        self._background.wait(timeout_s)
-        return self._debouncer.settle(timeout_s) and not self._background.running
+        if (thread := self._thread) is not None:
+            thread.join(timeout_s)
+        return self._debouncer.settle(timeout_s) and not self._running
+
+    # What a panel is a panel of.
 
     def _chosen(self) -> Chosen:
+        """What the controls say now."""
+        raise NotImplementedError
+
+    def _ask(self, chosen: Chosen) -> None:
+        """Asks what is chosen and shows what comes; called in the thread of the run."""
         raise NotImplementedError
 
     def _code(self, experiment: Experiment) -> str:
@@ -135,33 +132,49 @@ class RunPanel(ControlBox):
             self._show_buttons(can_run=summary.plan is not None)
 
     def _show_buttons(self, *, can_run: bool) -> None:
-        running = self._background.running
-        self.run_button.disabled = running or not can_run
-        self.stop_button.disabled = not running
+        self.run_button.disabled = self._running or not can_run
+        self.stop_button.disabled = not self._running
 
     # Runs.
 
     def _run(self) -> None:
         with self._lock:
-            chosen = self._chosen()
-            if self._background.start(lambda: chosen.experiment, self._options):
-                self._show_start(chosen)
+            if self._running:
+                return
+            self._running, self._stopping = True, False
+            self._progress.value = quiet_html("starting …")
+            self._show_buttons(can_run=True)
+            chosen = (self._chosen(),)
+            self._thread = threading.Thread(target=self._work, args=chosen, daemon=True)
+            self._thread.start()
 
-    def _show_start(self, chosen: Chosen) -> None:
-        self._progress.value = quiet_html("starting …")
-        self._show_buttons(can_run=True)
+    def _work(self, chosen: Chosen) -> None:
+        try:
+            self._ask(chosen)
+        except Exception as error:
+            self._show_failure(error)
+        finally:
+            with self._lock:
+                self._running, self._cancel = False, None
+            self._plan()
 
-    def _show_progress(self, handle: Handle) -> None:
+    def _may_stop(self, cancel: Callable[[], object]) -> None:
+        """Takes what ends the run that has started, for the button that stops it."""
         with self._lock:
-            self._progress.value = handle._repr_html_()
+            self._cancel = cancel
+            if self._stopping:
+                cancel()
+
+    def _stop(self) -> None:
+        """Stops the run; calls in flight may finish, unless it is called again."""
+        with self._lock:
+            self._stopping = True
+            if self._cancel is not None:
+                self._cancel()
 
     def _show_failure(self, error: Exception) -> None:
         with self._lock:
             self._progress.value = fault_html(error)
-
-    def _show_results(self, results: Results) -> None:
-        with self._lock:
-            self._results = results
 
 
 def _plan_line(plan: Plan) -> str:
