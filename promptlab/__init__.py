@@ -13,6 +13,8 @@
     ├── results/       WHAT CAME BACK      records, the table, costs, exports, past runs
     ├── execution/     DOING IT            options, calls, the runner, scheduling
     ├── planning/      BEFORE THE RUN      plans, forecasts, pilots
+    ├── scoring/       HOW GOOD            scorers of text and JSON, checks of a case
+    ├── scorers.py     the named scorers, and `scorer` for functions of your own
     ├── render/        AS TEXT AND HTML    pieces that cards are made of
     ├── stats/         HOW SURE            intervals, comparisons, effects, power, races
     ├── notebook/      LOOKING AT IT       compare, rate, explore, panel, plots
@@ -22,8 +24,9 @@
     └── cli/           python -m promptlab ...
 
 Imports point one way: errors, formats, paths, secret ← files ← spec ← money ← models ←
-store ← results ← execution ← planning ← experiment ← files/config.py ← cli; `notebook`
-sees what is below planning, and `experiment`; `stats` and `offline` import nothing of
+store ← results ← execution ← planning ← scoring ← scorers ← experiment ←
+files/config.py ← cli; `notebook` sees what is below planning, and `experiment`;
+`stats` and `offline` import nothing of
 ours. Names are loaded when they are first used, so that importing the package does
 nothing and takes no time.
 """

@@ -20,7 +20,7 @@ ROOT = Path(pl.__file__).parent
 ROOTS = {"errors", "formats", "paths", "secret"}
 LAYERS = (
     *("render", "files", "spec", "money", "models", "store", "results", "execution"),
-    *("planning", "experiment", "config", "cli"),
+    *("planning", "scoring", "scorers", "experiment", "config", "cli"),
 )
 """Each sees the roots and those before it."""
 
@@ -57,6 +57,8 @@ HOMES = {
     "httpx2": {"models.openai", "models.sdk"},
     "ipywidgets": {"notebook"},
     "jinja2": {"spec.fields", "spec.sandbox", "spec.template"},
+    "jsonpath": {"scoring.jsonpath"},
+    "jsonschema": {"scoring.structured"},
     "keyring": {"models.keyrings"},
     "numpy": {
         *("money.price", "results.costs", "results.results", "results.table"),
@@ -88,8 +90,10 @@ HOMES = {
         *("results.run_answers", "results.scores"),
     },
     "pydantic": {"files", "spec.schemas"},
+    "rapidfuzz": {"scoring.text"},
     "rich": {"cli.printing", "execution.progress"},
     "ruamel": {"files"},
+    "sacrebleu": {"scoring.text"},
     "scipy": {"stats"},
     "tiktoken": {"money.tokens"},
     "traitlets": {"notebook"},
@@ -97,7 +101,7 @@ HOMES = {
 }
 """Where each package is at home; orjson, small and fast, is everywhere."""
 
-FACADES = {"__main__", "experiment", "promptlab"}
+FACADES = {"__main__", "experiment", "promptlab", "scorers"}
 """Those that import what they offer; whoever imports them closes no circle."""
 
 HEAVY = (

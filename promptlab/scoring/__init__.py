@@ -1,0 +1,1 @@
+"""How good: scorers, and what they make of results."""
