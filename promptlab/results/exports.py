@@ -270,8 +270,10 @@ def _write_xlsx(table: pd.DataFrame, path: Path) -> None:
             for row in zip(*columns, strict=True):
                 sheet.append(row)
         book.save(path)
-    except OSError:
+    except Exception as error:
         _give_up(sheet)
+        if type(error).__name__ == "SerialisationError":  # openpyxl writes with lxml
+            raise OSError(str(error)) from error
         raise
     if cut:
         warnings.warn(
@@ -288,12 +290,12 @@ def _give_up(sheet: Any) -> None:
     whenever memory is tidied up, and prints that it failed."""
     if sheet._writer is None:  # it was not begun
         return
-    with suppress(OSError):
+    with suppress(Exception):
         if sheet._rows is not None:
             sheet._rows.close()
-    with suppress(OSError):
+    with suppress(Exception):
         sheet._writer.xf.close()
-    with suppress(OSError):
+    with suppress(Exception):
         sheet._writer.cleanup()
 
 
