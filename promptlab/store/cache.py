@@ -42,7 +42,12 @@ from promptlab.paths import user_path
 from promptlab.spec.request import Request
 from promptlab.spec.response import ReplySummary, Response
 from promptlab.store.home import home, ignore_in_git, private_folder
-from promptlab.store.sqlite_files import can_only_be_read, identity, opened_to_read
+from promptlab.store.sqlite_files import (
+    can_only_be_read,
+    cannot_be_opened,
+    identity,
+    opened_to_read,
+)
 
 KEYS_AT_ONCE = 5_000
 """Keys asked for in one statement; SQLite's own bound is 32,766."""
@@ -384,10 +389,7 @@ class ResponseCache:
             _lay_out(self._database)
             store = _Store(str(self.directory), disk=JsonTextDisk, **SETTINGS)
         except Exception as error:  # a damaged database fails in many ways
-            raise CacheError(
-                f"the cache in {self.directory} cannot be opened: {error}; "
-                "move the folder away to begin a new one"
-            ) from error
+            raise cannot_be_opened(f"the cache in {self.directory}", error) from error
         return store
 
     def _replaced_rows(self, keys: Sequence[str]) -> Iterator[tuple[Any, ...]]:
@@ -553,7 +555,8 @@ def _lay_out(database: Path) -> None:
     """Makes the file of a new database, for the user alone, with pages of our size."""
     with suppress(FileExistsError):
         os.close(os.open(database, os.O_CREAT | os.O_EXCL, 0o600))
-    database.chmod(0o600)
+    with suppress(PermissionError):  # another user's, which this one may write
+        database.chmod(0o600)
     if database.stat().st_size == 0:
         connection = sqlite3.connect(database, isolation_level=None, timeout=60)
         try:

@@ -23,6 +23,7 @@ from promptlab.store import takeover
 from promptlab.store.home import home, ignore_in_git, private_folder
 from promptlab.store.sqlite_files import (
     can_only_be_read,
+    cannot_be_opened,
     connect,
     identity,
     is_there,
@@ -201,35 +202,54 @@ class Database:
     def _opened(self) -> sqlite3.Connection:
         connection = None
         try:
-            connection = self._connected()
-            if self.read_only and _version(connection) < len(MIGRATIONS):
+            if self.read_only:
+                connection = opened_to_read(self.path)
+            else:
+                if self.on_disk:
+                    _make(self.path)
+                connection = connect(self.path)
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+            if self.read_only and self._version(connection) < len(MIGRATIONS):
                 with closing(connection) as old:
                     connection = connect(IN_MEMORY)
                     old.backup(connection)
-            _migrate(connection, self.folder)
+            self._migrate(connection)
         except (sqlite3.Error, OSError) as error:
             if connection is not None:
                 connection.close()
-            reason = getattr(error, "strerror", None) or error
-            raise CacheError(
-                f"the database {self.path} cannot be opened: {reason}; if it is "
-                "damaged, move it away, and a new one is made"
-            ) from error
-        return connection
-
-    def _connected(self) -> sqlite3.Connection:
-        if self.read_only:
-            return opened_to_read(self.path)
-        if self.on_disk:
-            _make(self.path)
-        connection = connect(self.path)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-        except sqlite3.Error:
-            connection.close()
+            raise cannot_be_opened(f"the database {self.path}", error) from error
+        except CacheError:
+            if connection is not None:
+                connection.close()
             raise
         return connection
+
+    def _version(self, connection: sqlite3.Connection) -> int:
+        ((version,),) = connection.execute("PRAGMA user_version").fetchall()
+        if version > len(MIGRATIONS):
+            raise CacheError(
+                f"the database {self.path} was written by a newer promptlab (version "
+                f"{version}, this one reads up to {len(MIGRATIONS)}): upgrade "
+                "promptlab, or set PROMPTLAB_HOME to another folder"
+            )
+        return int(version)
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        """Brings a database to this version, all the way or not at all."""
+        if self._version(connection) == len(MIGRATIONS):
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statements, take_over in MIGRATIONS[self._version(connection) :]:
+                for statement in statements.split(";"):
+                    connection.execute(statement)
+                take_over(connection, self.folder)
+            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
 
     def __repr__(self) -> str:
         return f"Database({str(self.path)!r})"
@@ -246,27 +266,3 @@ def _make(path: Path) -> None:
     if not is_there(path):
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    ((version,),) = connection.execute("PRAGMA user_version").fetchall()
-    if version > len(MIGRATIONS):
-        raise sqlite3.DatabaseError("a newer promptlab made it")
-    return int(version)
-
-
-def _migrate(connection: sqlite3.Connection, folder: Path) -> None:
-    """Brings a database to this version, all the way or not at all."""
-    if _version(connection) == len(MIGRATIONS):
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for statements, take_over in MIGRATIONS[_version(connection) :]:
-            for statement in statements.split(";"):
-                connection.execute(statement)
-            take_over(connection, folder)
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise

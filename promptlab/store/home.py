@@ -19,14 +19,14 @@ def private_folder(path: Path) -> Path:
     that are missing.
 
     Raises:
-        CacheError: it cannot be made.
+        CacheError: it cannot be made or entered.
     """
     try:
         for missing in reversed([f for f in (path, *path.parents) if not f.exists()]):
             missing.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise CacheError(
-            f"{path} cannot be made: {error.strerror or error}; "
+            f"{path} cannot be used: {error.strerror or error}; "
             "set PROMPTLAB_HOME to a folder that can be written"
         ) from error
     return path

@@ -1,10 +1,12 @@
-"""Files of SQLite: opened, gone, or such that can only be read."""
+"""Files of SQLite: opened, gone, read-only, or unusable."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 from pathlib import Path
+
+from promptlab.errors import CacheError
 
 BUSY_S = 30.0
 """How long other processes are waited for."""
@@ -15,6 +17,29 @@ def connect(file: Path | str, *, uri: bool = False) -> sqlite3.Connection:
     return sqlite3.connect(
         file, timeout=BUSY_S, isolation_level=None, check_same_thread=False, uri=uri
     )
+
+
+def cannot_be_opened(what: str, error: Exception) -> CacheError:
+    """The error that a database cannot be opened, with what to do about it."""
+    reason = getattr(error, "strerror", None) or error
+    code = getattr(error, "sqlite_errorcode", None)
+    if isinstance(error, OSError):
+        hint = ELSEWHERE
+    else:
+        hint = HINTS.get(0 if code is None else code & 0xFF, HINTS[0])
+    return CacheError(f"{what} cannot be opened: {reason}; {hint}")
+
+
+ELSEWHERE = "set PROMPTLAB_HOME to a folder that can be written"
+HINTS = {
+    0: "if it is damaged, move it away, and a new one is made",
+    sqlite3.SQLITE_BUSY: "another process is using it, try again later",
+    sqlite3.SQLITE_CANTOPEN: ELSEWHERE,
+    sqlite3.SQLITE_FULL: "free some space, or set PROMPTLAB_HOME to another disk",
+    sqlite3.SQLITE_IOERR: "is its disk full? PROMPTLAB_HOME may name another",
+    sqlite3.SQLITE_READONLY: ELSEWHERE,
+}
+"""What to do about an error of SQLite, by its code; 0 for all others."""
 
 
 def is_there(path: Path) -> bool:

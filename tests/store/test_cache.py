@@ -360,7 +360,7 @@ def test_a_database_that_is_none_is_told_with_what_to_do(tmp_path: Path) -> None
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "cache.db").write_bytes(b"not a database" * 100)
 
-    with pytest.raises(CacheError, match="move the folder away to begin a new one"):
+    with pytest.raises(CacheError, match="if it is damaged, move it away"):
         pl.ResponseCache(tmp_path / "cache")
 
 

@@ -34,7 +34,7 @@ def test_that_of_a_newer_promptlab_is_left_alone(path: Path) -> None:
     with closing(Database(path)) as database:
         database.rows("PRAGMA user_version = 99")
 
-    with pytest.raises(CacheError, match="a newer promptlab made it"):
+    with pytest.raises(CacheError, match=r"by a newer promptlab \(version 99.*upgrade"):
         Database(path)
 
 

@@ -119,7 +119,7 @@ def test_where_they_cannot_be_written_an_error_says_so(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("PROMPTLAB_HOME", str(tmp_path / "file" / "home"))
 
-    with pytest.raises(pl.PromptlabError, match="cannot be made"):
+    with pytest.raises(pl.PromptlabError, match="cannot be used"):
         Marks("letters").put(KEY, {"pinned": True})
 
 
