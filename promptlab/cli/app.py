@@ -11,7 +11,16 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from promptlab.cli import cache, experiments, forecast, login, prices, runs, usage
+from promptlab.cli import (
+    cache,
+    experiments,
+    forecast,
+    help,
+    login,
+    prices,
+    runs,
+    usage,
+)
 from promptlab.cli.experiments import INTERRUPTED
 from promptlab.cli.printing import (
     drop_output,
@@ -59,27 +68,44 @@ USAGE_COMMANDS: dict[str, Command] = {
 }
 
 
+MAIN_HELP = """Run prompt experiments: grids of prompts, models and parameters.
+
+Examples:
+  promptlab init                        # writes experiment.yaml
+  promptlab validate experiment.yaml    # how many calls, at what cost
+  promptlab run experiment.yaml -o results.csv
+"""
+CACHE_HELP = """Look at, share and tidy the answers on disk.
+
+Examples:
+  promptlab cache list
+  promptlab cache export answers.jsonl.gz --experiment triage
+  promptlab cache prune --older-than 90d
+"""
+
+
 def _app(commands: Mapping[str, Command], **options: Any) -> typer.Typer:
     made = typer.Typer(
+        cls=help.Group,
         context_settings=SETTINGS,
         add_completion=False,
         pretty_exceptions_enable=False,
         **options,
     )
     for name, command in commands.items():
-        made.command(name, context_settings=SETTINGS)(command)
+        made.command(name, cls=help.Command, context_settings=SETTINGS)(command)
     return made
 
 
 app = _app(
     COMMANDS,
-    help="Prompt experiments: grids, caching, comparison.",
+    help=MAIN_HELP,
     no_args_is_help=True,
 )
 app.add_typer(
     _app(
         CACHE_COMMANDS,
-        help="Look at, share and tidy the answers on disk.",
+        help=CACHE_HELP,
         no_args_is_help=True,
     ),
     name="cache",
@@ -142,7 +168,7 @@ def _options(
         ),
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show where an error comes from.")
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
     ] = False,
 ) -> None:
     if version:

@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 
 
 def list_(cache: Cache = None, json: Json = False) -> None:
-    """List what is cached, by the experiment that paid for it."""
+    """List what is cached, by the experiment that paid for it.
+
+    Examples:
+      promptlab cache list
+    """
     rows: dict[str, dict[str, Any]] = {}
     for _, paid_by, stored_s, length in _existing(cache).catalogue():
         row = rows.setdefault(
@@ -64,7 +68,11 @@ def list_(cache: Cache = None, json: Json = False) -> None:
 
 
 def stats(cache: Cache = None, json: Json = False) -> None:
-    """Say where the cache is and how large."""
+    """Say where the cache is and how large.
+
+    Examples:
+      promptlab cache stats --json
+    """
     opened = _existing(cache)
     plain = {
         "directory": str(opened.directory),
@@ -105,7 +113,11 @@ def explain(
     env_file: EnvFile = None,
     cache: Cache = None,
 ) -> None:
-    """Say why a trial hits or misses the cache."""
+    """Say why a trial hits or misses the cache.
+
+    Examples:
+      promptlab cache explain experiment.yaml --trial 7
+    """
     from promptlab.execution.options import RunOptions
     from promptlab.store.explain import explain as explain_request
     from promptlab.store.wire_names import known_names
@@ -128,7 +140,7 @@ def prune(
         typer.Option(
             "--older-than",
             metavar="AGE",
-            help="Such as 12h, 30d or 2w.",
+            help="Only answers older than this, such as 12h, 30d or 2w.",
         ),
     ] = None,
     experiment: PaidBy = None,
@@ -136,13 +148,18 @@ def prune(
         bool,
         typer.Option(
             "--replaced",
-            help="Only answers that a refresh replaced since.",
+            help="Only answers that --refresh has replaced.",
         ),
     ] = False,
     cache: Cache = None,
     yes: Yes = False,
 ) -> None:
-    """Remove answers by age or by the experiment that paid for them."""
+    """Remove answers by age or by the experiment that paid for them.
+
+    Examples:
+      promptlab cache prune --older-than 90d
+      promptlab cache prune --experiment triage --yes
+    """
     if older_than is None and experiment is None and not replaced:
         fail(
             "say what to remove: --older-than 30d, --experiment NAME, --replaced, or "
@@ -171,7 +188,11 @@ def prune(
 
 
 def clear(cache: Cache = None, yes: Yes = False) -> None:
-    """Remove all answers."""
+    """Remove all answers.
+
+    Examples:
+      promptlab cache clear
+    """
     opened = _existing(cache)
     _confirm(
         f"Remove all {len(opened):,} answers from {opened.directory}? They would have "
@@ -186,7 +207,11 @@ def export(
     experiment: PaidBy = None,
     cache: Cache = None,
 ) -> None:
-    """Write answers to a file that others can import."""
+    """Write answers to a file that others can import.
+
+    Examples:
+      promptlab cache export answers.jsonl.gz
+    """
     from promptlab.store.archive import export_archive
 
     if not path.name.endswith((".jsonl", ".jsonl.gz")):
@@ -199,7 +224,11 @@ def import_(
     path: Archive,
     cache: Cache = None,
 ) -> None:
-    """Add the answers of an exported file."""
+    """Add the answers of an exported file.
+
+    Examples:
+      promptlab cache import answers.jsonl.gz
+    """
     from promptlab.store.archive import import_archive
     from promptlab.store.cache import open_cache
 

@@ -74,11 +74,12 @@ def run(
         bool,
         typer.Option(
             "--retry-errors",
-            help="Ask only what failed in the last run of this experiment.",
+            help="Ask only for what failed in the last run of this experiment.",
         ),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+        bool,
+        typer.Option("--dry-run", help="Show what a run would do, and make no call."),
     ] = False,
     json: Json = False,
     quiet: Annotated[
@@ -86,7 +87,18 @@ def run(
     ] = False,
     **options: Any,
 ) -> None:
-    """Run an experiment. What is cached is not asked again."""
+    """Run an experiment. Answers in the cache are not asked for again.
+
+    Exit code: 0 if all trials are answered, 1 if the config is wrong or nothing could
+    run, 2 for a wrong command line, 3 if trials failed or are missing, 130 if it was
+    interrupted.
+
+    Examples:
+      promptlab run experiment.yaml
+      promptlab run experiment.yaml --limit 10 --budget-usd 0.50 -o results.csv
+      promptlab run experiment.yaml --only prompt=terse --only temperature=0
+      promptlab run experiment.yaml --retry-errors
+    """
     loaded = load_config(config, var)
     experiment = selected(loaded.experiment, repeats, limit, only)
     chosen = options_of(loaded, options)
@@ -120,7 +132,12 @@ def validate(
     json: Json = False,
     **options: Any,
 ) -> None:
-    """Check a config file and say what a run would do. No key is needed."""
+    """Check a config file and say what a run would do. No key is needed.
+
+    Examples:
+      promptlab validate experiment.yaml
+      promptlab validate experiment.yaml --repeats 3 --json
+    """
     loaded = load_config(config, var)
     experiment = selected(loaded.experiment, repeats, limit, only)
     check_targets(loaded.output, loaded.files)
@@ -131,7 +148,8 @@ def validate(
 
 def init(
     path: Annotated[
-        Path, typer.Argument(parser=user_path, help="Where to write it.")
+        Path,
+        typer.Argument(parser=user_path, help="Where to write it."),
     ] = Path(STARTER_NAME),
     force: Annotated[
         bool,
@@ -140,7 +158,12 @@ def init(
         ),
     ] = False,
 ) -> None:
-    """Write a commented config file to start from; it runs as it is."""
+    """Write a commented config file to start from; it runs as it is.
+
+    Examples:
+      promptlab init
+      promptlab init experiments/first.yaml
+    """
     if path.exists() and not force:
         fail(f"{path} exists; choose another name, or pass --force")
     try:
@@ -154,7 +177,11 @@ def init(
 
 
 def schema() -> None:
-    """Print the JSON Schema of config files, for editors."""
+    """Print the JSON Schema of config files, for editors.
+
+    Examples:
+      promptlab schema > experiment.schema.json
+    """
     from promptlab.files.config import config_schema
 
     print_json(config_schema())
@@ -162,19 +189,27 @@ def schema() -> None:
 
 def serve_offline(
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="0: any free one.")
+        int,
+        typer.Option(
+            metavar="N", min=0, max=65535, help="The port; 0 takes any free one."
+        ),
     ] = 8000,
     fault: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            help="Make it misbehave: latency_s=0.5, requests_per_minute=60, "
+            help="A fault to simulate: latency_s=0.5, requests_per_minute=60, "
             "server_errors=0.1 (a share of calls), dropped, html, ... "
             "Repeatable.",
         ),
     ] = None,
 ) -> None:
-    """Serve the offline model on this machine, for any OpenAI client."""
+    """Serve the offline model on this machine, for any OpenAI client.
+
+    Examples:
+      promptlab serve-offline --port 8000
+      promptlab serve-offline --fault latency_s=0.5 --fault server_errors=0.1
+    """
     from promptlab.offline import OfflineServer
 
     faults = _faults(fault or [])

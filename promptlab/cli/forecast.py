@@ -39,9 +39,14 @@ def forecast(
         ),
     ] = 2,
     level: Annotated[
-        float, typer.Option(help="Confidence level of the interval.")
+        float,
+        typer.Option(
+            metavar="SHARE", help="Confidence level of the interval, from 0 to 1."
+        ),
     ] = 0.9,
-    seed: Annotated[int, typer.Option(help="Seed for choosing pilot cases.")] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Seed for choosing pilot cases.")
+    ] = 0,
     repeats: Repeats = None,
     limit: Limit = None,
     only: Only = None,
@@ -50,7 +55,12 @@ def forecast(
     json: Json = False,
     **options: Any,
 ) -> None:
-    """Say what a run would cost, from a few answers that it buys and keeps."""
+    """Say what a run would cost, from a few answers that it buys and keeps.
+
+    Examples:
+      promptlab forecast experiment.yaml
+      promptlab forecast experiment.yaml --pilot 5 --yes
+    """
     from promptlab.planning.forecast import forecast as forecast_of
     from promptlab.planning.pilot import choose
 

@@ -61,12 +61,14 @@ def run_option(name: str) -> Any:
     parser: Any = user_path if METAVARS.get(name) in ("FILE", "FOLDER") else None
     if option.type in (int, float):
         parser = _number(option)
-    again = " Repeatable." if name in REPEATABLE else ""
+    more = " Repeatable." if name in REPEATABLE else ""
+    if parser and option.default is not None:
+        more = f" Default: {option.default:g}."
     return typer.Option(
         *(flag, *short),
         metavar=METAVARS.get(name, "N"),
         parser=parser,
-        help=option.summary + again,
+        help=option.summary + more,
     )
 
 
@@ -102,12 +104,14 @@ def _grouped(option: Any) -> Any:
 
 
 Archive = Annotated[
-    Path, typer.Argument(parser=user_path, help="A .jsonl or .jsonl.gz file.")
+    Path,
+    typer.Argument(parser=user_path, help="A .jsonl or .jsonl.gz file."),
 ]
 ConfigFile = Annotated[
     Path,
     typer.Argument(
-        parser=user_path, help="The experiment: a YAML file; - is standard input."
+        parser=user_path,
+        help="The experiment: a YAML file; - is standard input.",
     ),
 ]
 Limit = Annotated[

@@ -32,7 +32,12 @@ def prices(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show the prices in force: those of prices.toml, and list prices."""
+    """Show the prices in force: those of prices.toml, and list prices.
+
+    Examples:
+      promptlab prices 'gpt-6*'
+      promptlab prices gpt-6-luna --tier batch
+    """
     from promptlab.money import price_table
 
     found = price_table.prices(pattern, provider, tier=tier)

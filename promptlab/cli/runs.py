@@ -18,19 +18,27 @@ from promptlab.cli.printing import (
 )
 from promptlab.cli.selection import check_targets
 
+Run = Annotated[
+    str | None,
+    typer.Argument(help="The run, or the beginning of its name; else the latest."),
+]
+
 
 def show(
-    name: Annotated[
-        str | None,
-        typer.Argument(help="The run, or the beginning of its name; else the latest."),
-    ] = None,
+    name: Run = None,
     list_: Annotated[
         bool,
         typer.Option("--list", "-l", envvar="PROMPTLAB_LIST", help="List all runs."),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Show a recorded run: its totals, a summary, its failures."""
+    """Show a recorded run: its totals, a summary, its failures.
+
+    Examples:
+      promptlab show
+      promptlab show --list
+      promptlab show triage-20261124 --json
+    """
     from promptlab.results.runs import find_run, run_records
 
     if list_:
@@ -48,12 +56,14 @@ def show(
 
 def export(
     output: Output,
-    name: Annotated[
-        str | None,
-        typer.Argument(help="The run, or the beginning of its name; else the latest."),
-    ] = None,
+    name: Run = None,
 ) -> None:
-    """Write the table of a recorded run to files."""
+    """Write the table of a recorded run to files.
+
+    Examples:
+      promptlab export -o results.csv
+      promptlab export triage-20261124 -o results.parquet -o results.xlsx
+    """
     from promptlab.results.runs import find_run
 
     if not output:

@@ -23,7 +23,7 @@ Since = Annotated[
     typer.Option(
         "--since",
         metavar="SPAN|DATE",
-        help="Only calls since: 7d, 12h, 2026-11-01.",
+        help="Only calls since then, such as 7d, 12h or 2026-11-01.",
     ),
 ]
 
@@ -36,8 +36,8 @@ def usage(
         typer.Option(
             "--by",
             metavar="NAME",
-            help="hour, day, week, month, model, experiment, run, base_url, snapshot, "
-            "service_tier or error. Repeatable.",
+            help="Group by hour, day, week, month, model, experiment, run, base_url, "
+            "snapshot, service_tier or error. Repeatable.",
         ),
     ] = None,
     reconcile: Annotated[
@@ -75,7 +75,13 @@ def usage(
     ] = OPENAI_URL,
     json: Json = False,
 ) -> None:
-    """What this project's calls took: requests, tokens, money, errors, savings."""
+    """Sum up this project's calls: requests, tokens, cost, errors, savings.
+
+    Examples:
+      promptlab usage --since 7d --by day --by model
+      promptlab usage --since 30d --by experiment --json
+      promptlab usage --reconcile --since 7d
+    """
     if context.invoked_subcommand is not None:
         return
     if reconcile:
@@ -114,16 +120,20 @@ def budget(
     context: typer.Context,
     period: Annotated[
         str | None,
-        typer.Argument(help="day or month, in UTC; without it, all budgets are shown."),
+        typer.Argument(
+            help="day or month, in UTC. All budgets are shown without it.",
+        ),
     ] = None,
     usd: Annotated[
         float | None,
-        typer.Option(metavar="USD", parser=number(0), help="In US dollars."),
+        typer.Option(metavar="USD", parser=number(0), help="The most US dollars."),
     ] = None,
     tokens: Annotated[
         float | None,
         typer.Option(
-            metavar="N", parser=number(0, whole=True), help="Of input and output."
+            metavar="N",
+            parser=number(0, whole=True),
+            help="The most tokens, of input and output.",
         ),
     ] = None,
     remove: Annotated[
@@ -131,8 +141,14 @@ def budget(
         typer.Option("--remove", allow_from_autoenv=False, help="Remove this budget."),
     ] = False,
 ) -> None:
-    """Show what all runs together may spend in a day or a month; set it, with --usd or
-    --tokens."""
+    """Show or set what all runs together may spend in a day or a month.
+
+    Examples:
+      promptlab usage budget
+      promptlab usage budget day --usd 20
+      promptlab usage budget month --tokens 5000000
+      promptlab usage budget day --remove
+    """
     from promptlab.store.usage import budgets, check_period, set_budget
 
     if period is None:
@@ -168,12 +184,16 @@ def prune(
         typer.Option(
             "--older-than",
             metavar="SPAN|DATE",
-            help="Such as 365d.",
+            help="Remove lines older than this, such as 365d or 2026-01-01.",
         ),
     ],
     yes: Yes = False,
 ) -> None:
-    """Remove old lines from the ledger; what was spent this month still counts."""
+    """Remove old lines from the ledger; what was spent this month still counts.
+
+    Examples:
+      promptlab usage prune --older-than 365d
+    """
     from promptlab.store.usage import moment_s, prune
 
     before_s = moment_s("--older-than", older_than, time.time())
@@ -186,11 +206,18 @@ def prune(
 
 def export(
     file: Annotated[
-        Path, typer.Argument(parser=user_path, help=".csv, .xlsx, .jsonl or .parquet")
+        Path,
+        typer.Argument(
+            parser=user_path, help="The file: .csv, .xlsx, .jsonl or .parquet."
+        ),
     ],
     since: Since = None,
 ) -> None:
-    """Write the ledger, a row for each call, to a file."""
+    """Write the ledger, a row for each call, to a file.
+
+    Examples:
+      promptlab usage export calls.csv --since 30d
+    """
     from promptlab.results.exports import write
     from promptlab.store.usage import export_lines, moment_s
 

@@ -12,6 +12,7 @@ import typer
 
 import promptlab as pl
 from promptlab.cli.app import app
+from promptlab.cli.help import summary
 from promptlab.execution.options import OPTIONS as DECLARED
 from promptlab.execution.options import Option
 from promptlab.files.config import config_schema
@@ -46,7 +47,7 @@ WITH_A_VARIABLE = {
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
 def test_every_command_has_a_help_text(command: Any) -> None:
-    assert command.help.endswith(".")
+    assert summary(command).endswith(".")
 
 
 @pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS.keys())
@@ -92,12 +93,23 @@ def test_what_removes_or_replaces_without_asking_has_no_variable(
     assert variable_of(name, monkeypatch) is None
 
 
+@pytest.mark.parametrize("width", [80, 100])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help_is_shown_on_request(promptlab: CommandLine, name: str) -> None:
+def test_help_fits_the_terminal_whole_and_has_examples(
+    promptlab: CommandLine, monkeypatch: pytest.MonkeyPatch, name: str, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+
     done = promptlab(*name.split(), "--help")
 
     assert done.code == 0
-    assert "Usage: promptlab" in done.stdout
+    assert done.stdout.startswith(f"Usage: promptlab {name}".rstrip())
+    assert f"\nExamples:\n  promptlab {name}".rstrip() in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= width
+    assert not set("<>…╭") & set(done.stdout.replace("> experiment.schema", ""))
+    words = done.stdout.split()
+    for option in COMMANDS[name].params:
+        assert " ".join(option.help.split()) in " ".join(words)
 
 
 @pytest.mark.parametrize(
