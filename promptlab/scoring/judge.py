@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from json import JSONDecodeError, JSONDecoder
 from types import MappingProxyType
 from typing import Any, Literal
@@ -51,6 +52,9 @@ HOLES = ("rubric", "verdicts", "data")
 
 PASS = MappingProxyType({"pass": True, "fail": False})
 """The verdicts of a judge that has neither a scale nor choices."""
+
+DATA = "\x00data\x00"
+"""Stands where the data goes, in messages that are rendered once for all rows."""
 
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,9}(\.0+)?")
 
@@ -94,21 +98,12 @@ class Judge:
         `row` has `output` and what `shows` names. What is missing there, or None, is
         left out of the data.
         """
-        holes = {
-            "rubric": self._whole_rubric(),
-            "verdicts": self._asks_for(),
-            "data": _as_data(self._data(row)),
-        }
-        messages = [dict(message) for message in self.prompt.turns(holes)[0]]
-        messages[-1:-1] = self._shots()
-        given = {"max_tokens": MOST_TOKENS, **self.parameters}
-        if self.structured:
-            given["response_format"] = self._response_format()
-        sent = supported_parameters(self.model, given, {}).sent
+        *before, last = self._messages
+        content = _as_data(self._data(row)).join(last["content"].split(DATA))
         return {
             "model": self.model,
-            "messages": messages,
-            **{wire_name(n, base_url, {}, self.model): v for n, v in sent.items()},
+            "messages": [*before, {**last, "content": content}],
+            **self._sent(base_url),
         }
 
     def read(self, reply: Response | Failure) -> dict[str, Score]:
@@ -130,6 +125,25 @@ class Judge:
         }
 
     # What it is asked.
+
+    @cached_property
+    def _messages(self) -> list[dict[str, Any]]:
+        """All messages, with `DATA` where the data of a row goes: in the last one."""
+        holes = {
+            "rubric": self._whole_rubric(),
+            "verdicts": self._asks_for(),
+            "data": DATA,
+        }
+        *before, last = map(dict, self.prompt.turns(holes)[0])
+        return [*before, *self._shots(), last]
+
+    def _sent(self, base_url: str) -> dict[str, Any]:
+        """The parameters as they are sent."""
+        given = {"max_tokens": MOST_TOKENS, **self.parameters}
+        if self.structured:
+            given["response_format"] = self._response_format()
+        sent = supported_parameters(self.model, given, {}).sent
+        return {wire_name(n, base_url, {}, self.model): v for n, v in sent.items()}
 
     def _whole_rubric(self) -> str:
         parts = [self.rubric, *(f"- {n}: {text}" for n, text in self.criteria.items())]
@@ -414,6 +428,13 @@ def _prompt(where: str, prompt: Prompt | str | None) -> Prompt:
     for hole in ("data", "verdicts"):
         if hole not in made.fields:
             raise SpecError(f"{where}: prompt: it needs the hole {{{{{hole}}}}}")
+    *before, last = made.messages
+    if any("data" in Prompt([message]).fields for message in before):
+        raise SpecError(f"{where}: prompt: {{{{data}}}} belongs in the last message")
+    if last.role != "user" or not isinstance(last.content, str):
+        raise SpecError(
+            f"{where}: prompt: the last message must be the user's, of text"
+        )
     return made
 
 

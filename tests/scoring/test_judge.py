@@ -34,6 +34,10 @@ def row(output: str, **more: Any) -> dict[str, Any]:
     }
 
 
+def user(content: str) -> dict[str, str]:
+    return {"role": "user", "content": content}
+
+
 def verdict_of(a_judge: Judge, text: str) -> Any:
     return a_judge.read(response(text))[a_judge.name]
 
@@ -289,6 +293,10 @@ def test_of_labels_the_most_frequent_counts_and_a_draw_is_missing() -> None:
         ),
         ({"prompt": "{{rubric}} {{verdicts}}"}, "needs the hole {{data}}"),
         ({"prompt": "{{datum}} {{data}}"}, "nothing fills {{datum}}"),
+        (
+            {"prompt": [user("{{data}} {{verdicts}}"), user("Well?")]},
+            "{{data}} belongs in the last message",
+        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
