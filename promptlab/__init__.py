@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from promptlab.spec.prompt import Prompt as Prompt
     from promptlab.spec.request import Request as Request
     from promptlab.spec.response import Response as Response
+    from promptlab.spec.tools import ToolCall as ToolCall
     from promptlab.spec.trial import Trial as Trial
     from promptlab.spec.usage import Usage as Usage
     from promptlab.store.cache import ResponseCache as ResponseCache
@@ -122,6 +123,7 @@ _HOMES = {  # each public name, and the module that it is loaded from
     "RunOptions": "execution.options",
     "SDKClient": "models.sdk",
     "SpecError": "errors",
+    "ToolCall": "spec.tools",
     "Trial": "spec.trial",
     "Usage": "spec.usage",
     "Variant": "spec.grid",

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+
+import orjson
 
 from promptlab.errors import Failure
 from promptlab.formats import shortened
 from promptlab.money.price import Price
 from promptlab.spec.documents import first_choice
 from promptlab.spec.prompt import ChatMessage, Turn
+from promptlab.spec.tools import ToolCall
 from promptlab.spec.trial import Trial
 from promptlab.spec.usage import Usage
 
@@ -55,8 +59,8 @@ class Record:
     cost_source: str | None = None
     """Whose word the last reply's cost is: the source of the price, or `the reply`
     where that says what it cost; None where it is not known."""
-    tool_calls: str | None = None
-    """The tools that the last reply calls, as JSON."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """The tools that the last reply calls, in order."""
     refusal: str | None = None
     """Why the model does not answer, in its words."""
     reasoning: str | None = None
@@ -93,3 +97,26 @@ class Record:
     def __repr__(self) -> str:
         outcome = self.error.summary if self.error else shortened(self.output or "", 80)
         return f"Record({self.trial}: {outcome!r})"
+
+
+def conversation(
+    trial: Trial, replies: Iterable[tuple[str, str | None, str | None]]
+) -> tuple[Turn, ...]:
+    """The messages of a trial call by call, as far as it came; each reply is its text,
+    its tool calls as JSON, and its refusal."""
+    answers: list[Turn] = [(_message(*reply),) for reply in replies]
+    asked = trial.turns[: len(answers) + 1]
+    return tuple(
+        messages + answer
+        for messages, answer in itertools.zip_longest(asked, answers, fillvalue=())
+    )
+
+
+def _message(output: str, tool_calls: str | None, refusal: str | None) -> ChatMessage:
+    """An assistant's message, as the conversation shows it."""
+    message: ChatMessage = {"role": "assistant", "content": output}
+    if tool_calls is not None:
+        message["tool_calls"] = orjson.loads(tool_calls)
+    if refusal is not None:
+        message["refusal"] = refusal
+    return message

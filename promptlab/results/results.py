@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,15 +26,16 @@ from promptlab.results.columns import OutcomeColumns, known_tokens
 from promptlab.results.costs import Pricing, UsedPrice, cache_savings
 from promptlab.results.exports import write
 from promptlab.results.flags import FLAGS, mixed, sped_up
-from promptlab.results.record import Record, Score
+from promptlab.results.record import Record, Score, conversation
 from promptlab.results.schema import EXPLANATION, Schema
 from promptlab.results.scores import ScoreColumn, with_scores
 from promptlab.results.table import TOKENS, plain, priced_table, texts
 from promptlab.spec.content import shown
 from promptlab.spec.definition import Definition
 from promptlab.spec.documents import Lookup, Wanted, documents, tokens
-from promptlab.spec.prompt import ChatMessage, Turn
+from promptlab.spec.prompt import Turn
 from promptlab.spec.response import ReplySummary, combined
+from promptlab.spec.tools import tool_calls
 from promptlab.spec.trial import Trial
 from promptlab.spec.usage import Usage
 
@@ -354,7 +354,7 @@ class Results:
             error=self.failures.get(trial.index),
             key=plain(row["key"]),
             turns=self._turns(trial, row),
-            tool_calls=self._beside(row, "tool_calls"),
+            tool_calls=tool_calls(self._beside(row, "tool_calls")),
             refusal=self._beside(row, "refusal"),
             reasoning=self._beside(row, "reasoning"),
             scores={
@@ -406,24 +406,18 @@ class Results:
         return documents(wanted, self._lookup) if self._lookup else iter(())
 
     def _turns(self, trial: Trial, row: pd.Series[Any]) -> tuple[Turn, ...]:
-        """What was said in a trial, call by call, as far as it came."""
-        calls = self._calls.get(trial.index)
-        output = plain(row["output"])
-        if calls:
-            said = [
-                (head.output, head.tool_calls, head.refusal) for head in calls.heads
-            ]
-        elif output is not None:
-            beside = (self._beside(row, name) for name in ("tool_calls", "refusal"))
-            said = [(output, *beside)]
-        else:
-            said = []
-        answers: list[Turn] = [(_reply(*reply),) for reply in said]
-        asked = trial.turns[: len(answers) + 1]
-        return tuple(
-            messages + answer
-            for messages, answer in itertools.zip_longest(asked, answers, fillvalue=())
+        """The conversation of a trial, call by call, as far as it came."""
+        if calls := self._calls.get(trial.index):
+            return conversation(
+                trial, ((h.output, h.tool_calls, h.refusal) for h in calls.heads)
+            )
+        if (output := plain(row["output"])) is None:
+            return conversation(trial, ())
+        calls_and_refusal = (
+            self._beside(row, "tool_calls"),
+            self._beside(row, "refusal"),
         )
+        return conversation(trial, [(output, *calls_and_refusal)])
 
     @property
     def varying(self) -> list[str]:
@@ -532,8 +526,6 @@ def settled_record(
     source = None if price is None else price.source
     if last is not None and last.reported_cost_usd is not None:
         source = SOURCE
-    said = [_reply(reply.output, reply.tool_calls, reply.refusal) for reply in replies]
-    asked = trial.turns[: len(said) + 1]
     return Record(
         trial=trial,
         output=None if last is None else last.output,
@@ -547,13 +539,10 @@ def settled_record(
         cached=last is not None and not any(paid),
         error=failure,
         key=None if last is None else key,
-        turns=tuple(
-            messages + answer
-            for messages, answer in itertools.zip_longest(
-                asked, [(message,) for message in said], fillvalue=()
-            )
+        turns=conversation(
+            trial, ((r.output, r.tool_calls, r.refusal) for r in replies)
         ),
-        tool_calls=None if last is None else last.tool_calls,
+        tool_calls=tool_calls(None if last is None else last.tool_calls),
         refusal=None if last is None else last.refusal,
         reasoning=None if last is None else last.reasoning,
     )
@@ -561,16 +550,6 @@ def settled_record(
 
 def _known(usd: float) -> float | None:
     return None if math.isnan(usd) else float(usd)
-
-
-def _reply(output: str, tool_calls: str | None, refusal: str | None) -> ChatMessage:
-    """An assistant's message, as the conversation shows it."""
-    message: ChatMessage = {"role": "assistant", "content": output}
-    if tool_calls is not None:
-        message["tool_calls"] = orjson.loads(tool_calls)
-    if refusal is not None:
-        message["refusal"] = refusal
-    return message
 
 
 def _written(value: Any) -> str | None:

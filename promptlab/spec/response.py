@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from promptlab.spec.tools import called
 from promptlab.spec.usage import Usage
 
 
@@ -67,7 +68,7 @@ class ReplySummary(NamedTuple):
     def dead_end(self) -> str:
         """Why a conversation cannot go on from it; "" where it can."""
         if self.tool_calls is not None:
-            names = ", ".join(called(self.tool_calls)) or "a tool"
+            names = called(self.tool_calls)
             return f"the model called {names}, and nothing answers the call"
         if not self.output.strip():
             reason = self.finish_reason or "no finish_reason"
@@ -95,21 +96,6 @@ def is_truncated(finish_reason: str | None) -> bool:
 def is_withheld(finish_reason: str | None) -> bool:
     """Whether a content filter withheld an answer that ended so, in part or whole."""
     return (finish_reason or "").lower() in WITHHELD
-
-
-def called(tool_calls: str) -> list[str]:
-    """The names of the tools that are called, from the calls as JSON; none where it is
-    not that."""
-    try:
-        calls = orjson.loads(tool_calls)
-    except orjson.JSONDecodeError:
-        return []
-    functions = [
-        call.get("function", call)
-        for call in (calls if isinstance(calls, list) else [calls])
-        if isinstance(call, dict)
-    ]
-    return [str(f["name"]) for f in functions if isinstance(f, dict) and f.get("name")]
 
 
 ADDED_UP = (

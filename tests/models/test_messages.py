@@ -214,8 +214,9 @@ def test_columns_beside_the_output_are_there_where_any_answer_has_them() -> None
     assert told.table["tool_calls"].isna().tolist() == [True, False, True]
     assert told.table["refusal"].dropna().tolist() == ["I cannot."]
     assert told.table["reasoning"].dropna().tolist() == ["Hm."]
-    assert [told[1].tool_calls, told[2].refusal, told[1].reasoning] == [
-        *(CALLS, "I cannot.", "Hm."),
+    assert told[1].tool_calls == (pl.ToolCall("call_1", "weather", {"city": "Rome"}),)
+    assert [told[0].tool_calls, told[2].refusal, told[1].reasoning] == [
+        *((), "I cannot.", "Hm."),
     ]
 
 

@@ -35,7 +35,8 @@ from promptlab.notebook.compare.row_filter import (
 )
 from promptlab.notebook.trial_table import measure_text, plain_values
 from promptlab.results.schema import Schema
-from promptlab.spec.response import called, is_truncated, is_withheld
+from promptlab.spec.response import is_truncated, is_withheld
+from promptlab.spec.tools import called
 
 EXCERPT = 4_000
 """Characters of an output that come with its row; the rest is asked for."""
@@ -228,7 +229,7 @@ def _noted(
     if refusal is not None:
         yield ["refused", "refused", _short(plain_text(refusal))]
     if tool_calls is not None:
-        names = ", ".join(called(tool_calls)) or "a tool"
+        names = called(tool_calls)
         yield ["calls", _short(f"calls {names}"), _short(tool_calls)]
     if is_truncated(reason):
         yield ["truncated", "cut off", "max_tokens ended this output"]
