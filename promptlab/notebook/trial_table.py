@@ -99,7 +99,7 @@ class TrialTable:
 
     @classmethod
     def of(cls, given: Results | pd.DataFrame | TrialTable) -> TrialTable:
-        """The table of results, or a table such as `read_results` gives.
+        """The table of results, or a table such as `read_results` gives, of polars too.
 
         Raises:
             SpecError: it is neither, or a column is missing.
@@ -108,6 +108,8 @@ class TrialTable:
             return given
         if isinstance(given, Results):
             return cls(given.table, given.experiment, given)
+        if to_pandas := getattr(given, "to_pandas", None):  # as of polars and Arrow
+            given = to_pandas()
         if not isinstance(given, pd.DataFrame):
             raise SpecError(
                 "expected Results, or a DataFrame with the columns of "
@@ -181,7 +183,7 @@ class TrialTable:
         """
         if by is None:
             return self.varying[:1] or self.parameters[:1]
-        names = (by,) if isinstance(by, str) else tuple(by)
+        names = (by,) if isinstance(by, str) else _names(by, argument)
         for name in names:
             if name not in self.table:
                 raise SpecError(
@@ -197,6 +199,19 @@ class TrialTable:
     @property
     def _names(self) -> list[str]:
         return [str(name) for name in self.table]
+
+
+def _names(given: Any, argument: str) -> tuple[str, ...]:
+    """A list of columns, as it is given."""
+    if isinstance(given, (list, tuple)) and all(isinstance(n, str) for n in given):
+        return tuple(given)
+    message = f"{argument}: expected names of columns, got {type(given).__name__}"
+    if isinstance(given, (Results, pd.DataFrame)):
+        message += (
+            "; to see two runs side by side, put their tables together: "
+            "pd.concat([a.table.assign(run='a'), b.table.assign(run='b')]), by='run'"
+        )
+    raise SpecError(message)
 
 
 def hint(name: str, names: Sequence[str]) -> str:

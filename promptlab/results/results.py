@@ -9,13 +9,13 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import orjson
 import pandas as pd
 
-from promptlab.errors import Failure, PromptlabWarning, SpecError, did_you_mean
+from promptlab.errors import Failure, PromptlabWarning, SpecError, brief, did_you_mean
 from promptlab.formats import counted, dollars, thousands
 from promptlab.money.own_prices import to_be_given
 from promptlab.money.price_table import price_frame
@@ -40,6 +40,22 @@ from promptlab.spec.trial import Trial
 from promptlab.spec.usage import Usage
 
 Status = Literal["complete", "interrupted", "stopped", "running"]
+
+
+ELSEWHERE = {
+    **dict.fromkeys(
+        ("df", "data", "dataframe", "frame", "to_df", "to_pandas"), "table"
+    ),
+    **{
+        f"to_{name}": f"to('results.{ending}')"
+        for name, ending in (
+            *(("csv", "csv"), ("excel", "xlsx"), ("json", "jsonl")),
+            ("parquet", "parquet"),
+        )
+    },
+    "outputs": "table['output']",
+}
+"""What people look for, and where it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -333,6 +349,15 @@ class Results:
         return (self[place] for place in range(len(self)))
 
     def __getitem__(self, place: int) -> Record:
+        if not isinstance(place, (int, np.integer)):
+            column = isinstance(place, str) and place in self._table
+            raise SpecError(
+                "expected the position of a row, as results[0] gives its record, got "
+                f"{brief(place)}"
+                + (f"; the column is results.table[{place!r}]" if column else "")
+            )
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"row {place} of results with {counted(len(self), 'row')}")
         row = self._table.iloc[place]
         trial: Trial = self.experiment.trials[int(row["trial"])]
         used = self._reckoned_with(place)
@@ -363,6 +388,21 @@ class Results:
             },
             read=partial(self._document, place),
         )
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):  # what Python and Jupyter look for
+                raise AttributeError(name)
+            if name in ELSEWHERE:
+                hint = f"; write results.{ELSEWHERE[name]}"
+            elif name in self._table:
+                hint = f"; the column is results.table[{name!r}]"
+            else:
+                hint = did_you_mean(
+                    name, [n for n in dir(self) if not n.startswith("_")]
+                )
+            raise AttributeError(f"Results has no attribute {name!r}{hint}")
 
     def __repr__(self) -> str:
         return f"Results({self.experiment.name!r}: {self.headline})"

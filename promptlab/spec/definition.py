@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import warnings
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Self
+from functools import cache, cached_property, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, Self
 
-from promptlab.errors import DatasetError, PromptlabWarning, SpecError
+from promptlab.errors import DatasetError, PromptlabWarning, SpecError, did_you_mean
 from promptlab.formats import counted
 from promptlab.spec.braces import hole, shown
 from promptlab.spec.capabilities import Capabilities, check_capabilities
@@ -23,6 +24,36 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+
+P = ParamSpec("P")
+
+
+def _arguments_checked(init: Callable[P, None]) -> Callable[P, None]:
+    """A constructor that says what would do where arguments are missing or wrong."""
+    signature = inspect.signature(init)
+
+    @wraps(init)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise SpecError(_wrong_arguments(kwargs, str(error))) from None
+        init(*args, **kwargs)
+
+    return checked
+
+
+def _wrong_arguments(given: Mapping[str, Any], reason: str) -> str:
+    expected = "Experiment('a name', grid={...}, dataset=...)"
+    names = [n for n in inspect.signature(Definition).parameters if n != "self"]
+    for name in given:
+        if name in names:
+            continue
+        if name in KNOWN:
+            return f"{name} is a parameter of the grid: grid={{{name!r}: [...]}}"
+        close = did_you_mean(name, names) or f"; expected {expected}"
+        return f"Experiment has no argument {name!r}{close}"
+    return f"expected {expected}: {reason}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +78,7 @@ class Definition:
     capabilities: Capabilities | None = None
     """Own rules on what models take: model → parameter → True, False or wire name."""
 
+    @_arguments_checked
     def __init__(
         self,
         name: str,
@@ -59,7 +91,7 @@ class Definition:
         self._fill(name, _grid(grid), _dataset(dataset), repeats, capabilities)
         self._check_braces()
         for warning in self.warnings:
-            warnings.warn(f"{name}: {warning}", PromptlabWarning, stacklevel=2)
+            warnings.warn(f"{name}: {warning}", PromptlabWarning, stacklevel=3)
 
     @cached_property
     def effective_variants(self) -> tuple[EffectiveVariant, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import pytest
 from seen import Seen
@@ -303,3 +305,44 @@ def test_making_results_leaves_pandas_options_alone() -> None:
     results(experiment())._repr_html_()
 
     assert [pd.get_option(name) for name in names] == before
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("df", "; write results.table"),
+        ("to_csv", "; write results.to\\('results.csv'\\)"),
+        ("output", "; the column is results.table\\['output'\\]"),
+        ("sumary", "; did you mean 'summary'\\?"),
+        ("xyz", ""),
+    ],
+)
+def test_an_attribute_that_results_do_not_have_says_where_it_is(
+    name: str, hint: str
+) -> None:
+    given = results(experiment())
+
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'{hint}$"):
+        getattr(given, name)
+
+
+@pytest.mark.parametrize(
+    ("place", "hint"),
+    [
+        ("prompt", "got 'prompt'; the column is results.table\\['prompt'\\]"),
+        ("x", "got 'x'"),
+        (slice(0, 1), "got slice"),
+    ],
+    ids=["column", "name", "slice"],
+)
+def test_a_record_is_found_by_its_position_only(place: Any, hint: str) -> None:
+    with pytest.raises(pl.SpecError, match=f"expected the position of a row.* {hint}"):
+        results(experiment())[place]
+
+
+def test_a_row_that_results_do_not_have_is_an_index_error() -> None:
+    given = results(experiment())
+
+    with pytest.raises(IndexError, match="row 2 of results with 2 rows"):
+        given[2]
+    assert given[-1].trial.index == 1

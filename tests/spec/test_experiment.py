@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import warnings
 from pathlib import Path
@@ -321,3 +322,29 @@ def test_to_plain_holds_own_rules() -> None:
     )
 
     assert keys(pl.Experiment.from_plain(made.to_plain())) == keys(made)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"data": []}, "no argument 'data'; did you mean 'dataset'"),
+        (
+            {"model": ["m"]},
+            r"model is a parameter of the grid: grid=\{'model': \[...\]\}",
+        ),
+        ({"zzz": 1}, r"no argument 'zzz'; expected Experiment\('a name', grid="),
+        ({}, "expected Experiment.*: missing a required argument: 'grid'"),
+    ],
+    ids=["misspelt", "parameter", "unknown", "missing"],
+)
+def test_arguments_that_an_experiment_does_not_take_say_what_would_do(
+    given: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(pl.SpecError, match=reason):
+        pl.Experiment("letters", **given)
+
+
+def test_the_constructor_shows_its_arguments() -> None:
+    assert list(inspect.signature(pl.Experiment).parameters)[:4] == [
+        *("name", "grid", "dataset", "repeats")
+    ]

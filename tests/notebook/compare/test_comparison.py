@@ -326,3 +326,25 @@ def test_metadata_is_neither_an_input_nor_a_score() -> None:
         assert given.schema.inputs == ("t",)
         assert given.schema.metadata == ("source", "n")
         assert given.schema.scores == (("right",) if "right" in given.table else ())
+
+
+class Frame:
+    """A table of another library, as polars has them."""
+
+    def to_pandas(self) -> pd.DataFrame:
+        return table(TWO)
+
+
+def test_a_table_of_another_library_is_compared() -> None:
+    frame: Any = Frame()
+
+    assert len(Comparison.of(TrialTable.of(frame), "prompt")) == 2
+
+
+def test_two_runs_side_by_side_are_one_table() -> None:
+    run: Any = results(experiment())
+
+    with pytest.raises(pl.SpecError, match=r"got Results; .* pd\.concat.* by='run'"):
+        pl.compare(run, run)
+    with pytest.raises(pl.SpecError, match="by: expected names of columns, got int"):
+        pl.compare(run, 7)  # type: ignore[arg-type]
