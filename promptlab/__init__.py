@@ -11,6 +11,7 @@
     ├── models/        TALKING TO A MODEL  clients, replies, failures, keys and logins
     ├── store/         ON DISK             answers; one database of calls, runs, marks
     ├── results/       WHAT CAME BACK      records, the table, costs, exports, past runs
+    ├── analysis/      WHICH IS BETTER     leaderboard: a table as a designed experiment
     ├── execution/     DOING IT            options, calls, the runner, scheduling
     ├── planning/      BEFORE THE RUN      plans, forecasts, pilots
     ├── scoring/       HOW GOOD            scorers of text and JSON, checks of a case
@@ -24,11 +25,11 @@
     └── cli/           python -m promptlab ...
 
 Imports point one way: errors, formats, paths, secret ← files ← spec ← money ← models ←
-store ← results ← execution ← planning ← scoring ← scorers ← experiment ←
+store ← results ← analysis ← execution ← planning ← scoring ← scorers ← experiment ←
 files/config.py ← cli; `notebook` sees what is below planning, and `experiment`;
-`stats` and `offline` import nothing of
-ours. Names are loaded when they are first used, so that importing the package does
-nothing and takes no time.
+`stats` and `offline` import nothing of ours, and are seen from where they are needed.
+Names are loaded when they are first used, so that importing the package does nothing
+and takes no time.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from promptlab.analysis.leaderboard import leaderboard as leaderboard
     from promptlab.errors import Failure as Failure
     from promptlab.errors import PromptlabError as PromptlabError
     from promptlab.errors import PromptlabWarning as PromptlabWarning
@@ -133,6 +135,7 @@ _HOMES = {  # each public name, and the module that it is loaded from
     "explore": "notebook.explore.explore",
     "find_run": "results.runs",
     "headroom": "store.usage",
+    "leaderboard": "analysis.leaderboard",
     "load_experiment": "files.config",
     "login": "models.login",
     "logout": "models.login",

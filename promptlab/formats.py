@@ -132,6 +132,61 @@ def share(part: float, whole: float = 1.0) -> str:
     return f"{percent:.0f}%"
 
 
+def score_text(value: float, *, share: bool = True) -> str:
+    """A score: in per cent if scores are shares from 0 to 1.
+
+    >>> score_text(0.694), score_text(0.0041), score_text(3.25, share=False)
+    ('69%', '0.4%', '3.25')
+    """
+    if not share or not math.isfinite(value):
+        return number(value)
+    return f"{_percent(value)}%"
+
+
+def points(difference: float, *, share: bool = True, signed: bool = False) -> str:
+    """A difference of two scores: in points if they are shares from 0 to 1.
+
+    >>> points(0.04, signed=True), points(-0.012, signed=True), points(0.01)
+    ('+4 points', '−1.2 points', '1 point')
+    """
+    if not math.isfinite(difference):
+        return UNKNOWN
+    sign = "−" if difference < 0 else "+" if signed and difference > 0 else ""
+    size = _percent(abs(difference)) if share else number(abs(difference))
+    return f"{sign}{size}{(' point' if size == '1' else ' points') * share}"
+
+
+def interval_text(
+    value: float, low: float, high: float, *, share: bool = True, signed: bool = False
+) -> str:
+    """A score, or with `signed` a difference, and its interval.
+
+    >>> interval_text(0.69, 0.612, 0.76), interval_text(-0.04, -0.12, 0.05, signed=True)
+    ('69% [61, 76]', '−4 [−12, +5]')
+    """
+    if not math.isfinite(value):
+        return UNKNOWN
+
+    def end(one: float) -> str:
+        sign = "−" if one < 0 else "+" if signed and one > 0 else ""
+        if not math.isfinite(one):
+            return UNKNOWN
+        return sign + (_percent(abs(one)) if share else number(abs(one)))
+
+    percent = "%" if share and not signed else ""
+    return f"{end(value)}{percent} [{end(low)}, {end(high)}]"
+
+
+def _percent(value: float) -> str:
+    """A share in per cent without the sign; below 2 % with one digit more."""
+    percent = 100 * value
+    return (
+        f"{percent:.0f}"
+        if percent >= 1.95 or percent == 0
+        else f"{percent:.1f}".removesuffix(".0")
+    )
+
+
 def label(value: Any) -> str:
     """A parameter's value, or any other value of the table, as text.
 

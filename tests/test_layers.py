@@ -19,8 +19,8 @@ ROOT = Path(pl.__file__).parent
 
 ROOTS = {"errors", "formats", "paths", "secret"}
 LAYERS = (
-    *("render", "files", "spec", "money", "models", "store", "results", "execution"),
-    *("planning", "scoring", "scorers", "experiment", "config", "cli"),
+    *("render", "files", "spec", "money", "models", "store", "results", "analysis"),
+    *("execution", "planning", "scoring", "scorers", "experiment", "config", "cli"),
 )
 """Each sees the roots and those before it."""
 
@@ -37,6 +37,7 @@ BELOW["notebook"] = BELOW["planning"] | {"experiment", "stats"}
 BELOW["render"] -= {"paths", "secret"}
 BELOW["models"] |= {"offline"}
 BELOW["execution"] |= {"stats", "offline"}
+BELOW["analysis"] |= {"stats"}
 BELOW["planning"] |= {"stats"}
 BELOW["cli"] |= {"offline", "promptlab"}
 """What each part may import beside itself, as the package's docstring draws it."""
@@ -64,13 +65,13 @@ HOMES = {
         *("money.price", "results.costs", "results.results", "results.table"),
         *("planning.plan", "planning.pilot", "notebook"),
         *("planning.forecast", "results.run_answers", "results.scores"),
-        "store.reconcile",
-        "stats",
+        *("store.reconcile", "analysis", "stats"),
     },
     "matplotlib": {"notebook.plots"},
     "openai": {"models.openai", "models.sdk", "store.reconcile"},
     "openpyxl": {"files.spreadsheets", "results.exports"},
     "pandas": {
+        "analysis",
         "money.price_table",
         "results.exports",
         "results.results",

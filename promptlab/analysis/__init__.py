@@ -1,0 +1,1 @@
+"""Which is better: a table of trials analysed as the designed experiment it is."""

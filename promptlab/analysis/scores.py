@@ -1,0 +1,386 @@
+"""Scores: a score of a table as variants × cases, what all analyses begin with."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from promptlab.errors import PromptlabWarning, SpecError, did_you_mean
+from promptlab.formats import counted, label, plain_text
+from promptlab.results.results import Results
+from promptlab.results.schema import Schema
+
+Numbers = NDArray[np.float64]
+Errors = Literal["zero", "drop"]
+
+DIGITS = 12
+"""Means are rounded to so many, lest the order of the rows shows in the last digit."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Scores:
+    """A score of each variant on each case; repeats are averaged.
+
+    Variants and cases are in an order of their own, not that of the rows.
+    """
+
+    name: str
+    by: tuple[str, ...]
+    """The columns whose values make a variant."""
+    values: tuple[tuple[Any, ...], ...]
+    """The values of each variant, one for each column of `by`."""
+    means: Numbers
+    """Variants × cases, means over repeats; NaN where no score is known."""
+    repeats: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+    """The variant, the case and the place among the repeats of each trial."""
+    trials: Numbers
+    """The score of each trial, in the order of `repeats`."""
+    clusters: NDArray[np.int64] | None
+    """The cluster of each case; None if each is one of its own."""
+    failed: NDArray[np.int64]
+    """How many trials of each variant failed."""
+    missing: NDArray[np.int64]
+    """How many trials of each variant were answered but have no score."""
+    costs: Numbers
+    """Variants × cases: the mean cost of a trial in US dollars."""
+    latencies: Numbers
+    """The median latency of each variant in seconds."""
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """What each variant is called: the values of its columns."""
+        return tuple(" · ".join(label(one) for one in each) for each in self.values)
+
+    @cached_property
+    def shares(self) -> bool:
+        """Whether all scores lie between 0 and 1, so that differences are points."""
+        known = self.trials[~np.isnan(self.trials)]
+        return len(known) == 0 or bool(known.min() >= 0 and known.max() <= 1)
+
+    @cached_property
+    def index(self) -> pd.DataFrame:
+        """The columns of `by`, a row for each variant."""
+        columns = zip(*self.values, strict=True)
+        return pd.DataFrame(
+            {name: list(of) for name, of in zip(self.by, columns, strict=True)}
+        )
+
+    def levels(self) -> tuple[NDArray[np.int64], list[list[Any]]]:
+        """The number of each variant's level of each column, and the levels' values."""
+        codes, values = [], []
+        for column in zip(*self.values, strict=True):
+            distinct = list(dict.fromkeys(_hashable(one) for one in column))
+            codes.append([distinct.index(_hashable(one)) for one in column])
+            firsts = {_hashable(one): one for one in reversed(column)}
+            values.append([firsts[one] for one in distinct])
+        return np.array(codes, dtype=np.int64).T, values
+
+    def filled(self, value: float) -> Numbers:
+        """The means if each missing verdict had been this score."""
+        return _means(
+            self.repeats[0],
+            self.repeats[1],
+            np.where(np.isnan(self.trials), value, self.trials),
+            self.means.shape,
+        )
+
+    def by_repeat(self, variant: int) -> Numbers:
+        """The scores of a variant as cases × repeats, NaN where one is missing."""
+        variants, cases, places = self.repeats
+        mine = variants == variant
+        table = np.full((self.means.shape[1], int(places.max(initial=-1)) + 1), np.nan)
+        table[cases[mine], places[mine]] = self.trials[mine]
+        return table
+
+
+def scores_of(
+    results: Results | pd.DataFrame,
+    score: str | None = None,
+    by: str | Sequence[str] | None = None,
+    *,
+    cluster: str | None = None,
+    errors: Errors = "zero",
+) -> Scores:
+    """A score of results, or of any table with their columns.
+
+    Args:
+        score: its column; may be left out if there is only one.
+        by: the columns whose values make a variant; all parameters that vary unless
+            given. Trials that differ in other columns are averaged within their case.
+        cluster: a column with the same value for cases that are alike.
+        errors: a failed trial scores 0, or with "drop" has no score.
+
+    Raises:
+        SpecError: if a column is missing, a score is not numeric, or a case is in two
+            clusters.
+    """
+    table = _table(results)
+    schema = Schema.of(table)
+    name = _score_name(table, schema, score)
+    columns = _columns(table, schema, by)
+    if errors not in ("zero", "drop"):
+        raise SpecError(f"expected errors='zero' or 'drop', got {errors!r}")
+    variants, values = _coded(table, columns)
+    cases, ids = _coded(table, ("case",))
+    shape = (len(values), len(ids))
+
+    failed = _failed(table)
+    trials = _numeric(table, name)
+    missing = np.isnan(trials) & ~failed
+    trials[failed] = 0.0 if errors == "zero" else np.nan
+    repeat = _numeric(table, "repeat") if "repeat" in table else np.zeros(len(table))
+    order = np.lexsort((np.nan_to_num(trials, nan=np.inf), repeat, cases, variants))
+    variants, cases, trials = variants[order], cases[order], trials[order]
+    new = np.diff(variants * shape[1] + cases, prepend=-1) != 0
+    starts = np.flatnonzero(new)
+    places = np.arange(len(new)) - np.repeat(starts, np.diff([*starts, len(new)]))
+
+    costs = np.full(shape, np.nan)
+    if "cost_usd" in table:
+        costs = _means(variants, cases, _numeric(table, "cost_usd")[order], shape)
+    latencies = np.full(shape[0], np.nan)
+    if "latency_s" in table:
+        seconds = pd.Series(_numeric(table, "latency_s")[order])
+        latencies = seconds.groupby(variants).median().to_numpy()
+    return Scores(
+        name=name,
+        by=columns,
+        values=values,
+        means=_means(variants, cases, trials, shape),
+        repeats=(variants, cases, places),
+        trials=trials,
+        clusters=None if cluster is None else _clusters(table, cluster, len(ids)),
+        failed=np.bincount(variants, failed[order], shape[0]).astype(np.int64),
+        missing=np.bincount(variants, missing[order], shape[0]).astype(np.int64),
+        costs=costs,
+        latencies=latencies,
+        notes=_notes(schema, failed, errors),
+    )
+
+
+def _table(results: Results | pd.DataFrame) -> pd.DataFrame:
+    table = results.table if isinstance(results, Results) else results
+    if not isinstance(table, pd.DataFrame):
+        raise SpecError(
+            "expected Results, or a DataFrame with the columns of Results.table, got "
+            f"{type(results).__name__}"
+        )
+    if "case" not in table:
+        raise SpecError("the table has no column 'case', which says what was asked")
+    if not len(table):
+        raise SpecError("the table has no trials to compare")
+    return table
+
+
+def _score_name(table: pd.DataFrame, schema: Schema, score: str | None) -> str:
+    if score is None:
+        if len(schema.scores) == 1:
+            return schema.scores[0]
+        found = ", ".join(map(repr, schema.scores)) or "none"
+        raise SpecError(f"which score? the table has {found}: give score=")
+    if score not in table:
+        raise SpecError(
+            f"the table has no column {score!r}{did_you_mean(score, schema.scores)}; "
+            f"scores: {', '.join(schema.scores) or 'none'}"
+        )
+    return score
+
+
+def _columns(
+    table: pd.DataFrame, schema: Schema, by: str | Sequence[str] | None
+) -> tuple[str, ...]:
+    if by is None:
+        parameters = [name for name in schema.parameters if name in table]
+        varying = [n for n in parameters if len(_column(table[n])[1]) > 1]
+        chosen = tuple(varying or parameters[:1])
+        if not chosen:
+            raise SpecError("the table has no parameters to compare: give by=")
+        return chosen
+    columns = (by,) if isinstance(by, str) else tuple(by)
+    for name in columns:
+        if name not in table:
+            raise SpecError(
+                f"the table has no column {name!r}{did_you_mean(name, map(str, table))}"
+            )
+    if not columns:
+        raise SpecError("expected one column or more in by=, got none")
+    return columns
+
+
+def _coded(
+    table: pd.DataFrame, columns: Sequence[str]
+) -> tuple[NDArray[np.int64], tuple[tuple[Any, ...], ...]]:
+    """A number for each row's values in some columns, and the values; in the order in
+    which they read, numbers by size."""
+    codes, values = zip(*(_column(table[name]) for name in columns), strict=True)
+    sizes = tuple(len(one) for one in values)
+    together = np.ravel_multi_index(codes, sizes)
+    distinct, numbers = np.unique(together, return_inverse=True)
+    places = np.unravel_index(distinct, sizes)
+    found = (
+        tuple(of[place] for of, place in zip(values, row, strict=True))
+        for row in zip(*places, strict=True)
+    )
+    return numbers.astype(np.int64), tuple(found)
+
+
+def _column(column: pd.Series[Any]) -> tuple[NDArray[np.int64], list[Any]]:
+    """The number of each row's value, and the values in order."""
+    try:
+        codes, distinct = pd.factorize(column, use_na_sentinel=False)
+        values = list(distinct)
+    except TypeError:  # lists and objects have no hash
+        codes, _ = pd.factorize(np.array([plain_text(v) for v in column], object))
+        values = [column.iloc[int(n)] for n in np.unique(codes, return_index=True)[1]]
+    values = [None if _is_missing(one) else one for one in values]
+    order = sorted(
+        range(len(values)), key=lambda place: _rank(_hashable(values[place]))
+    )
+    ranks = np.empty(len(values), dtype=np.int64)
+    ranks[order] = np.arange(len(values))
+    return ranks[codes], [values[place] for place in order]
+
+
+def _is_missing(value: Any) -> bool:
+    return (
+        value is None or value is pd.NA or (isinstance(value, float) and value != value)
+    )
+
+
+def _hashable(value: Any) -> Any:
+    return value if isinstance(value, (int, float, str)) else plain_text(value)
+
+
+def _rank(key: Any) -> tuple[int, float, str]:
+    if isinstance(key, str):
+        return 1, 0.0, key
+    return 0, float(key), ""
+
+
+def _numeric(table: pd.DataFrame, name: str) -> Numbers:
+    try:
+        numbers = pd.to_numeric(table[name])
+    except (TypeError, ValueError) as error:
+        raise SpecError(f"column {name!r} does not hold numbers: {error}") from error
+    return numbers.to_numpy(dtype="float64", na_value=np.nan, copy=True)
+
+
+def _failed(table: pd.DataFrame) -> NDArray[np.bool_]:
+    if "error" not in table:
+        return np.zeros(len(table), dtype=bool)
+    return table["error"].notna().to_numpy(dtype=bool)
+
+
+def _means(
+    variants: NDArray[np.int64],
+    cases: NDArray[np.int64],
+    numbers: Numbers,
+    shape: tuple[int, ...],
+) -> Numbers:
+    known = ~np.isnan(numbers)
+    places = (variants * shape[1] + cases)[known]
+    size = shape[0] * shape[1]
+    with np.errstate(invalid="ignore"):
+        means = np.bincount(places, numbers[known], size) / np.bincount(
+            places, minlength=size
+        )
+    return np.asarray(np.round(means, DIGITS).reshape(shape))
+
+
+def _clusters(table: pd.DataFrame, name: str, cases: int) -> NDArray[np.int64]:
+    if name not in table:
+        raise SpecError(
+            f"the table has no column {name!r}{did_you_mean(name, map(str, table))}"
+        )
+    codes, ids = _coded(table, ("case",))
+    groups, values = _coded(table, (name,))
+    pairs = np.unique(np.stack([codes, groups], axis=1), axis=0)
+    if len(pairs) > cases:
+        case = pairs[:-1][pairs[:-1, 0] == pairs[1:, 0]][0, 0]
+        mine = [label(values[group][0]) for one, group in pairs if one == case]
+        raise SpecError(
+            f"case {ids[case][0]!r} is in {counted(len(mine), 'cluster')} of {name!r}: "
+            f"{', '.join(mine[:4])}; a case is in one"
+        )
+    return np.asarray(pairs[:, 1], dtype=np.int64)
+
+
+def _notes(
+    schema: Schema, failed: NDArray[np.bool_], errors: Errors
+) -> tuple[str, ...]:
+    lines = [schema.note] if schema.note else []
+    if number := int(failed.sum()):
+        of = counted(len(failed), "trial")
+        if errors == "zero":
+            lines.append(
+                f'{number:,} of {of} failed and score 0; errors="drop" leaves them out'
+            )
+        else:
+            lines.append(
+                f"{number:,} of {of} failed and are left out: variants are compared on "
+                "the cases that both answered, which may be the easier ones"
+            )
+            warnings.warn(lines[-1], PromptlabWarning, stacklevel=4)
+    return tuple(lines)
+
+
+def matching(scores: Scores, wanted: Any) -> dict[int, int]:
+    """The columns of `scores.by`, and the levels of each, that a baseline names.
+
+    It is a value of one of the columns, one value for each of them, or a mapping.
+
+    Raises:
+        SpecError: if no variant has them, or a value could be of several columns.
+    """
+    _, levels = scores.levels()
+    if isinstance(wanted, Mapping):
+        for name in wanted:
+            if name not in scores.by:
+                raise SpecError(
+                    f"baseline: {name!r} is not compared"
+                    f"{did_you_mean(str(name), scores.by)}; by: {', '.join(scores.by)}"
+                )
+        found = {scores.by.index(name): value for name, value in wanted.items()}
+    elif isinstance(wanted, (tuple, list)) and len(wanted) == len(scores.by) > 1:
+        found = dict(enumerate(wanted))
+    else:
+        places = [n for n, of in enumerate(levels) if _place(of, wanted) is not None]
+        if len(places) > 1:
+            names = ", ".join(scores.by[n] for n in places)
+            raise SpecError(
+                f"baseline {wanted!r} is a value of {names}: give "
+                f"baseline={{{scores.by[places[0]]!r}: {wanted!r}}}"
+            )
+        found = {places[0] if places else 0: wanted}
+    matched = {}
+    for place, value in found.items():
+        level = _place(levels[place], value)
+        if level is None:
+            valid = [label(one) for one in levels[place]]
+            raise SpecError(
+                f"no {scores.by[place]} is {value!r}"
+                f"{did_you_mean(label(value), valid)}; "
+                f"valid values: {', '.join(valid[:20])}"
+            )
+        matched[place] = level
+    return matched
+
+
+def _place(levels: Sequence[Any], value: Any) -> int | None:
+    """Where a value is among the levels, by itself or by its label."""
+    for place, level in enumerate(levels):
+        if _hashable(level) == _hashable(value):
+            return place
+    texts = [label(level) for level in levels]
+    return texts.index(value) if isinstance(value, str) and value in texts else None
