@@ -78,6 +78,9 @@ if TYPE_CHECKING:
     from promptlab.results.results import Results as Results
     from promptlab.results.runs import find_run as find_run
     from promptlab.results.runs import recorded_runs as recorded_runs
+    from promptlab.spec.content import audio as audio
+    from promptlab.spec.content import file as file
+    from promptlab.spec.content import image as image
     from promptlab.spec.dataset import Case as Case
     from promptlab.spec.dataset import Dataset as Dataset
     from promptlab.spec.grid import Grid as Grid
@@ -129,12 +132,15 @@ _HOMES = {  # each public name, and the module that it is loaded from
     "Trial": "spec.trial",
     "Usage": "spec.usage",
     "Variant": "spec.grid",
+    "audio": "spec.content",
     "budgets": "store.usage",
     "compare": "notebook.compare.compare",
     "explain": "store.explain",
     "explore": "notebook.explore.explore",
+    "file": "spec.content",
     "find_run": "results.runs",
     "headroom": "store.usage",
+    "image": "spec.content",
     "leaderboard": "analysis.leaderboard",
     "load_experiment": "files.config",
     "login": "models.login",

@@ -590,7 +590,7 @@ FAULTS = (
     ),
     Fault(
         "store/lookup.py",
-        "if request is None or head.dead_end:",
+        "if request is None or head.dead_end(call.turns[len(heads)]):",
         "if request is None:",
         "models/test_messages.py",
         "a conversation goes on after an answer that ended it",

@@ -54,6 +54,7 @@ def print_plan(plan: Plan, *, json: bool) -> None:
                 "cost_usd": list(plan.cost_usd),
                 "unpriced": list(plan.unpriced),
                 "free": list(plan.free),
+                "not_counted": dict(plan.not_counted),
                 "budget_notes": list(plan.budget_notes),
                 "least_s": plan.least_s,
                 "warnings": list(experiment.warnings),
@@ -76,7 +77,7 @@ def print_plan(plan: Plan, *, json: bool) -> None:
     if plan.calls:
         echo(f"tokens: {plan.tokens} ({plan.counted})")
         echo(f"cost: {plan.cost}")
-    for note in plan.budget_notes:
+    for note in plan.notes:
         echo(f"note: {note}")
 
 

@@ -19,10 +19,11 @@ from promptlab.errors import CacheError, Failure
 from promptlab.execution.scheduling.limiter import number_told
 from promptlab.formats import dollars, thousands
 from promptlab.money.budget import Budget, BudgetLimits, Spend, in_words, most_usd
+from promptlab.money.images import MOST_TOKENS
 from promptlab.money.price import Price
 from promptlab.money.prices import Prices
 from promptlab.money.reported import SOURCE
-from promptlab.spec.content import IMAGE_MOST_TOKENS, images_in
+from promptlab.spec.content import images_in
 from promptlab.spec.request import Request
 from promptlab.spec.response import Response
 from promptlab.spec.usage import PriceContext, when
@@ -260,10 +261,12 @@ class RunAccounting:
             self._beyond[served] = known.plus(more)
 
     def _bound(self, request: Request) -> Spend:
-        """What bounds a call. A token is at least a byte of what is sent."""
+        """What bounds a call. A token is at least a byte of what is sent, but for an
+        image, which is bounded whatever it is sent as."""
         messages = request.body.get("messages", ())
-        images = sum(images_in(message.get("content")) for message in messages)
-        asked = len(orjson.dumps(request.body)) + images * IMAGE_MOST_TOKENS
+        images = [i for message in messages for i in images_in(message.get("content"))]
+        asked = len(orjson.dumps(request.body)) + len(images) * MOST_TOKENS
+        asked -= sum(len(url) for url, _ in images if url.startswith("data:"))
         given = request.most_output
         tier, at = request.body.get("service_tier"), when(time.time())
         prices = self._candidate_prices(

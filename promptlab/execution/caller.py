@@ -23,6 +23,7 @@ from promptlab.execution.scheduling.limiter import LONGEST_RESET_S, Permit
 from promptlab.execution.scheduling.pool import ModelSlots, WaitTooLongError
 from promptlab.execution.scheduling.retries import Backoff, Verdict, classify
 from promptlab.models.redaction import redacted
+from promptlab.spec.content import images_in
 from promptlab.spec.request import Request
 from promptlab.spec.response import ReplySummary, Response
 from promptlab.store.cache import Entry, ResponseCache, checked_response
@@ -376,9 +377,12 @@ def _tokens(request: Request) -> int:
 
 
 def _characters(message: Mapping[str, Any]) -> int:
-    """How long a message is; one that is no plain text, as JSON."""
+    """How long a message is; one that is no plain text, as JSON, without images."""
     content = message.get("content")
-    return len(content if isinstance(content, str) else orjson.dumps(message))
+    if isinstance(content, str):
+        return len(content)
+    images = sum(len(url) for url, _ in images_in(content))
+    return len(orjson.dumps(message)) - images
 
 
 def _too_long(failure: Failure, wait_s: float, max_wait_s: float) -> Failure:

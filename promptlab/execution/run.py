@@ -32,6 +32,7 @@ from promptlab.results.runs import RunRecord
 from promptlab.results.table import build_table
 from promptlab.spec.capabilities import other_name
 from promptlab.spec.definition import Definition
+from promptlab.spec.prompt import Turn
 from promptlab.spec.request import Request
 from promptlab.spec.response import ReplySummary
 from promptlab.store.cache import ResponseCache, open_cache
@@ -236,7 +237,7 @@ class Run:
                 self._only_trials = (self._only_trials or set()) | {lookup.first}
                 self._queue_of(lookup.first).put(lookup.first)
         elif self._options.offline:
-            failure = _dead_end(lookup.heads) or NOT_CACHED
+            failure = _dead_end(lookup.heads, lookup.turns) or NOT_CACHED
             self._answers.fail(index, failure, lookup.heads)
         elif self._wants(index) and self._options.leader_first:
             case, variant = self._place(index)
@@ -353,7 +354,8 @@ class Run:
             request = self._requests.request(number, messages)
         else:
             request = await asyncio.to_thread(self._requests.request, number, messages)
-        if request and (failure := _dead_end(replies)):
+        turns = self._requests.turns(number) if replies else ()
+        if request and (failure := _dead_end(replies, turns)):
             raise CallError(failure)
         return request
 
@@ -439,9 +441,9 @@ class Run:
         return least_s or None
 
 
-def _dead_end(replies: Sequence[ReplySummary]) -> Failure | None:
+def _dead_end(replies: Sequence[ReplySummary], turns: Sequence[Turn]) -> Failure | None:
     """Why a conversation that has more to ask cannot go on."""
-    if not replies or not (why := replies[-1].dead_end):
+    if not replies or not (why := replies[-1].dead_end(turns[len(replies)])):
         return None
     turn = f"turn {len(replies)} of the conversation"
     return Failure(kind="dead_end", message=f"{turn}: {why}", attempts=0)

@@ -32,7 +32,7 @@ from promptlab.errors import (
 from promptlab.execution.options import OPTIONS, Option
 from promptlab.experiment import Experiment
 from promptlab.files.datasets import read_dataset
-from promptlab.files.prompts import read_prompt, read_prompts, read_texts
+from promptlab.files.prompts import read_prompts, read_texts
 from promptlab.files.text import read_text
 from promptlab.files.yaml_lines import LARGEST_CONFIG, YamlFile
 from promptlab.money.prices import prices_in_force
@@ -427,10 +427,10 @@ def _dataset(given: Any, folder: Path) -> Dataset:
     if isinstance(given, DatasetModel):
         file = _path(folder, given.file)
         read = read_dataset(file, Dataset, encoding=given.encoding).rename(given.rename)
-        return Dataset(read, name=read.name, metadata=given.metadata)
-    return Dataset(
-        {name: _input(value, folder) for name, value in case.items()} for case in given
-    )
+        metadata, folder = given.metadata, file.absolute().parent
+        return Dataset(read, name=read.name, metadata=metadata, folder=folder)
+    cases = [{n: _input(value, folder) for n, value in case.items()} for case in given]
+    return Dataset(cases, folder=folder.absolute())
 
 
 def _input(value: Any, folder: Path) -> Any:
@@ -533,6 +533,8 @@ def _check_misspelt(name: str, given: Any) -> None:
 def _value(name: str, value: Any, folder: Path) -> Any:
     _check_misspelt(name, value)
     if not _names_file(value):
+        if name == "prompt" and isinstance(value, list):
+            return Prompt(value).beside(folder.absolute())
         return value
     try:
         return _read_value(name, _path(folder, _file_of(value)))
@@ -543,7 +545,7 @@ def _value(name: str, value: Any, folder: Path) -> Any:
 
 def _read_value(name: str, path: Path) -> Any:
     if name == "prompt":
-        return read_prompt(path, Prompt)
+        return Prompt.from_file(path)
     if name == "system":
         return read_text(path, "utf-8-sig", LARGEST_CONFIG).removesuffix("\n")
     return YamlFile.read(path).plain

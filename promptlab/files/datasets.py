@@ -66,7 +66,8 @@ def read_dataset(
         rows = _rows(path, encoding or "utf-8-sig")
     except ConfigError as error:
         raise DatasetError(str(error)) from error
-    return make(rows, name=path.name, metadata=metadata)
+    folder = path.absolute().parent
+    return make(rows, name=path.name, metadata=metadata, folder=folder)
 
 
 def _rows(path: Path, encoding: str) -> Rows:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from promptlab.money.estimate import ZERO, Estimate, Range
+from promptlab.money.images import Patches, Tiles, image_rule, media_tokens
 from promptlab.money.price import Price
 from promptlab.money.prices import is_free
-from promptlab.money.tokens import PER_REPLY, Observations, TokenCounter, counter_for
+from promptlab.money.tokens import PER_REPLY, Observations, counter_for
 from promptlab.results.costs import Pricing
-from promptlab.spec.content import shown
+from promptlab.spec.content import text_in
 from promptlab.spec.prompt import Turn
 from promptlab.spec.request import most_output
 from promptlab.spec.response import ReplySummary
@@ -28,6 +30,8 @@ class _VariantCalls:
     observed: Observations
     """What the server counted so far; shared by the variants of a model there."""
     estimate: Estimate
+    images: Tiles | Patches | None
+    """The rule by which the model counts images."""
 
     @property
     def server(self) -> tuple[str, str]:
@@ -51,6 +55,8 @@ class CostRange:
         self._repeats = pricing.experiment.repeats
         self._reporting: set[tuple[str, str]] = set()
         """The base URLs and models whose replies say what they cost."""
+        self.not_counted: Counter[str] = Counter()
+        """What the calls send whose tokens are not known, such as `image by URL`."""
         observed: dict[tuple[str, str], Observations] = {}
         self._variants = []
         for place, variant in enumerate(pricing.experiment.effective_variants):
@@ -61,16 +67,19 @@ class CostRange:
             )
             estimate = Estimate(most_output(sent), seen.counter.tool_tokens(sent))
             price = pricing.prices.price(context)
-            self._variants.append(_VariantCalls(context, price, seen, estimate))
+            images = image_rule(context.model)
+            self._variants.append(_VariantCalls(context, price, seen, estimate, images))
 
     def add(self, lookup: TrialLookup) -> None:
         """Adds the calls that a trial asks."""
         of = self._variant(lookup)
-        sent = _tokens_of(lookup.turns, of.observed.counter)
+        sent, unknown = _tokens_of(lookup.turns, of)
         replies = [_repeated(head) for head in lookup.heads]
         replies += [None] * (len(sent) - len(replies))
         for turn in lookup.asks:
             of.estimate.add(sent[: turn + 1], replies[:turn])
+            for media in unknown[: turn + 1]:
+                self.not_counted.update(media)
 
     def learn(self, lookup: TrialLookup) -> None:
         """Compares what the server counted of a cached trial's first call, and notes
@@ -79,9 +88,10 @@ class CostRange:
         if reply.reported_cost_usd is not None:
             self._reporting.add(of.server)
         if of.observed.wants_next() and reply.input_tokens:
-            (sent,) = _tokens_of(lookup.turns[:1], of.observed.counter)
-            sent += PER_REPLY + of.estimate.tool_tokens
-            of.observed.add(sent, reply.input_tokens)
+            (sent,), (unknown,) = _tokens_of(lookup.turns[:1], of)
+            if not unknown:
+                sent += PER_REPLY + of.estimate.tool_tokens
+                of.observed.add(sent, reply.input_tokens)
 
     @property
     def calls(self) -> int:
@@ -147,12 +157,26 @@ class CostRange:
         return self._variants[lookup.trial // self._repeats % len(self._variants)]
 
 
-def _tokens_of(turns: Sequence[Turn], counter: TokenCounter) -> list[int]:
-    """The tokens of the messages of each turn."""
-    return [
-        counter.messages([shown(message["content"]) for message in turn])
-        for turn in turns
-    ]
+def _tokens_of(
+    turns: Sequence[Turn], of: _VariantCalls
+) -> tuple[list[int], list[Counter[str]]]:
+    """The tokens of the messages of each turn, and what each has that is not
+    counted."""
+    tokens, unknown = [], []
+    for turn in turns:
+        contents = [message["content"] for message in turn]
+        sent, media = (
+            of.observed.counter.messages(map(text_in, contents)),
+            Counter[str](),
+        )
+        for content in contents:
+            if not isinstance(content, str):
+                more, others = media_tokens(content, of.images)
+                sent += more
+                media += others
+        tokens.append(sent)
+        unknown.append(media)
+    return tokens, unknown
 
 
 def _repeated(reply: ReplySummary) -> int | None:

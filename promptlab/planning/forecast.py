@@ -246,7 +246,7 @@ def _doubts(plan: Plan, observed: ObservedCosts) -> Iterator[str]:
         yield f"it goes by {used} answers only: a larger pilot= would tell more"
     if np.isnan(observed.took("output")).any():
         yield "the server did not count the tokens of every answer"
-    yield from plan.budget_notes
+    yield from plan.notes
 
 
 def _card(forecast: Forecast) -> str:

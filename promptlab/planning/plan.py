@@ -59,6 +59,9 @@ class Plan:
     counting: Mapping[str, str] = field(default_factory=dict)
     """How the tokens sent to each model that is to be called were counted, and how far
     off that may be."""
+    not_counted: Mapping[str, int] = field(default_factory=dict)
+    """What the calls send whose tokens are not known, such as `image by URL`, and how
+    often: neither tokens nor cost have it."""
 
     @cached_property
     def counts(self) -> Counter[str]:
@@ -95,7 +98,7 @@ class Plan:
         return found
 
     def __repr__(self) -> str:
-        said = "; ".join((self.headline, *self.budget_notes))
+        said = "; ".join((self.headline, *self.notes))
         return f"Plan({self.experiment.name!r}: {said})"
 
     def _repr_html_(self) -> str:
@@ -109,8 +112,19 @@ class Plan:
             counting=self.counted,
             cost=self.cost,
             time=self.time,
-            warnings=self.budget_notes,
+            warnings=self.notes,
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the estimate leaves out, and what the project's budgets leave, one line
+        each."""
+        media = []
+        for name, number in self.not_counted.items():
+            kind, *more = name.split(" ", 1)
+            media.append(" ".join([counted(number, kind), *more]))
+        left_out = (f"not counted: {', '.join(media)}",) if media else ()
+        return (*left_out, *self.budget_notes)
 
     @property
     def headline(self) -> str:
@@ -217,6 +231,7 @@ def planned(
         unpriced=cost_range.unpriced,
         free=cost_range.free,
         counting=cost_range.counting,
+        not_counted=dict(cost_range.not_counted),
         least_s=_least_s(options, cost_range),
     )
 

@@ -9,6 +9,7 @@ whatever has happened since. While a run goes on, its process gives a sign of li
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import platform
 import secrets
@@ -37,6 +38,7 @@ from promptlab.results.costs import Pricing
 from promptlab.results.results import Results
 from promptlab.results.run_answers import PastAnswers, RunAnswers
 from promptlab.results.scores import ScoreColumn, score_bytes, score_from_bytes
+from promptlab.spec.content import FileReader
 from promptlab.spec.definition import Definition
 from promptlab.spec.requests import Requests
 from promptlab.spec.response import ReplySummary
@@ -62,6 +64,9 @@ PACKAGES = (
 
 JSON = ("routes", "prices", "versions", "wire_names", "totals", "failures")
 """The members of a record that are kept as JSON."""
+
+LOST = b"\x89PNG"
+"""What stands for a file that is not kept: an image that no answer is about."""
 
 FORMAT = 1
 """The version of the records that this promptlab writes; it reads those up to it."""
@@ -237,18 +242,37 @@ class RunRecord:
             found = database.rows(sql, (self.experiment,))
         try:
             ((definition,),) = found
-            return self._made_experiment(orjson.loads(definition))
+            plain = orjson.loads(definition)
+            return self._made_experiment(plain, self._kept_files(plain))
         except (ValueError, KeyError) as error:
             raise UnknownRun(
                 f"the definition of run {self.name!r} is lost: {error}"
             ) from error
 
+    def _kept_files(self, plain: Mapping[str, Any]) -> FileReader | None:
+        """The files that the prompts of a definition name, as they were for the run."""
+        digests = plain.get("files")
+        if not digests or not self.cache:
+            return None
+        cache = ResponseCache(self.cache)
+
+        def read(name: str) -> bytes:
+            kind, _, small = digests[name].partition(",")
+            try:
+                return base64.b64decode(small) if small else cache.medium(kind)
+            except CacheError:  # all answers about it failed, or are gone
+                return LOST
+
+        return read
+
     @staticmethod
-    def _made_experiment(plain: Mapping[str, Any]) -> Definition:
+    def _made_experiment(
+        plain: Mapping[str, Any], files: FileReader | None
+    ) -> Definition:
         """The experiment of a definition, with its methods that run it."""
         from promptlab.experiment import Experiment
 
-        return Experiment.from_plain(plain)
+        return Experiment.from_plain(plain, files)
 
     def load_results(self) -> Results:
         """The results that the run gave, whatever has been asked since.

@@ -43,7 +43,8 @@ class Dataset(Sequence[Case]):
     or cases. The columns `id` and `expected` are special; every other one is an input.
     Without an `id` column the ids are "1", "2", and so on. A missing value (None, NaN)
     is None; a whole number beyond 64 bits is a text of its digits. The columns named in
-    `metadata` are carried along into the table, and are no inputs.
+    `metadata` are carried along into the table, and are no inputs. Relative paths of
+    images and files are looked for in `folder`, that of the file it is read from.
 
     Raises:
         DatasetError: no rows, a row that is not a mapping, an id twice or missing, a
@@ -56,8 +57,11 @@ class Dataset(Sequence[Case]):
         *,
         name: str = "dataset",
         metadata: Collection[str] = (),
+        folder: Path | None = None,
     ) -> None:
         self.name = name
+        self.folder = folder
+        """Where relative paths in its columns are looked for: that of its file."""
         self._cases = tuple(_cases(_rows(rows, name), name, metadata))
         if not self._cases:
             raise DatasetError(f"{name} has no cases")
@@ -83,7 +87,7 @@ class Dataset(Sequence[Case]):
     def __getitem__(self, index: slice) -> Dataset: ...
     def __getitem__(self, index: int | slice) -> Case | Dataset:
         if isinstance(index, slice):
-            return Dataset(self._cases[index], name=self.name)
+            return Dataset(self._cases[index], name=self.name, folder=self.folder)
         return self._cases[index]
 
     def __len__(self) -> int:
@@ -127,7 +131,7 @@ class Dataset(Sequence[Case]):
         """The same cases, each with these inputs set."""
         carried = [name for name in self.metadata if name not in inputs]
         rows = [row | inputs for row in self.to_plain()]
-        return Dataset(rows, name=self.name, metadata=carried)
+        return Dataset(rows, name=self.name, metadata=carried, folder=self.folder)
 
     def rename(self, names: Mapping[str, str]) -> Dataset:
         """The same cases with other names of columns: `{"prompt": "question"}`.
@@ -150,6 +154,7 @@ class Dataset(Sequence[Case]):
             ],
             name=self.name,
             metadata=[names.get(n, n) for n in self.metadata],
+            folder=self.folder,
         )
 
     def to_plain(self) -> list[dict[str, Any]]:

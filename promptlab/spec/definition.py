@@ -14,6 +14,7 @@ from promptlab.errors import DatasetError, PromptlabWarning, SpecError, did_you_
 from promptlab.formats import counted
 from promptlab.spec.braces import hole, shown
 from promptlab.spec.capabilities import Capabilities, check_capabilities
+from promptlab.spec.content import FileReader, digest
 from promptlab.spec.dataset import RESULT_COLUMNS, Dataset, check_names
 from promptlab.spec.grid import Grid, Variant, unknown_parameters
 from promptlab.spec.parameters import KNOWN
@@ -77,6 +78,8 @@ class Definition:
     """How often each variant is asked about each case."""
     capabilities: Capabilities | None = None
     """Own rules on what models take: model → parameter → True, False or wire name."""
+    files: FileReader | None = None
+    """Reads the files that prompts name; None where they are looked for on disk."""
 
     @_arguments_checked
     def __init__(
@@ -168,11 +171,27 @@ class Definition:
             plain["dataset"]["metadata"] = list(self.dataset.metadata)
         if self.capabilities:
             plain["capabilities"] = {m: dict(r) for m, r in self.capabilities.items()}
+        if digests := self._file_digests():
+            plain["files"] = digests
         return plain
 
+    def _file_digests(self) -> dict[str, str]:
+        """What each file is known by that is read for a case, by its name."""
+        named = {
+            name: variant.prompt.files
+            for variant in self._prompts
+            if variant.prompt.names_files
+            for case in self.dataset
+            for name in variant.prompt.files_for(case.inputs)
+        }
+        return {name: digest(read(name)) for name, read in named.items()}
+
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """The experiment that `to_plain` wrote."""
+    def from_plain(
+        cls, plain: Mapping[str, Any], files: FileReader | None = None
+    ) -> Self:
+        """The experiment that `to_plain` wrote; `files` reads those that prompts name,
+        where they are not to be looked for."""
         dataset = plain["dataset"]
         made = cls.__new__(cls)  # its warnings were told when it was made
         made._fill(
@@ -185,6 +204,7 @@ class Definition:
             ),
             plain["repeats"],
             plain.get("capabilities"),
+            files,
         )
         return made
 
@@ -210,6 +230,7 @@ class Definition:
             "dataset": self.dataset,
             "repeats": self.repeats,
             "capabilities": self.capabilities,
+            "files": self.files,
         }
         made = type(self).__new__(type(self))  # its warnings were told when it was made
         made._fill(self.name, **(parts | changes))
@@ -222,6 +243,7 @@ class Definition:
         dataset: Dataset,
         repeats: object,
         capabilities: Capabilities | None,
+        files: FileReader | None = None,
     ) -> None:
         """Sets the parts, and checks them."""
         put = object.__setattr__
@@ -230,14 +252,23 @@ class Definition:
         put(self, "dataset", dataset)
         put(self, "repeats", _checked_repeats(repeats))
         put(self, "capabilities", capabilities)
+        put(self, "files", files)
         self._check()
+
+    def _reading(self, prompt: Prompt) -> Prompt:
+        """A prompt whose files are read as they are for this experiment."""
+        if self.files is not None:
+            return prompt.reading(self.files)
+        return prompt.beside(self.dataset.folder)
 
     @cached_property
     def _groups(self) -> list[list[EffectiveVariant]]:
         groups: dict[Any, list[EffectiveVariant]] = {}
         prompts: dict[Hashable, Prompt] = {}
         for variant in self.grid:
-            sent = effective(variant, self.variables, prompts, self.capabilities)
+            sent = effective(
+                variant, self.variables, prompts, self.capabilities, self._reading
+            )
             same = _hashable(sent.labels), _hashable(sent.parameters)
             groups.setdefault(same, []).append(sent)
         return list(groups.values())

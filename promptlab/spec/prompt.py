@@ -13,8 +13,19 @@ from typing import Any, Literal, Required, TypedDict
 import orjson
 
 from promptlab.errors import SpecError, brief, did_you_mean
+from promptlab.paths import user_path
 from promptlab.spec.braces import lone_names
-from promptlab.spec.content import checked, media_in, shown, texts_in
+from promptlab.spec.content import (
+    SHORT,
+    FileReader,
+    Files,
+    checked,
+    is_short,
+    is_url,
+    shown,
+    texts_in,
+    whole,
+)
 from promptlab.spec.request import canonical
 from promptlab.spec.template import Template
 
@@ -70,13 +81,23 @@ class Message:
         """Its content as people read it."""
         return shown(self.content)
 
-    def render(self, inputs: Mapping[str, Any]) -> ChatMessage:
-        """The message with its holes filled."""
-        return {
-            "role": self.role,
-            "content": self._filled(self.content, inputs),
-            **self.more,  # type: ignore[typeddict-item]
-        }
+    @cached_property
+    def named_files(self) -> list[tuple[str, str]]:
+        """The kind and the template of each file that its parts name."""
+        parts = self.content if isinstance(self.content, list) else ()
+        return [(n, p[n]) for p in parts if is_short(p) for n in SHORT if n in p]
+
+    def render(self, inputs: Mapping[str, Any], read: FileReader) -> ChatMessage:
+        """The message with its holes filled, and the files that it names read."""
+        content = self._filled(self.content, inputs)
+        if self.named_files:
+            content = [whole(p, read) if is_short(p) else p for p in content]
+        return {"role": self.role, "content": content, **self.more}  # type: ignore[typeddict-item]
+
+    def files_for(self, inputs: Mapping[str, Any]) -> list[str]:
+        """The names of the files that it holds when its holes are filled so."""
+        names = [self._filled(name, inputs) for _, name in self.named_files]
+        return [name for name in names if not is_url(name)]
 
     def to_plain(self) -> ChatMessage:
         """The message as JSON and YAML write it."""
@@ -98,18 +119,23 @@ class Message:
 
 @dataclass(frozen=True, init=False)
 class Prompt:
-    """A text, or several messages, with `{{field}}` holes.
+    """A string, or several messages, with `{{field}}` holes.
 
     Holes are Jinja2 expressions, run in a sandbox; every field must be in the case.
 
-    A text is one user message. In a list of messages, a user message that an
+    A string is one user message. In a list of messages, a user message that an
     assistant message follows is history (an example); every other user message is
     *asked*, with the replies before it in the conversation. So two user messages in
     a row are two calls. One that renders to nothing is not asked. An assistant message
     at the end begins the answer.
 
     A content is a string, or a list of parts as the API takes them; every string in
-    them may have holes.
+    them may have holes. `{"image": "{{photo}}"}`, and `audio` and `file` alike, is the
+    part that a file makes, read at each run; a relative path is looked for beside the
+    prompt's file, the dataset's, and in the working directory.
+
+    A tool message that follows a user message answers the call that the model makes
+    of a tool; without a `tool_call_id`, the tool messages answer its calls in order.
 
     >>> Prompt("Which team? {{ticket}}").fields
     ('ticket',)
@@ -118,6 +144,8 @@ class Prompt:
     messages: tuple[Message, ...]
     variables: Mapping[str, Any] = field(hash=False, repr=False)
     """Values of holes that no case has to fill."""
+    files: FileReader = field(hash=False, repr=False)
+    """Reads the files that its parts name."""
 
     def __init__(self, messages: str | Iterable[Message | Mapping[str, Any]]) -> None:
         if isinstance(messages, str):
@@ -129,6 +157,7 @@ class Prompt:
         read = tuple(_message(item) for item in messages)
         object.__setattr__(self, "messages", read)
         object.__setattr__(self, "variables", {})
+        object.__setattr__(self, "files", Files())
         if not read:
             raise SpecError("a prompt needs at least one message")
         for message in read:
@@ -143,7 +172,7 @@ class Prompt:
         """The prompt in a file: text, or YAML or JSON with a list of messages."""
         from promptlab.files.prompts import read_prompt
 
-        return read_prompt(path, cls)
+        return read_prompt(path, cls).beside(user_path(path).absolute().parent)
 
     @classmethod
     def all_from_file(
@@ -200,9 +229,7 @@ class Prompt:
         templates = [note for t in self._templates for note in t.notes(names)]
         texts = [m.text for m in self.messages if m.role not in ANSWERS]
         lookalikes = (note for text in texts for note in _lookalikes(text))
-        kinds = dict.fromkeys(k for m in self.messages for k in media_in(m.content))
-        unknown = (f"the tokens of its {kind} are not estimated" for kind in kinds)
-        return (*templates, *lookalikes, *unknown)
+        return (*templates, *lookalikes)
 
     @cached_property
     def is_quick(self) -> bool:
@@ -218,7 +245,8 @@ class Prompt:
     def _asked(self) -> tuple[bool, ...]:
         roles = [message.role for message in self.messages]
         *_, last = asked = [
-            role in ASKED and after not in ANSWERS
+            (role in ASKED and after not in ANSWERS)
+            or (role == "user" and after == "tool")
             for role, after in zip(roles, [*roles[1:], None], strict=True)
         ]
         return (*asked[:-1], last or roles[-1] == "assistant")
@@ -227,14 +255,37 @@ class Prompt:
         """The same prompt under a system message; unchanged for None."""
         if content is None:
             return self
-        under = Prompt([Message("system", content), *self.messages])
-        return under.filled(self.variables) if self.variables else under
+        return self._with(messages=(Message("system", content), *self.messages))
 
     def filled(self, variables: Mapping[str, Any]) -> Prompt:
         """The same prompt with values of its own for some holes."""
-        filled = Prompt(self.messages)
-        object.__setattr__(filled, "variables", {**self.variables, **variables})
-        return filled
+        return self._with(variables={**self.variables, **variables})
+
+    @cached_property
+    def names_files(self) -> bool:
+        """Whether one of its parts names a file, which is read when it is rendered."""
+        return any(message.named_files for message in self.messages)
+
+    def reading(self, files: FileReader) -> Prompt:
+        """The same prompt, whose files are read so."""
+        return self._with(files=files) if self.names_files else self
+
+    def beside(self, folder: Path | None) -> Prompt:
+        """The same prompt, whose files are looked for in a folder too."""
+        if folder is None or not isinstance(self.files, Files):
+            return self
+        return self.reading(Files((*self.files.folders, folder)))
+
+    def files_for(self, inputs: Mapping[str, Any]) -> list[str]:
+        """The names of the files that it holds when its holes are filled so."""
+        inputs = {**inputs, **self.variables}
+        return [name for m in self.messages for name in m.files_for(inputs)]
+
+    def _with(self, **parts: Any) -> Prompt:
+        made = Prompt(parts.get("messages", self.messages))
+        for name in ("variables", "files"):
+            object.__setattr__(made, name, parts.get(name, getattr(self, name)))
+        return made
 
     def turns(self, inputs: Mapping[str, Any]) -> tuple[Turn, ...]:
         """The rendered messages, one group for each call that is to be made.
@@ -246,7 +297,7 @@ class Prompt:
         turns: list[Turn] = []
         turn: list[ChatMessage] = []
         for message, asked in zip(self.messages, self._asked, strict=True):
-            rendered = message.render(inputs)
+            rendered = message.render(inputs, self.files)
             content = rendered["content"]
             if asked and isinstance(content, str) and not content.strip():
                 continue
@@ -259,7 +310,7 @@ class Prompt:
         return tuple(turns)
 
     def to_plain(self) -> str | list[ChatMessage]:
-        """The prompt as JSON and YAML write it: a text, or a list of messages."""
+        """The prompt as JSON and YAML write it: a string, or a list of messages."""
         first = self.messages[0]
         if (
             len(self.messages) == 1

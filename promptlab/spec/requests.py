@@ -56,7 +56,8 @@ class Requests:
         places = {prompt: place for place, prompt in enumerate(prompts)}
         self._prompt_of = [places[id(q.prompt)] for q in experiment.effective_variants]
         # Neighbouring trials share their case and prompts: most are rendered once.
-        self._turns = lru_cache(maxsize=512)(self._rendered)
+        large = any(q.prompt.names_files for q in self._asking)
+        self._turns = lru_cache(maxsize=16 if large else 512)(self._rendered)
         self._kept: dict[tuple[int, int], tuple[Turn, ...]] = {}
         self._room = KEPT_BYTES
 
@@ -87,8 +88,8 @@ class Requests:
     ) -> Request | None:
         """A trial's call after `replies`, the assistant's messages; None when the
         conversation is over."""
-        case, variant, repeat = self._place(index)
-        turns = self._turns(self._prompt_of[variant], case)
+        _, variant, repeat = self._place(index)
+        turns = self.turns(index)
         if len(replies) >= len(turns):
             return None
         base_url, base = self._bases[variant]
@@ -96,6 +97,11 @@ class Requests:
         key = request_key(base_url, body, repeat)
         most = self._most_output[variant]
         return Request.of_canonical(base_url, body, repeat, key, most)
+
+    def turns(self, index: int) -> tuple[Turn, ...]:
+        """The rendered messages of a trial, one group for each call."""
+        case, variant, _ = self._place(index)
+        return self._turns(self._prompt_of[variant], case)
 
     def first_requests(self) -> Iterator[FirstRequest]:
         """The first call of every trial, in order.

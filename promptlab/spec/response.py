@@ -59,17 +59,28 @@ class ReplySummary(NamedTuple):
     @property
     def message(self) -> dict[str, Any]:
         """The assistant's message, as the next call of a conversation repeats it."""
-        if self.refusal is None:
-            return {"role": "assistant", "content": self.output}
-        content = None if self.output == self.refusal else self.output
-        return {"role": "assistant", "content": content, "refusal": self.refusal}
-
-    @property
-    def dead_end(self) -> str:
-        """Why a conversation cannot go on from it; "" where it can."""
+        instead = (self.refusal, self.tool_calls)
+        content = None if self.output in instead else self.output
+        more: dict[str, Any] = {}
+        if self.refusal is not None:
+            more["refusal"] = self.refusal
         if self.tool_calls is not None:
-            names = called(self.tool_calls)
-            return f"the model called {names}, and nothing answers the call"
+            more["tool_calls"] = _listed(self.tool_calls)
+        return {"role": "assistant", "content": content, **more}
+
+    def dead_end(self, then: Sequence[Mapping[str, Any]]) -> str:
+        """Why a conversation cannot go on from it with these messages; "" if it can."""
+        results = [message["role"] for message in then].count("tool")
+        if self.tool_calls is not None:
+            said = f"the model called {called(self.tool_calls)}"
+            if not results:
+                return f"{said}, and nothing answers the call"
+            if results != len(_listed(self.tool_calls)):
+                answer = "message answers" if results == 1 else "messages answer"
+                return f"{said}, and {results} tool {answer}: expected one for each"
+            return ""
+        if results:
+            return "the model called no tool, and a tool message answers a call"
         if not self.output.strip():
             reason = self.finish_reason or "no finish_reason"
             return f"the model's answer was empty ({reason})"
@@ -96,6 +107,15 @@ def is_truncated(finish_reason: str | None) -> bool:
 def is_withheld(finish_reason: str | None) -> bool:
     """Whether a content filter withheld an answer that ended so, in part or whole."""
     return (finish_reason or "").lower() in WITHHELD
+
+
+def _listed(tool_calls: str) -> list[Any]:
+    """Calls as JSON; none if it is not that."""
+    try:
+        calls = orjson.loads(tool_calls)
+    except orjson.JSONDecodeError:
+        return []
+    return calls if isinstance(calls, list) else [calls]
 
 
 ADDED_UP = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, overload
@@ -90,11 +90,13 @@ def effective(
     variables: Collection[str],
     prompts: dict[Hashable, Prompt],
     own: Capabilities | None,
+    adapt: Callable[[Prompt], Prompt],
 ) -> EffectiveVariant:
     """A variant as it is sent, with the parameters that its model takes.
 
     Parameters that are `variables` fill holes of the prompt and are not sent. `prompts`
-    keeps one prompt for each prompt, system message and values of its variables.
+    keeps one prompt for each prompt, system message and values of its variables, as
+    `adapt` gives it.
     """
     prompt, system = variant["prompt"], variant.get("system")
     if system is not None and prompt.has_system:
@@ -110,7 +112,7 @@ def effective(
     same = prompt, system, *labels.items()
     if same not in prompts:
         filling = {name: variant[name] for name in labels}
-        prompts[same] = whole.filled(filling) if filling else whole
+        prompts[same] = adapt(whole.filled(filling) if filling else whole)
     unused = {
         name: "the prompt has no such hole" for name in given if name not in holes
     }
@@ -196,5 +198,16 @@ def conversation(
     messages: list[Mapping[str, Any]] = list(turns[0])
     for turn, reply in zip(turns[1:], replies, strict=False):
         messages.append(reply)
-        messages.extend(turn)
+        messages.extend(_answering(turn, reply))
     return messages
+
+
+def _answering(turn: Turn, reply: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A turn whose tool messages answer the calls of a reply, each in its place."""
+    calls = iter(reply.get("tool_calls", ()))
+    for message in turn:
+        call = next(calls, None) if message["role"] == "tool" else None
+        if isinstance(call, Mapping) and "id" in call:
+            yield {"tool_call_id": call["id"], **message}
+        else:
+            yield message

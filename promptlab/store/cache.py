@@ -9,7 +9,8 @@ a miss with a warning. And many rows are read or written in one statement.
 An entry is three lines of JSON, under the key of its request:
 
 1. the head, what the table shows and what decides on the price: a `ReplySummary`;
-2. the request, exactly as it was hashed for the key;
+2. the request, exactly as it was hashed for the key, but for media (images, sound,
+   files in base64), which are kept once, under the SHA-256 of their content;
 3. the answer as received, byte for byte. No header and no API key is kept.
 
 An entry whose answer says that the model broke off is a miss: earlier versions kept it.
@@ -17,15 +18,18 @@ An entry whose answer says that the model broke off is a miss: earlier versions 
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
 import os
 import re
 import sqlite3
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -39,6 +43,7 @@ from promptlab.models.failures import broke_off, failure_in
 from promptlab.models.messages import read_message
 from promptlab.money.reported import reported_usd
 from promptlab.paths import user_path
+from promptlab.spec.content import SMALL_BYTES
 from promptlab.spec.request import Request
 from promptlab.spec.response import ReplySummary, Response
 from promptlab.store.home import home, ignore_in_git, private_folder
@@ -70,6 +75,13 @@ SETTINGS = {
     "sqlite_cache_size": 4_000,
     "sqlite_mmap_size": 0,  # mapped pages count as memory of the process
 }
+MEDIUM_BYTES = SMALL_BYTES // 3 * 4
+"""How long what a request holds in base64 must be to be kept apart."""
+
+MEDIUM = re.compile(rb"[A-Za-z0-9+/]{%d,}={0,2}(?=\")" % MEDIUM_BYTES)
+KEPT_APART = re.compile(rb"\x00([0-9a-f]{64})\x00")
+"""What stands in its place: JSON has no such character."""
+
 TABLES = ("Cache", "Replaced")
 """Of answers: those that are served, and those that a `refresh` replaced."""
 
@@ -117,16 +129,17 @@ class _Store(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return cast(list[tuple[Any, ...]], self._sql(sql, values).fetchall())
 
-    def write(self, *statements: Statement) -> int:
+    def write(self, *statements: Statement) -> list[int]:
         """Runs statements, each for some rows of values, all or none of it; how many
-        rows of the database were changed."""
+        rows of the database each of them changed."""
         # Not diskcache's `transact`: it tries for ever where a database is read-only.
         connection = self._con
         connection.execute("BEGIN IMMEDIATE")  # other writers are waited for: 60 s
         try:
-            changed = 0
-            for sql, rows in statements:
-                changed += max(0, int(connection.executemany(sql, rows).rowcount))
+            changed = [
+                max(0, connection.executemany(sql, rows).rowcount)
+                for sql, rows in statements
+            ]
             connection.execute("COMMIT")
             return changed
         except BaseException:
@@ -147,14 +160,18 @@ class _ReadOnlyStore:
         with self._reading:
             return self._connection.execute(sql, values).fetchall()
 
-    def write(self, *statements: Statement) -> int:
+    def write(self, *statements: Statement) -> list[int]:
         """Fails as SQLite does where nothing can be written."""
         with self._reading:
             sql, rows = statements[0]
-            return self._connection.executemany(sql, rows).rowcount
+            return [self._connection.executemany(sql, rows).rowcount]
 
     def close(self) -> None:
         """Keeps the connection: it is shared by all threads."""
+
+
+def _lost(digest: str) -> bytes:
+    raise CacheError(f"the medium {digest} is not in the cache")
 
 
 @dataclass(frozen=True)
@@ -164,28 +181,54 @@ class Entry:
     key: str
     head: ReplySummary
     """The first line."""
-    request_json: bytes
+    kept_request: bytes
+    """The second line: the request, without its media."""
     body: bytes
     experiment: str = ""
     """The name of the experiment that paid for it."""
+    medium: Callable[[str], bytes] = field(default=_lost, repr=False, compare=False)
+    """Gives each of the request's media, by its SHA-256."""
+    media: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+    """Those of an entry that is to be stored."""
 
     @classmethod
     def of(cls, request: Request, response: Response, experiment: str) -> Entry:
         """The entry that keeps this answer to this request."""
-        asked, body = request.canonical_json, response.body
-        return cls(request.key, response.summary, asked, body, experiment)
+        kept, media = _without_media(request.canonical_json)
+        summary, body, medium = response.summary, response.body, media.__getitem__
+        return cls(request.key, summary, kept, body, experiment, medium, media)
 
     @classmethod
-    def from_value(cls, key: str, value: bytes, experiment: str = "") -> Entry:
+    def from_value(
+        cls,
+        key: str,
+        value: bytes,
+        experiment: str = "",
+        medium: Callable[[str], bytes] = _lost,
+    ) -> Entry:
         """The entry in a stored value; `ValueError` if it is damaged."""
-        _, request_json, body = value.split(b"\n", 2)
-        return cls(key, _head_in(value), request_json, body, experiment)
+        _, kept, body = value.split(b"\n", 2)
+        return cls(key, _head_in(value), kept, body, experiment, medium)
 
     @cached_property
     def value(self) -> bytes:
         """What is stored."""
         return b"\n".join(
-            (orjson.dumps(tuple(self.head)), self.request_json, self.body)
+            (orjson.dumps(tuple(self.head)), self.kept_request, self.body)
+        )
+
+    @property
+    def request_json(self) -> bytes:
+        """The request, exactly as it was hashed for the key.
+
+        Raises:
+            CacheError: one of its media is no longer there.
+        """
+        if b"\0" not in self.kept_request:
+            return self.kept_request
+        return KEPT_APART.sub(
+            lambda found: base64.b64encode(self.medium(found[1].decode())),
+            self.kept_request,
         )
 
     @property
@@ -239,6 +282,18 @@ class ResponseCache:
             heads |= self._heads_in(rows)
         return heads
 
+    def medium(self, digest: str) -> bytes:
+        """An image or another medium of a request, by the SHA-256 of its content.
+
+        Raises:
+            CacheError: it is not there.
+        """
+        found: list[tuple[Any, ...]] = []
+        if self._has("Media"):
+            with self._reading():
+                found = self._store.rows(SELECT_MEDIUM, (digest,))
+        return bytes(found[0][0]) if found else _lost(digest)
+
     def known(self, keys: Sequence[str]) -> set[str]:
         """Those of the keys that have an answer."""
         return set(self.heads(keys))
@@ -279,7 +334,7 @@ class ResponseCache:
 
     def replaced_count(self) -> int:
         """How many replaced answers are kept."""
-        if not self._has_replaced():
+        if not self._has("Replaced"):
             return 0
         with self._reading():
             ((count,),) = self._store.rows("SELECT COUNT(*) FROM Replaced")
@@ -393,7 +448,7 @@ class ResponseCache:
         return store
 
     def _replaced_rows(self, keys: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        if not self._has_replaced():
+        if not self._has("Replaced"):
             return
         for part in _parts(keys):
             marks = ",".join("?" * len(part))
@@ -401,11 +456,10 @@ class ResponseCache:
                 rows = self._store.rows(SELECT_REPLACED.format(marks), part)
             yield from rows
 
-    def _has_replaced(self) -> bool:
+    def _has(self, table: str) -> bool:
         with self._reading():
-            return bool(
-                self._store.rows("SELECT 1 FROM sqlite_master WHERE name = 'Replaced'")
-            )
+            sql = "SELECT 1 FROM sqlite_master WHERE name = ?"
+            return bool(self._store.rows(sql, (table,)))
 
     def _remove(
         self,
@@ -414,11 +468,18 @@ class ResponseCache:
         tables: Sequence[str] = TABLES,
     ) -> int:
         """Removes the answers for which a condition holds, for each of some values."""
-        there = [n for n in tables if n == "Cache" or self._has_replaced()]
+        there = [name for name in tables if self._has(name)]
+        removals = [(f"DELETE FROM {name} WHERE {condition}", values) for name in there]
         try:
-            removed = self._store.write(
-                *((f"DELETE FROM {name} WHERE {condition}", values) for name in there)
-            )
+            removed = sum(self._store.write(*removals))
+            if self._has("Media"):
+                has_replaced = self._has("Replaced")
+                used = [name for name in TABLES if name == "Cache" or has_replaced]
+                keys = " UNION ".join(f"SELECT key FROM {name}" for name in used)
+                self._store.write(
+                    (f"DELETE FROM Uses WHERE key NOT IN ({keys})", [()]),
+                    (UNUSED_MEDIA, [()]),
+                )
             with suppress(sqlite3.OperationalError):  # others are using it
                 self._store.rows("VACUUM")
         except (sqlite3.Error, diskcache.Timeout, OSError) as error:
@@ -442,6 +503,13 @@ class ResponseCache:
             for e in entries
         ]
         statements: list[Statement] = [(sql, rows)]
+        if media := [(e.key, *item) for e in entries for item in e.media.items()]:
+            statements += [
+                (MEDIA, [()]),
+                (USES, [()]),
+                (KEEP_MEDIUM, [(digest, content) for _, digest, content in media]),
+                (USE_MEDIUM, [(key, digest) for key, digest, _ in media]),
+            ]
         if keep_replaced:
             there = [(e.key, e.value) for e in entries]
             statements = [
@@ -451,7 +519,7 @@ class ResponseCache:
                 *statements,
             ]
         try:
-            written = self._store.write(*statements)
+            written, *_ = self._store.write(*statements)
         except (sqlite3.Error, OSError) as error:
             self._check_there()
             raise CacheError(
@@ -495,7 +563,7 @@ class ResponseCache:
             try:
                 text = self._store.disk.fetch(mode, filename, value, False)
                 tag = tag if isinstance(tag, str) else ""
-                entry = Entry.from_value(key, text, tag)
+                entry = Entry.from_value(key, text, tag, self.medium)
                 if _failure_in(entry.head, entry.body) is None:
                     yield entry
             except (RefusedEntry, ValueError, TypeError) as error:
@@ -544,6 +612,17 @@ KEEP = (
     "INSERT INTO Replaced SELECT key, store_time, tag, value FROM Cache"
     " WHERE raw = 1 AND key = ? AND typeof(value) = 'blob' AND value <> ?"
 )
+MEDIA = (
+    "CREATE TABLE IF NOT EXISTS Media (sha256 TEXT PRIMARY KEY, content BLOB NOT NULL)"
+)
+USES = (
+    "CREATE TABLE IF NOT EXISTS Uses (key TEXT NOT NULL, sha256 TEXT NOT NULL,"
+    " PRIMARY KEY (key, sha256)) WITHOUT ROWID"
+)
+KEEP_MEDIUM = "INSERT OR IGNORE INTO Media VALUES (?, ?)"
+USE_MEDIUM = "INSERT OR IGNORE INTO Uses VALUES (?, ?)"
+UNUSED_MEDIA = "DELETE FROM Media WHERE sha256 NOT IN (SELECT sha256 FROM Uses)"
+SELECT_MEDIUM = "SELECT content FROM Media WHERE sha256 = ?"
 PUT = (
     f"{INSERT} UPDATE SET store_time = excluded.store_time,"
     " expire_time = NULL, tag = excluded.tag, size = excluded.size,"
@@ -598,6 +677,26 @@ def checked_response(response: Response) -> Response:
                 return replace(response, usage=usage, reported_cost_usd=cost_usd)
             raise CallError(failure)
     raise CallError(Failure(kind="invalid_reply", message=f"the client gave {said}"))
+
+
+def _without_media(request_json: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """A request with the SHA-256 of each medium in its place, and the media."""
+    media: dict[str, bytes] = {}
+
+    def apart(found: re.Match[bytes]) -> bytes:
+        try:
+            content = base64.b64decode(found[0], validate=True)
+        except binascii.Error:
+            return found[0]
+        if base64.b64encode(content) != found[0]:
+            return found[0]
+        digest = hashlib.sha256(content).hexdigest()
+        media[digest] = content
+        return b"\0%b\0" % digest.encode()
+
+    if len(request_json) < MEDIUM_BYTES:
+        return request_json, media
+    return MEDIUM.sub(apart, request_json), media
 
 
 def _head_in(value: bytes) -> ReplySummary:

@@ -115,7 +115,7 @@ def _heads(
     while head is not None and cache is not None:
         heads.append(head)
         request = requests.request(call.trial, [head.message for head in heads])
-        if request is None or head.dead_end:
+        if request is None or head.dead_end(call.turns[len(heads)]):
             break
         key = request.key
         head = cache.head(key)
@@ -124,7 +124,8 @@ def _heads(
 
 def _is_over(heads: Sequence[ReplySummary], call: FirstRequest) -> bool:
     """Whether a conversation has ended before its last call: none of these is made."""
-    return 0 < len(heads) < len(call.turns) and bool(heads[-1].dead_end)
+    cached = len(heads)
+    return 0 < cached < len(call.turns) and bool(heads[-1].dead_end(call.turns[cached]))
 
 
 def _is_first(call: FirstRequest, turn: int, seen: dict[str, int]) -> bool:

@@ -51,6 +51,7 @@ def test_validate_tells_what_is_cached(
         "least_s": 0.0,
         "unpriced": [],
         "free": ["offline/small"],
+        "not_counted": {},
         "budget_notes": [],
         "warnings": [],
     }

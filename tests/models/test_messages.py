@@ -398,6 +398,60 @@ def test_a_conversation_ends_where_it_cannot_go_on_and_says_why(
         assert len(made.messages) == 3  # what was asked, answered, and not asked
 
 
+RESULT = {"role": "tool", "content": "Rain."}
+"""What a prompt answers a call of the model with."""
+
+
+def tools(*messages: Any) -> pl.Experiment:
+    prompt = [{"role": "user", "content": "{{t}}"}, *messages]
+    grid = {"model": ["m"], "prompt": {"p": prompt}}
+    return pl.Experiment("tools", grid=grid, dataset=[{"t": "How is it?"}])
+
+
+def test_tool_messages_of_a_prompt_answer_the_calls_of_the_model(
+    cache: pl.ResponseCache,
+) -> None:
+    calls = [CALL, {**CALL, "id": "c2"}]
+    client = FakeClient([answered(tool_calls=calls), answered("Wet.")])
+    experiment = tools(RESULT, {**RESULT, "content": "More rain.", "name": "weather"})
+
+    results = experiment.run(client=client, cache=cache)
+    again = experiment.run(client=client, cache=cache)
+
+    assert client.calls == 2
+    assert client.requests[1].body["messages"] == [
+        {"role": "user", "content": "How is it?"},
+        {"role": "assistant", "content": None, "tool_calls": calls},
+        {**RESULT, "tool_call_id": CALL["id"]},
+        {**RESULT, "content": "More rain.", "name": "weather", "tool_call_id": "c2"},
+    ]
+    for made in (results, again):
+        assert made.table["output"].tolist() == ["Wet."]
+        assert not made.failures
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (answered("Wet."), "the model called no tool, and a tool message answers"),
+        (
+            answered(tool_calls=[CALL, CALL]),
+            "the model called weather, weather, and 1 tool message answers",
+        ),
+    ],
+    ids=["no call", "two calls"],
+)
+def test_tool_messages_that_do_not_fit_the_calls_end_the_conversation(
+    reply: pl.Response, words: str
+) -> None:
+    client = FakeClient(lambda request: reply)
+
+    results = tools(RESULT).run(client=client, use_cache=False)
+
+    assert client.calls == 1
+    assert words in results.failures[0].message
+
+
 def test_the_last_reply_of_a_conversation_may_be_of_any_kind() -> None:
     single = asked([answered(tool_calls=[CALL]), answered("")])
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import pickle
+import random
 import shutil
 import sqlite3
 import subprocess
@@ -26,6 +28,7 @@ from pandas.testing import assert_frame_equal
 import promptlab as pl
 from promptlab.errors import CacheError
 from promptlab.execution.caller import STALE_S
+from promptlab.store.archive import export_archive, import_archive
 from promptlab.store.cache import Entry
 from promptlab.testing import PATIENCE_S, FakeClient, response, wait_until
 
@@ -77,6 +80,61 @@ def test_an_answer_comes_back_as_it_was_received(cache: pl.ResponseCache) -> Non
     assert found.request == asked()
     assert found.response == response("In Europe.")
     assert found.response.model == "fake-2026-11-01"
+
+
+def pictured(medium: bytes, text: str) -> pl.Request:
+    """A request with a medium in it."""
+    url = f"data:image/png;base64,{base64.b64encode(medium).decode()}"
+    parts = [{"type": "image_url", "image_url": {"url": url}}]
+    message = {"role": "user", "content": [{"type": "text", "text": text}, *parts]}
+    return pl.Request(URL, {"model": "fake", "messages": [message]})
+
+
+def test_a_medium_that_many_requests_send_is_kept_once(
+    cache: pl.ResponseCache,
+) -> None:
+    medium = random.Random(0).randbytes(1_000_000)
+    requests = [pictured(medium, f"What, {n}?") for n in range(1_000)]
+
+    for start in range(0, 1_000, 100):
+        cache.add([entry(request) for request in requests[start : start + 100]])
+
+    assert cache.size_bytes() < 5_000_000
+    assert sum(size for *_, size in cache.catalogue()) < 1_000_000
+    found = cache.get(requests[7].key)
+    assert found is not None
+    assert found.request_json == requests[7].canonical_json
+    assert found.request == requests[7]
+
+
+def test_media_leave_the_cache_with_the_last_answer_about_them(
+    cache: pl.ResponseCache,
+) -> None:
+    medium = random.Random(0).randbytes(300_000)
+    first, second = pictured(medium, "What?"), pictured(medium, "Who?")
+    cache.add([entry(first), entry(second, experiment="other")])
+
+    cache.delete([first.key])
+    kept = cache.get(second.key)
+    assert kept is not None
+    assert kept.request == second
+    cache.prune(experiment="other")
+
+    with pytest.raises(CacheError, match="is not in the cache"):
+        _ = kept.request
+
+
+def test_media_travel_in_archives(cache: pl.ResponseCache, tmp_path: Path) -> None:
+    request = pictured(random.Random(0).randbytes(9_000), "What?")
+    cache.add([entry(request)])
+    other = pl.ResponseCache(tmp_path / "other")
+
+    export_archive(cache, tmp_path / "answers.jsonl")
+    import_archive(other, tmp_path / "answers.jsonl")
+
+    found = other.get(request.key)
+    assert found is not None
+    assert found.request == request
 
 
 def test_an_entry_is_lines_of_json_and_nothing_else(cache: pl.ResponseCache) -> None:
