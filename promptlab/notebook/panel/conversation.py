@@ -179,7 +179,8 @@ async def _answers(
     replies: list[ReplySummary] = []
     column, cached, cost_usd = ColumnReplies("", waiting=True), True, 0.0
     while request := requests.request(trial, [reply.message for reply in replies]):
-        if replies and (why := replies[-1].dead_end):
+        then = requests.turns(trial)[len(replies)]
+        if replies and (why := replies[-1].dead_end(then)):
             failure = Failure(kind="dead_end", message=why, attempts=0)
             reply = Reply(request, None, failure, cached=False)
         else:
