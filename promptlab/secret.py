@@ -62,7 +62,10 @@ class Secret:
         Raises:
             CredentialsError: there is none, it is no key, or it did not come in time.
         """
-        given, error = _given(self._source), None
+        given, error = self._source, None
+        if isinstance(given, Hidden) and given.strip():
+            return checked_key(given)
+        given = _given(given)
         try:
             if callable(given):
                 async with self._turn:

@@ -162,8 +162,8 @@ FAULTS = (
     ),
     Fault(
         "models/replies.py",
-        "if any(secret in value for value in headers.values()):",
-        "if all(secret in value for value in headers.values()):",
+        "if secret in values:",
+        "if secret == values:",
         "models/test_replies.py models/test_redaction.py models/test_client.py",
         "a key in a reply's headers stays",
     ),

@@ -26,7 +26,7 @@ from promptlab.models.redaction import redacted
 from promptlab.spec.content import images_in
 from promptlab.spec.request import Request
 from promptlab.spec.response import ReplySummary, Response
-from promptlab.store.cache import Entry, ResponseCache, checked_response
+from promptlab.store.cache import Entry, ResponseCache
 from promptlab.store.writer import CacheWriter
 
 ATTEMPTS_TO_REACH = 3
@@ -43,6 +43,10 @@ LOOK_AGAIN_S = 0.05, 1.0
 
 CHARACTERS_PER_TOKEN = 3
 """For the limiter's estimates only: on the safe side for most languages."""
+
+
+def _nothing() -> None:
+    pass
 
 
 class RunEnded(Exception):
@@ -84,7 +88,8 @@ class _SentError(CallError):
 class Caller:
     """Answers requests: from the cache, from a call under way, else by a call.
 
-    An answer is on disk before it is given back, and before its place in flight is.
+    An answer is on disk before it is given back. Its place in flight is the next
+    call's as soon as it came.
     """
 
     def __init__(
@@ -123,9 +128,15 @@ class Caller:
         self._dice = random.Random()
 
     async def answer(
-        self, request: Request, slots: ModelSlots, *, stay: bool = False
+        self,
+        request: Request,
+        slots: ModelSlots,
+        came: Callable[[], object] = _nothing,
+        *,
+        stay: bool = False,
     ) -> Answer:
-        """The answer to a request, from the cache or by a call.
+        """The answer to a request, from the cache or by a call; `came` is called when
+        it was received, before it is on disk.
 
         With `stay`, it waits here while another process asks the same.
 
@@ -148,7 +159,7 @@ class Caller:
         answer = None
         try:
             # Another process may have asked since the cache was looked through.
-            answer = self.cached(request) or await self._asked(request, slots)
+            answer = self.cached(request) or await self._asked(request, slots, came)
             return answer
         finally:
             del self._flights[place]
@@ -195,7 +206,9 @@ class Caller:
         summary = self._cache.head(request.key)
         return None if summary is None else Answer(summary, cached=True)
 
-    async def _asked(self, request: Request, slots: ModelSlots) -> Answer:
+    async def _asked(
+        self, request: Request, slots: ModelSlots, came: Callable[[], object]
+    ) -> Answer:
         """The answer to a call, made as often as it takes and makes sense, unless
         another process has it meanwhile."""
         looked_at = time.monotonic()
@@ -204,7 +217,7 @@ class Caller:
         while True:
             attempt += 1
             try:
-                return await self._attempt(request, slots, attempt, looked_at)
+                return await self._attempt(request, slots, came, attempt, looked_at)
             except _SentError as error:
                 failure, wait_s = error.failure.after(attempt), error.wait_s
             said = f"attempt {attempt} of a call to {request.model} failed: "
@@ -241,12 +254,19 @@ class Caller:
         return min(most, ATTEMPTS_TO_REACH) if never else most
 
     async def _attempt(
-        self, request: Request, slots: ModelSlots, attempt: int, looked_at: float
+        self,
+        request: Request,
+        slots: ModelSlots,
+        came: Callable[[], object],
+        attempt: int,
+        looked_at: float,
     ) -> Answer:
         """One attempt: sent within budgets and limits, unless another process was
-        faster; stored before its place is given up."""
+        faster, and stored."""
         if self.ending:
             raise RunEnded
+        task = asyncio.current_task()
+        assert task is not None
         try:
             async with self._accounting.call(request, attempt) as call:
                 place = await slots.enter(_tokens(request), again=attempt > 1)
@@ -255,29 +275,28 @@ class Caller:
                     if is_stale and (answer := self.cached(request)) is not None:
                         slots.limiter.withdraw(place)
                         return answer
-                    return await self._sent(request, slots, place, call, attempt)
+                    if self.ending:  # while it waited for its place
+                        slots.limiter.withdraw(place)
+                        raise RunEnded
+                    self.in_flight.add(task)
+                    response = await self._sent(request, slots, place, call)
                 finally:
                     slots.leave()
+            came()
+            if attempt > 1:
+                response = replace(response, attempts=attempt)
+            return await self._stored(request, response)
         except BudgetReached as error:
             raise RunEnded(str(error)) from None
         except WaitTooLongError as error:
             raise LeftOff(str(error)) from None
+        finally:
+            self.in_flight.discard(task)
 
     async def _sent(
-        self,
-        request: Request,
-        slots: ModelSlots,
-        place: Permit,
-        call: Call,
-        attempt: int,
-    ) -> Answer:
-        """The answer to a call that has its place, entered and stored."""
-        if self.ending:  # while it waited for its place
-            slots.limiter.withdraw(place)
-            raise RunEnded
-        task = asyncio.current_task()
-        assert task is not None
-        self.in_flight.add(task)
+        self, request: Request, slots: ModelSlots, place: Permit, call: Call
+    ) -> Response:
+        """The answer to a call that has its place, entered in the ledger."""
         try:
             await call.sent()
             response = await self._complete(request)
@@ -288,22 +307,19 @@ class Caller:
             slots.limiter.charge(place, tokens, now)
             slots.answered = slots.shared.answered = True
             call.answered(response)
-            if attempt > 1:
-                response = replace(response, attempts=attempt)
-            return await self._stored(request, response)
+            return response
         except CallError as error:
             call.failed(error.failure)
             failure = _plausible(error.failure, slots)
             wait_s = self._slow_down(failure, place, slots)
             raise _SentError(failure, wait_s) from error
         finally:
-            self.in_flight.discard(task)
             slots.limiter.lost(place)
 
     async def _complete(self, request: Request) -> Response:
         """The client's answer; an exit or a cancellation of its own is one call's."""
         try:
-            return checked_response(await self._complete_once(request))
+            return await self._complete_once(request)
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit) as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task and task.cancelling():

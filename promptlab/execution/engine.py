@@ -45,6 +45,7 @@ from promptlab.execution.scheduling.queue import (
 )
 from promptlab.execution.scheduling.retries import Verdict, classify
 from promptlab.models.client import Client
+from promptlab.models.openai import OpenAIClient
 from promptlab.models.redaction import redacted
 from promptlab.money.budget import BudgetLimits, check_bounded
 from promptlab.money.prices import Prices
@@ -53,7 +54,7 @@ from promptlab.spec.address import CHAT
 from promptlab.spec.request import Request
 from promptlab.spec.response import ReplySummary, Response
 from promptlab.spec.usage import PriceContext, when
-from promptlab.store.cache import ResponseCache, open_cache
+from promptlab.store.cache import ResponseCache, checked_response, open_cache
 from promptlab.store.ledger import Ledger, opened_ledger
 
 NOT_CACHED = Failure(
@@ -65,6 +66,10 @@ NOT_CACHED = Failure(
 
 WINDOW = 10_000
 """Requests that `ask_all` takes at a time."""
+
+SHARE_WRITING = 4
+"""One more worker for so many calls that may be in flight: while one has its answer
+written to disk, another goes on in its place."""
 
 GRACE_S = 5.0
 """How long calls in flight may still finish when an engine is ended: they are paid."""
@@ -406,10 +411,12 @@ class Engine:
         """Holds the conversations that are in the queues, until all have an outcome or
         the engine is ended."""
         all_slots = [self._slots_of(*where) for where in self.queues]
+        most = self.options.max_concurrency
         workers = [
-            asyncio.create_task(self._work(slots, conversations))
+            asyncio.create_task(self._work(slots, conversations, places))
             for slots in all_slots
-            for _ in range(min(slots.queue.left, self.options.max_concurrency))
+            for places in [asyncio.Semaphore(most)]
+            for _ in range(min(slots.queue.left, most + most // SHARE_WRITING))
         ]
         if not workers:
             return
@@ -435,7 +442,9 @@ class Engine:
         return self._slots[where]
 
     async def _complete(self, request: Request) -> Response:
-        return await self._clients[request.base_url].complete(request)
+        client = self._clients[request.base_url]
+        response = await client.complete(request)
+        return response if type(client) is OpenAIClient else checked_response(response)
 
     def _is_sent(self, leader: int) -> bool:
         assert self._caller is not None
@@ -452,15 +461,27 @@ class Engine:
                     worker.cancel()
             await _first(workers, self._hurry.wait(), timeout_s=GRACE_S)
 
-    async def _work(self, slots: ModelSlots, conversations: Conversations) -> None:
+    async def _work(
+        self,
+        slots: ModelSlots,
+        conversations: Conversations,
+        places: asyncio.Semaphore,
+    ) -> None:
+        """Holds one conversation after the other. Each has a place until its first
+        answer came, so that not too many begin."""
         queue = slots.queue
         while not self.is_ending:
-            if (number := await queue.take()) is None:
+            await places.acquire()
+            place = _Place(places)
+            number = None if self.is_ending else await queue.take()
+            if number is None:
+                place.leave()
                 return
-            if queue.leads(number):
+            if queue.leads(number):  # those behind it are to come next
                 self._leading[number] = asyncio.current_task()
+                place.stays = True
             try:
-                await self._converse(number, slots, conversations)
+                await self._converse(number, slots, conversations, place)
             except LeftOff as error:  # nor will those that others wait for be asked
                 self._leave_off(str(error))
                 queue.let_go(number, succeeded=False)
@@ -475,9 +496,16 @@ class Engine:
                 queue.put_off(number, other.look_again_s)
             else:
                 queue.let_go(number, succeeded=False)
+            finally:
+                place.stays = False
+                place.leave()
 
     async def _converse(
-        self, number: int, slots: ModelSlots, conversations: Conversations
+        self,
+        number: int,
+        slots: ModelSlots,
+        conversations: Conversations,
+        place: _Place,
     ) -> None:
         """Makes the calls of a conversation, each with the replies before it."""
         assert self._caller is not None
@@ -493,7 +521,7 @@ class Engine:
                     self._caller.share(key, replies[-1])
                 try:
                     answer = await self._caller.answer(
-                        request, slots, stay=bool(replies)
+                        request, slots, place.leave, stay=bool(replies)
                     )
                 except CallError as error:
                     reply = Reply(request, None, error.failure, cached=False)
@@ -599,6 +627,22 @@ class Engine:
 def _seed(request: Request) -> bytes:
     """What requests have in common whose prompts a provider may keep as one."""
     return seed(request.base_url, request.model, request.body)
+
+
+class _Place:
+    """One of the places for conversations whose first answer has not come."""
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self.stays = False
+        """Set to keep it."""
+        self._places = places
+        self._left = False
+
+    def leave(self) -> None:
+        """Gives it to another, once."""
+        if not self._left and not self.stays:
+            self._left = True
+            self._places.release()
 
 
 class _SingleRequests:

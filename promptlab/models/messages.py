@@ -19,6 +19,12 @@ REASONING = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
 THOUGHTS = ("thinking", "reasoning", "redacted_thinking")
 """The types of parts of a content that are no answer."""
 
+BESIDE_TEXT = (
+    *("tool_calls", "function_call", "refusal", "audio", "images"),
+    *REASONING,
+)
+"""The members of a message that say more than its text."""
+
 MEDIA = ("image", "audio", "video", "file")
 """What an answer may hold beside text; types of parts have these words in them."""
 
@@ -53,6 +59,8 @@ def read_message(message: Mapping[str, Any]) -> Said:
         ValueError: its content is neither text nor parts, or nests too deep.
     """
     content = message.get("content")
+    if isinstance(content, str) and not any(map(message.get, BESIDE_TEXT)):
+        return Said(content)
     if content is not None and not isinstance(content, (str, list)):
         raise ValueError(f"content is a {type(content).__name__}, not text")
     parts = [part for part in _list(content) if isinstance(part, Mapping)]

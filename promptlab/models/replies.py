@@ -51,8 +51,9 @@ class Reply(NamedTuple):
         secrets = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
         long = [secret for secret in secrets if len(secret) >= shortest]
         headers, body = self.headers, without_keys(self.body, long)
+        values = "\n".join(headers.values())
         for secret in secrets:
-            if any(secret in value for value in headers.values()):
+            if secret in values:
                 headers = {
                     name.lower(): value.replace(secret, REDACTED)
                     for name, value in headers.items()

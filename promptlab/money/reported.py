@@ -21,14 +21,14 @@ LARGEST_USD = 1e9
 def reported_usd(block: Any, headers: Mapping[str, str]) -> float | None:
     """What a reply says that it cost, in US dollars, by its usage (OpenRouter,
     Perplexity, xAI) or its headers (LiteLLM); None where it does not say."""
-    usage = block if isinstance(block, Mapping) else {}
+    usage = block if isinstance(block, dict) else {}
     cost = usage.get("cost")
-    if isinstance(cost, Mapping):
+    if isinstance(cost, dict):
         cost = cost.get("total_cost")
     upstream = 0.0
     if usage.get("is_byok") is True:  # the cost is OpenRouter's fee alone
         details = usage.get("cost_details")
-        of = details if isinstance(details, Mapping) else {}
+        of = details if isinstance(details, dict) else {}
         upstream = _amount(of.get("upstream_inference_cost"))
     for usd in (
         _amount(cost) + upstream,

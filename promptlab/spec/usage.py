@@ -117,21 +117,24 @@ def read_usage(block: Any) -> Usage:
     ).nested()
     if total_tokens is not None and usage.input_tokens is not None:
         output_tokens = max(total_tokens - usage.input_tokens, output_tokens or 0)
-    return replace(
-        usage, output_tokens=output_tokens, reasoning_tokens=reasoning_tokens
+    return Usage(
+        usage.input_tokens,
+        cached_input_tokens,
+        output_tokens,
+        reasoning_tokens,
+        cache_write_tokens,
     ).nested()
 
 
 def _count(places: Sequence[Any], names: Sequence[str]) -> int | None:
     """The largest count under one of these names; None where there is none."""
-    found = [
-        count
-        for place in places
-        if isinstance(place, dict)
-        for name in names
-        if name in place and (count := _whole(place[name])) is not None
-    ]
-    return max(found, default=None)
+    largest = -1
+    for place in places:
+        if isinstance(place, dict):
+            for name in names:
+                if name in place and (count := _whole(place[name])) is not None:
+                    largest = max(largest, count)
+    return None if largest < 0 else largest
 
 
 def _whole(value: Any) -> int | None:

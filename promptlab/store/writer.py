@@ -46,8 +46,7 @@ class CacheWriter:
             raise CacheError("the run is over: nothing more is stored")
         written: asyncio.Future[ReplySummary] = self._loop.create_future()
         self._waiting.put((entry, written))
-        # What was paid for is written even if the one who waits for it gives up.
-        return await asyncio.shield(written)
+        return await written  # it is written even if the one who waits gives up
 
     async def close(self) -> None:
         """Returns when all that waits is on disk and the thread has ended."""
