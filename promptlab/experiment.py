@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Unpack
 
+from promptlab.errors import SpecError
 from promptlab.execution.options import RunOptions, RunOptionsDict, with_run_options
+from promptlab.formats import counted, plain_text
+from promptlab.render.experiment_card import experiment_card
 from promptlab.secret import sealed
-from promptlab.spec.card import experiment_html
+from promptlab.spec.content import shown
 from promptlab.spec.definition import Definition
+from promptlab.spec.prompt import Prompt
 
 if TYPE_CHECKING:
     from promptlab.execution.runner import Handle
     from promptlab.planning.forecast import Forecast
     from promptlab.planning.plan import Plan
     from promptlab.results.results import Results
+    from promptlab.spec.grid import Grid
 
 
 class Experiment(Definition):
@@ -126,4 +131,42 @@ class Experiment(Definition):
         return forecast(self, chosen, level=level)
 
     def _repr_html_(self) -> str:
-        return experiment_html(self)
+        messages, problem = self._first_messages()
+        variant, dataset = self.trials[0].variant, self.dataset
+        sent = {"model": variant.model, **variant.parameters}
+        return experiment_card(
+            self.name,
+            self.size,
+            parameters={n: [*_levels(self.grid, n)] for n in self.grid.parameters},
+            dataset=f"{dataset.name}: {counted(len(dataset), 'case')}",
+            fields=[*dataset.fields, *["expected"] * dataset.has_expected],
+            warnings=self.warnings,
+            trials=len(self),
+            messages=messages,
+            sent={name: plain_text(value) for name, value in sent.items()},
+            problem=problem,
+        )
+
+    def _first_messages(self) -> tuple[list[tuple[str, str]], str]:
+        """Role and text of the messages of the first trial, or why there are none."""
+        try:
+            turns = self.trials[0].turns
+        except SpecError as error:
+            return [], str(error)
+        messages = (message for turn in turns for message in turn)
+        return [(m["role"], shown(m["content"])) for m in messages], ""
+
+
+def _levels(grid: Grid, name: str) -> Iterator[tuple[str | None, str]]:
+    """The values of a parameter: their labels, and of prompts and system messages the
+    text in one line."""
+    for level in grid.used(name):
+        value = level.value
+        if isinstance(value, Prompt):
+            asked = [m.text for m in value.messages if m.role == "user"]
+            several = "(messages, the last:) " if len(value.messages) > 1 else ""
+            text = several + (asked[-1] if asked else "")
+        else:
+            text = str(value) if name == "system" else ""
+        label = None if value is None else plain_text(level.label)
+        yield label, " ".join(text.split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from promptlab.money.own_prices import to_be_given
 from promptlab.money.price_table import price_frame
 from promptlab.money.reported import SOURCE
 from promptlab.paths import user_path
-from promptlab.results.card import results_html
+from promptlab.render.results_card import ROWS, results_card
 from promptlab.results.columns import OutcomeColumns, known_tokens
 from promptlab.results.costs import Pricing, UsedPrice, cache_savings
 from promptlab.results.exports import write
@@ -31,6 +32,7 @@ from promptlab.results.schema import EXPLANATION, Schema
 from promptlab.results.scores import ScoreColumn, with_scores
 from promptlab.results.table import TOKENS, plain, priced_table, texts
 from promptlab.spec.content import shown
+from promptlab.spec.dataset import REPLY_COLUMNS
 from promptlab.spec.definition import Definition
 from promptlab.spec.documents import Lookup, Wanted, documents, tokens
 from promptlab.spec.prompt import Turn
@@ -38,6 +40,9 @@ from promptlab.spec.response import ReplySummary, combined
 from promptlab.spec.tools import tool_calls
 from promptlab.spec.trial import Trial
 from promptlab.spec.usage import Usage
+
+INPUTS = 2
+"""The most inputs that the card shows."""
 
 Status = Literal["complete", "interrupted", "stopped", "running"]
 
@@ -409,16 +414,37 @@ class Results:
 
     def _repr_html_(self) -> str:
         varies = bool(self.varying) and len(self) > 0
-        return results_html(
-            self.experiment,
+        columns = self._telling_columns()
+        rows = self._table[columns].head(ROWS)
+        reasons = Counter(failure.summary for failure in self.failures.values())
+        return results_card(
+            self.experiment.name,
             self.headline,
-            self.table,
             varying=self.varying,
-            summary=self.summary() if varies else None,
-            latency_note=self.latency_note if varies else "",
-            failures=self.failures,
-            prices=self.prices,
+            summary=_plain_rows(self.summary().reset_index()) if varies else [],
+            note=self.latency_note if varies else "",
+            failures=reasons.most_common(),
+            columns=columns,
+            rows=_plain_rows(rows),
+            more=len(self) - len(rows),
+            prices=_plain_rows(self.prices.dropna(subset="input")),
         )
+
+    def _telling_columns(self) -> list[str]:
+        """The columns worth showing: parameters that vary, inputs if they are few, and
+        what is not the same throughout."""
+        schema, table = self.schema, self._table
+        columns = [*self.varying, "case"]
+        columns += schema.inputs if len(schema.inputs) <= INPUTS else ()
+        columns += schema.names("expected")
+        columns += ["repeat"] if self.experiment.repeats > 1 else []
+        beside = (schema.reply_column(name) for name in REPLY_COLUMNS)
+        columns += ["output", *(name for name in beside if name is not None)]
+        columns += ["finish_reason"] if table["finish_reason"].ne("stop").any() else []
+        columns += ["output_tokens", "latency_s"]
+        columns += ["cached"] if table["cached"].nunique() > 1 else []
+        columns += ["error"] if self.failures else []
+        return [*columns, *schema.scores]
 
     def _reckoned_with(self, place: int) -> UsedPrice | None:
         """What the last answer of a row was priced with; None without an answer."""
@@ -596,6 +622,14 @@ def _written(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return orjson.dumps(value).decode()
+
+
+def _plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    names = [str(name) for name in frame]
+    return [
+        {name: plain(value) for name, value in zip(names, row, strict=True)}
+        for row in frame.itertuples(index=False)
+    ]
 
 
 def _groupable(values: pd.Series[Any]) -> pd.Series[Any]:
