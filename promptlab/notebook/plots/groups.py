@@ -61,6 +61,8 @@ class Groups:
     members: tuple[Group, ...]
     index: pd.Index[Any]
     """The value of each group, for the plot's table."""
+    positions: np.ndarray
+    """For each trial of the table the position of its group."""
 
     def __iter__(self) -> Iterator[Group]:
         return iter(self.members)
@@ -156,24 +158,26 @@ def grouped(
 
 def split(
     table: pd.DataFrame, names: Sequence[str], parameters: Collection[str] = ()
-) -> tuple[tuple[Group, ...], pd.Index[Any]]:
-    """The groups of a table by some of its columns, and their values as an index.
+) -> tuple[tuple[Group, ...], pd.Index[Any], np.ndarray]:
+    """The groups of a table by some of its columns, their values as an index, and for
+    each row the position of its group.
 
     A value that is missing is one that was not sent, in a column of `parameters`.
     """
     codes = _codes(table, names)
-    order, first = np.unique(codes, return_index=True)
+    order, first, positions = np.unique(codes, return_index=True, return_inverse=True)
     values = table.iloc[first][list(names)]
     missing = [NOT_SENT if name in parameters else "none" for name in names]
     rows = zip(*(values[name] for name in names), strict=True)
     labels = [BETWEEN.join(map(label, row, missing)) for row in rows]
-    parts = [part for _, part in table.groupby(codes)]
+    parts = [part for _, part in table.groupby(positions)]
     labels = unique(labels or [WHOLE] * len(parts))
     members = map(Group, labels, map(style, order.tolist()), parts)
     if not names:
-        return tuple(members), pd.Index([WHOLE] * len(parts), name="all")
+        everything = pd.Index([WHOLE] * len(parts), name="all")
+        return tuple(members), everything, positions
     index = values.assign(**{name: _hashable(values[name]) for name in names})
-    return tuple(members), index.set_index(list(names)).index
+    return tuple(members), index.set_index(list(names)).index, positions
 
 
 def numbers(table: pd.DataFrame, column: str) -> pd.Series[float]:

@@ -81,7 +81,10 @@ def plot_heatmap(
         )
     down, across = grouped(results, rows), grouped(results, columns)
     tiles = _tiles(down, across, value, aggregate)
-    table = _table(down, across, tiles, value)
+    table = tiles.set_axis([value, "sd", "n", "asked"], axis="columns")
+    places = np.array(tiles.index.to_list(), dtype=int).reshape(-1, 2).T
+    named = down.index.take(places[0]), across.index.take(places[1])
+    table.index = pd.MultiIndex.from_arrays(named)
     heading = f"{aggregate.capitalize()} {title([value])} by {title([rows, columns])}"
     if why := down.nothing():
         return Canvas.of(ax, heading).empty(why, table)
@@ -89,7 +92,8 @@ def plot_heatmap(
     down, across = down.drawn, across.drawn
     tiles = tiles.loc[(slice(MOST - 1), slice(MOST - 1)), :]
     written = _writer(source, value, aggregate)
-    texts = _texts(tiles, written, aggregate == "mean" and written is not formats.share)
+    spread = aggregate == "mean" and written is not formats.share
+    texts = [_text(tile, written, spread=spread) for tile in tiles.itertuples()]
     wide, size = _sizes(ax, texts, len(down), len(across))
     explained = f"{aggregate.capitalize()} over the trials of each combination"
     if size < SMALLEST:
@@ -147,34 +151,15 @@ def _has_numbers(source: TrialTable, name: str) -> bool:
 
 
 def _tiles(down: Groups, across: Groups, value: str, aggregate: str) -> pd.DataFrame:
-    """For each row and column: `number`, `sd`, `n` and how many `asked`."""
+    """For each row and column, by position: `number`, `sd`, `n`, how many `asked`."""
     table = down.source.table
     values = numbers(table, value).mask(failed(table))
-    both = values.groupby([_positions(down), _positions(across)])
+    both = values.groupby([down.positions, across.positions])
     everywhere = pd.MultiIndex.from_product([range(len(down)), range(len(across))])
     tiles = both.agg([aggregate, "std", "count", "size"]).reindex(everywhere)
     tiles.columns = pd.Index(["number", "sd", "n", "asked"])
     tiles[["n", "asked"]] = tiles[["n", "asked"]].fillna(0).astype(int)
     return tiles.assign(number=tiles["number"].where(tiles["n"] > 0))  # not a sum of 0
-
-
-def _positions(groups: Groups) -> pd.Series[int]:
-    """For each trial the position of its group."""
-    rows = enumerate(group.rows for group in groups)
-    return pd.Series(
-        {trial: at for at, part in rows for trial in part.index}, dtype=int
-    )
-
-
-def _table(
-    down: Groups, across: Groups, tiles: pd.DataFrame, value: str
-) -> pd.DataFrame:
-    """The tiles under the values of the two parameters."""
-    table = tiles.set_axis([value, "sd", "n", "asked"], axis="columns")
-    at = np.array(tiles.index.to_list(), dtype=int).reshape(-1, 2)
-    rows, columns = down.index.take(at[:, 0]), across.index.take(at[:, 1])
-    table.index = pd.MultiIndex.from_arrays([rows, columns])
-    return table
 
 
 def _writer(source: TrialTable, value: str, aggregate: str) -> Callable[[float], str]:
@@ -184,18 +169,14 @@ def _writer(source: TrialTable, value: str, aggregate: str) -> Callable[[float],
     return partial(measure_text, value)
 
 
-def _texts(
-    tiles: pd.DataFrame, written: Callable[[float], str], spread: bool
-) -> list[tuple[str, str]]:
-    """For each tile its number, and below it the spread and the number of trials."""
-
-    def text(tile: Any) -> tuple[str, str]:
-        if not tile.n:
-            return "", "failed" if tile.asked else "not asked"
-        plus_minus = f"±{written(tile.sd)}  " * (spread and tile.n > 1)
-        return written(tile.number), f"{plus_minus}n={tile.n:,}"
-
-    return [text(tile) for tile in tiles.itertuples()]
+def _text(
+    tile: Any, written: Callable[[float], str], *, spread: bool
+) -> tuple[str, str]:
+    """The number of a tile, and below it the spread and the number of trials."""
+    if not tile.n:
+        return "", "failed" if tile.asked else "not asked"
+    plus_minus = f"±{written(tile.sd)}  " * (spread and tile.n > 1)
+    return written(tile.number), f"{plus_minus}n={tile.n:,}"
 
 
 def _sizes(

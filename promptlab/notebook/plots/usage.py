@@ -87,8 +87,11 @@ def plot_usage(
     noun = "Cost" if measure == "cost_usd" else title([measure.capitalize()])
     heading = f"{noun} {per}" + (f" by {title(names)}" if names else "")
     known = times.notna() & amounts.notna()
-    groups, index = split(usage.reset_index(drop=True), names)
-    table = _summed(groups, index, times.where(known).rename(period), amounts)
+    usage = usage.reset_index(drop=True)
+    groups, index, positions = split(usage, names)
+    sums = amounts.groupby([times.where(known).rename(period), positions]).sum()
+    table = sums.unstack().reindex(columns=range(len(groups)))
+    table = table.fillna(0.0).set_axis(index, axis="columns")
     if not known.any():
         return Canvas.of(ax, heading).empty("Nothing was used", table)
     notes = [
@@ -174,18 +177,6 @@ def _amounts(usage: pd.DataFrame, measure: str) -> pd.Series[float]:
     columns = TOKENS if measure == "tokens" and measure not in usage else (measure,)
     parts = [numbers(usage, name).reset_index(drop=True) for name in columns]
     return sum(parts[1:], parts[0])
-
-
-def _summed(
-    groups: Sequence[Group],
-    index: pd.Index[Any],
-    times: pd.Series[Any],
-    amounts: pd.Series[float],
-) -> pd.DataFrame:
-    """A row for each period, a column for each group."""
-    sums = [amounts[g.rows.index].groupby(times[g.rows.index]).sum() for g in groups]
-    table = pd.concat(sums, axis=1, sort=False) if sums else pd.DataFrame()
-    return table.set_axis(index, axis="columns").sort_index().fillna(0.0)
 
 
 def _columns(
