@@ -11,7 +11,7 @@ column's heading and does not split rows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -75,6 +75,9 @@ class Comparison:
     """Rows × columns: the position of each trial in the table, or `MISSING`."""
     criterion: Criterion | None
     """The score that decides which outputs are right; None where `expected` does."""
+    _likeness: dict[tuple[int, ...], np.ndarray] = field(default_factory=dict)
+    """The last answer of `likeness`: a view asks for the same again and again."""
+    _of_rows: dict[str, Coded] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -123,12 +126,10 @@ class Comparison:
 
     @cached_property
     def first(self) -> np.ndarray:
-        """The position of one trial of each row."""
-        none = len(self.table)
-        firsts: np.ndarray = np.where(self.positions < 0, none, self.positions).min(
-            axis=1, initial=none
-        )
-        return firsts
+        """The position of the first trial of each row."""
+        end = len(self.table)
+        positions = np.where(self.positions < 0, end, self.positions)
+        return np.asarray(positions.min(axis=1, initial=end))
 
     @cached_property
     def outputs(self) -> pa.Array:
@@ -145,7 +146,7 @@ class Comparison:
     @cached_property
     def failed(self) -> np.ndarray:
         """Which trials failed: they have an error, or no output."""
-        return _bools(pc.or_(self.outputs.is_null(), self.errors.is_valid()))
+        return bools(pc.or_(self.outputs.is_null(), self.errors.is_valid()))
 
     @cached_property
     def truncated(self) -> np.ndarray:
@@ -178,12 +179,11 @@ class Comparison:
     def likeness(self, columns: Sequence[int]) -> np.ndarray:
         """Which outputs of a row are the same: for each column the index among
         `columns` of the first with this text, or `MISSING`. Failed trials are alike."""
-        wanted = tuple(columns)
-        if self._last_likeness.get("columns") != wanted:
+        if (wanted := tuple(columns)) not in self._likeness:
             alike = _likeness(self.outputs, self.positions[:, list(wanted)])
-            self._last_likeness.update(columns=wanted, alike=alike)
-        found: np.ndarray = self._last_likeness["alike"]
-        return found
+            self._likeness.clear()
+            self._likeness[wanted] = alike
+        return self._likeness[wanted]
 
     @cached_property
     def measures(self) -> tuple[str, ...]:
@@ -202,10 +202,8 @@ class Comparison:
     def key(self, row: int) -> RowKey:
         """What identifies a row in a later table, too."""
         position = self.first[row]
-        fixed = {n for column in self.columns for n in column.also}
-        names = [
-            n for n in self.trials.parameters if n not in self.by and n not in fixed
-        ]
+        fixed = {n for column in self.columns for n in column.also}.union(self.by)
+        names = [n for n in self.trials.parameters if n not in fixed]
 
         def value(name: str) -> Any:
             known = name in self.table and name not in self.by
@@ -244,15 +242,6 @@ class Comparison:
         name = " · ".join(shown)
         raise SpecError(f"compare: no column {name!r}{hint(name, names)}")
 
-    @cached_property
-    def _last_likeness(self) -> dict[str, Any]:
-        """The last answer of `likeness`: a view asks for the same again and again."""
-        return {}
-
-    @cached_property
-    def _of_rows(self) -> dict[str, Coded]:
-        return {}
-
     def _as_expected(self, expected: Coded) -> np.ndarray:
         choices = list(_choices(expected.values))
         longest = max(pc.max(pc.binary_length(texts)).as_py() or 0 for texts in choices)
@@ -261,11 +250,11 @@ class Comparison:
             part = pc.utf8_trim_whitespace(self.outputs.slice(start, AT_ONCE))
             # Few outputs are as short as what is expected: only those are looked into.
             short = pc.less_equal(pc.binary_length(part), 3 * longest)
-            near = np.flatnonzero(_bools(short))
+            near = np.flatnonzero(bools(short))
             given = _normalised(part.take(pa.array(near)))
             codes = pa.array(expected.codes[start : start + AT_ONCE][near])
             for texts in choices:
-                right[start + near] |= _bools(pc.equal(given, texts.take(codes)))
+                right[start + near] |= bools(pc.equal(given, texts.take(codes)))
         unknown = np.array([value is None for value in expected.values])
         return np.where(unknown[expected.codes], np.nan, right)
 
@@ -388,10 +377,11 @@ def _likeness(outputs: pa.Array, positions: np.ndarray) -> np.ndarray:
 def _same(left: pa.Array, right: pa.Array) -> np.ndarray:
     """Where two arrays have the same string, or both have none."""
     both = pc.and_(left.is_null(), right.is_null())
-    return _bools(pc.or_(pc.equal(left, right).fill_null(False), both))
+    return bools(pc.or_(pc.equal(left, right).fill_null(False), both))
 
 
-def _bools(values: pa.Array) -> np.ndarray:
+def bools(values: pa.Array) -> np.ndarray:
+    """Booleans of Arrow as those of numpy, null as false."""
     given: np.ndarray = values.fill_null(False).to_numpy(zero_copy_only=False)
     return given
 

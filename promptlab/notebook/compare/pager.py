@@ -10,14 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 import ipywidgets as widgets
-import pandas as pd
 
 from promptlab.errors import SpecError
 from promptlab.formats import counted
 from promptlab.notebook.compare.comparison_session import ComparisonSession
 from promptlab.notebook.compare.row_filter import fields
 from promptlab.notebook.compare.rows_json import kinds, wrong
-from promptlab.notebook.compare.static_html import rows_html, static_html
+from promptlab.notebook.compare.static_html import ComparisonView, rows_html
 from promptlab.notebook.widgets.controls import ControlBox, button, fault_html, in_a_row
 
 PAGE = 10
@@ -36,7 +35,7 @@ KINDS = {
 """The names of the kinds of rows; that of `wrong` depends on the comparison."""
 
 
-class ComparisonPager(ControlBox):
+class ComparisonPager(ComparisonView, ControlBox):
     """Outputs side by side, ten rows at a time; shows itself as a cell's last value."""
 
     def __init__(self, session: ComparisonSession) -> None:
@@ -81,16 +80,6 @@ class ComparisonPager(ControlBox):
         self._on.on_click(lambda _: self.turn(self._start + PAGE))
         self.turn(0)
 
-    @property
-    def table(self) -> pd.DataFrame:
-        """The rows that are shown, filtered: a column for each output."""
-        return self._session.table
-
-    @property
-    def marks(self) -> pd.DataFrame:
-        """The rows of this experiment that were pinned, marked or noted."""
-        return self._session.marks
-
     def turn(self, row: int) -> None:
         """Shows the page with a row, by its number from 0."""
         rows = self._session.rows(self._session.view)
@@ -123,9 +112,3 @@ class ComparisonPager(ControlBox):
     def _go(self, change: Any) -> None:
         if change["new"] != self._start + 1:
             self.turn(change["new"] - 1)
-
-    def __repr__(self) -> str:
-        return repr(self._session.comparison)
-
-    def _repr_html_(self) -> str:
-        return static_html(self._session)

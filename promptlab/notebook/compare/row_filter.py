@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from promptlab.errors import SpecError
-from promptlab.notebook.compare.comparison import MISSING, Comparison
+from promptlab.notebook.compare.comparison import MISSING, Comparison, bools
 from promptlab.notebook.compare.marks import Mark
 from promptlab.notebook.trial_table import Coded
 
@@ -28,9 +28,7 @@ LONGEST_QUERY = 500
 Only = Literal[
     "differs", "failed", "truncated", "wrong", "complete", "pinned", "marked"
 ]
-ONLY: tuple[Only, ...] = (
-    *("differs", "failed", "truncated", "wrong", "complete", "pinned", "marked"),
-)
+ONLY: tuple[Only, ...] = get_args(Only)
 """Kinds of rows: with outputs that differ from each other, or from what is expected
 where that is the baseline; with a failed, a truncated or a wrong output; with a trial
 in every column; pinned by the user; marked or noted by the user."""
@@ -95,15 +93,7 @@ class RowFilter:
 
     def to_plain(self) -> dict[str, Any]:
         """The filter as `of` reads it."""
-        return {
-            "columns": list(self.columns),
-            "baseline": self.baseline,
-            "text": self.text,
-            "field": self.field,
-            "only": sorted(self.only),
-            "sort": self.sort,
-            "descending": self.descending,
-        }
+        return {**vars(self), "columns": [*self.columns], "only": sorted(self.only)}
 
 
 @dataclass(frozen=True)
@@ -204,28 +194,26 @@ def of_kind(
     comparison: Comparison, view: RowFilter, kind: str, marks: Mapping[int, Mark]
 ) -> np.ndarray:
     """Which rows are of a kind of `ONLY`."""
-    if kind == "differs":
-        return _differs(comparison, view)
-    if kind == "failed":
-        return _any(comparison, view, comparison.failed)
-    if kind == "truncated":
-        return _any(comparison, view, comparison.truncated)
-    if kind == "wrong":
-        wrong = _right(comparison) == 0
-        return _any(comparison, view, wrong & ~comparison.failed)
-    if kind == "complete":
-        return ~_any(comparison, view, None)
-    return _marked(
-        comparison,
-        marks,
-        lambda mark: mark.pinned if kind == "pinned" else bool(mark.kind or mark.note),
-    )
+    match kind:
+        case "differs":
+            return _differs(comparison, view)
+        case "failed":
+            return _any(comparison, view, comparison.failed)
+        case "truncated":
+            return _any(comparison, view, comparison.truncated)
+        case "wrong":
+            wrong = _right(comparison) == 0
+            return _any(comparison, view, wrong & ~comparison.failed)
+        case "complete":
+            return ~_any(comparison, view, None)
+        case "pinned":
+            return _marked(comparison, marks, lambda mark: mark.pinned)
+    return _marked(comparison, marks, lambda mark: bool(mark.kind or mark.note))
 
 
 def _marked(
     comparison: Comparison, marks: Mapping[int, Mark], test: Callable[[Mark], bool]
 ) -> np.ndarray:
-    """Which rows have a mark that passes a test."""
     rows = np.zeros(len(comparison), dtype=bool)
     rows[[row for row, mark in marks.items() if test(mark)]] = True
     return rows
@@ -296,10 +284,9 @@ def _with_word(
     if field.scope == "row":
         coded = comparison.of_rows(field.name)
         return coded.spread(_matches(coded.texts, word))
-    if field.name == "output":
-        trials = _matches(comparison.outputs, word)
-    elif field.name == "error":
-        trials = _matches(comparison.errors, word)
+    if field.name in ("output", "error"):
+        texts = {"output": comparison.outputs, "error": comparison.errors}[field.name]
+        trials = _matches(texts, word)
     else:
         coded = comparison.trials.coded(field.name)
         trials = coded.spread(_matches(coded.texts, word))
@@ -360,7 +347,8 @@ def _measured(comparison: Comparison, field: Field) -> np.ndarray:
     if field.scope == "right":
         return _right(comparison)
     if field.name == "output":
-        return _lengths(comparison.outputs)
+        lengths = pc.utf8_length(comparison.outputs).cast(pa.float64())
+        return np.asarray(lengths.to_numpy(zero_copy_only=False))
     if field.name in comparison.measures:
         return comparison.trials.numbers(field.name)
     coded = comparison.trials.coded(field.name)
@@ -372,13 +360,6 @@ def _right(comparison: Comparison) -> np.ndarray:
     if comparison.right is None:
         return np.full(len(comparison.table), np.nan)
     return comparison.right
-
-
-def _lengths(texts: pa.Array) -> np.ndarray:
-    lengths: np.ndarray = (
-        pc.utf8_length(texts).cast(pa.float64()).to_numpy(zero_copy_only=False)
-    )
-    return lengths
 
 
 def _ranks(coded: Coded) -> np.ndarray:
@@ -411,9 +392,4 @@ def verbal_scores(comparison: Comparison) -> list[str]:
 
 
 def _matches(texts: pa.Array, word: str) -> np.ndarray:
-    found: np.ndarray = (
-        pc.match_substring(texts, word, ignore_case=True)
-        .fill_null(False)
-        .to_numpy(zero_copy_only=False)
-    )
-    return found
+    return bools(pc.match_substring(texts, word, ignore_case=True))

@@ -206,20 +206,14 @@ def _same_as_baseline(
 def _notes(part: pd.DataFrame) -> list[list[list[str]]]:
     """For each trial, notes on how it ended: a kind, a short and a long text."""
     schema = Schema.of(part)
-    columns = (
-        schema.reply_column(name) for name in ("finish_reason", "refusal", "tool_calls")
-    )
-    reasons, refusals, calls = (
-        [None] * len(part)
-        if column is None
-        else [
-            None if value is None else str(value)
-            for value in plain_values(part[column])
-        ]
+    columns = map(schema.reply_column, ("finish_reason", "refusal", "tool_calls"))
+    values = [
+        [None] * len(part) if column is None else plain_values(part[column])
         for column in columns
-    )
+    ]
     return [
-        list(_noted(*of_one)) for of_one in zip(reasons, refusals, calls, strict=True)
+        list(_noted(*(None if value is None else str(value) for value in of_one)))
+        for of_one in zip(*values, strict=True)
     ]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+import pandas as pd
 
 from promptlab.formats import counted, shortened
 from promptlab.notebook.compare.comparison_session import ComparisonSession
@@ -38,6 +39,29 @@ CELL = (
     "overflow-wrap:anywhere;border:1px solid rgba(128,128,128,.3)"
 )
 QUIET = "opacity:.7"
+
+
+class ComparisonView:
+    """What the widget and the pager have in common: a session, and how it is seen
+    elsewhere."""
+
+    _session: ComparisonSession
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The rows that are shown, filtered and sorted: a column for each output."""
+        return self._session.table
+
+    @property
+    def marks(self) -> pd.DataFrame:
+        """The rows of this experiment that were pinned, marked or noted."""
+        return self._session.marks
+
+    def __repr__(self) -> str:
+        return repr(self._session.comparison)
+
+    def _repr_html_(self) -> str:
+        return static_html(self._session)
 
 
 def static_html(session: ComparisonSession) -> str:

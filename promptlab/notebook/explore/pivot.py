@@ -169,23 +169,20 @@ class Pivots:
                 f"explore: {rows} × {columns} has {height:,} × {width:,} groups; "
                 f"expected at most {MOST_GROUPS:,}"
             )
-        codes = {"row": down.codes, "column": across.codes}
-        frame = pd.DataFrame({**codes, "value": values})
-        frame = pd.concat([frame, frame.assign(row=height)])
-        frame = pd.concat([frame, frame.assign(column=width)])
-        groups = frame.groupby(["row", "column"])["value"].agg(
-            ["mean", "size", "count"]
-        )
+        flat = down.codes * width + across.codes
 
-        def grid(name: str, missing: float) -> np.ndarray:
-            wide = groups[name].unstack().reindex(range(height + 1))
-            return wide.reindex(columns=range(width + 1)).fillna(missing).to_numpy()
+        def grid(weights: np.ndarray | None = None) -> np.ndarray:
+            """A sum for each group, then for each row, column and all trials."""
+            sums = np.bincount(flat, weights, height * width).reshape(height, width)
+            sums = np.vstack([sums, sums.sum(axis=0)])
+            return np.column_stack([sums, sums.sum(axis=1)])
 
-        counts = grid("size", 0)
-        means = grid("mean", np.nan)
+        counts, known = grid(), grid(~np.isnan(values))
+        with np.errstate(invalid="ignore"):
+            means = grid(np.where(np.isnan(values), 0.0, values)) / known
         if measure == "trials":
             means = np.where(counts > 0, counts, np.nan)
-        return Pivot(down, across, measure, means, counts, grid("count", 0))
+        return Pivot(down, across, measure, means, counts, known)
 
     def _grouping(self, name: str, argument: str) -> Grouping:
         """A column by its values: numbers by size, all else in order of appearance."""

@@ -114,7 +114,7 @@ class Selection:
                 entry[name] = [*(old if isinstance(old, list) else [old]), new]
         added = replace(
             self,
-            source=self.source.with_grid(_grid(plain)),
+            source=self.source.with_grid(Grid.from_plain(plain)),
             edits={t: c for t, c in self.edits.items() if t not in own},
             values={**self.values, name: (*self.values[name], len(levels))},
         )
@@ -181,7 +181,7 @@ def _edited(grid: Grid, edits: Mapping[Text, str]) -> Grid:
                     own = {t: c for t, c in edits.items() if _same_value(t, text)}
                     level = levels[text.label]
                     group[name] = _replaced(group[name], level, _with_edits(level, own))
-    return _grid(plain)
+    return Grid.from_plain(plain)
 
 
 def _replaced(values: Any, level: Level, new: Any) -> Any:
@@ -209,15 +209,6 @@ def _with_edits(level: Level, edits: Mapping[Text, str]) -> Any:
 
 def _same_value(one: Text, other: Text) -> bool:
     return (one.parameter, one.label) == (other.parameter, other.label)
-
-
-def _grid(plain: Mapping[str, Any]) -> Grid:
-    grid = Grid(
-        **plain["grid"], zip=plain.get("zip", ()), exclude=plain.get("exclude", ())
-    )
-    for entry in plain.get("only", ()):
-        grid = grid.only(**entry)
-    return grid
 
 
 def _free_label(name: str, taken: Sequence[Any]) -> str:
