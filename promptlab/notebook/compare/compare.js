@@ -41,7 +41,7 @@ function icon(name) {
 const unseen = (text) => el("span", { class: "plc-unseen" }, text);
 const cut = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
 
-// ------------------------------------------------------------------ what is said
+// ------------------------------------------------------------------ messages
 
 const KINDS = {
   differs: ["Differ", "Rows whose outputs are not all the same"],
@@ -1097,7 +1097,7 @@ class ComparisonView {
     this.say(on ? "Outputs are rendered" : "Outputs are plain text");
   }
 
-  /** Shows the same rows anew, where they are. */
+  /** Shows the same rows again, where they are. */
   again() {
     if (this.writing) return this.held.push(() => this.again());
     const top = this.scroller.scrollTop;

@@ -133,7 +133,7 @@ class Comparison:
 
     @cached_property
     def outputs(self) -> pa.Array:
-        """The output of each trial; null where there is none."""
+        """The output of each trial; null if it is missing."""
         return _texts(self.table["output"])
 
     @cached_property
@@ -334,7 +334,6 @@ def _duplicates(
 def _columns(
     firsts: pd.DataFrame, by: Sequence[str], fixed: Sequence[str]
 ) -> Iterator[Column]:
-    """The columns, from one trial of each."""
     labels = {n: [plain(v) for v in list(firsts[n])] for n in (*by, *fixed)}
     for i in range(len(firsts)):
         yield Column({n: labels[n][i] for n in by}, {n: labels[n][i] for n in fixed})
@@ -375,7 +374,6 @@ def _likeness(outputs: pa.Array, positions: np.ndarray) -> np.ndarray:
 
 
 def _same(left: pa.Array, right: pa.Array) -> np.ndarray:
-    """Where two arrays have the same string, or both have none."""
     both = pc.and_(left.is_null(), right.is_null())
     return bools(pc.or_(pc.equal(left, right).fill_null(False), both))
 
@@ -387,7 +385,6 @@ def bools(values: pa.Array) -> np.ndarray:
 
 
 def _normalised(texts: pa.Array) -> pa.Array:
-    """Strings without case and surrounding white space."""
     return pc.utf8_lower(pc.utf8_trim_whitespace(texts.cast(pa.large_string())))
 
 

@@ -80,7 +80,12 @@ class ComparisonSession:
         with self._lock:
             self.kept.refresh()
             if self._marked[0] != self.kept.version:
-                self._marked = self.kept.version, self.kept.on(self.comparison)
+                comparison, kept = self.comparison, self.kept
+                asked = {(e.key.case, e.key.repeat) for e in kept.entries}
+                rows = sorted(r for at in asked for r in comparison.rows_of(*at))
+                marks = {row: kept.of(comparison.key(row)) for row in rows}
+                marked = {row: mark for row, mark in marks.items() if mark}
+                self._marked = kept.version, marked
             return self._marked[1]
 
     def answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,7 +101,6 @@ class ComparisonSession:
             return {**echo, "problem": f"{type(error).__name__}: {error}"}
 
     def _open(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        """The comparison, and its first rows."""
         opened = opening(self.comparison, self.view)
         return {
             "opening": {**opened, "name": self.kept.name},
@@ -132,11 +136,9 @@ class ComparisonSession:
         }
 
     def _request(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        """The request behind an output."""
         return {"request": request_details(self.comparison, int(question["trial"]))}
 
     def _text(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        """The next part of a text that was cut."""
         text = text_of(self.comparison, int(question["trial"]), str(question["part"]))
         start = max(0, int(question["start"]))
         end = min(len(text), start + (CHUNK if start >= EXCERPT else EXCERPT))

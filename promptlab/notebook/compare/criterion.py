@@ -91,7 +91,6 @@ class Criterion:
 def _checked(
     values: pd.Series[Any], name: str, threshold: float | None
 ) -> float | None:
-    """The threshold of a column of scores."""
     values = _typed(values)
     if not pd.api.types.is_numeric_dtype(values):
         raise SpecError(

@@ -97,7 +97,7 @@ function byLines(before, after) {
   return refined;
 }
 
-/** Only the beginning and the end that are the same are told. */
+/** Compares only the beginnings and the ends. */
 function aroundChange(a, b) {
   const [start, end] = ends(a, b);
   return [

@@ -4,8 +4,8 @@ const LONGEST_INLINE = 5000;
 const INLINE =
   /(`+)([^`]|[^`][^]*?[^`])\1(?!`)|!\[([^\]\n]*)\]\(([^)\s]*)[^)\n]*\)|\[([^\]\n]+)\]\(([^)\s]*)[^)\n]*\)|(\*\*|__)(?=\S)([^]*?\S)\7|(~~)(?=\S)([^]*?\S)\9|(\*|_)(?=[^\s*_])([^*_\n]*[^\s*_])\11(?![\p{L}\p{N}])/u;
 
-/** A text as a small part of Markdown, made of elements and text nodes alone: headings,
- * lists, tables, quotes, code, bold, italic. Links and images are told as text. */
+/** A string as a small part of Markdown, made of elements and text nodes alone: headings,
+ * lists, tables, quotes, code, bold, italic. Links and images are shown as text. */
 export function rendered(text) {
   return blocks(text.split(/\r\n|\n|\r/), 0);
 }

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 import pandas as pd
@@ -84,16 +84,6 @@ class Mark:
             else:
                 raise SpecError(f"a mark cannot have {name} {value!r:.60}")
         return mark
-
-
-class Rows(Protocol):
-    """Rows that can be marked."""
-
-    def key(self, row: int) -> RowKey:
-        """The identity of a row."""
-
-    def rows_of(self, case: str | None, repeat: int | None) -> Sequence[int]:
-        """The rows of a case and a repeat."""
 
 
 @dataclass(frozen=True)
@@ -172,14 +162,6 @@ class Marks:
         nearest = self._nearest(key)
         return Mark() if nearest is None else nearest.mark
 
-    def on(self, rows: Rows) -> dict[int, Mark]:
-        """The marks of the rows that have one, by row."""
-        asked = dict.fromkeys((e.key.case, e.key.repeat) for e in self.entries)
-        marked = {
-            row: self.of(rows.key(row)) for at in asked for row in rows.rows_of(*at)
-        }
-        return {row: mark for row, mark in marked.items() if mark}
-
     def _nearest(self, key: RowKey) -> Entry | None:
         """The entry of the row that has most in common with this one."""
         group = self._entries.get(key.group, ())
@@ -190,7 +172,6 @@ class Marks:
         )
 
     def _note(self, line: Mapping[str, Any]) -> None:
-        """Applies a line of the history."""
         case, repeat = line["case"], line["repeat"]
         key = RowKey(tuple(line["by"]), case, repeat, dict(line["parameters"]))
         group = self._entries.setdefault(key.group, [])

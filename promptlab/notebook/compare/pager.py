@@ -95,7 +95,6 @@ class ComparisonPager(ComparisonView, ControlBox):
         self._caption.value = f"to {end:,} · {of}{counted(all_rows, 'row')}"
 
     def _filter(self, _: Any) -> None:
-        """Shows the rows that pass the filter."""
         before = self._session.view
         self._session.view = replace(
             before,

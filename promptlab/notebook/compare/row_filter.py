@@ -245,7 +245,6 @@ def _any(
 def _holding(
     comparison: Comparison, view: RowFilter, marks: Mapping[int, Mark]
 ) -> np.ndarray:
-    """Which rows hold the text of a filter."""
     if not view.field:
         where = list(_everywhere(comparison))
     else:

@@ -191,7 +191,6 @@ def _verdicts(comparison: Comparison, positions: np.ndarray) -> list[str | None]
 def _same_as_baseline(
     comparison: Comparison, view: RowFilter, rows: np.ndarray, positions: np.ndarray
 ) -> list[bool | None]:
-    """Whether each output that exists has the same text as the baseline's."""
     present = positions.ravel() >= 0
     if view.baseline is None or view.baseline == EXPECTED:
         return [None] * int(present.sum())

@@ -113,7 +113,6 @@ def _size(text: str) -> int:
 
 
 def _caption(session: ComparisonSession, shown: int, filtered: int) -> str:
-    """How much of the comparison is shown."""
     comparison = session.comparison
     all_rows = counted(len(comparison), "row")
     parts = [
@@ -136,7 +135,6 @@ def _caption(session: ComparisonSession, shown: int, filtered: int) -> str:
 
 
 def _filter(session: ComparisonSession) -> str:
-    """The filter in words."""
     view, words = session.view, wrong(session.comparison)
     kinds = [words[0] if kind == "wrong" else kind for kind in sorted(view.only)]
     parts = [*([repr(view.text)] if view.text.strip() else []), *kinds]

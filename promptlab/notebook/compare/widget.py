@@ -8,8 +8,7 @@ from typing import Any
 
 from promptlab.notebook.compare.comparison_session import ComparisonSession
 from promptlab.notebook.compare.static_html import ComparisonView
-from promptlab.notebook.widgets.scripts import script
-from promptlab.notebook.widgets.view_widget import ViewWidget
+from promptlab.notebook.widgets.view_widget import ViewWidget, script
 
 HERE = Path(__file__).parent
 

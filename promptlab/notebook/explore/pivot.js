@@ -3,7 +3,7 @@
 // Whatever comes from a table is text: it becomes text nodes and titles only, never
 // markup.
 
-/** A text that does not turn around what stands beside it. */
+/** A string that does not turn around what stands beside it. */
 const apart = (text) => el("bdi", {}, text);
 
 /** The scheme that the page is in: the luminance of its text tells. */

@@ -71,7 +71,7 @@ class Pivot:
     @cached_property
     def heat(self) -> np.ndarray:
         """The means scaled from 0 for the least to 1 for the most; all 0 where they are
-        equal, NaN where there is none."""
+        equal, NaN if one is missing."""
         inner = self.values[:-1, :-1]
         known = inner[~np.isnan(inner)]
         low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
@@ -89,7 +89,7 @@ class Pivot:
         )
 
     def text(self, row: int, column: int) -> str:
-        """The mean of a group as a person reads it; empty where there is none."""
+        """The mean of a group as a person reads it; empty if it is missing."""
         value = float(self.values[row, column])
         if np.isnan(value):
             return ""

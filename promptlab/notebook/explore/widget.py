@@ -9,7 +9,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from promptlab.notebook.widgets.scripts import script
+from promptlab.notebook.widgets.view_widget import script
 
 HERE = Path(__file__).parent
 

@@ -27,7 +27,7 @@ from promptlab.store.wire_names import keep_name
 
 NAME = "playground"
 
-SAID = "background:rgba(128,128,128,.09)"
+ASKED = "background:rgba(128,128,128,.09)"
 WHOLE = f"{CELL};max-width:none;padding-left:8px"
 LONGEST = 20_000
 """The most characters of a message that are shown."""
@@ -215,7 +215,6 @@ def _renamed(requests: Requests, reply: Reply) -> bool:
 
 
 def _why(failure: Failure | None, engine: Engine) -> str:
-    """Why there is no reply."""
     if failure is None:
         return "failed: the answer is no longer in the cache"
     if failure.kind == "not_asked":
@@ -234,7 +233,7 @@ def conversation_html(
     for turn, messages in enumerate(conversation.experiment.trials[0].turns):
         asked = escaped(messages[-1]["content"], LONGEST)
         lines.append(
-            f"<tr style='{ROW};{SAID}'><td colspan='{wide}' style='{WHOLE}'>"
+            f"<tr style='{ROW};{ASKED}'><td colspan='{wide}' style='{WHOLE}'>"
             f"<span style='{QUIET}'>you</span> {asked}</td></tr>"
         )
         replies = "".join(

@@ -195,7 +195,6 @@ class Panel(RunPanel):
             self._plan()
 
     def _indices(self, name: str) -> Iterator[int]:
-        """The indices of the values that are chosen."""
         control = self.values[name]
         if isinstance(control, list):
             yield from (index for index, box in enumerate(control) if box.value)
@@ -212,7 +211,6 @@ class Panel(RunPanel):
             self._plan()
 
     def _show_text(self) -> None:
-        """Shows the chosen text in the editor."""
         with self._lock:
             text: Text | None = self.text.value
             if text is None:
@@ -286,7 +284,6 @@ class Panel(RunPanel):
                 self.summary.value = fault_html("see the message beside the text")
 
     def _ask(self, chosen: Chosen) -> None:
-        """Runs the experiment, and shows its results."""
         self._handle = None
         options = {**self._options, "progress": self._show_progress}
         self._handle = handle = chosen.experiment.start(**options)
@@ -314,7 +311,6 @@ class Panel(RunPanel):
         return f"Panel({self._selection.source.name!r})"
 
     def _repr_html_(self) -> str:
-        """What a saved notebook shows: the experiment."""
         try:
             shown = self.experiment._repr_html_()
         except SpecError:

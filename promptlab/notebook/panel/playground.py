@@ -289,7 +289,6 @@ class Playground(RunPanel):
         self.conversation.value = self._conversation_html()
 
     def _conversation_html(self) -> str:
-        """The messages and replies so far."""
         if not self._conversation.messages:
             return ""
         return conversation_html(self._conversation, self._answers)
@@ -321,7 +320,6 @@ class Playground(RunPanel):
         return f"Playground({names})"
 
     def _repr_html_(self) -> str:
-        """What a saved notebook shows: the conversation so far."""
         return (
             f"{self._conversation_html()}<p>To talk, run this cell in a notebook.</p>"
         )

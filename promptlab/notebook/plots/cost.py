@@ -77,7 +77,6 @@ def plot_cost(
 
 
 def _costs_of(group: Group) -> pd.Series[float]:
-    """The costs that are known, per 1,000 trials."""
     return group.numbers("cost_usd").dropna() * PER
 
 

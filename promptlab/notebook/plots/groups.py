@@ -47,7 +47,7 @@ class Group:
         return len(self.rows) - self.n
 
     def numbers(self, column: str) -> pd.Series[float]:
-        """A column of the answered trials as numbers, NaN where there is none."""
+        """A column of the answered trials as numbers; NaN if one is missing."""
         return numbers(self.answered, column)
 
 
@@ -181,7 +181,7 @@ def split(
 
 
 def numbers(table: pd.DataFrame, column: str) -> pd.Series[float]:
-    """A column as numbers, NaN where there is none, or no such column."""
+    """A column as numbers; NaN if one is missing, or the column."""
     if column not in table:
         return pd.Series(np.nan, index=table.index, dtype="float64")
     found = pd.to_numeric(table[column], errors="coerce").astype("float64")

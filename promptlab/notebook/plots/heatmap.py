@@ -128,7 +128,6 @@ def _two(source: TrialTable, rows: str | None, columns: str | None) -> tuple[str
 
 
 def _value(source: TrialTable, value: str | None) -> str:
-    """The column of numbers to show."""
     if value is None:
         shown = [
             n for n in (*source.schema.scores, *OTHERWISE) if _has_numbers(source, n)
@@ -163,7 +162,6 @@ def _tiles(down: Groups, across: Groups, value: str, aggregate: str) -> pd.DataF
 
 
 def _writer(source: TrialTable, value: str, aggregate: str) -> Callable[[float], str]:
-    """How numbers of that column are written."""
     if pd.api.types.infer_dtype(source.table[value], skipna=True) == "boolean":
         return formats.number if aggregate == "sum" else formats.share
     return partial(measure_text, value)

@@ -63,7 +63,6 @@ def plot_lengths(
 
 
 def _lengths_of(group: Group, unit: str) -> pd.Series[float]:
-    """The lengths that are known."""
     if unit == "tokens":
         return group.numbers("output_tokens").dropna()
     return group.answered["output"].astype(str).str.len().astype("float64")

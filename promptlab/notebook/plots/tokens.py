@@ -107,7 +107,6 @@ def _less(whole: pd.Series[float], part: pd.Series[float]) -> pd.Series[float]:
 
 
 def _uncounted(groups: Groups) -> list[str]:
-    """Lines on what the server did not count."""
     n = len(groups.answered)
     names = ("input", "cached input", "output", "reasoning")
     known = {name: groups.known(f"{name.replace(' ', '_')}_tokens") for name in names}

@@ -40,7 +40,7 @@ PERIODS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 30.0}
 TOKENS = ("input_tokens", "output_tokens")
 
 COUNTS = ("requests", "errors")
-"""What stands beside the sums, where it is known."""
+"""The counts beside the sums, if they are known."""
 
 DATED = 14
 """The most periods that have a date each."""
@@ -145,7 +145,6 @@ def _names(usage: pd.DataFrame, by: str | Sequence[str] | None) -> list[str]:
 
 
 def _measure(usage: pd.DataFrame, measure: str | None) -> str:
-    """The numbers to draw."""
     known = [str(n) for n in usage if pd.api.types.is_numeric_dtype(usage[n])]
     if set(TOKENS) <= set(known):
         known.append("tokens")
@@ -185,7 +184,6 @@ def _columns(
     measure: str,
     written: Callable[[float], str],
 ) -> list[Column]:
-    """The sums of each group."""
     columns = [Column("total", table.sum(), written, strong=True)]
     for name in COUNTS:
         counts = [numbers(group.rows, name).sum() for group in groups]

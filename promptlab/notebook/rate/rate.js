@@ -1,7 +1,7 @@
 // A blind comparison: shows what the kernel sends, asks it for what a key or button
 // says, and tells whether a vote was stored. Texts are never read as HTML.
 
-const PATIENCE_MS = 5000; // then the kernel is told of as silent
+const PATIENCE_MS = 5000; // then the view says that the kernel is silent
 
 const ASKS = {
   left: { ask: "vote", choice: "left" },
@@ -37,7 +37,7 @@ const HELP = [
   ["r", "reveal the names and the tally"],
 ];
 
-const SAID = {
+const MESSAGES = {
   left: "Stored: answer 1 is better.",
   right: "Stored: answer 2 is better.",
   tie: "Stored: a tie.",
@@ -95,7 +95,7 @@ function render({ model, el: host }) {
     if (view.state === null) root.append(veil);
     view.state = answer;
     view.confirming = false;
-    say(SAID[answer.done] ?? (stale ? SAID.stale : ""), false);
+    say(MESSAGES[answer.done] ?? (stale ? MESSAGES.stale : ""), false);
     show(parts, view);
   }
 

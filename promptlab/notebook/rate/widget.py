@@ -10,8 +10,7 @@ import pandas as pd
 
 from promptlab.notebook.rate.rating_session import RatingSession
 from promptlab.notebook.rate.votes import votes_table
-from promptlab.notebook.widgets.scripts import script
-from promptlab.notebook.widgets.view_widget import ViewWidget
+from promptlab.notebook.widgets.view_widget import ViewWidget, script
 from promptlab.render.markup import escaped
 
 HERE = Path(__file__).parent

@@ -7,7 +7,7 @@ from pathlib import Path
 import anywidget
 import ipywidgets as widgets
 
-from promptlab.notebook.widgets.scripts import script
+from promptlab.notebook.widgets.view_widget import script
 
 
 class KeyGuard(anywidget.AnyWidget):  # type: ignore[misc]

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
 
 from promptlab.notebook.widgets.static_output import hidden_class, show_both
+
+HERE = Path(__file__).parent
+SHARED = (HERE / "elements.js", HERE / "keys.js")
+
+
+def script(*files: Path) -> str:
+    """The script of a widget: what all views share, then these files."""
+    return "\n".join(file.read_text("utf-8") for file in (*SHARED, *files))
 
 
 class ViewWidget(anywidget.AnyWidget):  # type: ignore[misc]

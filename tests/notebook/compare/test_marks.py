@@ -11,7 +11,9 @@ from results.making import experiment, results
 
 import promptlab as pl
 from promptlab.notebook.compare.comparison import Comparison
+from promptlab.notebook.compare.comparison_session import ComparisonSession
 from promptlab.notebook.compare.marks import Mark, Marks, RowKey, marks
+from promptlab.notebook.compare.row_filter import RowFilter
 from promptlab.notebook.trial_table import TrialTable
 from promptlab.store.home import home
 
@@ -19,6 +21,12 @@ from ..tables import comparison
 
 KEY = RowKey(("prompt",), "c1", 0, {"model": "m", "temperature": 0.7})
 OTHER = RowKey(("prompt",), "c2", 0, {"model": "m", "temperature": 0.7})
+
+
+def marked(rows: Comparison) -> dict[int, Mark]:
+    """The marks of a comparison's rows."""
+    view = RowFilter(columns=(0,))
+    return ComparisonSession(rows, view, "letters").marked()
 
 
 def test_a_mark_is_there_when_they_are_read_again() -> None:
@@ -137,8 +145,7 @@ def test_a_larger_grid_finds_the_marks_of_a_smaller_one() -> None:
     small = Comparison.of(
         TrialTable.of(results(experiment(prompt={"p": "{{t}}", "q": "? {{t}}"})))
     )
-    kept = Marks("letters")
-    kept.put(small.key(1), {"note": "case 2"})
+    Marks("letters").put(small.key(1), {"note": "case 2"})
     grid = {"prompt": {"p": "{{t}}", "q": "? {{t}}"}, "temperature": [0, 1]}
     larger = Comparison.of(
         TrialTable.of(
@@ -147,7 +154,7 @@ def test_a_larger_grid_finds_the_marks_of_a_smaller_one() -> None:
         "prompt",
     )
 
-    found = kept.on(larger)
+    found = marked(larger)
 
     assert [larger.key(row).case for row in found] == ["2", "2"]
     assert [larger.key(row).parameters["temperature"] for row in found] == [0, 1]
@@ -167,11 +174,10 @@ def test_a_mark_of_the_larger_grid_counts_for_its_row_alone() -> None:
 
 
 def test_another_comparison_has_marks_of_its_own() -> None:
-    kept = Marks("letters")
-    kept.put(comparison(by="prompt").key(0), {"pinned": True})
+    Marks("letters").put(comparison(by="prompt").key(0), {"pinned": True})
 
-    assert kept.on(comparison(by="prompt")) == {0: Mark(pinned=True)}
-    assert kept.on(comparison(by="repeat")) == {}
+    assert marked(comparison(by="prompt")) == {0: Mark(pinned=True)}
+    assert marked(comparison(by="repeat")) == {}
 
 
 def test_marks_are_a_table() -> None:
