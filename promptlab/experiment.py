@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Unpack
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from promptlab.errors import SpecError
 from promptlab.execution.options import RunOptions, RunOptionsDict, with_run_options
@@ -11,6 +11,7 @@ from promptlab.formats import counted, plain_text
 from promptlab.render.experiment_card import experiment_card
 from promptlab.secret import sealed
 from promptlab.spec.content import shown
+from promptlab.spec.dataset import CHECKS
 from promptlab.spec.definition import Definition
 from promptlab.spec.prompt import Prompt
 
@@ -38,6 +39,7 @@ class Experiment(Definition):
         self,
         *,
         only_trials: Collection[int] | None = None,
+        scorers: Iterable[Any] | None = None,
         **options: Unpack[RunOptionsDict],
     ) -> Results:
         """Runs it to the end and returns the results; asks nothing that is cached.
@@ -48,7 +50,7 @@ class Experiment(Definition):
         is done, or after a few seconds; a third time, at once.
 
         With `only_trials`, only trials of these indexes are asked; others are looked
-        up.
+        up. With `scorers`, these score the answers, in place of the experiment's.
 
         Raises:
             SpecError: an option is wrong, or a prompt fails on some case.
@@ -57,13 +59,14 @@ class Experiment(Definition):
         """
         from promptlab.execution.runner import run
 
-        return run(self, RunOptions(**sealed(options)), only_trials)
+        return run(self._scored_by(scorers), RunOptions(**sealed(options)), only_trials)
 
     @with_run_options
     async def arun(
         self,
         *,
         only_trials: Collection[int] | None = None,
+        scorers: Iterable[Any] | None = None,
         **options: Unpack[RunOptionsDict],
     ) -> Results:
         """As `run`, for a running event loop of any kind: `await experiment.arun()`.
@@ -73,13 +76,16 @@ class Experiment(Definition):
         """
         from promptlab.execution.runner import arun
 
-        return await arun(self, RunOptions(**sealed(options)), only_trials)
+        return await arun(
+            self._scored_by(scorers), RunOptions(**sealed(options)), only_trials
+        )
 
     @with_run_options
     def start(
         self,
         *,
         only_trials: Collection[int] | None = None,
+        scorers: Iterable[Any] | None = None,
         **options: Unpack[RunOptionsDict],
     ) -> Handle:
         """Starts a run in the background; the handle it returns waits and cancels.
@@ -88,7 +94,9 @@ class Experiment(Definition):
         """
         from promptlab.execution.runner import start
 
-        return start(self, RunOptions(**sealed(options)), only_trials)
+        return start(
+            self._scored_by(scorers), RunOptions(**sealed(options)), only_trials
+        )
 
     @with_run_options
     def plan(self, **options: Unpack[RunOptionsDict]) -> Plan:
@@ -129,6 +137,30 @@ class Experiment(Definition):
 
         chosen = choose(self, RunOptions(**sealed(options)), pilot, seed=seed)
         return forecast(self, chosen, level=level)
+
+    @classmethod
+    def from_plain(
+        cls,
+        plain: Mapping[str, Any],
+        files: Callable[[str], bytes] | None = None,
+    ) -> Self:
+        """The experiment that `to_plain` wrote, with those of its scorers whose plain
+        form says all of them."""
+        made = super().from_plain(plain, files)
+        try:
+            return made.with_scorers([s for s in plain.get("scorers", ()) if s])
+        except SpecError:  # as of another version
+            return made
+
+    def _scored_by(self, scorers: Iterable[Any] | None) -> Self:
+        return self if scorers is None else self.with_scorers(scorers)
+
+    def _check(self) -> None:
+        super()._check()
+        if self.scorers or CHECKS in self.dataset.metadata:
+            from promptlab.scoring.apply import checked_scorers
+
+            object.__setattr__(self, "scorers", checked_scorers(self.scorers, self))
 
     def _repr_html_(self) -> str:
         messages, problem = self._first_messages()

@@ -39,11 +39,13 @@ BELOW["models"] |= {"offline"}
 BELOW["execution"] |= {"stats", "offline"}
 BELOW["analysis"] |= {"stats"}
 BELOW["planning"] |= {"stats"}
+BELOW["results"] |= {"stats"}
 BELOW["cli"] |= {"offline", "promptlab"}
 """What each part may import beside itself, as the package's docstring draws it."""
 
 DOORS = {
     ("execution.progress", "Notebook._stop_button", "notebook"),
+    ("results.results", "Results.score", "scorers"),
     ("results.runs", "RunRecord._made_experiment", "experiment"),
 }
 """The only imports that point up: they are made when the door is opened."""
@@ -62,6 +64,7 @@ HOMES = {
     "jsonschema": {"scoring.structured"},
     "keyring": {"models.keyrings"},
     "numpy": {
+        "scoring.apply",
         *("money.price", "results.costs", "results.results", "results.table"),
         *("planning.plan", "planning.pilot", "notebook"),
         *("planning.forecast", "results.run_answers", "results.scores"),

@@ -201,6 +201,8 @@ class Run:
             self._elapsed_s = time.monotonic() - self._started
             self._state = self._engine.status
             results = self.results(record.name if record else None)
+            if self._experiment.scorers and results.totals.answered:
+                results = await asyncio.to_thread(results.score)
             self._keep(results, ledger, record)
         counts = results.totals
         self._event(

@@ -29,7 +29,7 @@ from promptlab.results.exports import write
 from promptlab.results.flags import FLAGS, mixed, sped_up
 from promptlab.results.record import Record, Score, conversation
 from promptlab.results.schema import EXPLANATION, Schema
-from promptlab.results.scores import ScoreColumn, with_scores
+from promptlab.results.scores import ScoreColumn, changed, summarised, with_scores
 from promptlab.results.table import TOKENS, plain, priced_table, texts
 from promptlab.spec.content import shown
 from promptlab.spec.dataset import REPLY_COLUMNS
@@ -151,6 +151,9 @@ class Results:
         """The name of the run's record, which `promptlab show` takes."""
         self.failures: Mapping[int, Failure] = answers.failures
         """By trial index, why it has no answer."""
+        self.changes, self.change_note = changed(self._table, {}, {})
+        """The rows whose verdict is another than when they were scored before, or whose
+        score is where that is no verdict; and how many these are, in one line."""
         self.totals = Totals(
             trials=len(answers),
             answered=counts["answered"],
@@ -202,10 +205,26 @@ class Results:
         made = copy(self)
         made.__dict__.pop("schema", None)
         made._scores = {**self._scores, **scores}
+        made.changes, made.change_note = changed(self._table, self._scores, scores)
+        made.__dict__.pop("outcome", None)
         ours = (*self._scores, *(f"{name}{EXPLANATION}" for name in self._scores))
         bare = self._table.drop(columns=list(ours), errors="ignore")
         made._table = with_scores(bare, made._scores)
         return made
+
+    def score(self, *scorers: Any) -> Results:
+        """The same results with the scores of these scorers, or with the experiment's
+        own computed again; no answer is asked for.
+
+        Those of a name that is there already are replaced; `changes` lists the rows
+        whose verdict is another then, and the headline says how many these are.
+
+        Raises:
+            SpecError: a scorer is wrong, or needs what no row has.
+        """
+        from promptlab.scorers import score
+
+        return score(self, scorers)
 
     @property
     def errors(self) -> pd.DataFrame:
@@ -231,6 +250,11 @@ class Results:
         counts the answers that read half of their prompt or more from the provider's
         own cache: they are faster.
 
+        Of each score that is a number, such as `exact`, there is the mean, the ends of
+        its 95 % interval, clustered by case, as `exact_low` and `exact_high`, on how
+        many trials it stands as `exact_n`, and how many have no score, failed trials
+        among them, as `exact_missing`.
+
         Raises:
             SpecError: the table has no such column.
         """
@@ -246,7 +270,7 @@ class Results:
         if not groups:
             groups = [pd.Series("all trials", index=table.index, name="all")]
         grouped = outcomes.groupby(groups, dropna=False, observed=True, sort=False)
-        return grouped.agg(
+        counts = grouped.agg(
             trials=("trial", "size"),
             answered=("answered", "sum"),
             failed=("failed", "sum"),
@@ -257,6 +281,9 @@ class Results:
             sped_up=("sped_up", "sum"),
             mean_cost_usd=("cost_usd", "mean"),
         )
+        case = table["case"].factorize()[0]
+        number = grouped.ngroup().to_numpy()
+        return counts.assign(**summarised(self._scores, case, number))
 
     @property
     def messages(self) -> pd.DataFrame:
@@ -530,6 +557,8 @@ class Results:
             parts.append(f"{totals.missing:,} left")
         if self.status != "complete":
             parts.append(self.status)
+        if self.change_note:
+            parts.append(self.change_note)
         return ", ".join(parts)
 
     @property

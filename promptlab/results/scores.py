@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import orjson
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from promptlab.errors import SpecError
-from promptlab.formats import plain_text
+from promptlab.formats import counted, plain_text
 from promptlab.results.record import Score
 from promptlab.results.schema import EXPLANATION, Schema
 from promptlab.results.table import categories, plain, texts
+from promptlab.stats.intervals import wilson
+from promptlab.stats.means import is_binary, mean
+
+THRESHOLD = b"promptlab_threshold"
+"""In a Parquet file's metadata: the threshold, and whether lower is better."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +34,27 @@ class ScoreColumn:
     values: Any
     """Numbers (booleans are 1 and 0), NaN where one is missing; or labels."""
     explanations: Sequence[str | None] | None = None
+    threshold: float | None = None
+    """The least number that is right; None if nobody said."""
+    lower_is_better: bool = False
+    """Whether the threshold is the greatest number that is right."""
+
+    @cached_property
+    def numbers(self) -> np.ndarray | None:
+        """The values as floats, NaN where one is missing; None if they are labels."""
+        typed = _typed(self.values)
+        return typed if isinstance(typed, np.ndarray) else None
+
+    @property
+    def verdicts(self) -> np.ndarray | None:
+        """1 where a row is right, 0 where it is wrong, NaN where its score is missing;
+        None if nobody said what is right."""
+        if self.threshold is None or self.numbers is None:
+            return None
+        found = self.numbers
+        least = self.threshold
+        right = found <= least if self.lower_is_better else found >= least
+        return np.where(np.isnan(found), np.nan, right)
 
     @classmethod
     def of(cls, scores: Sequence[Score]) -> ScoreColumn:
@@ -76,7 +106,13 @@ def score_bytes(trials: Sequence[int], column: ScoreColumn) -> bytes:
     """The scores of these trials as a Parquet file."""
     frame = pd.DataFrame({"trial": trials, **column.columns("value")})
     content = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), content)
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    if column.threshold is not None:
+        about = [column.threshold, column.lower_is_better]
+        table = table.replace_schema_metadata(
+            {**(table.schema.metadata or {}), THRESHOLD: orjson.dumps(about)}
+        )
+    pq.write_table(table, content)
     return bytes(content.getvalue())
 
 
@@ -86,10 +122,108 @@ def score_from_bytes(content: bytes, trials: Sequence[int]) -> ScoreColumn:
     Raises:
         OSError, KeyError, pyarrow.ArrowInvalid: the bytes are damaged.
     """
-    frame = pq.read_table(pa.BufferReader(content)).to_pandas().set_index("trial")
-    frame = frame.reindex(trials)
+    table = pq.read_table(pa.BufferReader(content))
+    about = (table.schema.metadata or {}).get(THRESHOLD, b"[null, false]")
+    threshold, lower_is_better = orjson.loads(about)
+    frame = table.to_pandas().set_index("trial").reindex(trials)
     explained = f"value{EXPLANATION}"
     explanations = (
         [plain(text) for text in frame[explained]] if explained in frame else None
     )
-    return ScoreColumn(frame["value"], explanations)
+    return ScoreColumn(frame["value"], explanations, threshold, lower_is_better)
+
+
+CHANGES = ("trial", "score", "before", "after")
+
+
+def changed(
+    table: pd.DataFrame,
+    old: Mapping[str, ScoreColumn],
+    new: Mapping[str, ScoreColumn],
+) -> tuple[pd.DataFrame, str]:
+    """The rows whose verdict, or whose score where there is none, is another than
+    before, and how many these are, in one line; empty if no score was there before."""
+    rows: list[tuple[Any, ...]] = []
+    lines = []
+    trials = table["trial"].tolist()
+    for name in [name for name in new if name in old]:
+        scores = _values(old[name]), _values(new[name])
+        judged = old[name].verdicts is not None and new[name].verdicts is not None
+        pair = scores
+        if judged:
+            pair = _right(old[name]), _right(new[name])
+        places = [
+            n
+            for n, (before, after) in enumerate(zip(*pair, strict=True))
+            if before != after
+        ]
+        rows += [(trials[n], name, scores[0][n], scores[1][n]) for n in places]
+        of = f" of {name!r}" if len(new) > 1 or not judged else ""
+        what = counted(len(trials), "verdict" if judged else "score")
+        ends = Counter(pair[1][n] for n in places) if judged else {}
+        to = {True: "right", False: "wrong", None: "missing"}
+        parts = [
+            f"{ends[end]:,} to {word}" for end, word in to.items() if ends.get(end)
+        ]
+        lines.append(
+            f"{len(places):,} of {what}{of} changed"
+            + (f": {', '.join(parts)}" if parts else "")
+        )
+    columns = list(zip(*rows, strict=True)) or [()] * len(CHANGES)
+    changes = {
+        name: pd.Series(list(column), dtype=None if name == "trial" else object)
+        for name, column in zip(CHANGES, columns, strict=True)
+    }
+    return pd.DataFrame(changes), "; ".join(lines)
+
+
+def _values(column: ScoreColumn) -> list[Any]:
+    return [plain(value) for value in _typed(column.values)]
+
+
+def _right(column: ScoreColumn) -> list[bool | None]:
+    verdicts = column.verdicts
+    assert verdicts is not None
+    return [None if value != value else bool(value) for value in verdicts.tolist()]
+
+
+def summarised(
+    scores: Mapping[str, ScoreColumn], cases: np.ndarray, groups: np.ndarray
+) -> dict[str, list[float]]:
+    """For each group of rows, the mean of each score that is a number, the ends of its
+    95 % interval, on how many rows it stands and how many are missing.
+
+    `cases` and `groups` number the case and the group of each row, from 0. Scores of
+    one case are not independent: it is one value, their mean. The interval is Wilson's
+    where these are 0 or 1, else that of Student's t.
+    """
+    columns: dict[str, list[float]] = {}
+    for name, column in scores.items():
+        if (values := column.numbers) is None:
+            continue
+        rows = []
+        for number in range(int(groups.max(initial=-1)) + 1):
+            here = groups == number
+            found = values[here]
+            known = ~np.isnan(found)
+            interval = _interval(found[known], cases[here][known])
+            rows.append((*interval, int(known.sum()), int((~known).sum())))
+        ends = ("", "_low", "_high", "_n", "_missing")
+        for end, numbers in zip(ends, zip(*rows, strict=True), strict=True):
+            columns[f"{name}{end}"] = list(numbers)
+    return columns
+
+
+def _interval(values: np.ndarray, cases: np.ndarray) -> tuple[float, float, float]:
+    """The mean over cases of their mean values, and the ends of its interval."""
+    if not len(values):
+        return math.nan, math.nan, math.nan
+    _, places = np.unique(cases, return_inverse=True)
+    means = np.bincount(places, values) / np.bincount(places)
+    if is_binary(means):
+        value, low, high = wilson(means.sum(), len(means))
+    else:
+        value, low, high = mean(means).interval()
+        if means.min() >= 0 and means.max() <= 1:
+            low, high = max(low, 0.0), min(high, 1.0)
+    return float(value), float(low), float(high)

@@ -15,10 +15,7 @@ from promptlab.scoring import structured, text  # noqa: F401 - they register
 from promptlab.scoring.named import Measured, Named, made, named
 from promptlab.scoring.rows import Rows
 from promptlab.scoring.scorer import Scorer, Scores
-from promptlab.spec.dataset import Dataset
-
-COLUMN = "checks"
-"""The column of a dataset that has the checks of each case."""
+from promptlab.spec.dataset import CHECKS, Dataset
 
 Combine = Callable[[Sequence[Scorer], Sequence[Any], Sequence[str | None]], Any]
 """A score from the values and explanations that some scorers gave for one row."""
@@ -78,7 +75,7 @@ def case_checks() -> Scorer:
 
     def evaluate(rows: Rows) -> Scores:
         parts: dict[bytes, tuple[list[int], Any]] = {}
-        for place, given in enumerate(rows.column(COLUMN)):
+        for place, given in enumerate(rows.column(CHECKS)):
             for check in listed(given):
                 places, _ = parts.setdefault(orjson.dumps(check), ([], check))
                 places.append(place)
@@ -97,9 +94,7 @@ def case_checks() -> Scorer:
             passed.add(_passed(outcome))
         return passed
 
-    return Scorer(
-        name="passed", evaluate=evaluate, needs=("output", COLUMN), plain="checks"
-    )
+    return Scorer(name="passed", evaluate=evaluate, needs=("output", CHECKS))
 
 
 def _passed(outcomes: Sequence[tuple[Scorer, Any, str | None]]) -> Score | None:
@@ -132,7 +127,7 @@ def check_cases(dataset: Dataset) -> None:
     """Raises `DatasetError` for a check of a case that is not valid."""
     for case in dataset:
         try:
-            for check in listed(case.metadata.get(COLUMN)):
+            for check in listed(case.metadata.get(CHECKS)):
                 made(check)
         except SpecError as error:
             raise DatasetError(

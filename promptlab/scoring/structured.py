@@ -325,7 +325,7 @@ def finish_reason(value: str = "stop", **options: Unpack[Named]) -> Scorer:
         return True if found == value else Score(False, f"finish_reason {found}")
 
     call = Call(row, ("finish_reason",))
-    return Scorer(name="", evaluate=by_row(call), needs=call.arguments)
+    return Scorer(name="finished", evaluate=by_row(call), needs=call.arguments)
 
 
 @named(Measured)

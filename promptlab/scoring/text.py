@@ -540,4 +540,4 @@ def refusal(**options: Unpack[Named]) -> Scorer:
         return Score(True, f"says {match[0]!r}") if match else False
 
     call = Call.of(row, "refusal")
-    return Scorer(name="", evaluate=by_row(call), needs=("output",))
+    return Scorer(name="is_refusal", evaluate=by_row(call), needs=("output",))

@@ -41,10 +41,11 @@ class Dataset(Sequence[Case]):
 
     Made from a list of dicts, a DataFrame (pandas, polars), a dataset of Hugging Face,
     or cases. The columns `id` and `expected` are special; every other one is an input.
-    Without an `id` column the ids are "1", "2", and so on. A missing value (None, NaN)
-    is None; a whole number beyond 64 bits is a text of its digits. The columns named in
-    `metadata` are carried along into the table, and are no inputs. Relative paths of
-    images and files are looked for in `folder`, that of the file it is read from.
+    Without an `id` column the ids are "1", "2", and so on. The column `checks` lists
+    scorers of one case, as a config writes them. A missing value (None, NaN) is None; a
+    whole number beyond 64 bits is a text of its digits. The columns named in `metadata`
+    are carried along into the table, and are no inputs. Relative paths of images and
+    files are looked for in `folder`, that of the file it is read from.
 
     Raises:
         DatasetError: no rows, a row that is not a mapping, an id twice or missing, a
@@ -182,6 +183,9 @@ class Dataset(Sequence[Case]):
                 )
 
 
+CHECKS = "checks"
+"""The column with the checks of each case; no prompt sees it."""
+
 RESULT_COLUMNS = (
     "trial",
     "case",
@@ -277,7 +281,7 @@ def _cases(
             )
         if numbered is None:
             numbered = "id" not in row
-        carried = {*metadata, *about}
+        carried = {CHECKS, *metadata, *about}
         yield _case(row, number, name, carried, numbered=numbered)
 
 

@@ -76,6 +76,8 @@ class Definition:
     """Also given as a list of dicts, a DataFrame or the path of a file."""
     repeats: int = 1
     """How often each variant is asked about each case."""
+    scorers: tuple[Any, ...] = ()
+    """What gives each answer its scores."""
     capabilities: Capabilities | None = None
     """Own rules on what models take: model → parameter → True, False or wire name."""
     files: FileReader | None = None
@@ -89,9 +91,17 @@ class Definition:
         grid: Grid | Mapping[str, Any],
         dataset: Dataset | pd.DataFrame | Iterable[Mapping[str, Any]] | str | Path,
         repeats: int = 1,
+        scorers: Iterable[Any] = (),
         capabilities: Capabilities | None = None,
     ) -> None:
-        self._fill(name, _grid(grid), _dataset(dataset), repeats, capabilities)
+        self._fill(
+            name,
+            _grid(grid),
+            _dataset(dataset),
+            repeats,
+            _listed(scorers),
+            capabilities,
+        )
         self._check_braces()
         for warning in self.warnings:
             warnings.warn(f"{name}: {warning}", PromptlabWarning, stacklevel=3)
@@ -159,6 +169,10 @@ class Definition:
         """The same with these inputs set in every case."""
         return self._with(dataset=self.dataset.with_inputs(**inputs))
 
+    def with_scorers(self, scorers: Iterable[Any]) -> Self:
+        """The same with other scorers."""
+        return self._with(scorers=_listed(scorers))
+
     def to_plain(self) -> dict[str, Any]:
         """Its definition as JSON values; `from_plain` reads it back."""
         plain = {
@@ -169,6 +183,8 @@ class Definition:
         }
         if self.dataset.metadata:
             plain["dataset"]["metadata"] = list(self.dataset.metadata)
+        if self.scorers:
+            plain["scorers"] = [scorer.plain for scorer in self.scorers]
         if self.capabilities:
             plain["capabilities"] = {m: dict(r) for m, r in self.capabilities.items()}
         if digests := self._file_digests():
@@ -203,6 +219,7 @@ class Definition:
                 metadata=dataset.get("metadata", ()),
             ),
             plain["repeats"],
+            (),
             plain.get("capabilities"),
             files,
         )
@@ -229,6 +246,7 @@ class Definition:
             "grid": self.grid,
             "dataset": self.dataset,
             "repeats": self.repeats,
+            "scorers": self.scorers,
             "capabilities": self.capabilities,
             "files": self.files,
         }
@@ -242,6 +260,7 @@ class Definition:
         grid: Grid,
         dataset: Dataset,
         repeats: object,
+        scorers: tuple[Any, ...],
         capabilities: Capabilities | None,
         files: FileReader | None = None,
     ) -> None:
@@ -251,6 +270,7 @@ class Definition:
         put(self, "grid", grid)
         put(self, "dataset", dataset)
         put(self, "repeats", _checked_repeats(repeats))
+        put(self, "scorers", scorers)
         put(self, "capabilities", capabilities)
         put(self, "files", files)
         self._check()
@@ -459,6 +479,13 @@ def _checked_repeats(repeats: object) -> int:
     if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
         raise SpecError(f"repeats: expected an integer >= 1, got {repeats!r}")
     return repeats
+
+
+def _listed(scorers: Any) -> tuple[Any, ...]:
+    """The scorers; one by itself is a list of one."""
+    if isinstance(scorers, (str, Mapping)) or not isinstance(scorers, Iterable):
+        return (scorers,)
+    return tuple(scorers)
 
 
 def _grid(grid: Grid | Mapping[str, Any]) -> Grid:
