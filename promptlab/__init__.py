@@ -11,7 +11,7 @@
     ├── models/        TALKING TO A MODEL  clients, replies, failures, keys and logins
     ├── store/         ON DISK             answers; one database of calls, runs, marks
     ├── results/       WHAT CAME BACK      records, the table, costs, exports, past runs
-    ├── analysis/      WHICH IS BETTER     leaderboard: a table as a designed experiment
+    ├── analysis/      WHICH IS BETTER     leaderboard, effects, pairs of a scored table
     ├── execution/     DOING IT            options, calls, the runner, scheduling
     ├── planning/      BEFORE THE RUN      plans, forecasts, pilots
     ├── scoring/       HOW GOOD            scorers of text and JSON, checks of a case
@@ -38,7 +38,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from promptlab.analysis.effects import effects as effects
     from promptlab.analysis.leaderboard import leaderboard as leaderboard
+    from promptlab.analysis.pair import compare_pair as compare_pair
+    from promptlab.analysis.pareto import pareto as pareto
+    from promptlab.analysis.stability import stability as stability
     from promptlab.errors import Failure as Failure
     from promptlab.errors import PromptlabError as PromptlabError
     from promptlab.errors import PromptlabWarning as PromptlabWarning
@@ -135,6 +139,8 @@ _HOMES = {  # each public name, and the module that it is loaded from
     "audio": "spec.content",
     "budgets": "store.usage",
     "compare": "notebook.compare.compare",
+    "compare_pair": "analysis.pair",
+    "effects": "analysis.effects",
     "explain": "store.explain",
     "explore": "notebook.explore.explore",
     "file": "spec.content",
@@ -147,6 +153,7 @@ _HOMES = {  # each public name, and the module that it is loaded from
     "logout": "models.login",
     "marks": "notebook.compare.marks",
     "panel": "notebook.panel.panel",
+    "pareto": "analysis.pareto",
     "playground": "notebook.panel.playground",
     "plot_cost": "notebook.plots",
     "plot_heatmap": "notebook.plots",
@@ -160,6 +167,7 @@ _HOMES = {  # each public name, and the module that it is loaded from
     "reconcile": "store.reconcile",
     "recorded_runs": "results.runs",
     "set_budget": "store.usage",
+    "stability": "analysis.stability",
     "usage": "store.usage",
     "votes": "notebook.rate.votes",
 }

@@ -177,6 +177,17 @@ def interval_text(
     return f"{end(value)}{percent} [{end(low)}, {end(high)}]"
 
 
+def p_text(value: float) -> str:
+    """A p-value; empty if it is not known.
+
+    >>> p_text(0.0312), p_text(0.00001), p_text(math.nan)
+    ('0.031', '<0.001', '')
+    """
+    if not math.isfinite(value):
+        return ""
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def _percent(value: float) -> str:
     """A share in per cent without the sign; below 2 % with one digit more."""
     percent = 100 * value

@@ -23,12 +23,12 @@ from promptlab.formats import (
     dollars,
     interval_text,
     label,
+    p_text,
     points,
     score_text,
     seconds,
 )
-from promptlab.render.leaderboard_card import leaderboard_card
-from promptlab.render.text_table import text_table
+from promptlab.render.analysis import Analysis
 from promptlab.results.results import Results
 from promptlab.stats.best import corrected_winner, could_be_best, pooled_means
 from promptlab.stats.intervals import Interval, wilson
@@ -288,15 +288,10 @@ class Leaderboard:
         return verdicts.tolist()
 
     def __str__(self) -> str:
-        head, rows, _ = self._shown()
-        lines = [self._title(), text_table(head, rows), *self._more(), *self.notes]
-        return "\n".join(line for line in lines if line)
+        return self._shown().text()
 
     def _repr_html_(self) -> str:
-        head, rows, texts = self._shown()
-        return leaderboard_card(
-            self._title(), head, rows, texts=texts, notes=[*self._more(), *self.notes]
-        )
+        return self._shown().html()
 
     @cached_property
     def notes(self) -> list[str]:
@@ -311,29 +306,13 @@ class Leaderboard:
         """What each variant is called, in the order of the table."""
         return [self.scores.labels[place] for place in self.order]
 
-    def _title(self) -> str:
-        scores = self.scores
-        cases = counted(scores.means.shape[1], "case")
-        if scores.clusters is not None:
-            number = len(np.unique(scores.clusters))
-            cases += f" in {counted(number, 'cluster')}"
-        return (
-            f"{scores.name} by {', '.join(scores.by)} · "
-            f"{counted(len(scores), 'variant')} × {cases}"
-        )
-
     def _score(self, value: float) -> str:
         return score_text(value, share=self.scores.shares)
 
     def _points(self, value: float) -> str:
         return points(value, share=self.scores.shares)
 
-    def _more(self) -> list[str]:
-        rest = len(self.scores) - SHOWN
-        return [f"and {rest:,} more in .table"] if rest > 0 else []
-
-    def _shown(self) -> tuple[list[str], list[list[str]], int]:
-        """The head and rows of the table as strings, and how many columns are texts."""
+    def _shown(self) -> Analysis:
         shares, compared = self.scores.shares, self.baseline is not None
         head = [*self.scores.by, "verdict", "score"]
         head += ["delta", "p", "won", "lost", "tied"] * compared
@@ -347,7 +326,15 @@ class Leaderboard:
             if compared:
                 cells += self._compared_cells(row)
             rows.append([*cells, dollars(row["cost_usd"]), seconds(row["latency_s"])])
-        return head, rows, len(self.scores.by) + 1
+        rest = len(self.scores) - SHOWN
+        return Analysis(
+            kind="Leaderboard",
+            title=self.scores.title,
+            head=head,
+            rows=rows,
+            texts=len(self.scores.by) + 1,
+            notes=[f"and {rest:,} more in .table"] * (rest > 0) + self.notes,
+        )
 
     @property
     def _records(self) -> list[dict[str, Any]]:
@@ -363,7 +350,7 @@ class Leaderboard:
         ends = (row["delta"], row["delta_low"], row["delta_high"])
         delta = interval_text(*ends, share=self.scores.shares, signed=True)
         counts = [f"{row[name]:,}" for name in ("wins", "losses", "ties")]
-        return [delta, _p(row["p_adjusted"]), *counts, possible]
+        return [delta, p_text(row["p_adjusted"]), *counts, possible]
 
     def _on_the_best(self) -> list[str]:
         winner, number = self.winner, int(self.could_be_best.sum())
@@ -478,9 +465,3 @@ def _winner(scores: Scores, *, pool: bool, resamples: int, seed: int) -> Winner:
         high=high,
         among=among,
     )
-
-
-def _p(value: float) -> str:
-    if np.isnan(value):
-        return ""
-    return "<0.001" if value < 0.001 else f"{value:.3f}"

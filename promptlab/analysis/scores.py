@@ -31,6 +31,7 @@ class Scores:
     Variants and cases are in an order of their own, not that of the rows.
     """
 
+    table: pd.DataFrame
     name: str
     by: tuple[str, ...]
     """The columns whose values make a variant."""
@@ -42,6 +43,10 @@ class Scores:
     """The variant, the case and the place among the repeats of each trial."""
     trials: Numbers
     """The score of each trial, in the order of `repeats`."""
+    rows: NDArray[np.int64]
+    """The place of each of these trials in the table."""
+    cases: tuple[Any, ...]
+    """The id of each case."""
     clusters: NDArray[np.int64] | None
     """The cluster of each case; None if each is one of its own."""
     failed: NDArray[np.int64]
@@ -67,6 +72,15 @@ class Scores:
         """Whether all scores lie between 0 and 1, so that differences are points."""
         known = self.trials[~np.isnan(self.trials)]
         return len(known) == 0 or bool(known.min() >= 0 and known.max() <= 1)
+
+    @property
+    def title(self) -> str:
+        """What is compared, and on how many cases."""
+        cases = counted(self.means.shape[1], "case")
+        if self.clusters is not None:
+            cases += f" in {counted(len(np.unique(self.clusters)), 'cluster')}"
+        variants = counted(len(self), "variant")
+        return f"{self.name} by {', '.join(self.by)} · {variants} × {cases}"
 
     @cached_property
     def index(self) -> pd.DataFrame:
@@ -97,10 +111,20 @@ class Scores:
 
     def by_repeat(self, variant: int) -> Numbers:
         """The scores of a variant as cases × repeats, NaN where one is missing."""
+        return self._by_repeat(variant, self.trials, np.nan)
+
+    def outputs(self, variant: int) -> NDArray[np.object_]:
+        """The outputs of a variant as cases × repeats, None where one is missing."""
+        outputs = self.table["output"].astype(object)
+        texts = outputs.where(outputs.notna(), None).to_numpy(dtype=object)[self.rows]
+        return self._by_repeat(variant, texts, None)
+
+    def _by_repeat(self, variant: int, of: NDArray[Any], missing: Any) -> NDArray[Any]:
         variants, cases, places = self.repeats
         mine = variants == variant
-        table = np.full((self.means.shape[1], int(places.max(initial=-1)) + 1), np.nan)
-        table[cases[mine], places[mine]] = self.trials[mine]
+        shape = (self.means.shape[1], int(places.max(initial=-1)) + 1)
+        table = np.full(shape, missing, dtype=of.dtype)
+        table[cases[mine], places[mine]] = of[mine]
         return table
 
 
@@ -154,12 +178,15 @@ def scores_of(
         seconds = pd.Series(_numeric(table, "latency_s")[order])
         latencies = seconds.groupby(variants).median().to_numpy()
     return Scores(
+        table=table,
         name=name,
         by=columns,
         values=values,
         means=_means(variants, cases, trials, shape),
         repeats=(variants, cases, places),
         trials=trials,
+        rows=order,
+        cases=tuple(case for (case,) in ids),
         clusters=None if cluster is None else _clusters(table, cluster, len(ids)),
         failed=np.bincount(variants, failed[order], shape[0]).astype(np.int64),
         missing=np.bincount(variants, missing[order], shape[0]).astype(np.int64),

@@ -1,0 +1,134 @@
+"""Score against cost: which variants no other beats in both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from promptlab.analysis.scores import Errors, Scores, scores_of
+from promptlab.errors import SpecError
+from promptlab.formats import dollars, interval_text, label, score_text
+from promptlab.render.analysis import Analysis
+from promptlab.results.results import Results
+from promptlab.stats.means import mean
+from promptlab.stats.pareto import chance_on_front, front
+
+SHOWN = 30
+"""Rows of the card; `.table` has all."""
+
+
+def pareto(
+    results: Results | pd.DataFrame,
+    score: str | None = None,
+    by: str | Sequence[str] | None = None,
+    *,
+    cluster: str | None = None,
+    errors: Errors = "zero",
+    resamples: int = 1_000,
+    seed: int = 0,
+) -> Pareto:
+    """Score against cost: the front of variants that no other beats in both.
+
+    `p_front` is how often a variant is on the front when cases (or clusters) are drawn
+    again, score and cost together (`promptlab.stats.pareto`): near 1, it stays there;
+    near ½, the next cases may decide otherwise. Valid from about 50 units.
+
+    Args:
+        results: results, or any table with their columns and one of scores.
+        score: the column of the score; may be left out if there is one.
+        by: the columns whose values make a variant; all parameters that vary unless
+            given.
+        cluster, errors: as of `leaderboard`.
+        resamples, seed: of the bootstrap; equal data and seeds give equal bytes.
+
+    Raises:
+        SpecError: if a column is missing, a score is not numeric, a case is in two
+            clusters, or no cost is known.
+    """
+    scores = scores_of(results, score, by, cluster=cluster, errors=errors)
+    if np.isnan(scores.costs).all():
+        raise SpecError("no cost is known: the table has no number in 'cost_usd'")
+    chances = chance_on_front(
+        scores.costs, scores.means, scores.clusters, resamples=resamples, seed=seed
+    )
+    return Pareto(scores=scores, chances=chances)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pareto:
+    """Variants by cost: `.table` is a DataFrame; shown as a card or text."""
+
+    scores: Scores = field(repr=False)
+    chances: NDArray[np.float64] = field(repr=False)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """A row for each variant, the cheapest first.
+
+        The columns of `by`; `cost_usd` (the mean of a trial, over cases) with
+        `cost_low` and `cost_high`, `score` with `ci_low` and `ci_high` (all 95 %), `n`
+        (cases with a score), `on_front`, and `p_front`.
+        """
+        cost = mean(self.scores.costs, self.scores.clusters)
+        score = mean(self.scores.means, self.scores.clusters)
+        paid, earned = cost.interval(), score.interval()
+        table = self.scores.index.assign(
+            cost_usd=paid.value,
+            cost_low=np.maximum(paid.low, 0.0),
+            cost_high=paid.high,
+            score=earned.value,
+            ci_low=earned.low,
+            ci_high=earned.high,
+            n=score.count,
+            on_front=front(paid.value, earned.value),
+            p_front=self.chances,
+        )
+        ordered: pd.DataFrame = table.iloc[self._order]
+        return ordered.reset_index(drop=True)
+
+    @cached_property
+    def _order(self) -> NDArray[np.int64]:
+        score = mean(self.scores.means).value
+        return np.asarray(np.lexsort((-score, mean(self.scores.costs).value)))
+
+    def __str__(self) -> str:
+        return self._shown().text()
+
+    def _repr_html_(self) -> str:
+        return self._shown().html()
+
+    def _shown(self) -> Analysis:
+        rows = []
+        records = self.table.head(SHOWN).to_dict("records")
+        for place, row in zip(self._order, records, strict=False):
+            score = interval_text(
+                row["score"], row["ci_low"], row["ci_high"], share=self.scores.shares
+            )
+            rows.append(
+                [
+                    *map(label, self.scores.values[place]),
+                    "yes" if row["on_front"] else "no",
+                    score_text(row["p_front"]),
+                    dollars(row["cost_usd"]),
+                    score,
+                ]
+            )
+        rest = len(self.table) - SHOWN
+        return Analysis(
+            kind="Score against cost",
+            title=self.scores.title,
+            head=[*self.scores.by, "on the front", "how surely", "cost", "score"],
+            rows=rows,
+            texts=len(self.scores.by) + 1,
+            notes=[
+                *[f"and {rest:,} more in .table"] * (rest > 0),
+                "on the front: no other is as cheap and better, or as good and "
+                "cheaper; how surely: in so many of the draws of other cases",
+                *self.scores.notes,
+            ],
+        )

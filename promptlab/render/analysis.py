@@ -1,0 +1,59 @@
+"""An analysis as text and as a card: a title, a table, and what to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from promptlab.formats import shortened
+from promptlab.render.markup import card, escaped, table
+
+WIDEST = 40
+"""Characters of a cell of a text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """What is shown of an analysis, all of it text."""
+
+    kind: str
+    """What it is, such as `Leaderboard`."""
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    texts: int
+    """How many columns, the first ones, stand to the left; others are numbers."""
+    notes: Sequence[str]
+
+    def text(self) -> str:
+        """For terminals and `print`: columns aligned, a line for each row and note."""
+        return "\n".join([self.title, *_aligned([self.head, *self.rows]), *self.notes])
+
+    def html(self) -> str:
+        """For notebooks."""
+        made = table(
+            [escaped(name, 60) for name in self.head],
+            [[escaped(cell, 80) for cell in row] for row in self.rows],
+            numbers=range(self.texts, len(self.head)),
+        )
+        lines = "".join(
+            f"<p style='margin:6px 0 0'>{escaped(note, 600)}.</p>"
+            for note in self.notes
+        )
+        return card(self.kind, escaped(self.title), made, lines)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [[_cell(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) for cell, width in zip(line, widths, strict=True)
+        ).rstrip()
+        for line in lines
+    ]
+
+
+def _cell(text: str) -> str:
+    kept = "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
+    return shortened(kept, WIDEST)
