@@ -9,7 +9,7 @@ import re
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich.cells import cell_len
 
 from promptlab.execution.progress import printable
-from promptlab.formats import counted, dollars, seconds
+from promptlab.formats import UNKNOWN, counted, dollars, seconds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,26 +148,15 @@ PRICE_HEADS = {
 
 
 def print_prices(prices: pd.DataFrame) -> None:
-    """Prices, one line each, without columns that say nothing."""
+    """Prices, one line each, without columns that are empty."""
     shown = prices.dropna(axis="columns", how="all")
-    heads = [PRICE_HEADS.get(str(name), str(name)) for name in shown]
-    rows = [[_price(value) for value in row] for row in shown.itertuples(index=False)]
-    print_table(heads, rows)
+    numbers = [str(name) for name in shown.select_dtypes("number")]
+    print_frame(shown, PRICE_HEADS, dict.fromkeys(numbers, "{:g}".format))
 
 
 def prices_plain(prices: pd.DataFrame) -> list[dict[str, Any]]:
-    """Prices for JSON, null where a table does not say."""
-    table = prices.assign(as_of=prices["as_of"].dt.strftime("%Y-%m-%d"))
-    rows = table.astype(object).where(table.notna(), None).to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in rows]
-
-
-def _price(value: Any) -> str:
-    if hasattr(value, "date") and value == value:
-        return f"{value:%Y-%m-%d}"
-    if isinstance(value, float) and value == value:
-        return f"{value:g}"
-    return _cell(value)
+    """Prices for JSON, null for what is unknown."""
+    return plain_rows(prices.assign(as_of=prices["as_of"].dt.strftime("%Y-%m-%d")))
 
 
 def _print_failures(results: Results) -> None:
@@ -224,18 +213,16 @@ def print_runs(records: Sequence[RunRecord], *, json: bool) -> None:
     if not records:
         echo("no run is recorded")
         return
+    counts = ("trials", "answered", "failed", "calls")
     print_table(
-        ["run", "status", "variants", "trials", "answered", "failed", "calls", "cost"],
+        ["run", "status", "variants", *counts, "cost"],
         [
             [
                 r.name,
                 r.state,
-                f"{r.variants:,}" if r.variants else "–",
-                *(
-                    f"{r.totals[n]:,}" if n in r.totals else "–"
-                    for n in ("trials", "answered", "failed", "calls")
-                ),
-                _money(r.totals.get("cost_usd")),
+                cell(r.variants or None),
+                *(cell(r.totals.get(name)) for name in counts),
+                dollars(r.totals.get("cost_usd")),
             ]
             for r in records
         ],
@@ -243,10 +230,6 @@ def print_runs(records: Sequence[RunRecord], *, json: bool) -> None:
     for record in records:
         if record.problem:
             echo(f"{record.name}: {record.problem}")
-
-
-def _money(usd: float | None) -> str:
-    return "–" if usd is None or usd != usd else dollars(usd)
 
 
 HEADS = {
@@ -269,34 +252,61 @@ def _print_summary(summary: pd.DataFrame) -> None:
     table = summary.reset_index().drop(columns=["answered", "all"], errors="ignore")
     silent = [name for name in SHOWN_IF_ANY if not table[name].any()]
     unknown = [name for name in HEADS if table[name].isna().all()]
-    table = table.drop(columns={*silent, *unknown})
-    heads = [HEADS.get(str(column), str(column)) for column in table]
-    written = [WRITTEN.get(str(column), _cell) for column in table]
-    rows = [
-        [write(value) for write, value in zip(written, row, strict=True)]
-        for row in table.itertuples(index=False)
-    ]
-    print_table(heads, rows)
+    print_frame(table.drop(columns={*silent, *unknown}), HEADS, FORMATS)
 
 
-WRITTEN: dict[str, Callable[[Any], str]] = {
+FORMATS: dict[str, Callable[[Any], str]] = {
     "mean_latency_s": seconds,
     "mean_cost_usd": dollars,
 }
 """How the numbers of a column with a unit are written."""
 
 
-def _cell(value: Any) -> str:
-    if is_unknown(value):
-        return "–"
+def cell(value: Any) -> str:
+    """A value as tables show it; a dash for None, NA and NaN."""
+    if _is_unknown(value):
+        return UNKNOWN
+    if hasattr(value, "strftime"):
+        return f"{value:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
     if isinstance(value, float):
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return brief(value) if isinstance(value, str) else f"{value}"
+    return f"{value:,}" if isinstance(value, int) else brief(value)
 
 
-def is_unknown(value: Any) -> bool:
-    """Whether a value of a table is none: None, NA or NaN."""
+def _is_unknown(value: Any) -> bool:
     return value is None or type(value).__name__ == "NAType" or value != value
+
+
+def print_frame(
+    frame: pd.DataFrame,
+    heads: Mapping[str, str],
+    formats: Mapping[str, Callable[[Any], str]],
+) -> None:
+    """A DataFrame as a table, its columns under other heads and in formats of their
+    own."""
+    written = [formats.get(str(name), cell) for name in frame]
+    rows = [
+        [
+            UNKNOWN if _is_unknown(value) else write(value)
+            for write, value in zip(written, row, strict=True)
+        ]
+        for row in frame.itertuples(index=False)
+    ]
+    print_table([heads.get(str(name), str(name)) for name in frame], rows)
+
+
+def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a DataFrame for JSON: times as strings, null for what is unknown."""
+    return [
+        {str(name): _plain(value) for name, value in row.items()}
+        for row in frame.to_dict("records")
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if _is_unknown(value):
+        return None
+    return value.isoformat() if hasattr(value, "isoformat") else value
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from promptlab.cli.options import Json, Yes, number
-from promptlab.cli.printing import echo, is_unknown, print_json, print_table
-from promptlab.formats import dollars, thousands
+from promptlab.cli.printing import (
+    echo,
+    plain_rows,
+    print_frame,
+    print_json,
+    print_table,
+)
+from promptlab.formats import UNKNOWN, dollars, thousands
 from promptlab.paths import user_path
 from promptlab.spec.address import OPENAI_URL
 
@@ -104,7 +110,7 @@ def usage(
     table, standing, room = usage(since, groups), budgets(), headroom()
     if json:
         parts = {"usage": table, "budgets": standing, "headroom": room}
-        print_json({name: _plain(part) for name, part in parts.items()})
+        print_json({name: plain_rows(part) for name, part in parts.items()})
         return
     if table.empty:
         echo("no call is in the ledger" + (f" since {since}" if since else ""))
@@ -237,23 +243,26 @@ def _refuse(context: typer.Context, names: list[str], why: str) -> None:
 
 
 def _print_reconciled(table: pd.DataFrame, *, narrowed: bool, json: bool) -> None:
-    """The ledger beside the organisation's numbers, and what that says."""
+    """The ledger beside the organisation's numbers, and what follows from them."""
     from promptlab.store.reconcile import conclusion
 
-    said = conclusion(table, narrowed=narrowed)
+    text = conclusion(table, narrowed=narrowed)
     if json:
-        known = table.astype(object).where(table.notna(), None)
-        print_json({"reconcile": _plain(known), "conclusion": said})
+        print_json({"reconcile": plain_rows(table), "conclusion": text})
         return
     if not table.empty:
-        print_table(
-            ["day", "model", "", *RECONCILED.values(), "difference"],
-            [_reconciled(row) for row in table.to_dict("records")],
+        days = table["day"].dt.strftime("%Y-%m-%d")
+        shown = table.assign(
+            day=days + table["complete"].map({True: "", False: " so far"})
         )
-    echo(said)
+        print_frame(shown[[*RECONCILED]], RECONCILED, FORMATS)
+    echo(text)
 
 
 RECONCILED = {
+    "day": "day",
+    "model": "model",
+    "agreement": "",
     "requests": "requests",
     "their_requests": "theirs",
     "input_tokens": "tokens in",
@@ -262,58 +271,24 @@ RECONCILED = {
     "their_output_tokens": "theirs",
     "cost_usd": "cost",
     "their_cost_usd": "theirs",
+    "difference_cost_usd": "difference",
 }
 """The columns that are shown, and their heads."""
 
 
-def _reconciled(row: dict[Any, Any]) -> list[str]:
-    day = f"{row['day']:%Y-%m-%d}" + ("" if row["complete"] else " so far")
-    return [
-        *(day, row["model"], row["agreement"]),
-        *(_amount(name, row[name]) for name in RECONCILED),
-        _signed(row["difference_cost_usd"]),
-    ]
-
-
 def _signed(more_usd: float) -> str:
-    sign = "−" if more_usd < 0 else "+" if more_usd > 0 else ""
-    return sign + dollars(abs(more_usd))
-
-
-def _amount(name: str, value: Any) -> str:
-    if name.endswith("_usd"):
-        return dollars(value)
-    if not isinstance(value, int):
-        return "–"
-    return f"{value:,}" if name.endswith("requests") else thousands(value)
+    return ("+" if more_usd > 0 else "") + dollars(more_usd)
 
 
 def _print_usage(table: pd.DataFrame, groups: list[str]) -> None:
-    shown: dict[str, Callable[[Any], str]] = {
-        "requests": lambda v: f"{v:,}",
-        "errors": lambda v: f"{v:,}",
-        "rate_limited": lambda v: f"{v:,}",
-        "input_tokens": thousands,
-        "cached_input_tokens": thousands,
-        "output_tokens": thousands,
-        "cost_usd": dollars,
-        "cached": lambda v: f"{v:,}",
-        "saved_usd": dollars,
-    }
-    optional = ("errors", "rate_limited", "cached_input_tokens", "cached", "saved_usd")
-    names = [n for n in shown if n not in optional or table[n].any()]
-    rows = [
-        [
-            *(_group(row[name]) for name in groups),
-            *(_told(row[name], shown[name]) for name in names),
-        ]
-        for row in table.to_dict("records")
-    ]
-    print_table([*groups, *(HEADS.get(name, name) for name in names)], rows)
+    names = [n for n in USAGE if n not in SHOWN_IF_ANY or table[n].any()]
+    print_frame(table[[*groups, *names]], USAGE, FORMATS)
     echo(_total(table))
 
 
-HEADS = {
+USAGE = {
+    "requests": "requests",
+    "errors": "errors",
     "rate_limited": "429s",
     "input_tokens": "tokens in",
     "cached_input_tokens": "of them cached",
@@ -322,16 +297,16 @@ HEADS = {
     "cached": "without a call",
     "saved_usd": "saved",
 }
+"""The columns of usage after its groups, and their heads."""
 
+SHOWN_IF_ANY = ("errors", "rate_limited", "cached_input_tokens", "cached", "saved_usd")
 
-def _told(value: Any, written: Callable[[Any], str]) -> str:
-    return "–" if is_unknown(value) else written(value)
-
-
-def _group(value: Any) -> str:
-    if hasattr(value, "strftime"):
-        return f"{value:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
-    return "–" if value is None or value != value else str(value)
+FORMATS: dict[str, Callable[[Any], str]] = {
+    **{name: thousands for name in (*USAGE, *RECONCILED) if name.endswith("_tokens")},
+    **{name: dollars for name in (*USAGE, *RECONCILED) if name.endswith("_usd")},
+    "difference_cost_usd": _signed,
+}
+"""How the numbers of a column are written."""
 
 
 def _total(table: pd.DataFrame) -> str:
@@ -386,18 +361,4 @@ def _print_headroom(room: pd.DataFrame) -> None:
 
 
 def _of(left: float, limit: float) -> str:
-    return "–" if limit != limit else f"{thousands(left)} of {thousands(limit)}"
-
-
-def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows as JSON values: times as texts, None for what is unknown."""
-    return [
-        {str(name): _json_value(value) for name, value in row.items()}
-        for row in table.to_dict("records")
-    ]
-
-
-def _json_value(value: Any) -> Any:
-    if is_unknown(value):
-        return None
-    return value.isoformat() if hasattr(value, "isoformat") else value
+    return UNKNOWN if limit != limit else f"{thousands(left)} of {thousands(limit)}"
