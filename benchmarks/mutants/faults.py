@@ -849,8 +849,8 @@ FAULTS = (
     ),
     Fault(
         "files/config.py",
-        'for name in ("dataset", "output")}',
-        'for name in ("dataset",)}',
+        'texts += _strings(source.plain.get("output"), ("output",), depth=1)',
+        "texts += []",
         "files/test_config.py",
         "a variable in the name of an output is taken as it stands",
     ),

@@ -7,8 +7,8 @@ what was found and what would do.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,23 +83,18 @@ def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
         model = ConfigModel.model_validate(_without_empty(source.plain))
     except ValidationError as error:
         raise _explained(error, source) from error
-    folder = path.parent
+    folder = _Folder(path.parent)
     _check_variables(source, model)
     with source.blamed("dataset"):
         dataset = _dataset(model.dataset, folder)
     with source.blamed("grid"):
         for name in {"zip", "exclude"} & set(model.grid):
             raise SpecError(f"{name!r} goes beside 'grid', not into it", at=(name,))
-        grid = Grid(
-            **{
-                name: _values(name, given, folder) for name, given in model.grid.items()
-            },
-            zip=[
-                {name: _values(name, given, folder) for name, given in group.items()}
-                for group in model.zip
-            ],
-            exclude=model.exclude,
-        )
+        crossed, *zipped = [
+            {name: _values(name, given, folder) for name, given in group.items()}
+            for group in (model.grid, *model.zip)
+        ]
+        grid = Grid(**crossed, zip=zipped, exclude=model.exclude)
     if inputs:
         dataset = _with_inputs(dataset, grid, inputs)
     with source.blamed():
@@ -111,9 +106,11 @@ def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
             capabilities=model.capabilities or None,
         )
     options = model.run.model_dump(exclude_none=True)
-    for name in ("cache", "env_file", "prices"):
+    for name in ("env_file", "prices"):
         if isinstance(options.get(name), str):
-            options[name] = _path(folder, options[name])
+            options[name] = folder.file(options[name])
+    if "cache" in options:
+        options["cache"] = folder.path / user_path(options["cache"])
     with source.blamed("run", "prices"):
         prices_in_force(options.get("prices", {}))
     outputs = [model.output] if isinstance(model.output, str) else model.output
@@ -121,8 +118,8 @@ def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
         path=path,
         experiment=experiment,
         options=options,
-        output=tuple(_path(folder, output) for output in outputs),
-        files=(path, *(_path(folder, name) for name in _named(model))),
+        output=tuple(folder.path / user_path(output) for output in outputs),
+        files=(path, *folder.read),
         description=model.description,
     )
 
@@ -359,85 +356,81 @@ NO_VARIABLE = {
 def _check_variables(source: YamlFile, model: ConfigModel) -> None:
     """Refuses `${VARIABLE}` wherever it would be sent, or taken, as it stands.
 
-    Prompts and system messages are texts of their own, which may hold it.
+    Prompts, system messages and inputs of cases are texts that may hold it.
     """
-    groups: list[tuple[tuple[Any, ...], Mapping[str, Any]]] = [(("grid",), model.grid)]
-    groups += [(("zip", number), group) for number, group in enumerate(model.zip)]
-    given: dict[tuple[Any, ...], Any] = {
-        (*place, name): values
-        for place, group in groups
+    groups: dict[tuple[Any, ...], Mapping[str, Any]] = {("grid",): model.grid}
+    groups |= {("zip", number): group for number, group in enumerate(model.zip)}
+    texts = [
+        text
+        for place, group in groups.items()
         for name, values in group.items()
         if name not in ("prompt", "system")
-    }
-    given[("run",)] = model.run.model_dump(exclude_none=True)
-    given |= {(name,): source.plain.get(name) for name in ("dataset", "output")}
-    for place, values in given.items():
-        deep = place[0] in ("run", "output")
-        for at, text in _texts(values, place, deep=deep):
-            if found := VARIABLE.search(text):
-                hint = NO_VARIABLE.get(at[:2], "write the value itself")
-                raise ConfigError(
-                    f"{source.path}{source.line(at)}: {'.'.join(map(str, at))}: "
-                    f"{found[0]} is not replaced by a variable of the environment; "
-                    f"{hint}"
-                )
+        for text in _strings(values, (*place, name), depth=1)
+    ]
+    texts += _strings(model.run.model_dump(exclude_none=True), ("run",), depth=9)
+    texts += _strings(source.plain.get("dataset"), ("dataset",), depth=1)
+    texts += _strings(source.plain.get("output"), ("output",), depth=1)
+    for at, text in texts:
+        if found := VARIABLE.search(text):
+            hint = NO_VARIABLE.get(at[:2], "write the value itself")
+            raise ConfigError(
+                f"{source.path}{source.line(at)}: {'.'.join(map(str, at))}: "
+                f"{found[0]} is not replaced by a variable of the environment; {hint}"
+            )
 
 
-def _texts(
-    value: Any, place: tuple[Any, ...], *, deep: bool, level: int = 0
+def _strings(
+    value: Any, place: tuple[Any, ...], depth: int
 ) -> Iterator[tuple[tuple[Any, ...], str]]:
-    """The texts in a value, with their places; those further in only where `deep`."""
+    """The strings in a value with their places, down to a depth."""
     if isinstance(value, str):
         yield place, value
-    elif deep or level == 0:
-        items: Iterable[tuple[Any, Any]] = ()
-        if isinstance(value, dict):
-            items = value.items()
-        elif isinstance(value, list):
-            items = enumerate(value)
+    elif isinstance(value, (dict, list)) and depth:
+        items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in items:
-            yield from _texts(item, (*place, key), deep=deep, level=level + 1)
+            yield from _strings(item, (*place, key), depth - 1)
 
 
-def _named(model: ConfigModel) -> Iterator[str]:
-    """The names of the files that a config takes something from."""
-    if isinstance(model.dataset, DatasetModel):
-        yield model.dataset.file
-    elif isinstance(model.dataset, str):
-        yield model.dataset
-    else:
-        inputs = (value for case in model.dataset for value in case.values())
-        yield from (i for i in inputs if isinstance(i, str) and _names_file(i))
-    for group in (model.grid, *model.zip):
-        for name, given in group.items():
-            if isinstance(given, dict) and _names_many(name, given):
-                yield str(given["file"])
-                continue
-            values = given.values() if isinstance(given, dict) else given
-            yield from (_file_of(value) for value in values if _names_file(value))
-    options = model.run.model_dump()
-    for name in ("env_file", "prices"):
-        if isinstance(options[name], str):
-            yield options[name]
+FILE = "file://"
+"""What may stand before the name of a file, as in promptfoo's configs."""
 
 
-def _dataset(given: Any, folder: Path) -> Dataset:
+@dataclass(frozen=True)
+class _Folder:
+    """The folder of a config, which the names of files are relative to."""
+
+    path: Path
+    read: list[Path] = field(default_factory=list)
+    """The files that something is taken from."""
+
+    def file(self, name: str) -> Path:
+        """A file that something is to be read from."""
+        self.read.append(self.path / user_path(name.removeprefix(FILE)))
+        return self.read[-1]
+
+    def text(self, name: str) -> str:
+        """The text of a file."""
+        return read_text(self.file(name), "utf-8-sig", LARGEST_CONFIG)
+
+
+def _dataset(given: Any, folder: _Folder) -> Dataset:
     if isinstance(given, str):
-        return read_dataset(_path(folder, given), Dataset)
+        return read_dataset(folder.file(given), Dataset)
     if isinstance(given, DatasetModel):
-        file = _path(folder, given.file)
+        file = folder.file(given.file)
         read = read_dataset(file, Dataset, encoding=given.encoding).rename(given.rename)
-        metadata, folder = given.metadata, file.absolute().parent
-        return Dataset(read, name=read.name, metadata=metadata, folder=folder)
-    cases = [{n: _input(value, folder) for n, value in case.items()} for case in given]
-    return Dataset(cases, folder=folder.absolute())
-
-
-def _input(value: Any, folder: Path) -> Any:
-    """An input that stands in the config; the text of the file that it names."""
-    if not (isinstance(value, str) and _names_file(value)):
-        return value
-    return read_text(_path(folder, value), "utf-8-sig", LARGEST_CONFIG)
+        metadata, beside = given.metadata, file.absolute().parent
+        return Dataset(read, name=read.name, metadata=metadata, folder=beside)
+    cases = [
+        {
+            name: folder.text(value)
+            if isinstance(value, str) and _file_of(value)
+            else value
+            for name, value in case.items()
+        }
+        for case in given
+    ]
+    return Dataset(cases, folder=folder.path.absolute())
 
 
 def _with_inputs(dataset: Dataset, grid: Grid, inputs: Mapping[str, Any]) -> Dataset:
@@ -456,63 +449,43 @@ def _with_inputs(dataset: Dataset, grid: Grid, inputs: Mapping[str, Any]) -> Dat
     return dataset.with_inputs(**inputs)
 
 
-def _values(name: str, given: Any, folder: Path) -> Any:
+def _values(name: str, given: Any, folder: _Folder) -> Any:
     """The values of a parameter, with what stands in files of its own."""
-    _check_misspelt(name, given)
-    if _names_many(name, given):
-        return _many(name, given, folder)
-    if isinstance(given, Mapping):
-        return {label: _value(name, value, folder) for label, value in given.items()}
-    if name in ("prompt", "system") and any(_names_file(value) for value in given):
-        return {
-            _label(name, value, number): _value(name, value, folder)
-            for number, value in enumerate(given, start=1)
-        }
-    return [_value(name, value, folder) for value in given]
-
-
-def _names_many(name: str, given: Any) -> bool:
-    """Whether all values of a parameter stand in one file."""
-    return (
-        name in ("prompt", "system")
-        and isinstance(given, Mapping)
-        and {"file"} <= set(given) <= {"file", "column", "name"}
-    )
-
-
-def _many(name: str, given: Mapping[str, Any], folder: Path) -> Any:
-    path = _path(folder, str(given["file"]))
-    columns = {n: str(given[n]) for n in ("column", "name") if n in given}
+    asks = name in ("prompt", "system")
     try:
-        if name == "prompt":
-            return read_prompts(path, Prompt, **columns)
-        return read_texts(path, name, columns.get("column"), columns.get("name"))
+        _check_misspelt(name, given)
+        if isinstance(given, Mapping):
+            if asks and {"file"} <= set(given) <= {"file", "column", "name"}:
+                return _many(name, given, folder)
+            return {label: _value(name, v, folder) for label, v in given.items()}
+        if asks and any(map(_file_of, given)):
+            return {
+                Path(_file_of(value) or f"{name}_{number}").stem: _value(
+                    name, value, folder
+                )
+                for number, value in enumerate(given, start=1)
+            }
+        return [_value(name, value, folder) for value in given]
     except SpecError as error:
-        error.at = (name,)
+        error.at = error.at or (name,)
         raise
 
 
-FILE = "file://"
-"""What may stand before the name of a file, as in promptfoo's configs."""
+def _many(name: str, given: Mapping[str, Any], folder: _Folder) -> Any:
+    """The values of a parameter that stand in one file."""
+    path = folder.file(str(given["file"]))
+    columns = {n: str(given[n]) if n in given else None for n in ("column", "name")}
+    if name == "prompt":
+        return read_prompts(path, Prompt, **columns)
+    return read_texts(path, name, **columns)
 
 
-def _names_file(value: Any) -> bool:
+def _file_of(value: Any) -> str | None:
+    """The file that a value names, `file://x.md` or `{file: x.md}`."""
     if isinstance(value, str):
-        return value.startswith(FILE) and "\n" not in value
-    return isinstance(value, dict) and set(value) == {"file"}
-
-
-def _file_of(value: Any) -> str:
-    return value if isinstance(value, str) else str(value["file"])
-
-
-def _path(folder: Path, name: str) -> Path:
-    """A file that a config names: relative to the config's folder."""
-    return folder / user_path(name.removeprefix(FILE))
-
-
-def _label(name: str, value: Any, number: int) -> str:
-    return Path(_file_of(value)).stem if _names_file(value) else f"{name}_{number}"
+        return value if value.startswith(FILE) and "\n" not in value else None
+    named = isinstance(value, dict) and set(value) == {"file"}
+    return str(value["file"]) if named else None
 
 
 FILE_NAME = re.compile(r"\S+\.[A-Za-z]\w{0,7}")
@@ -525,27 +498,17 @@ def _check_misspelt(name: str, given: Any) -> None:
         for key, value in given.items():
             is_file = isinstance(value, str) and FILE_NAME.fullmatch(value)
             if is_file and (hint := did_you_mean(key, ["file"])):
-                raise SpecError(
-                    f"{name}: unknown key {key!r} for {value!r}{hint}", at=(name,)
-                )
+                raise SpecError(f"{name}: unknown key {key!r} for {value!r}{hint}")
 
 
-def _value(name: str, value: Any, folder: Path) -> Any:
+def _value(name: str, value: Any, folder: _Folder) -> Any:
     _check_misspelt(name, value)
-    if not _names_file(value):
+    if (file := _file_of(value)) is None:
         if name == "prompt" and isinstance(value, list):
-            return Prompt(value).beside(folder.absolute())
+            return Prompt(value).beside(folder.path.absolute())
         return value
-    try:
-        return _read_value(name, _path(folder, _file_of(value)))
-    except SpecError as error:
-        error.at = (name,)
-        raise
-
-
-def _read_value(name: str, path: Path) -> Any:
     if name == "prompt":
-        return Prompt.from_file(path)
+        return Prompt.from_file(folder.file(file))
     if name == "system":
-        return read_text(path, "utf-8-sig", LARGEST_CONFIG).removesuffix("\n")
-    return YamlFile.read(path).plain
+        return folder.text(file).removesuffix("\n")
+    return YamlFile.read(folder.file(file)).plain

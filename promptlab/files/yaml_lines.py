@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import datetime
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,9 +99,32 @@ class YamlFile:
         """`, line 7` for the innermost part of a place that stands on a line."""
         return _line(self.lines, place)
 
-    def blamed(self, *default: str) -> Blamed:
+    @contextmanager
+    def blamed(self, *default: str) -> Iterator[None]:
         """Turns a `SpecError` inside into a `ConfigError` that says the line."""
-        return Blamed(self, default)
+        try:
+            yield
+        except SpecError as error:
+            place = self._place(error.at, default)
+            if not _is_missing_file(error):
+                if isinstance(error, ConfigError):
+                    raise  # it says where in a file of its own
+                if isinstance(error, DatasetError):
+                    if not isinstance(self.plain["dataset"], list):
+                        raise  # it names the file that the cases are in
+                    place = ("dataset",)
+            where = self.line(place)
+            raise ConfigError(f"{self.path}{where}: {error}") from error
+
+    def _place(self, at: tuple[Any, ...], default: tuple[str, ...]) -> tuple[Any, ...]:
+        """Where in the file that stands which an error names, as far as is known."""
+        if at:
+            groups = range(len(self.plain.get("zip") or ()))
+            zipped = [("zip", group, *at) for group in groups]
+            for place in [(*default, *at), ("grid", *at), *zipped, at]:
+                if place[: 3 if place[0] == "zip" else 2] in self.lines:
+                    return place
+        return default
 
 
 def _line(lines: Mapping[tuple[Any, ...], int], place: Sequence[Any]) -> str:
@@ -108,39 +132,6 @@ def _line(lines: Mapping[tuple[Any, ...], int], place: Sequence[Any]) -> str:
         if (line := lines.get(tuple(place[:end]))) is not None:
             return f", line {line}"
     return ""
-
-
-@dataclass(frozen=True)
-class Blamed:
-    source: YamlFile
-    default: tuple[str, ...]
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if not isinstance(error, SpecError):
-            return
-        source = self.source
-        missing = _is_missing_file(error)
-        if isinstance(error, ConfigError) and not missing:
-            return  # it says where in a file of its own
-        if isinstance(error, DatasetError) and not missing:
-            if isinstance(source.plain["dataset"], list):
-                where = source.line(("dataset",))
-                raise ConfigError(f"{source.path}{where}: {error}") from error
-            return  # it names the file that the cases are in
-        places: list[tuple[Any, ...]] = []
-        if error.at:
-            groups = range(len(source.plain.get("zip") or ()))
-            zipped = [("zip", group, *error.at) for group in groups]
-            own = (*self.default, *error.at)
-            places = [own, ("grid", *error.at), *zipped, error.at]
-        known = [
-            p for p in places if p[: 3 if p[:1] == ("zip",) else 2] in source.lines
-        ]
-        where = source.line(known[0] if known else self.default)
-        raise ConfigError(f"{source.path}{where}: {error}") from error
 
 
 def _is_missing_file(error: BaseException) -> bool:
@@ -166,13 +157,15 @@ class _TreeReader:
             raise ConfigError(f"{self._path}: more than {MOST_VALUES:,} values")
         if isinstance(value, dict):
             return {
-                self._key(value, key): self._member(value, key, item, place)
+                (name := self._key(value, key)): self._member(
+                    getattr(value, "lc", None), key, item, (*place, name)
+                )
                 for key, item in value.items()
             }
         if isinstance(value, list):
             return [
-                self._item(value, number, item, place)
-                for number, item in enumerate(value)
+                self._member(getattr(value, "lc", None), at, item, (*place, at))
+                for at, item in enumerate(value)
             ]
         return self._scalar(value, place)
 
@@ -180,7 +173,7 @@ class _TreeReader:
         if isinstance(key, (str, int, float)) and not isinstance(key, bool):
             return str(key)
         known = hasattr(owner, "lc") and key in (owner.lc.data or {})
-        where = f", line {owner.lc.key(key)[0] + 1}" if known else ""
+        where = f", line {owner.lc.data[key][0] + 1}" if known else ""
         if isinstance(key, Mapping):
             raise ConfigError(
                 f"{self._path}{where}: text that begins with {{{{ stands in quotes: "
@@ -190,17 +183,13 @@ class _TreeReader:
             f"{self._path}{where}: expected a string, got {brief(key)}; quote it"
         )
 
-    def _member(self, owner: Any, key: Any, item: Any, place: tuple[Any, ...]) -> Any:
-        here = (*place, self._key(owner, key))
-        if hasattr(owner, "lc") and key in (owner.lc.data or {}):
-            self.lines[here] = owner.lc.key(key)[0] + 1
-        return self.plain(item, here)
-
-    def _item(self, owner: Any, number: int, item: Any, place: tuple[Any, ...]) -> Any:
-        here = (*place, number)
-        if hasattr(owner, "lc") and number in (owner.lc.data or {}):
-            self.lines[here] = owner.lc.item(number)[0] + 1
-        return self.plain(item, here)
+    def _member(
+        self, positions: Any, key: Any, item: Any, place: tuple[Any, ...]
+    ) -> Any:
+        """A member of a mapping or a list, whose line is noted."""
+        if positions is not None and key in (positions.data or {}):
+            self.lines[place] = positions.data[key][0] + 1
+        return self.plain(item, place)
 
     def _scalar(self, value: Any, place: tuple[Any, ...]) -> Any:
         if value is None or isinstance(value, bool):
