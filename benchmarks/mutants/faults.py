@@ -655,7 +655,7 @@ FAULTS = (
     # Results.
     Fault(
         "results/costs.py",
-        "sum(usd for usd, *_ in each) if answered[place] else np.nan",
+        "sum(usd for usd, *_ in each) if answered[position] else np.nan",
         "sum(usd for usd, *_ in each)",
         "results/test_costs.py execution/test_runner.py",
         "a conversation that failed half way has a cost of its answer",
@@ -669,8 +669,8 @@ FAULTS = (
     ),
     Fault(
         "results/costs.py",
-        "known = (input_tokens != UNKNOWN) & (output_tokens != UNKNOWN)",
-        "known = input_tokens != UNKNOWN",
+        "priceable = (input_tokens != UNKNOWN) & (output_tokens != UNKNOWN)",
+        "priceable = input_tokens != UNKNOWN",
         "results/test_costs.py",
         "an answer of unknown tokens has a cost",
     ),

@@ -2,7 +2,7 @@
 
 Text becomes HTML here and nowhere else: `escaped` cuts and escapes it, and the other
 functions put together what is HTML already. Where a viewer takes the styles away, as
-GitHub does, what is left reads well; no meaning is told by colour.
+GitHub does, what is left reads well; colour alone carries no meaning.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 LONGEST = 200
-"""Characters of a text that are shown, unless said otherwise."""
+"""Characters of a string that are shown by default."""
 
 CELL = (
     "text-align:left;vertical-align:top;max-width:34em;padding:4px 12px 4px 0;"
@@ -29,7 +29,7 @@ TURNING = re.compile(
     "\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
 """What may run from right to left, or says that something does: the blocks whose
-Bidi_Class is R or AL unless said otherwise (Unicode, DerivedBidiClass.txt), and the
+Bidi_Class is R or AL by default (Unicode, DerivedBidiClass.txt), and the
 controls of the bidirectional algorithm (UAX #9)."""
 
 OPENING = "\u2066\u2067\u2068"
@@ -39,7 +39,7 @@ NESTING = re.compile(f"[{OPENING}{CLOSING}\n\r\x85\u2029]")
 
 
 def escaped(text: str, length: int = LONGEST) -> str:
-    """A text as HTML, cut to so many characters.
+    """A string as HTML, cut to so many characters.
 
     >>> escaped("<b>"), escaped("abcdef", 3)
     ('&lt;b&gt;', 'ab…')
@@ -50,7 +50,7 @@ def escaped(text: str, length: int = LONGEST) -> str:
 
 
 def isolated(text: str, inner: str) -> str:
-    """The HTML `inner` of a text, kept from turning around what stands beside it.
+    """The HTML `inner` of a string, kept from turning around its neighbours.
 
     >>> isolated("abc", "abc"), isolated("\u05d0", "\u05d0")
     ('abc', "<span dir='auto'>\u05d0</span>")
@@ -59,7 +59,7 @@ def isolated(text: str, inner: str) -> str:
 
 
 def kept_inside(text: str) -> str:
-    """A text without signs that would end an isolated part that it did not begin: a
+    """A string without signs that would end an isolated part that it did not begin: a
     browser would take them for the end of that which the text is put into.
 
     >>> kept_inside("a\\u2069 \\u2067b\\u2069") == "a\\ufffd \\u2067b\\u2069"
@@ -84,23 +84,24 @@ def quiet(inner: str) -> str:
     return f"<span style='{QUIET}'>{inner}</span>"
 
 
-def card(title: str, said: str, *parts: str) -> str:
-    """A name and what there is to say of it in a line, above everything else.
+def card(title: str, summary: str, *parts: str) -> str:
+    """A title and a summary in one line, above everything else.
 
     Notebooks set what stands between two dollar signs as a formula: not in here.
     """
     return (
         "<div class='mathjax_ignore tex2jax_ignore' style='line-height:1.5'>"
-        f"<p style='margin:0 0 6px'><b>{title}</b> · {said}</p>{''.join(parts)}</div>"
+        f"<p style='margin:0 0 6px'><b>{title}</b> · {summary}</p>"
+        f"{''.join(parts)}</div>"
     )
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> str:
-    """Names and what they are, one below the other."""
+    """Names and values, one below the other."""
     lines = "".join(
         f"<tr style='{ROW}'><th style='{CELL};font-weight:600'>{name}</th>"
-        f"<td style='{CELL}'>{said}</td></tr>"
-        for name, said in rows
+        f"<td style='{CELL}'>{value}</td></tr>"
+        for name, value in rows
     )
     return f"<table style='border-collapse:collapse'><tbody>{lines}</tbody></table>"
 
@@ -108,8 +109,8 @@ def facts(rows: Iterable[tuple[str, str]]) -> str:
 def table(
     head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[int] = ()
 ) -> str:
-    """A table; the columns at the places `numbers` stand to the right."""
-    styles = [NUMBER if place in numbers else CELL for place in range(len(head))]
+    """A table; the columns at the positions `numbers` are aligned right."""
+    styles = [NUMBER if column in numbers else CELL for column in range(len(head))]
     names = "".join(
         f"<th style='{style}'>{name}</th>"
         for style, name in zip(styles, head, strict=True)
@@ -117,8 +118,8 @@ def table(
     lines = "".join(
         f"<tr style='{ROW}'>"
         + "".join(
-            f"<td style='{style}'>{said}</td>"
-            for style, said in zip(styles, row, strict=True)
+            f"<td style='{style}'>{cell}</td>"
+            for style, cell in zip(styles, row, strict=True)
         )
         + "</tr>"
         for row in rows
@@ -134,9 +135,9 @@ def folded(summary: str, inner: str) -> str:
     return f"<details><summary>{summary}</summary>{inner}</details>"
 
 
-def notes(said: Iterable[str], most: int = 10) -> str:
-    """What is worth knowing, one line each; nothing where there is nothing."""
-    lines = list(said)
+def notes(warnings: Iterable[str], most: int = 10) -> str:
+    """Warnings, one line each; "" if there are no warnings."""
+    lines = list(warnings)
     rest = len(lines) - most
     shown = lines[:most] + ([f"and {rest:,} more"] if rest > 0 else [])
     return "".join(

@@ -104,7 +104,7 @@ def _failures(kinds: Sequence[tuple[str, int]]) -> str:
 
 
 def _rows(names: Sequence[str], rows: Sequence[Row], more: int) -> str:
-    numbers = [place for place, name in enumerate(names) if name in NUMBERS]
+    numbers = [position for position, name in enumerate(names) if name in NUMBERS]
     lines = [[_text(row[name]) for name in names] for row in rows]
     made = table([escaped(name, 60) for name in names], lines, numbers=numbers)
     return made + _more(more, "more rows", "table")
@@ -117,8 +117,8 @@ def _prices(prices: Sequence[Row]) -> str:
     names = [n for n in prices[0] if any(row[n] is not None for row in prices)]
     lines = [[_price(row[name]) for name in names] for row in prices[:GROUPS]]
     numbers = [
-        place
-        for place, name in enumerate(names)
+        position
+        for position, name in enumerate(names)
         if any(isinstance(row[name], float) for row in prices)
     ]
     head = [escaped(name).replace("_", " ") for name in names]

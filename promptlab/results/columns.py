@@ -17,11 +17,11 @@ UNKNOWN = -1
 """Stands for a count of tokens that the server did not give."""
 
 AT_ONCE = 4096
-"""Texts that are packed together once all of them are there."""
+"""Strings that are packed together once all of them have come."""
 
 
 class TextColumn:
-    """A column of texts, filled in any order; packed as soon as a stretch is full."""
+    """A column of strings, filled in any order; each full stretch is packed."""
 
     def __init__(self, length: int) -> None:
         self._length = length
@@ -31,15 +31,15 @@ class TextColumn:
         self._empty = [len(stretch) for stretch in self._stretches]
 
     def __setitem__(self, index: int, text: str) -> None:
-        place, offset = divmod(index, AT_ONCE)
-        stretch = self._stretches[place]
+        position, offset = divmod(index, AT_ONCE)
+        stretch = self._stretches[position]
         stretch[offset] = text
-        self._empty[place] -= 1
-        if not self._empty[place]:
-            self._stretches[place] = pa.array(stretch, pa.large_string())
+        self._empty[position] -= 1
+        if not self._empty[position]:
+            self._stretches[position] = pa.array(stretch, pa.large_string())
 
     def packed(self) -> pa.ChunkedArray:
-        """All of it, null where there is no text."""
+        """All of it, null where no string has come."""
         return pa.chunked_array(
             [
                 s if isinstance(s, pa.Array) else pa.array(s, pa.large_string())
@@ -52,7 +52,7 @@ class TextColumn:
 class Calls(NamedTuple):
     """The answered calls of a trial that is more than one, or failed on the way."""
 
-    heads: tuple[ReplySummary, ...]
+    replies: tuple[ReplySummary, ...]
     """What was answered, in order."""
     paid: tuple[bool, ...]
     """Which of them this run paid for."""
@@ -61,7 +61,7 @@ class Calls(NamedTuple):
 class OutcomeColumns:
     """The outcomes of an experiment's trials, by index, each noted once.
 
-    100,000 answers cost little more than their texts; the table takes the columns
+    100,000 answers cost little more than their strings; the table takes the columns
     over as they are.
     """
 
@@ -72,7 +72,7 @@ class OutcomeColumns:
         """What replies say beside their output, by the name of its column; only those
         that any reply has."""
         self.finish_reason = bytearray(trials)
-        """The place in `finish_reasons` of each."""
+        """The position in `finish_reasons` of each."""
         self.finish_reasons: dict[str | None, int] = {None: 0}
         self.input_tokens = _filled("q", UNKNOWN, trials)
         self.cached_input_tokens = _filled("q", UNKNOWN, trials)
@@ -85,12 +85,12 @@ class OutcomeColumns:
         self.received_s = _filled("d", 0.0, trials)
         """When the last call of each was answered, in seconds since 1970."""
         self.served_by = _filled("I", 0, trials)
-        """The place in `servers` of each."""
+        """The position in `servers` of each."""
         self.servers: dict[tuple[str | None, str | None], int] = {(None, None): 0}
         """The models that answered, and the tiers that served."""
         self.calls: dict[int, Calls] = {}
         self.answered = bytearray(trials)
-        """1 where there is an answer, 0 where not."""
+        """1 for each trial with an answer, else 0."""
         self.cached = bytearray(trials)
         """1 where this run paid for none of the answer."""
         self.failures: dict[int, Failure] = {}
@@ -101,39 +101,39 @@ class OutcomeColumns:
     def put(
         self,
         index: int,
-        heads: Sequence[ReplySummary],
+        replies: Sequence[ReplySummary],
         key: str,
         paid: Sequence[bool] = (False,),
     ) -> None:
-        """Notes the answer to a trial: what the cache's heads say of its calls, and
-        which of these this run paid for; none, if it does not say.
+        """Notes the answer to a trial: the replies to its calls, and which of them this
+        run paid for; none if not given.
 
-        Of a conversation that is the last reply, all tokens and the whole latency;
-        `key` is the last call's.
+        A conversation has the text of its last reply, and the tokens and latency of
+        all; `key` is the last call's.
         """
-        if len(heads) > 1:
-            self._note_calls(index, heads, paid)
-        head = combined(heads)
-        code = self.finish_reasons.get(head.finish_reason)
+        if len(replies) > 1:
+            self._note_calls(index, replies, paid)
+        reply = combined(replies)
+        code = self.finish_reasons.get(reply.finish_reason)
         if code is None:
-            code = self._new_reason(head.finish_reason)
-        served = head.model, head.service_tier
+            code = self._new_reason(reply.finish_reason)
+        served = reply.model, reply.service_tier
         server = self.servers.setdefault(served, len(self.servers))
         for name in REPLY_COLUMNS:
-            if (text := getattr(head, name)) is not None:
+            if (text := getattr(reply, name)) is not None:
                 self._column_beside(name)[index] = text
-        self.output[index] = head.output
+        self.output[index] = reply.output
         self.key[index] = key
         self.finish_reason[index] = code
-        self.input_tokens[index] = _known(head.input_tokens)
-        self.cached_input_tokens[index] = _known(head.cached_input_tokens)
-        self.output_tokens[index] = _known(head.output_tokens)
-        self.reasoning_tokens[index] = _known(head.reasoning_tokens)
-        self.cache_write_tokens[index] = _known(head.cache_write_tokens)
-        if head.reported_cost_usd is not None:
-            self.reported_cost_usd[index] = head.reported_cost_usd
-        self.latency_s[index] = head.latency_s
-        self.received_s[index] = head.received_s
+        self.input_tokens[index] = _known(reply.input_tokens)
+        self.cached_input_tokens[index] = _known(reply.cached_input_tokens)
+        self.output_tokens[index] = _known(reply.output_tokens)
+        self.reasoning_tokens[index] = _known(reply.reasoning_tokens)
+        self.cache_write_tokens[index] = _known(reply.cache_write_tokens)
+        if reply.reported_cost_usd is not None:
+            self.reported_cost_usd[index] = reply.reported_cost_usd
+        self.latency_s[index] = reply.latency_s
+        self.received_s[index] = reply.received_s
         self.served_by[index] = server
         self.cached[index] = not any(paid)
         self.answered[index] = 1
@@ -142,12 +142,12 @@ class OutcomeColumns:
         self,
         index: int,
         failure: Failure,
-        heads: Sequence[ReplySummary] = (),
+        replies: Sequence[ReplySummary] = (),
         paid: Sequence[bool] = (),
     ) -> None:
-        """Notes that a trial has no answer, and those of its calls that have one."""
-        if heads:
-            self._note_calls(index, heads, paid)
+        """Notes that a trial failed, and the replies to its first calls."""
+        if replies:
+            self._note_calls(index, replies, paid)
         self.failures[index] = failure
 
     def counts(self) -> Counter[str]:
@@ -164,13 +164,13 @@ class OutcomeColumns:
         return self.beside[name]
 
     def _note_calls(
-        self, index: int, heads: Sequence[ReplySummary], paid: Sequence[bool]
+        self, index: int, replies: Sequence[ReplySummary], paid: Sequence[bool]
     ) -> None:
-        paid = (*paid, *[False] * (len(heads) - len(paid)))
-        self.calls[index] = Calls(tuple(heads), paid)
+        paid = (*paid, *[False] * (len(replies) - len(paid)))
+        self.calls[index] = Calls(tuple(replies), paid)
 
     def _new_reason(self, reason: str | None) -> int:
-        """A place for a finish reason; a server that makes up hundreds gets one."""
+        """The position of a new finish reason; beyond 200 of them, that of `other`."""
         reason = reason if len(self.finish_reasons) < 200 else "other"
         return self.finish_reasons.setdefault(reason, len(self.finish_reasons))
 
@@ -180,7 +180,7 @@ def _known(tokens: int | None) -> int:
 
 
 def known_tokens(count: int) -> int | None:
-    """A count in a column of tokens; None where the server did not give it."""
+    """A count in a column of tokens; None if the server did not give it."""
     return None if count == UNKNOWN else count
 
 
@@ -189,7 +189,7 @@ def _filled(kind: str, value: float, length: int) -> array[Any]:
 
 
 def ranges(indexes: Iterable[int]) -> str:
-    """Whole numbers in order, briefly: `"0-3,7"`."""
+    """Integers in order as ranges: `"0-3,7"`."""
     return ",".join(
         str(first) if first == last else f"{first}-{last}"
         for first, last in _runs(indexes)

@@ -35,13 +35,13 @@ class UsedPrice:
     tier: str | None
     """The tier that served, as the replies say."""
     price: Price | None
-    """None where no table knows, and where the replies say what they cost."""
+    """None if no table has one, and if the replies say what they cost."""
     reported: bool = False
     """Whether the replies say what they cost."""
 
     @property
     def source(self) -> str | None:
-        """Whose word the cost is; None where it is not known."""
+        """Who says the cost: a source of prices, or the reply; None if unknown."""
         if self.reported:
             return SOURCE
         return None if self.price is None else self.price.source
@@ -93,7 +93,7 @@ class Pricing:
         return self.context(variant, reply.model, reply.service_tier, reply.received_s)
 
     def call_usd(self, variant: int, reply: ReplySummary) -> float:
-        """What a call that the variant made cost; NaN where that is unknown."""
+        """The cost of a call that the variant made; NaN if unknown."""
         if reply.reported_cost_usd is not None:
             return reply.reported_cost_usd
         return self.prices.cost_usd(self.call_context(variant, reply), reply.usage)
@@ -104,9 +104,9 @@ class CostBreakdown:
     """What trials cost, and at which prices, one trial after the other."""
 
     cost_usd: np.ndarray
-    """What the answers cost at list price; NaN where that is unknown."""
+    """What the answers cost at list price; NaN if unknown."""
     billed_usd: np.ndarray
-    """What the run paid; NaN where that is unknown."""
+    """What the run paid; NaN if unknown."""
     cached_input_tokens: float
     """Input that the calls the run paid for read from the provider's own cache; NaN
     where a server does not say."""
@@ -116,7 +116,7 @@ class CostBreakdown:
     used: tuple[UsedPrice, ...]
     """The prices of all calls."""
     price_of: np.ndarray
-    """The place among them of each last answer's; -1 where there is no answer."""
+    """The position among them of each last answer's; -1 without an answer."""
 
 
 def price_calls(
@@ -133,7 +133,7 @@ def price_calls(
         np.where(cached | ~answered, 0.0, amounts)
         for amounts in (cost, saved, cached_tokens)
     )
-    for place, variant, calls in _several_calls(pricing, answers, rows):
+    for position, variant, calls in _several_calls(pricing, answers, rows):
         each = [
             _call(
                 head,
@@ -142,18 +142,18 @@ def price_calls(
                     reported=head.reported_cost_usd is not None,
                 )[1],
             )
-            for head in calls.heads
+            for head in calls.replies
         ]
-        cost[place] = sum(usd for usd, *_ in each) if answered[place] else np.nan
+        cost[position] = sum(usd for usd, *_ in each) if answered[position] else np.nan
         paid = [call for call, was in zip(each, calls.paid, strict=True) if was]
         sums = np.sum([(0.0, 0.0, 0.0), *paid], axis=0)
-        billed[place], saved[place], cached_tokens[place] = sums
+        billed[position], saved[position], cached_tokens[position] = sums
     return CostBreakdown(
         cost,
         billed,
         float(cached_tokens.sum()),
         float(saved.sum()),
-        tuple(used.places),
+        tuple(used.positions),
         price_of,
     )
 
@@ -162,15 +162,15 @@ class _Used:
     """The prices that are looked up, each once."""
 
     def __init__(self, prices: Prices) -> None:
-        self.places: dict[UsedPrice, int] = {}
+        self.positions: dict[UsedPrice, int] = {}
         self._prices = prices
         self._found: dict[tuple[PriceContext, bool], tuple[int, Price | None]] = {}
 
     def price(
         self, context: PriceContext, *, reported: bool
     ) -> tuple[int, Price | None]:
-        """The place of what calls under this context are priced with, and the price of
-        their tokens by the tables, also where the replies say what they cost."""
+        """The position of what prices calls under this context, and the price of their
+        tokens by the tables, also if the replies say what they cost."""
         if (found := self._found.get((context, reported))) is None:
             price = self._prices.price(context)
             used = UsedPrice(
@@ -183,24 +183,27 @@ class _Used:
                 None if reported else price,
                 reported,
             )
-            place = self.places.setdefault(used, len(self.places))
-            found = self._found[context, reported] = place, price
+            position = self.positions.setdefault(used, len(self.positions))
+            found = self._found[context, reported] = position, price
         return found
 
 
 def cache_savings(
     experiment: Definition, table: pd.DataFrame
 ) -> list[tuple[int, int, float]]:
-    """What a table's trials took from the cache: for each variant its place, how many
-    trials, and what they would have cost in US dollars; NaN where that is unknown."""
+    """What a table's trials took from the cache: for each variant its position, how
+    many trials, and what they would have cost in US dollars; NaN if unknown."""
     is_hit = table["cached"].to_numpy() & table["output"].notna().to_numpy()
     hits = table.loc[is_hit, ["trial", "cost_usd"]]
-    places = _variant(experiment, hits["trial"].to_numpy())
+    positions = _variant(experiment, hits["trial"].to_numpy())
     saved = hits["cost_usd"].to_numpy()
-    counts = np.bincount(places)
-    sums = np.bincount(places, weights=saved)
+    counts = np.bincount(positions)
+    sums = np.bincount(positions, weights=saved)
     found = np.flatnonzero(counts)
-    return [(int(place), int(counts[place]), float(sums[place])) for place in found]
+    return [
+        (int(position), int(counts[position]), float(sums[position]))
+        for position in found
+    ]
 
 
 def _call(reply: ReplySummary, price: Price | None) -> tuple[float, float, float]:
@@ -226,7 +229,7 @@ def _single_calls(
     pricing: Pricing, answers: OutcomeColumns, rows: np.ndarray, used: _Used
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What each trial cost, as if it were one call, what the provider's cache saved,
-    and the place of its price."""
+    and the position of its price."""
     cost = np.full(len(rows), np.nan)
     price_of = np.full(len(rows), -1, dtype=np.int32)
     input_tokens = np.frombuffer(answers.input_tokens, dtype=np.int64)[rows]
@@ -235,20 +238,20 @@ def _single_calls(
     output_tokens = np.frombuffer(answers.output_tokens, dtype=np.int64)[rows]
     reported_usd = np.frombuffer(answers.reported_cost_usd)[rows]
     reported = ~np.isnan(reported_usd)
-    known = (input_tokens != UNKNOWN) & (output_tokens != UNKNOWN)
+    priceable = (input_tokens != UNKNOWN) & (output_tokens != UNKNOWN)
     saved = np.where((cached_tokens == 0) & (write_tokens <= 0), 0.0, np.nan)
     counts_known = (cached_tokens != UNKNOWN) & (input_tokens != UNKNOWN)
     cached_tokens = np.maximum(cached_tokens, 0)
     write_tokens = np.maximum(write_tokens, 0)
     for group, context in _groups(pricing, answers, rows):
         for is_reported in (False, True):
-            places = group[reported[group] == is_reported]
-            if not len(places):
+            positions = group[reported[group] == is_reported]
+            if not len(positions):
                 continue
-            price_of[places], price = used.price(context, reported=is_reported)
+            price_of[positions], price = used.price(context, reported=is_reported)
             if price is None:
                 continue
-            at = places[known[places]]
+            at = positions[priceable[positions]]
             tokens = (
                 input_tokens[at],
                 cached_tokens[at],
@@ -256,7 +259,7 @@ def _single_calls(
                 output_tokens[at],
             )
             cost[at] = price.cost_usd(*tokens)
-            at = places[counts_known[places]]
+            at = positions[counts_known[positions]]
             nothing, output_or_0 = np.zeros_like(at), np.maximum(output_tokens[at], 0)
             without = price.cost_usd(input_tokens[at], nothing, nothing, output_or_0)
             with_it = price.cost_usd(
@@ -269,7 +272,7 @@ def _single_calls(
 def _groups(
     pricing: Pricing, answers: OutcomeColumns, rows: np.ndarray
 ) -> Iterator[tuple[np.ndarray, PriceContext]]:
-    """The places among `rows` of the answered trials that share their context."""
+    """The positions among `rows` of the answered trials that share their context."""
     if not len(rows):
         return
     servers = list(answers.servers)
@@ -283,10 +286,10 @@ def _groups(
     found, first, where = np.unique(codes, return_index=True, return_inverse=True)
     order = np.argsort(where, kind="stable")
     ends = np.cumsum(np.bincount(where, minlength=len(found)))
-    for places, at in zip(np.split(order, ends[:-1]), first, strict=True):
-        if len(places := places[answered[places]]):
+    for positions, at in zip(np.split(order, ends[:-1]), first, strict=True):
+        if len(positions := positions[answered[positions]]):
             model, tier = servers[server[at]]
-            yield places, pricing.context(variant[at], model, tier, received_s[at])
+            yield positions, pricing.context(variant[at], model, tier, received_s[at])
 
 
 def _several_calls(
@@ -294,7 +297,7 @@ def _several_calls(
 ) -> Iterator[tuple[int, int, Calls]]:
     if not answers.calls:
         return
-    place_of = {int(row): place for place, row in enumerate(rows)}
+    place_of = {int(row): position for position, row in enumerate(rows)}
     for index, calls in list(answers.calls.items()):  # a run may be adding to them
         if index in place_of:
             yield place_of[index], _variant(pricing.experiment, index), calls
@@ -304,5 +307,5 @@ Rows = TypeVar("Rows", int, np.ndarray)
 
 
 def _variant(experiment: Definition, rows: Rows) -> Rows:
-    """The place of the variant that a trial asks, or that each of several does."""
+    """The position of the variant that a trial asks, or that each of several does."""
     return rows // experiment.repeats % len(experiment.effective_variants)

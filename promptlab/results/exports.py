@@ -3,8 +3,8 @@
 JSONL and Parquet are for programs and keep everything. CSV and Excel are for people: a
 list or an object is written as JSON, and what a spreadsheet would run as a formula gets
 an apostrophe; CSV begins with the byte order mark by which Excel knows UTF-8. They keep
-the difference between a text and a number too: in CSV texts stand in quotes and numbers
-do not, in Excel cells have a type.
+the difference between a string and a number too: in CSV strings are quoted and numbers
+are not, in Excel cells have a type.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ ROWS_AT_ONCE = 10_000
 
 EXCEL_ROWS = 1_048_575
 EXCEL_CELL = 32_767
-"""How long a text may be in Excel, which counts as UTF-16 does."""
+"""The longest string in Excel, in units of UTF-16."""
 
 EXCEL_DIGITS = 15
 """How many digits of a number Excel keeps."""
 
 INSIDE = r"(?='|[^\S\t\r\n]*(?:[=@＝＠]|[+\-＋－](?! [^|!(;\t\r\n]*+(?:[;\t\r\n]|\Z))))"
-"""Where one would begin inside a text that a spreadsheet takes apart. A sign and a
+"""Where a formula would begin inside a string that a spreadsheet splits. A sign and a
 blank before words are a list's: without `|`, `!` and `(` nothing is called."""
 
 BEGINS = re.compile(rf"[;\t\r\n]{INSIDE}")
@@ -93,13 +93,13 @@ def read_results(path: str | Path) -> pd.DataFrame:
     """The table in a file that was exported.
 
     JSONL and Parquet give it as it was. From CSV and Excel lists and objects come back
-    as JSON texts. CSV has no NUL in a text. Excel has no empty text (it is missing), no
-    text beyond 32,767 characters, no more than 15 digits (a longer whole number is a
-    text), and one kind of number: 1.0 may come back as 1.
+    as strings of JSON. CSV has no NUL in a string. Excel has no empty string (it is
+    missing), no string beyond 32,767 characters, no more than 15 digits (a longer
+    integer is a string), and one kind of number: 1.0 may come back as 1.
 
-    When another program has written a CSV file anew without quotes, a column is numbers
+    When another program has saved a CSV file again without quotes, a column is numbers
     if each of its cells is written as Python writes a number, so "001" and "1e5" stay
-    texts. `case`, `output`, `error` and `key` are texts whatever they look like.
+    strings. `case`, `output`, `error` and `key` are always strings.
 
     Raises:
         ExportError: an unknown ending, or a file that is no exported table.
@@ -138,13 +138,13 @@ def check_target(path: Path) -> None:
         ) from error
 
 
-def _by_ending(path: Path, known: dict[str, Kind]) -> Kind:
-    if path.suffix.lower() not in known:
+def _by_ending(path: Path, kinds: dict[str, Kind]) -> Kind:
+    if path.suffix.lower() not in kinds:
         raise ExportError(
-            f"{path}: results are written as {', '.join(known)}, "
+            f"{path}: results are written as {', '.join(kinds)}, "
             f"not as {repr(path.suffix) if path.suffix else 'a file without an ending'}"
         )
-    return known[path.suffix.lower()]
+    return kinds[path.suffix.lower()]
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
@@ -204,8 +204,8 @@ def _csv_rows(text: str, width: int, path: Path) -> Iterator[Sequence[str]]:
 
 
 def _csv_values(cells: Sequence[str], *, ours: bool) -> list[Any]:
-    """What a column holds: what stands in quotes is a text, the rest are numbers if
-    all of it can be. In a file that is not ours, quotes do not tell."""
+    """The values of a column: quoted cells are strings, the others numbers if all of
+    them can be. In a file that is not ours, quotes do not count."""
     bare = {cell for cell in cells if cell and not (ours and cell[0] == '"')}
     values: dict[str, Any] = {cell: _number(_unquoted(cell)) for cell in bare}
     if None in values.values():
@@ -216,7 +216,7 @@ def _csv_values(cells: Sequence[str], *, ours: bool) -> list[Any]:
 
 
 def _csv_text(text: str) -> str:
-    """The text that `_csv_cell` was given."""
+    """The string that `_csv_cell` was given."""
     return MARKED.sub(r"\1", restored(text))
 
 
@@ -225,7 +225,7 @@ def _unquoted(cell: str) -> str:
 
 
 def _number(text: str) -> bool | int | float | None:
-    """The number that is written just so; None where there is none."""
+    """The number that is written just so; None if it is not one."""
     if text in ("True", "False"):
         return text == "True"
     with suppress(ValueError):
@@ -260,7 +260,7 @@ def _write_xlsx(table: pd.DataFrame, path: Path) -> None:
         kept = _cut(value)
         cut += kept != value
         made = WriteOnlyCell(sheet, NOT_IN_XML.sub(_in_number, kept))
-        made.data_type = "s"  # a text, whatever it begins with
+        made.data_type = "s"  # a string, whatever it begins with
         return made
 
     try:
@@ -277,7 +277,7 @@ def _write_xlsx(table: pd.DataFrame, path: Path) -> None:
         raise
     if cut:
         warnings.warn(
-            f"{'1 text was' if cut == 1 else f'{cut:,} texts were'} cut: a cell in "
+            f"{'1 string was' if cut == 1 else f'{cut:,} strings were'} cut: a cell in "
             f"Excel holds {EXCEL_CELL:,} characters; .csv, .jsonl and .parquet keep "
             "all of them",
             PromptlabWarning,
@@ -308,7 +308,7 @@ def _for_excel(value: Any) -> Any:
 
 
 def _cut(text: str) -> str:
-    """As much of a text as a cell holds."""
+    """As much of a string as a cell holds."""
     if 2 * len(text) <= EXCEL_CELL:
         return text
     return text.encode("utf-16-le")[: 2 * EXCEL_CELL].decode("utf-16-le", "ignore")
@@ -323,8 +323,8 @@ def _read_xlsx(path: Path) -> pd.DataFrame:
     head, *filled = [row for row in rows if any(value is not None for value in row)]
     return _typed(
         {
-            str(name): [row[place] if place < len(row) else None for row in filled]
-            for place, name in enumerate(head)
+            str(name): [row[at] if at < len(row) else None for row in filled]
+            for at, name in enumerate(head)
             if name is not None
         }
     )
@@ -341,7 +341,7 @@ def _typed(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
 
 
 def _table(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
-    """The table of columns that stand in the order of a run."""
+    """The table of columns in the order of a run."""
     schema = Schema.of(pd.DataFrame(columns=list(columns)))
     table = pd.DataFrame(
         {

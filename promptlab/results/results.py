@@ -502,7 +502,7 @@ class Results:
         """The conversation of a trial, call by call, as far as it came."""
         if calls := self._calls.get(trial.index):
             return conversation(
-                trial, ((h.output, h.tool_calls, h.refusal) for h in calls.heads)
+                trial, ((h.output, h.tool_calls, h.refusal) for h in calls.replies)
             )
         if (output := plain(row["output"])) is None:
             return conversation(trial, ())

@@ -110,7 +110,7 @@ def _calls(answers: OutcomeColumns) -> Iterator[tuple[int, float, str, bool]]:
     for stretch in answers.output.packed().chunks:
         for text in stretch.to_pylist():
             if calls := answers.calls.get(index):
-                for head, paid in zip(calls.heads, calls.paid, strict=True):
+                for head, paid in zip(calls.replies, calls.paid, strict=True):
                     yield index, head.received_s, head.output, paid
             elif answers.answered[index]:
                 received_s = answers.received_s[index]

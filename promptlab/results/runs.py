@@ -114,7 +114,7 @@ class RunRecord:
     problem: str = ""
     """What is wrong with a record that cannot be read; empty otherwise."""
     process: str | None = None
-    """The sign of life of its process; None where there are no locks."""
+    """The sign of life of its process; None on systems without file locks."""
     sign: SignOfLife | None = field(default=None, init=False, compare=False)
     """Of a run of this process, while it goes on."""
 
@@ -126,7 +126,7 @@ class RunRecord:
         cache: str,
         prices: Sequence[OwnPrice] = (),
     ) -> RunRecord | None:
-        """A new record, on disk; None, with a warning, where none can be written."""
+        """A new record, on disk; None, with a warning, if it cannot be written."""
         definition = orjson.dumps(experiment.to_plain())
         digest = _digest(definition)
         record = cls(
@@ -349,8 +349,8 @@ class RunRecord:
 
     def __repr__(self) -> str:
         answered, trials = self.totals.get("answered"), self.totals.get("trials")
-        said = f", {answered:,} of {trials:,} answered" if trials is not None else ""
-        return f"RunRecord({self.name!r}: {self.state}{said}; .load_results())"
+        share = f", {answered:,} of {trials:,} answered" if trials is not None else ""
+        return f"RunRecord({self.name!r}: {self.state}{share}; .load_results())"
 
     def _answers(self) -> RunAnswers | None:
         sql = "SELECT answers FROM runs WHERE name = ? AND answers IS NOT NULL"
@@ -389,6 +389,19 @@ COLUMNS = tuple(name for name in RunRecord.__dataclass_fields__ if name != "sign
 """Those of a run in the database, but for its answers."""
 
 
+COUNTED = ("trials", "answered", "failed", "cost_usd", "billed_usd")
+"""The totals that the list of runs shows."""
+
+LISTED = {
+    "started": "float64",
+    **dict.fromkeys(("run", "experiment", "status"), "str"),
+    **dict.fromkeys(("variants", "trials", "answered", "failed"), "Int64"),
+    **dict.fromkeys(("cost_usd", "billed_usd"), "float64"),
+    "note": "str",
+}
+"""The columns of that list."""
+
+
 def recorded_runs() -> pd.DataFrame:
     """Every recorded run, the latest first: one row for each.
 
@@ -400,30 +413,21 @@ def recorded_runs() -> pd.DataFrame:
     """
     import pandas as pd
 
-    records = run_records()
-    frame = pd.DataFrame(
+    rows = [
         {
-            "started": pd.to_datetime(
-                [record.started_s for record in records], unit="s", utc=True
-            ).round("s"),
-            "run": pd.array([record.name for record in records], dtype="str"),
-            "experiment": pd.array(
-                [record.experiment_name for record in records], dtype="str"
-            ),
-            "status": pd.array([record.state for record in records], dtype="str"),
-            "variants": pd.array(
-                [record.variants or None for record in records], dtype="Int64"
-            ),
+            "started": record.started_s,
+            "run": record.name,
+            "experiment": record.experiment_name,
+            "status": record.state,
+            "variants": record.variants or None,
+            **{name: record.totals.get(name) for name in COUNTED},
+            "note": record.problem or record.reason,
         }
-    )
-    for name in ("trials", "answered", "failed"):
-        values = [record.totals.get(name) for record in records]
-        frame[name] = pd.array(values, dtype="Int64")
-    for name in ("cost_usd", "billed_usd"):
-        values = [record.totals.get(name) for record in records]
-        frame[name] = pd.array(values, dtype="float64")
-    frame["note"] = pd.array([r.problem or r.reason for r in records], dtype="str")
-    return frame
+        for record in run_records()
+    ]
+    frame = pd.DataFrame(rows, columns=list(LISTED)).astype(LISTED)
+    started = pd.to_datetime(frame["started"], unit="s", utc=True)
+    return frame.assign(started=started.dt.round("s"))
 
 
 def run_records() -> list[RunRecord]:
@@ -432,7 +436,7 @@ def run_records() -> list[RunRecord]:
 
 
 def last_run_of(experiment: Definition) -> RunRecord | None:
-    """The latest recorded run of just this experiment; None if there is none."""
+    """The latest recorded run of just this experiment; None if it never ran."""
     digest = _digest(orjson.dumps(experiment.to_plain()))
     return next(iter(_records("experiment = ?", digest)), None)
 
@@ -442,7 +446,7 @@ def find_run(name: str | None = None) -> RunRecord:
     of that name; without a name, the latest of all.
 
     Raises:
-        UnknownRun: there is none, or more than one begins so.
+        UnknownRun: no run has that name, or several begin so.
     """
     if name is None:
         found = _records("1 ORDER BY started_s DESC, rowid DESC LIMIT 1")
@@ -464,7 +468,7 @@ def find_run(name: str | None = None) -> RunRecord:
 
 
 def _records(where: str, *values: str) -> list[RunRecord]:
-    """The records for which that is so, the latest first."""
+    """The records that meet a condition in SQL, the latest first."""
     sql = f"SELECT {', '.join(COLUMNS)} FROM runs WHERE {where}"
     if "ORDER BY" not in where:
         sql += " ORDER BY started_s DESC, rowid DESC"
@@ -474,24 +478,24 @@ def _records(where: str, *values: str) -> list[RunRecord]:
 
 
 def _record(row: dict[str, Any]) -> RunRecord:
-    """The record in a row; one that says what is wrong, where it cannot be read."""
+    """The record in a row; with its `problem` if it cannot be read."""
     if row["format"] > FORMAT:
         row["problem"] = (
             f"recorded by a newer promptlab (format {row['format']}; this one reads up "
             f"to {FORMAT}); upgrade to read it"
         )
-    said: dict[str, Any] = {"routes": {}, "prices": [], "versions": {}}
-    said |= {"wire_names": [], "totals": {}, "failures": []}
+    parsed: dict[str, Any] = {"routes": {}}
     if not row["problem"]:
         try:
-            said = {name: orjson.loads(row[name]) for name in JSON}
+            parsed = {name: orjson.loads(row[name]) for name in JSON}
         except ValueError as error:
             row["problem"] = f"its record is damaged: {error}"
-    return RunRecord(**{**row, **said})
+    rest = {name: value for name, value in row.items() if name not in JSON}
+    return RunRecord(**rest, **parsed)
 
 
 def numbers(where: str) -> Iterator[int]:
-    """The whole numbers that ranges such as `0-3,7` name."""
+    """The integers in ranges such as `0-3,7`."""
     for part in filter(None, where.split(",")):
         first, _, last = part.partition("-")
         yield from range(int(first), int(last or first) + 1)
@@ -500,8 +504,8 @@ def numbers(where: str) -> Iterator[int]:
 def _grouped(
     failures: Mapping[int, Failure],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Which trials failed, as ranges, and why; beyond the first `MOST_REASONS` why is
-    the message of one failure of the same kind and status."""
+    """The failed trials as ranges, and why; beyond the first `MOST_REASONS`, why is the
+    message of one failure of the same kind and status."""
     groups: dict[bytes, list[int]] = {}
     others: dict[tuple[str, int | None], bytes] = {}
     for index in sorted(failures):
@@ -516,9 +520,9 @@ def _grouped(
 
 
 def _like(failure: Failure) -> Failure:
-    """What stands for many failures that differ from one another."""
-    said = f"one of many, such as: {failure.message}"
-    return Failure(kind=failure.kind, status=failure.status, message=said)
+    """One failure in place of many that differ from one another."""
+    message = f"one of many, such as: {failure.message}"
+    return Failure(kind=failure.kind, status=failure.status, message=message)
 
 
 def _digest(definition: bytes) -> str:

@@ -140,9 +140,9 @@ class Schema:
         return {ATTRIBUTE: {"roles": dict(self.roles)}}
 
 
-def _recorded(said: Any) -> dict[str, Role]:
+def _recorded(attribute: Any) -> dict[str, Role]:
     """The roles in the attribute of a table; empty where it has none."""
-    roles = said.get("roles") if isinstance(said, Mapping) else None
+    roles = attribute.get("roles") if isinstance(attribute, Mapping) else None
     if not isinstance(roles, Mapping):
         return {}
     return {str(n): role for n, role in roles.items() if role in get_args(Role)}

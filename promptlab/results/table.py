@@ -124,8 +124,8 @@ def _case_columns(experiment: Definition, case: np.ndarray) -> dict[str, Any]:
 
 
 def _taken(name: str, values: Sequence[Any], at: np.ndarray) -> Any:
-    """One value for each row: texts as categories in the order they first appear,
-    numbers as numbers with room for "not sent", anything else as it is."""
+    """One value for each row: strings as categories in the order they first appear,
+    numbers as numbers with room for missing ones, anything else as it is."""
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {int, float} and (float in kinds or name in FRACTIONS):
         if _fit(values, bits=53):
@@ -143,29 +143,29 @@ def _taken(name: str, values: Sequence[Any], at: np.ndarray) -> Any:
 
 
 def _fit(values: Sequence[Any], bits: int) -> bool:
-    """Whether a column of so many bits holds the whole numbers among them exactly."""
+    """Whether a column of so many bits holds the integers among them exactly."""
     return all(v.bit_length() <= bits for v in values if isinstance(v, int))
 
 
 def categories(values: Sequence[str | None], at: np.ndarray) -> pd.Categorical:
-    """Texts, each kept once however many rows hold it."""
-    places: dict[str, int] = {}
+    """Strings, each kept once however many rows hold it."""
+    numbers: dict[str, int] = {}
     codes = [
-        -1 if value is None else places.setdefault(value, len(places))
+        -1 if value is None else numbers.setdefault(value, len(numbers))
         for value in values
     ]
-    index = pd.Index(texts(list(places)))
+    index = pd.Index(texts(list(numbers)))
     return pd.Categorical.from_codes(np.asarray(codes, dtype=np.int64)[at], index)
 
 
 def texts(values: Sequence[str | None]) -> Any:
-    """A column of texts, kept by Arrow."""
+    """A column of strings, kept by Arrow."""
     chunk = pa.array(values, pa.large_string())
     return pd.array(pa.chunked_array([chunk]), dtype=TEXT)
 
 
 def whole_numbers(values: Sequence[int | None]) -> Any:
-    """A column of whole numbers with room for missing ones."""
+    """A column of integers with room for missing ones."""
     chunk = pa.array(values, pa.int64())
     return pd.arrays.IntegerArray(
         chunk.fill_null(0).to_numpy(zero_copy_only=False).copy(),
@@ -186,9 +186,9 @@ def _packed(column: TextColumn, rows: np.ndarray) -> Any:
 
 def _coded_reasons(answers: OutcomeColumns, rows: np.ndarray) -> pd.Categorical:
     reasons = list(answers.finish_reasons)
-    known = _reasons(reasons)
-    codes = known.codes[np.frombuffer(answers.finish_reason, dtype=np.uint8)[rows]]
-    return pd.Categorical.from_codes(codes, known.categories)
+    coded = _reasons(reasons)
+    codes = coded.codes[np.frombuffer(answers.finish_reason, dtype=np.uint8)[rows]]
+    return pd.Categorical.from_codes(codes, coded.categories)
 
 
 def _reasons(values: Sequence[str | None]) -> pd.Categorical:

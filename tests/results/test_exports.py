@@ -370,7 +370,7 @@ def test_no_cell_of_a_workbook_is_a_formula(tmp_path: Path) -> None:
 def test_excel_cuts_a_text_where_a_cell_ends(tmp_path: Path, letter: str) -> None:
     made = results(experiment([{"t": "a"}]), ["a" + letter * 40_000])
 
-    with pytest.warns(pl.PromptlabWarning, match="^1 text was cut: a cell in Excel"):
+    with pytest.warns(pl.PromptlabWarning, match="^1 string was cut: a cell in Excel"):
         path = made.to(tmp_path / "table.xlsx")
     read = pl.read_results(path)
 
@@ -382,7 +382,7 @@ def test_excel_says_how_many_texts_it_cut(tmp_path: Path) -> None:
     whole, cut = "x" * 32_767, "=" + "x" * 32_766
     made = results(experiment([{"t": t} for t in "abc"]), [whole, cut, cut])
 
-    with pytest.warns(pl.PromptlabWarning, match="^2 texts were cut: .* 32,767 char"):
+    with pytest.warns(pl.PromptlabWarning, match="^2 strings were cut: .* 32,767 char"):
         made.to(tmp_path / "table.xlsx")
 
 
