@@ -21,7 +21,7 @@ class Range(NamedTuple):
     high: float
 
     def plus(self, low: float, high: float) -> Range:
-        """Both ends, each with so much more."""
+        """Both ends, each with so much added."""
         return Range(self.low + low, self.high + high)
 
 

@@ -47,7 +47,7 @@ SPLIT = ("output_reasoning_mtok", "output_citation_mtok")
 
 @lru_cache(maxsize=4096)
 def list_price(context: PriceContext) -> Price | None:
-    """What a call costs at list price; None where it is not known.
+    """What a call costs at list price; None if it is not known.
 
     It is the price of the provider whose address it is, or of the model by that name
     where the address is a gateway's.
@@ -173,7 +173,7 @@ def _is_active(step: Any, moment: datetime) -> bool:
 
 
 def _read(given: ModelPrice, source: str, as_of: date | None) -> Price | None:
-    """A price of genai-prices as ours; None where input and output by the token are
+    """A price of genai-prices as ours; None if input and output by the token are
     not all that it is of."""
     rates = {
         "input": given.input_mtok,
@@ -219,7 +219,7 @@ def _steps(rate: Any) -> Sequence[Any]:
 
 
 def _rate(rate: Any, start: int) -> float | None:
-    """A rate from that step on; None where there is none."""
+    """A rate from that step on; None if there is none."""
     if rate is None:
         return None
     steps = [tier.price for tier in _steps(rate) if tier.start <= start]

@@ -32,7 +32,7 @@ class Price:
     source: str = ""
     """Whose table it is from."""
     as_of: date | None = None
-    """The day from which it holds; None where the table does not say."""
+    """The day from which it holds; None if the table does not say."""
 
     def cost_usd(
         self,
@@ -62,7 +62,7 @@ class Price:
         return self.long.at(input_tokens)
 
     def call_usd(self, usage: Usage) -> float | None:
-        """What one call cost, in US dollars; None where its tokens are not known."""
+        """What one call cost, in US dollars; None if its tokens are not known."""
         if usage.input_tokens is None or usage.output_tokens is None:
             return None
         cost = self.at(usage.input_tokens)._flat_usd(
@@ -75,7 +75,7 @@ class Price:
 
     def prompt_cache_saved_usd(self, usage: Usage) -> float | None:
         """What the provider's own prompt cache took off the price of one call, less
-        what writing to it cost; None where its tokens are not known."""
+        what writing to it cost; None if its tokens are not known."""
         cached_input_tokens = usage.cached_input_tokens
         cache_write_tokens = usage.cache_write_tokens or 0
         if cached_input_tokens is None:

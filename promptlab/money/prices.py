@@ -67,7 +67,7 @@ class Prices:
         return cls(tuple(own))
 
     def price(self, context: PriceContext) -> Price | None:
-        """What such a call costs; None where no table knows."""
+        """What such a call costs; None if no table knows."""
         for model in filter(None, (context.model, context.snapshot)):
             if (own := self.own_line(model, context.day)) is not None:
                 return own.of_tier(context.service_tier)

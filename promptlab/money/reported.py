@@ -20,7 +20,7 @@ LARGEST_USD = 1e9
 
 def reported_usd(block: Any, headers: Mapping[str, str]) -> float | None:
     """What a reply says that it cost, in US dollars, by its usage (OpenRouter,
-    Perplexity, xAI) or its headers (LiteLLM); None where it does not say."""
+    Perplexity, xAI) or its headers (LiteLLM); None if it does not say."""
     usage = block if isinstance(block, dict) else {}
     cost = usage.get("cost")
     if isinstance(cost, dict):

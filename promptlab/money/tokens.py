@@ -1,4 +1,4 @@
-"""Tokens: about how many a text takes, where no server has counted them yet.
+"""Tokens: about how many a string takes, where no server has counted them yet.
 
 The estimate counts words, numbers, signs and other scripts apart, with weights fitted
 to o200k_base, the encoding of current OpenAI models. It lies within some 15 % on
@@ -90,7 +90,7 @@ MOST = 0.9
 
 
 def estimated_tokens(text: str) -> int:
-    """About how many tokens a text takes."""
+    """About how many tokens a string takes."""
     words = WORDS.findall(text)
     signs = SIGNS.findall(text)
     total = (
@@ -129,14 +129,14 @@ class Remembered:
 
 @dataclass(frozen=True)
 class TokenCounter:
-    """How the tokens of a text are counted before a server does."""
+    """How the tokens of a string are counted before a server does."""
 
     name: str
     """The encoding, or `estimate`."""
     error: float
     """How far off a count of messages may be, as a share of it."""
     count: Callable[[str], int]
-    """The tokens of a text."""
+    """The tokens of a string."""
 
     def messages(self, contents: Iterable[str]) -> int:
         """The tokens of messages with these contents, and of what the format adds."""
@@ -163,7 +163,7 @@ def counter_for(model: str) -> TokenCounter:
 
 
 def encoding_of(model: str) -> str | None:
-    """The name of a model's encoding; None where it is not known, or tiktoken is not
+    """The name of a model's encoding; None if it is not known, or tiktoken is not
     installed.
 
     gpt-6 models are taken to use o200k_base, as all since gpt-4o do; tiktoken 0.14 does
@@ -183,7 +183,7 @@ def encoding_of(model: str) -> str | None:
 
 
 def _counter(name: str) -> TokenCounter | None:
-    """A count by an encoding; None where its file is not there."""
+    """A count by an encoding; None if its file is not there."""
     folder = _folder()
     if name not in FILES or not folder:
         return None

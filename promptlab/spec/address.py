@@ -42,8 +42,8 @@ def canonical_url(base_url: str) -> str:
 
 
 def _problem(base_url: object) -> str:
-    """Why a text is no base URL; empty if it is one. Nothing is raised where a variable
-    holds what may be a key, as tracebacks show those."""
+    """Why a string is not a base URL; empty if it is one. Nothing is raised where a
+    variable holds what may be a key, as tracebacks show those."""
     if not isinstance(base_url, str):
         kind = type(base_url).__name__
         return f"base_url: expected a string such as {OPENAI_URL!r}, got {kind}"

@@ -111,7 +111,7 @@ def wire_name(name: str, base_url: str, rules: Rules, model: str = "") -> str:
 
 def other_name(sent: Mapping[str, Any], refusal: str) -> str | None:
     """What `max_tokens` would be called instead, where a refusal of these parameters
-    names both; None where it does not."""
+    names both; None if it does not."""
     for name, other in ((OLD_NAME, NEW_NAME), (NEW_NAME, OLD_NAME)):
         if name in sent and all(re.search(rf"\b{n}\b", refusal) for n in (name, other)):
             return other

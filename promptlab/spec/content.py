@@ -73,7 +73,7 @@ def image(source: Any, *, detail: str | None = None) -> dict[str, Any]:
         detail: `low`, `high` or `auto`: how closely the model looks, and what it costs.
 
     Raises:
-        SpecError: it is none of these, or not a PNG, JPEG, GIF or WebP image.
+        SpecError: it is not one of these, or not a PNG, JPEG, GIF or WebP image.
     """
     more = {} if detail is None else {"detail": detail}
     if isinstance(source, str) and "{{" in source:

@@ -31,7 +31,7 @@ class Case:
     inputs: Mapping[str, Any]
     """What fills the holes of the prompts: JSON values by field name."""
     expected: Any = None
-    """What a good answer is or holds; None where there is no such thing."""
+    """What a good answer is or holds; None if there is no such thing."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """What is carried along into the table and seen by no prompt, such as a source."""
 
@@ -42,10 +42,10 @@ class Dataset(Sequence[Case]):
     Made from a list of dicts, a DataFrame (pandas, polars), a dataset of Hugging Face,
     or cases. The columns `id` and `expected` are special; every other one is an input.
     Without an `id` column the ids are "1", "2", and so on. The column `checks` lists
-    scorers of one case, as a config writes them. A missing value (None, NaN) is None; a
-    whole number beyond 64 bits is a text of its digits. The columns named in `metadata`
-    are carried along into the table, and are no inputs. Relative paths of images and
-    files are looked for in `folder`, that of the file it is read from.
+    scorers of one case, as a config writes them. A missing value (None, NaN) is None; an
+    integer beyond 64 bits becomes a string of its digits. The columns named in
+    `metadata` are carried along into the table, and are no inputs. Relative paths of
+    images and files are looked for in `folder`, that of the file it is read from.
 
     Raises:
         DatasetError: no rows, a row that is not a mapping, an id twice or missing, a
@@ -246,8 +246,8 @@ def _gives_rows(rows: Any) -> bool:
 
 
 def _of_frame(frame: pd.DataFrame, name: str) -> Iterable[Mapping[str, Any]]:
-    """The rows of a DataFrame. Of whole numbers with a gap pandas makes floats; here
-    they are whole numbers again."""
+    """The rows of a DataFrame. Of integers with a gap pandas makes floats; here
+    they are integers again."""
     names = list(frame.columns)
     for twice in {column for column in names if names.count(column) > 1}:
         raise DatasetError(f"{name}: two columns are called {twice!r}")
@@ -342,12 +342,12 @@ def _plain(value: Any, where: str, column: str, depth: int = 0) -> Any:
         return None
     raise DatasetError(
         f"{where}, column {column!r}: a {type(value).__name__} is not a JSON value; "
-        "turn it into a text or a number first"
+        "turn it into a string or a number first"
     )
 
 
 def _digits(number: int, where: str, column: str) -> str:
-    """A number that JSON of 64 bits does not hold, as a text with all of its digits."""
+    """A number that JSON of 64 bits does not hold, as a string of its digits."""
     try:
         return str(number)
     except ValueError as error:

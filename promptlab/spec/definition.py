@@ -81,7 +81,7 @@ class Definition:
     capabilities: Capabilities | None = None
     """Own rules on what models take: model → parameter → True, False or wire name."""
     files: FileReader | None = None
-    """Reads the files that prompts name; None where they are looked for on disk."""
+    """Reads the files that prompts name; None if they are looked for on disk."""
 
     @_arguments_checked
     def __init__(

@@ -60,7 +60,7 @@ class Message:
 
     role: Role
     content: Any
-    """A string, a list of parts, or None where an assistant only calls tools."""
+    """A string, a list of parts, or None if an assistant only calls tools."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """Its other members, such as `name`, which are sent as they are."""
 
@@ -179,8 +179,8 @@ class Prompt:
         cls, path: str | Path, *, column: str | None = None, name: str | None = None
     ) -> dict[str, Prompt]:
         """The prompts in a file, by name: of a table (CSV, Excel, JSONL, ...) those in
-        `column`, called as the column `name` says; of a text the parts between lines
-        of `---`."""
+        `column`, called as the column `name` says; of other text the parts between
+        lines of `---`."""
         from promptlab.files.prompts import read_prompts
 
         return read_prompts(path, cls, column=column, name=name)
@@ -329,7 +329,7 @@ PATH = re.compile(r"(file://)?[^\s{}<>]+\.(txt|md|json|ya?ml|j2|jinja2?|prompt)"
 
 
 def _lookalikes(text: str) -> Iterator[str]:
-    """What a text looks like that is sent as it is."""
+    """What a string looks like that is sent as it is."""
     if PATH.fullmatch(text.strip()) or text.strip().startswith("file://"):
         yield (
             f"it sends the text {brief(text.strip())}, which looks like the name of a "

@@ -164,7 +164,7 @@ def canonical(value: Any, depth: int = 0) -> Any:
 
     Raises:
         SpecError: it is not a JSON value, nests too deep, or holds NaN, an infinity,
-            a number beyond 64 bits or a text that is not valid Unicode.
+            a number beyond 64 bits or a string that is not valid Unicode.
     """
     if depth > DEEPEST:
         raise SpecError(f"a request nests at most {DEEPEST} deep")

@@ -35,15 +35,15 @@ class ReplySummary(NamedTuple):
     service_tier: str | None
     attempts: int
     reported_cost_usd: float | None = None
-    """What the reply itself says it cost; None where it does not say."""
+    """What the reply itself says it cost; None if it does not say."""
     tool_calls: str | None = None
-    """As JSON; None where there are none."""
+    """As JSON; None if there are none."""
     refusal: str | None = None
-    """In the model's words; None where it did not refuse."""
+    """In the model's words; None if it did not refuse."""
     reasoning: str | None = None
     """What the model thought first, where the server tells it."""
     media: str | None = None
-    """What it holds that is not text, as `2 images`; None where that is nothing."""
+    """What it holds that is not text, as `2 images`; None if that is nothing."""
 
     @property
     def usage(self) -> Usage:
@@ -161,15 +161,15 @@ class Response:
     request_id: str | None = None
     """What the provider's support asks for; it goes into the ledger, not the cache."""
     reported_cost_usd: float | None = None
-    """What the reply itself says it cost; None where it does not say."""
+    """What the reply itself says it cost; None if it does not say."""
     tool_calls: str | None = None
-    """The tools that it calls, as JSON; None where it calls none."""
+    """The tools that it calls, as JSON; None if it calls none."""
     refusal: str | None = None
-    """Why the model does not answer, in its words; None where it does."""
+    """Why the model does not answer, in its words; None if it does."""
     reasoning: str | None = None
     """What the model thought first, where the server tells it."""
     media: str | None = None
-    """What it holds that is not text, as `2 images`; None where that is nothing."""
+    """What it holds that is not text, as `2 images`; None if that is nothing."""
     calls: int = 1
     """How many calls the client made for it; `usage` is of all of them together."""
     body: bytes = field(default=b"", repr=False)

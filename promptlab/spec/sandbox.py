@@ -323,13 +323,13 @@ WIDE = ("batch", "center", "ljust", "rjust", "slice", "zfill")
 """What takes a length and makes something as long."""
 
 SPREAD = ("expandtabs", "indent", "urlize", "wordwrap")
-"""What puts something at many places of a text."""
+"""What puts something at many places of a string."""
 
 
 def _growth(
     name: str, value: Any, args: Any, kwargs: Mapping[str, Any], *, method: bool = False
 ) -> int:
-    """At least about the size of what a filter or a method of a text makes."""
+    """At least about the size of what a filter or a method of a string makes."""
     given = [*args, *kwargs.values()]
     lengths = [abs(n) if isinstance(n, int) else size(n) for n in given]
     if name in WIDE:

@@ -13,7 +13,7 @@ def response_format(kind: type) -> dict[str, Any]:
     """The strict JSON Schema of a pydantic model, a dataclass or a TypedDict.
 
     Raises:
-        SpecError: the class is none of these, or holds what JSON cannot describe.
+        SpecError: the class is not one of these, or holds what JSON cannot describe.
     """
     from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError

@@ -420,7 +420,7 @@ def _wrong(part: Part, source: str) -> str:
 
 
 def _cut(text: str) -> str:
-    """The beginning of a text, in one line."""
+    """The beginning of a string, in one line."""
     line = " ".join(text.split())
     return line if len(line) <= 60 else line[:57] + "..."
 

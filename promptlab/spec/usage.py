@@ -38,7 +38,7 @@ BESIDE_INPUT = ("cache_read_input_tokens", "cache_creation_input_tokens")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The tokens of one or more calls; None where the server did not say."""
+    """The tokens of one or more calls; None if the server did not say."""
 
     input_tokens: int | None = None
     """All tokens of the prompt, those read from the provider's cache included."""
@@ -127,7 +127,7 @@ def read_usage(block: Any) -> Usage:
 
 
 def _count(places: Sequence[Any], names: Sequence[str]) -> int | None:
-    """The largest count under one of these names; None where there is none."""
+    """The largest count under one of these names; None if there is none."""
     largest = -1
     for place in places:
         if isinstance(place, dict):
