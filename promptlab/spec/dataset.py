@@ -42,8 +42,8 @@ class Dataset(Sequence[Case]):
     Made from a list of dicts, a DataFrame (pandas, polars), a dataset of Hugging Face,
     or cases. The columns `id` and `expected` are special; every other one is an input.
     Without an `id` column the ids are "1", "2", and so on. The column `checks` lists
-    scorers of one case, as a config writes them. A missing value (None, NaN) is None; an
-    integer beyond 64 bits becomes a string of its digits. The columns named in
+    scorers of one case, as a config writes them. A missing value (None, NaN) is None;
+    an integer beyond 64 bits becomes a string of its digits. The columns named in
     `metadata` are carried along into the table, and are no inputs. Relative paths of
     images and files are looked for in `folder`, that of the file it is read from.
 
