@@ -419,8 +419,8 @@ def _dataset(given: Any, folder: _Folder) -> Dataset:
     if isinstance(given, DatasetModel):
         file = folder.file(given.file)
         read = read_dataset(file, Dataset, encoding=given.encoding).rename(given.rename)
-        metadata, beside = given.metadata, file.absolute().parent
-        return Dataset(read, name=read.name, metadata=metadata, folder=beside)
+        name, beside = read.name, read.folder
+        return Dataset(read, name=name, folder=beside, metadata=given.metadata)
     cases = [
         {
             name: folder.text(value)
