@@ -1,8 +1,8 @@
-"""Failures: what a server says in place of an answer, as one plain sentence, with what
-decides whether to ask again.
+"""Failures: what a server replies instead of an answer, as one plain sentence, with
+what decides whether to retry.
 
-Servers differ in where they put it: an `error` object or text, a list of `errors`,
-FastAPI's `detail`, an array around all of it, JSON within a text. They are read alike.
+Servers differ in where they put it: an `error` object or string, a list of `errors`,
+FastAPI's `detail`, an array around all of it, JSON within a string.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import email.utils
 import math
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -29,10 +29,10 @@ LONGEST_NAME = 200
 """Characters of a code, a type or a model's name that are read."""
 
 LONGEST_SAYING = 2_000
-"""Characters of what a server says that are read."""
+"""Characters of a server's message that are read."""
 
 DEEPEST = 8
-"""How many objects within objects are looked into for what a server says."""
+"""How many levels of nested objects are searched for a server's message."""
 
 MOST = 10
 """How many messages of a list are read."""
@@ -44,13 +44,13 @@ WITHIN = ("error", "errors", "detail", "message")
 """Members that may hold the error object itself."""
 
 ERRORS = ("error", "errors", "detail")
-"""Members that say what went wrong where there is no answer."""
+"""Members that say what went wrong if there is no answer."""
 
 SAYING = (
     *("message", "msg", "error", "errors", "detail", "title", "reason"),
     *("error_description", "error_msg", "status_msg", "Message"),
 )
-"""Members that may hold what a server says, the most telling first."""
+"""Members that may hold a server's message, the most specific first."""
 
 CODES = ("code", "status", "status_code", "statusCode", "error_code")
 TYPES = ("type", "status", "error_type", "__type", "code")
@@ -63,31 +63,23 @@ BROKEN_OFF = frozenset(
 NOTHING = "the model broke off: the reply has no text, no token and no finish_reason"
 
 STATUSES = {
-    "invalid_request_error": 400,
-    "invalid_argument": 400,
-    "invalid_api_key": 401,
-    "authentication_error": 401,
-    "unauthenticated": 401,
-    "insufficient_balance": 402,
-    "permission_error": 403,
-    "permission_denied": 403,
-    "not_found_error": 404,
-    "model_not_found": 404,
-    "not_found": 404,
-    "insufficient_quota": 429,
-    "rate_limit_exceeded": 429,
-    "rate_limit_error": 429,
-    "resource_exhausted": 429,
-    "api_error": 500,
-    "internal": 500,
-    "internal_server_error": 500,
-    "server_error": 500,
-    "unavailable": 503,
-    "service_unavailable": 503,
-    "deadline_exceeded": 504,
-    "overloaded_error": 529,
+    name: status
+    for status, names in {
+        400: "invalid_request_error invalid_argument",
+        401: "invalid_api_key authentication_error unauthenticated",
+        402: "insufficient_balance",
+        403: "permission_error permission_denied",
+        404: "not_found_error model_not_found not_found",
+        429: "insufficient_quota rate_limit_exceeded rate_limit_error "
+        "resource_exhausted",
+        500: "api_error internal internal_server_error server_error",
+        503: "unavailable service_unavailable",
+        504: "deadline_exceeded",
+        529: "overloaded_error",
+    }.items()
+    for name in names.split()
 }
-"""Codes and types in the body of a reply, and the HTTP status that they stand for."""
+"""The HTTP status that a code or type in the body of a reply means."""
 
 COME_BACK = re.compile(
     r"(?:try again|retry)[a-z ]{0,20} (?:in|after) ((?:\d{1,9}(?:\.\d{1,9})?"
@@ -104,7 +96,7 @@ SECONDS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
-    """What a reply with an HTTP status from 300 says."""
+    """The failure in a reply with an HTTP status >= 300."""
     try:
         said = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -119,11 +111,11 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
 def failure_in(
     document: Mapping[str, Any], headers: Mapping[str, str]
 ) -> Failure | None:
-    """The failure in the body of a reply whose HTTP status is that of an answer; None
-    where it says of none.
+    """The failure in the body of a reply with the HTTP status of an answer; None if it
+    is one.
 
-    Its status is the one that its code stands for. What has choices too broke off: the
-    model had begun.
+    Its status is the one that its code means. If it has choices too, the model began to
+    answer and broke off.
     """
     choices = document.get("choices")
     if not choices:
@@ -177,15 +169,15 @@ def unexpected(error: Exception, secrets: Iterable[str]) -> Failure:
 
 
 def explained(failure: Failure, request: Request, secrets: Sequence[str]) -> Failure:
-    """What a server refused: without keys, and with what to look at where it knows no
-    such address."""
+    """The failure without keys, and with a hint if the server does not know the
+    address."""
     failure = _redacted(failure, secrets)
     if failure.status not in (404, 405):
         return failure
     said = f"{failure.code} {failure.type} {failure.message}"
     base_url, model = request.base_url, request.model
     if model.lower() in said.lower() or OF_MODEL.search(said):
-        hint = f"is the model's name right? {base_url}/models may list those there are"
+        hint = f"is the model's name right? {base_url}/models may list valid names"
     elif not urlsplit(base_url).path:
         hint = f"base_url lacks the path of the API, try {base_url}/v1"
     else:
@@ -220,23 +212,22 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 
 
 def as_name(value: object) -> str | None:
-    """A name in a reply as a text, cut where it is too long for one."""
+    """A name in a reply as a string, shortened if it is too long for one."""
     if value is None or value == "" or isinstance(value, (bool, dict, list)):
         return None
     return SURROGATE.sub("\ufffd", str(value)[:LONGEST_NAME])
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """How many seconds a reply's headers ask to wait; None where they do not say."""
-    if (milliseconds := _seconds(headers.get("retry-after-ms"))) is not None:
+    """How many seconds a reply's headers ask to wait; None if they do not say."""
+    if (milliseconds := _seconds(headers.get("retry-after-ms", ""))) is not None:
         return milliseconds / 1000
-    value = headers.get("retry-after")
-    if value is None or (seconds := _seconds(value)) is not None:
-        return None if value is None else seconds
+    value = headers.get("retry-after", "")
+    if (seconds := _seconds(value)) is not None:
+        return seconds
     try:
-        return max(
-            0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-        )
+        date = email.utils.parsedate_to_datetime(value)
+        return max(0.0, date.timestamp() - time.time())
     except (ValueError, OverflowError):
         return None
 
@@ -268,10 +259,15 @@ def _failure(
         message = orjson.dumps(said)[:LONGEST_SAYING].decode(errors="replace")
     message = message or f"the server answered with HTTP status {status}"
     asked_s = retry_after(headers)
+    quotas = [
+        as_name(violation.get("quotaId"))
+        for detail in _dicts(parts.get("details"))  # Google
+        for violation in _dicts(detail.get("violations"))
+    ]
     return Failure(
         kind=kind,
         status=status,
-        code=next(_quotas(parts), None) or _named(parts, CODES),
+        code=next(filter(None, quotas), None) or _named(parts, CODES),
         type=_named(parts, TYPES),
         param=as_name(parts.get("param")),
         message=redacted(message),
@@ -295,7 +291,7 @@ def _parts(said: Any, depth: int = DEEPEST) -> dict[str, Any]:
 
 
 def _sentence(said: Any, depth: int = DEEPEST) -> str:
-    """What a server says, without the JSON or HTML around it; empty for nothing."""
+    """A server's message, without the JSON or HTML around it; empty if none."""
     if not depth:
         return ""
     if isinstance(said, str):
@@ -322,7 +318,7 @@ def _sentence(said: Any, depth: int = DEEPEST) -> str:
 
 
 def _words(text: str) -> str:
-    """The words of a text, without mark-up if it is a web page, shortened."""
+    """The words of a string, without mark-up if it is a web page, shortened."""
     cut = text[:LONGEST_SAYING]
     words = (re.sub(r"<[^>]*>", " ", cut) if cut[:1] == "<" else cut).split()
     if len(text) <= LONGEST_SAYING:
@@ -336,48 +332,36 @@ def _named(parts: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
 
 
 def _status(parts: Mapping[str, Any]) -> int | None:
-    """The HTTP status that an error's code stands for, or its type."""
+    """The HTTP status that an error's code or type means."""
     said = [as_name(parts.get(name)) or "" for name in (*CODES, *TYPES)]
     numbers = (int(code) for code in said if re.fullmatch("[45][0-9][0-9]", code))
     named = (STATUSES[code.lower()] for code in said if code.lower() in STATUSES)
     return next(numbers, None) or next(named, None)
 
 
-def _details(parts: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Google's details of an error."""
-    details = parts.get("details")
-    for detail in details[:MOST] if isinstance(details, list) else ():
-        if isinstance(detail, dict):
-            yield detail
-
-
-def _quotas(parts: Mapping[str, Any]) -> Iterator[str]:
-    """The quotas that an error says are used up."""
-    for detail in _details(parts):
-        violations = detail.get("violations")
-        for violation in violations[:MOST] if isinstance(violations, list) else ():
-            name = violation.get("quotaId") if isinstance(violation, dict) else None
-            if (quota := as_name(name)) is not None:
-                yield quota
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    """The objects in a list; empty for anything else."""
+    items = value[:MOST] if isinstance(value, list) else ()
+    return [item for item in items if isinstance(item, dict)]
 
 
 def _come_back(parts: Mapping[str, Any], message: str) -> float | None:
-    """How many seconds the body of a refusal asks to wait; None where it does not."""
-    for detail in _details(parts):
+    """How many seconds the body of a refusal asks to wait; None if it does not say."""
+    for detail in _dicts(parts.get("details")):  # Google
         if isinstance(delay := detail.get("retryDelay"), str):
             return _seconds(delay.removesuffix("s"))
-    if (said := COME_BACK.search(message[:LONGEST_SAYING])) is None:
+    if (found := COME_BACK.search(message[:LONGEST_SAYING])) is None:
         return None
-    spans = SPAN.findall(said[1])
+    spans = SPAN.findall(found[1])
     return sum(float(number) * SECONDS[unit.lower()] for number, unit in spans)
 
 
-def _seconds(value: str | None) -> float | None:
+def _seconds(value: str) -> float | None:
     try:
-        seconds = max(0.0, float(value)) if value is not None else None
+        seconds = max(0.0, float(value))
     except ValueError:
         return None
-    return seconds if seconds is not None and math.isfinite(seconds) else None
+    return seconds if math.isfinite(seconds) else None
 
 
 def _redacted(failure: Failure, secrets: Sequence[str]) -> Failure:
