@@ -611,8 +611,8 @@ FAULTS = (
     ),
     Fault(
         "store/usage.py",
-        "left = [a - b - c for",
-        "left = [a - b for",
+        'left = limit - table[f"spent_{unit}"] - table[f"reserved_{unit}"]',
+        'left = limit - table[f"spent_{unit}"]',
         "store/test_usage.py execution/test_budget.py store/test_ledger.py",
         "what is reserved counts as left",
     ),

@@ -166,7 +166,7 @@ def budget(
         _refuse(context, ["usd", "tokens"], "cannot be used with --remove")
         if period in set(budgets()["period"]):
             set_budget(period)
-            echo(f"there is no budget for a {period} any more")
+            echo(f"the budget for a {period} was removed")
         else:
             echo(f"there was no budget for a {period}")
         return

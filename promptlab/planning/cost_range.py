@@ -17,7 +17,6 @@ from promptlab.spec.content import text_in
 from promptlab.spec.prompt import Turn
 from promptlab.spec.request import most_output
 from promptlab.spec.response import ReplySummary
-from promptlab.spec.usage import PriceContext
 from promptlab.store.lookup import TrialLookup
 
 
@@ -25,31 +24,21 @@ from promptlab.store.lookup import TrialLookup
 class _VariantCalls:
     """The calls to come of one variant."""
 
-    context: PriceContext
+    server: tuple[str, str]
+    """The base URL and the model."""
     price: Price | None
+    free: bool
+    """Whether they cost nothing unless replies say otherwise."""
     observed: Observations
-    """What the server counted so far; shared by the variants of a model there."""
+    """How the server counted so far; shared by the variants of a model there."""
     estimate: Estimate
     images: Tiles | Patches | None
     """The rule by which the model counts images."""
 
-    @property
-    def server(self) -> tuple[str, str]:
-        """The base URL and the model."""
-        return self.context.base_url, self.context.model
-
-    @property
-    def input_tokens(self) -> Range:
-        return self.estimate.input_tokens(self.observed.calibration)
-
-    @property
-    def cost_usd(self) -> Range:
-        return self.estimate.cost_usd(self.price, self.observed.calibration)
-
 
 class CostRange:
-    """Adds up what the calls of an experiment may take, and learns from answered ones
-    how each model's server counts."""
+    """Sums what the calls of an experiment may take, and learns from answered ones how
+    each model's server counts."""
 
     def __init__(self, pricing: Pricing) -> None:
         self._repeats = pricing.experiment.repeats
@@ -59,16 +48,16 @@ class CostRange:
         """What the calls send whose tokens are not known, such as `image by URL`."""
         observed: dict[tuple[str, str], Observations] = {}
         self._variants = []
-        for place, variant in enumerate(pricing.experiment.effective_variants):
-            context, sent = pricing.context_now(place), variant.parameters
-            seen = observed.setdefault(
-                (context.base_url, context.model),
-                Observations(counter_for(context.model)),
-            )
+        for index, variant in enumerate(pricing.experiment.effective_variants):
+            context, sent = pricing.context_now(index), variant.parameters
+            server = context.base_url, context.model
+            if server not in observed:
+                observed[server] = Observations(counter_for(context.model))
+            price, seen = pricing.prices.price(context), observed[server]
             estimate = Estimate(most_output(sent), seen.counter.tool_tokens(sent))
-            price = pricing.prices.price(context)
-            images = image_rule(context.model)
-            self._variants.append(_VariantCalls(context, price, seen, estimate, images))
+            free, images = is_free(price, context), image_rule(context.model)
+            calls = _VariantCalls(server, price, free, seen, estimate, images)
+            self._variants.append(calls)
 
     def add(self, lookup: TrialLookup) -> None:
         """Adds the calls that a trial asks."""
@@ -100,8 +89,8 @@ class CostRange:
 
     @property
     def loads(self) -> dict[tuple[str, str], tuple[int, float]]:
-        """By base URL and model, how many calls there are, and how many tokens they
-        count with at least against a limit."""
+        """By base URL and model, the number of calls, and the fewest tokens they count
+        with against a limit."""
         found: dict[tuple[str, str], tuple[int, float]] = {}
         for of in self._called:
             calls, tokens = found.get(of.server, (0, 0.0))
@@ -112,7 +101,9 @@ class CostRange:
     @property
     def input_tokens(self) -> Range:
         """About what they send."""
-        return _sum(of.input_tokens for of in self._variants)
+        return _sum(
+            of.estimate.input_tokens(of.observed.calibration) for of in self._variants
+        )
 
     @property
     def output_tokens(self) -> Range:
@@ -121,37 +112,36 @@ class CostRange:
 
     @property
     def cost_usd(self) -> Range:
-        """What they cost at list price; NaN where a price is not known. Calls on this
-        machine that have none are left out, where there are others."""
+        """What they cost at list price; NaN if a price is unknown. Calls on this
+        machine without a price are left out if there are others."""
         billed = [of for of in self._variants if not self._is_free(of)]
-        return _sum(of.cost_usd for of in billed or self._variants)
+        return _sum(
+            of.estimate.cost_usd(of.price, of.observed.calibration)
+            for of in billed or self._variants
+        )
 
     @property
     def unpriced(self) -> tuple[str, ...]:
-        """The models that are called and cost something, and whose price is not
-        known."""
+        """The models that are called, cost something, and have no known price."""
         lacking = (of for of in self._called if of.price is None)
         return _models(of for of in lacking if not self._is_free(of))
 
     @property
     def free(self) -> tuple[str, ...]:
-        """The models on this machine that are called, and have no price: they are taken
-        to cost nothing."""
+        """The models on this machine that are called and have no price."""
         return _models(of for of in self._called if self._is_free(of))
 
     @property
     def counting(self) -> dict[str, str]:
-        """Of each model that is called, how the tokens sent to it were counted."""
-        return {of.context.model: str(of.observed.calibration) for of in self._called}
+        """How the tokens sent to each model that is called were counted."""
+        return {of.server[1]: str(of.observed.calibration) for of in self._called}
 
     @property
     def _called(self) -> list[_VariantCalls]:
         return [of for of in self._variants if of.estimate.calls]
 
     def _is_free(self, of: _VariantCalls) -> bool:
-        """Whether calls are taken to cost nothing: they go to this machine, have no
-        price, and their replies do not say otherwise."""
-        return is_free(of.price, of.context) and of.server not in self._reporting
+        return of.free and of.server not in self._reporting
 
     def _variant(self, lookup: TrialLookup) -> _VariantCalls:
         return self._variants[lookup.trial // self._repeats % len(self._variants)]
@@ -187,7 +177,7 @@ def _repeated(reply: ReplySummary) -> int | None:
 
 
 def _models(variants: Iterable[_VariantCalls]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(of.context.model for of in variants))
+    return tuple(dict.fromkeys(of.server[1] for of in variants))
 
 
 def _sum(ranges: Iterable[Range]) -> Range:

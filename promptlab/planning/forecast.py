@@ -40,7 +40,7 @@ class Forecast:
 
     experiment: Definition
     cost_usd: float
-    """What a run would still pay, in US dollars; NaN where that cannot be told."""
+    """What a run would still pay, in US dollars; NaN if that is unknown."""
     low: float
     high: float
     """The interval of it, within what the plan says is possible."""
@@ -61,11 +61,11 @@ class Forecast:
     calls: int
     """How many calls the pilot made."""
     billed_usd: float
-    """What they cost; NaN where a price is not known."""
+    """What they cost; NaN if a price is unknown."""
     failed: int
     """How many trials of the pilot failed."""
     status: Status
-    """How the pilot ended: `complete`, also where none was needed."""
+    """How the pilot ended: `complete`, also if none was needed."""
     notes: tuple[str, ...] = ()
     """What is worth knowing of the pilot, one line each."""
 
@@ -84,7 +84,7 @@ class Forecast:
     def cost(self) -> str:
         """What a run would still pay, in words."""
         if not self.plan.calls:
-            return "nothing: every answer is there"
+            return "nothing: every answer is cached"
         if self.cost_usd == self.cost_usd:
             between = self._between(dollars, self.low, self.high)
             return f"{dollars(self.cost_usd)}{between}{without(self.plan.free)}"
@@ -110,16 +110,16 @@ class Forecast:
     def __repr__(self) -> str:
         calls, known = self.plan.calls, self.cost_usd == self.cost_usd
         left = f"{counted(calls, 'call')} left, {'for' if known else 'cost'}"
-        said = f"{left if calls else 'a run would pay'} {self.cost}"
+        line = f"{left if calls else 'a run would pay'} {self.cost}"
         if self.status != "complete" or self.failed:
-            said += f"; {self.notes[0]}"
-        return f"Forecast({self.experiment.name!r}: {said})"
+            line += f"; {self.notes[0]}"
+        return f"Forecast({self.experiment.name!r}: {line})"
 
     def _repr_html_(self) -> str:
         return _card(self)
 
-    def _between(self, told: Any, low: float, high: float) -> str:
-        ends = told(low), told(high)
+    def _between(self, written: Any, low: float, high: float) -> str:
+        ends = written(low), written(high)
         if ends[0] == ends[1] or low != low:
             return ""
         most = "any number" if math.isinf(high) else ends[1]
@@ -127,12 +127,12 @@ class Forecast:
 
 
 def forecast(experiment: Definition, pilot: Pilot, *, level: float = 0.9) -> Forecast:
-    """What a run would cost, judged by the answers of a pilot, which are bought now.
+    """Predict what a run would cost from the answers of a pilot, which are bought now.
 
-    Sums and intervals are those of `stats.totals.rest_of_total`. In the worlds that
-    `tests/stats` simulates, of four variants and more, an interval at 0.9 holds in at
-    least 87 of 100; of fewer variants, two answers each tell little. Answers that were
-    there before are taken to be like those that are not.
+    Sums and intervals are those of `stats.totals.rest_of_total`. In the simulations of
+    `tests/stats` with four variants and more, an interval at 0.9 holds in at least 87
+    of 100 cases; with fewer variants, two answers of each are too few. Cached answers
+    are assumed to be like the missing ones.
 
     Raises:
         SpecError: an option is wrong, or a prompt fails on some case.
@@ -188,12 +188,12 @@ def _interval(
     if value != value or bounds.low != bounds.low:
         return found
     least, most = min(bounds.low, value), max(bounds.high, value)
-    # Of an end that is not known, fmax and fmin give the bound.
+    # fmax and fmin give the bound if an end is NaN.
     return Interval(value, np.fmax(low, least).item(), np.fmin(high, most).item())
 
 
 def _by_variant(experiment: Definition, observed: ObservedCosts) -> pd.DataFrame:
-    """One row for each variant: what is known of it, and what is left to pay."""
+    """One row for each variant: its answers so far, and what is left to pay."""
     import pandas as pd
 
     from promptlab.results.table import trial_columns
@@ -233,7 +233,7 @@ def _trouble(
 
 
 def _doubts(plan: Plan, observed: ObservedCosts) -> Iterator[str]:
-    """Why the interval is missing or says little, and what the project's budgets
+    """Why the interval is missing or unreliable, and what the project's budgets
     leave."""
     answers = np.bincount(observed.variants, minlength=len(observed.open))
     silent = np.flatnonzero((observed.open > 0) & (answers == 0)).tolist()
@@ -241,11 +241,11 @@ def _doubts(plan: Plan, observed: ObservedCosts) -> Iterator[str]:
     if silent:
         first = str(plan.experiment.effective_variants[silent[0]].declared)
         which = first if len(silent) == 1 else f"{len(silent):,} variants ({first}, …)"
-        yield f"there is no answer of {which}, so the rest cannot be told"
+        yield f"no answers from {which}, so the total is unknown"
     elif plan.calls and used < FEW:
-        yield f"it goes by {used} answers only: a larger pilot= would tell more"
+        yield f"based on only {used} answers; a larger pilot= gives a better forecast"
     if np.isnan(observed.took("output")).any():
-        yield "the server did not count the tokens of every answer"
+        yield "the server did not report the tokens of every answer"
     yield from plan.notes
 
 
@@ -255,13 +255,13 @@ def _card(forecast: Forecast) -> str:
     rows = [("left to pay", forecast.cost)]
     if plan.calls:
         if worst == worst:
-            most = "not bounded: max_tokens would bound it"
+            most = "unbounded (max_tokens is not set)"
             rows.append(("at most", most if math.isinf(worst) else dollars(worst)))
         rows.append(("tokens", forecast.tokens))
     if known == known:
         total = dollars(forecast.total_usd.value)
         cached = f"({dollars(known)} for cached answers)"
-        rows.append(("all in all", f"{total} {cached}"))
+        rows.append(("total", f"{total} {cached}"))
     pilot = "no call: judged by cached answers"
     if forecast.calls:
         paid = forecast.billed_usd

@@ -1,10 +1,11 @@
-"""The pilot: the trials that a forecast asks first, and the answers that it goes by."""
+"""The pilot: the trials that a forecast asks first, and the answers it is based on."""
 
 from __future__ import annotations
 
 import math
 import time
 from array import array
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,7 +25,7 @@ from promptlab.stats.designs import deal
 from promptlab.store.lookup import TrialLookup, TrialStatus
 
 Numbers = NDArray[np.float64]
-Places = NDArray[np.int64]
+Indexes = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ class Pilot:
 
     @property
     def cost_usd(self) -> Range:
-        """What these cost at list price; NaN where it is not known."""
+        """What these cost at list price; NaN if that is unknown."""
         return self.cost.cost_usd
 
     @property
@@ -136,81 +137,92 @@ def choose_pilot_trials(
 
 
 class ObservedCosts:
-    """Notes of each answered trial what its calls took, and of all others how many of
-    their calls are left; what equals an earlier trial is left out."""
+    """What the calls of answered trials took, and how many calls of the others are
+    left; what equals an earlier trial is left out."""
 
     def __init__(self, pricing: Pricing) -> None:
-        self._experiment = pricing.experiment
-        self._pricing = pricing
+        self._experiment, self._pricing = pricing.experiment, pricing
         self._now_s = time.time()
         variants = len(pricing.experiment.effective_variants)
-        free = [self._is_free(variant) for variant in range(variants)]
+        contexts = [pricing.context_now(variant) for variant in range(variants)]
+        free = [is_free(pricing.prices.price(one), one) for one in contexts]
         self._free = [] if all(free) else free
         """Of each variant, whether its calls cost nothing beside those of others."""
-        self._variant, self._case = array("q"), array("q")
-        self._call_of, self._turn = array("q"), array("q")
-        self._taken = {name: array("d") for name in ("usd", "input", "output")}
+        self._calls = array("d")
+        """Of each answered call, one after the other, the `FIELDS`."""
         self._seen: set[int] = set()
-        self._left: dict[tuple[int, int], int] = {}
+        self._left: Counter[tuple[int, int]] = Counter()
+        """By variant and turn, the calls that are left."""
         self.open = np.zeros(variants, dtype=np.int64)
         """Of each variant, the trials that still have calls to make."""
         self.usd = 0.0
-        """What the cached answers cost, each call once; NaN where a price or
-        its tokens are not known."""
+        """What the cached answers cost, each call once; NaN if a price or its tokens
+        are unknown."""
 
     def note(self, lookup: TrialLookup) -> None:
         """Notes one trial."""
         rest = lookup.trial // self._experiment.repeats
         case, variant = divmod(rest, len(self.open))
-        if lookup.status is TrialStatus.CACHED:
-            self._note_answer(lookup, variant, case)
-        elif asks := lookup.asks:
-            self.open[variant] += 1
-            for turn in asks:
-                at = variant, turn
-                self._left[at] = self._left.get(at, 0) + 1
-            for turn in lookup.owns[: -len(asks)]:
-                self.usd += self._usd(variant, lookup.heads[turn])
+        asks = lookup.asks
+        if lookup.status is not TrialStatus.CACHED:
+            paid = lookup.owns[: -len(asks)] if asks else ()
+            self.open[variant] += bool(asks)
+            self._left.update((variant, turn) for turn in asks)
+        elif (identity := int(lookup.key[:15], 16)) in self._seen:
+            return
+        else:
+            paid = lookup.owns
+            trial = len(self._seen)
+            self._seen.add(identity)
+            for turn, head in enumerate(lookup.heads):
+                # What such a call would cost now, not what it did cost.
+                usd = self._usd(variant, head._replace(received_s=self._now_s))
+                tokens = _number(head.input_tokens), _number(head.output_tokens)
+                self._calls.extend((trial, variant, case, turn, usd, *tokens))
+        for turn in paid:
+            self.usd += self._usd(variant, lookup.heads[turn])
 
     @property
-    def variants(self) -> Places:
+    def variants(self) -> Indexes:
         """The variant of each answered trial."""
-        return np.asarray(self._variant)
+        return self._of_trials("variant")
 
     @property
-    def cases(self) -> Places:
+    def cases(self) -> Indexes:
         """The case of each answered trial."""
-        return np.asarray(self._case)
+        return self._of_trials("case")
 
     @property
-    def answers(self) -> Places:
+    def answers(self) -> Indexes:
         """How many trials are answered: cases × variants."""
-        shape = len(self._experiment.dataset), len(self._experiment.effective_variants)
-        places = self.cases * shape[1] + self.variants
-        return np.bincount(places, minlength=shape[0] * shape[1]).reshape(shape)
+        shape = len(self._experiment.dataset), len(self.open)
+        cells = self.cases * shape[1] + self.variants
+        return np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
 
     def took(self, what: str) -> Numbers:
         """What each answered trial took: `usd`, `input` or `output` tokens.
 
-        Where some calls of a variant's other trials need not be made, as they are
-        shared with earlier ones, each call counts as much as it is still to be made, so
-        that the mean of a variant, times its open trials, is what these will take. NaN
-        where such a call has no answer in any trial.
+        Calls that a variant's other trials need not make, as they share them with
+        earlier ones, count as much as they are still to be made: so the mean of a
+        variant, times its open trials, is what these will take. NaN if such a call has
+        no answer in any trial.
         """
-        variants, turns = len(self.open), 1 + max(self._turn, default=0)
-        call_of, turn = np.asarray(self._call_of), np.asarray(self._turn)
-        place = self.variants[call_of] * turns + turn
-        answered = np.bincount(place, minlength=variants * turns)
+        trial, variant, turn = (
+            self._column(name).astype(int) for name in ("trial", "variant", "turn")
+        )
+        variants, turns = len(self.open), 1 + turn.max(initial=0)
+        cell = variant * turns + turn
+        answered = np.bincount(cell, minlength=variants * turns)
         weights = self._weights(answered.reshape(variants, turns).astype(float))
-        amounts = np.asarray(self._taken[what]) * weights.ravel()[place]
-        sums = np.bincount(call_of, amounts, len(self._variant)).astype(float)
+        amounts = self._column(what) * weights.ravel()[cell]
+        sums = np.bincount(trial, amounts, len(self._seen)).astype(float)
         lacking = np.flatnonzero(np.isinf(weights).any(axis=1))
         sums[np.isin(self.variants, lacking)] = np.nan
         return sums
 
     def _weights(self, answered: Numbers) -> Numbers:
-        """How much a call counts, by variant and turn: 1 where every open trial makes
-        such a call and every answered one has made it; infinite where none has."""
+        """How much a call counts, by variant and turn: 1 if every open trial makes such
+        a call and every answered one has made it; infinite if none has."""
         left = np.zeros_like(answered)
         for at, count in self._left.items():
             left[at] = count
@@ -221,37 +233,22 @@ class ObservedCosts:
         weights[left == 0] = 0
         return np.where(open_ > 0, weights, 1.0)
 
-    def _note_answer(self, lookup: TrialLookup, variant: int, case: int) -> None:
-        identity = int(lookup.key[:15], 16)
-        if identity in self._seen:
-            return
-        self._seen.add(identity)
-        place = len(self._variant)
-        self._variant.append(variant)
-        self._case.append(case)
-        for turn, head in enumerate(lookup.heads):
-            self._call_of.append(place)
-            self._turn.append(turn)
-            self._taken["usd"].append(self._usd_today(variant, head))
-            self._taken["input"].append(_number(head.input_tokens))
-            self._taken["output"].append(_number(head.output_tokens))
-            if turn in lookup.owns:
-                self.usd += self._usd(variant, head)
+    def _column(self, name: str) -> Numbers:
+        return np.asarray(self._calls).reshape(-1, len(FIELDS))[:, FIELDS.index(name)]
 
-    def _usd_today(self, variant: int, head: ReplySummary) -> float:
-        """What a call like an answered one would cost now."""
-        return self._usd(variant, head._replace(received_s=self._now_s))
+    def _of_trials(self, name: str) -> Indexes:
+        values: Indexes = self._column(name)[self._column("turn") == 0].astype(int)
+        return values
 
     def _usd(self, variant: int, head: ReplySummary) -> float:
-        """What an answered call cost; NaN where that is not known."""
+        """What an answered call cost; NaN if that is unknown."""
         if self._free and self._free[variant] and head.reported_cost_usd is None:
             return 0.0
         return self._pricing.call_usd(variant, head)
 
-    def _is_free(self, variant: int) -> bool:
-        context = self._pricing.context_now(variant)
-        return is_free(self._pricing.prices.price(context), context)
+
+FIELDS = ("trial", "variant", "case", "turn", "usd", "input", "output")
 
 
 def _number(tokens: int | None) -> float:
-    return float("nan") if tokens is None else float(tokens)
+    return math.nan if tokens is None else float(tokens)

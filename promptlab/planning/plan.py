@@ -23,7 +23,7 @@ from promptlab.render.plan_card import plan_card
 from promptlab.results.costs import Pricing
 from promptlab.spec.definition import Definition
 from promptlab.store.cache import open_cache
-from promptlab.store.ledger import project_budget_statuses, project_budgets
+from promptlab.store.ledger import ledger_to_read
 from promptlab.store.lookup import TrialLookup, TrialStatus, look_up
 
 if TYPE_CHECKING:
@@ -44,16 +44,16 @@ class Plan:
     output_tokens: Range
     """What they would be answered with: at most max_tokens, infinite without it."""
     cost_usd: Range
-    """What they would cost at list price; NaN where a price is not known. Calls on
-    this machine that have none are left out, where there are others."""
+    """What they would cost at list price; NaN if a price is unknown. Calls on this
+    machine without a price are left out if there are others."""
     least_s: float = 0.0
-    """How long it would take at least within the user's limits and those that servers
-    told before, in seconds; 0 where no limit is known."""
+    """How long it would take at least within the user's limits and the servers' last
+    seen ones, in seconds; 0 if no limit is known."""
     unpriced: tuple[str, ...] = ()
-    """The models elsewhere that are to be called, and whose price is not known."""
+    """The models to be called, not on this machine, whose price is unknown."""
     free: tuple[str, ...] = ()
-    """The models on this machine that are to be called, and have no price: they are
-    taken to cost nothing."""
+    """The models on this machine to be called that have no price: assumed to be
+    free."""
     budget_notes: tuple[str, ...] = ()
     """Budgets of the project that leave less than the calls may take, one line each."""
     counting: Mapping[str, str] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Plan:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row for each trial: what it asks, and its `standing`."""
+        """One row for each trial: what it asks, and its `trial_status`."""
         import numpy as np
         import pandas as pd
 
@@ -82,24 +82,24 @@ class Plan:
         codes = np.frombuffer(self.statuses, dtype=np.int8)
         status = pd.Categorical.from_codes(codes, names)
         return pd.DataFrame(
-            {**trial_columns(self.experiment, rows), "standing": status}, copy=False
+            {**trial_columns(self.experiment, rows), "trial_status": status}, copy=False
         )
 
     @property
     def models(self) -> dict[str, int]:
         """How many new trials each model of the experiment has."""
         each = self.experiment.repeats
-        step = len(self.experiment.effective_variants) * each
-        found = dict.fromkeys((q.model for q in self.experiment.effective_variants), 0)
-        for place, variant in enumerate(self.experiment.effective_variants):
-            for start in range(place * each, (place + 1) * each):
-                new = self.statuses[start::step].count(TrialStatus.NEW)
-                found[variant.model] += new
+        variants = self.experiment.effective_variants
+        step = len(variants) * each
+        found = dict.fromkeys((variant.model for variant in variants), 0)
+        for start in range(step):
+            new = self.statuses[start::step].count(TrialStatus.NEW)
+            found[variants[start // each].model] += new
         return found
 
     def __repr__(self) -> str:
-        said = "; ".join((self.headline, *self.notes))
-        return f"Plan({self.experiment.name!r}: {said})"
+        lines = "; ".join((self.headline, *self.notes))
+        return f"Plan({self.experiment.name!r}: {lines})"
 
     def _repr_html_(self) -> str:
         return plan_card(
@@ -148,7 +148,7 @@ class Plan:
         most = "any number" if math.isinf(read.high) else thousands(read.high)
         inward = f"{least} to {most}" if least != most else least
         if math.isinf(written.high):
-            return f"{inward} in, any number out: max_tokens would bound it"
+            return f"{inward} in, any number out (max_tokens is not set)"
         return f"{inward} in, at most {thousands(written.high)} out"
 
     @property
@@ -166,8 +166,7 @@ class Plan:
 
     @property
     def time(self) -> str:
-        """How long the limits make it take at least, in words; empty where they do
-        not."""
+        """How long the limits make it take at least, in words; empty if they do not."""
         return f"{duration(self.least_s)} or more" if self.least_s >= 1 else ""
 
     @property
@@ -195,7 +194,8 @@ def check_plan(plan: Plan, options: RunOptions) -> None:
     if not plan.calls:
         return
     new = (i for i, one in enumerate(plan.statuses) if one == TrialStatus.NEW)
-    check_run(plan.experiment, options, project_budgets().values(), new)
+    with ledger_to_read() as ledger:
+        check_run(plan.experiment, options, ledger.budgets().values(), new)
 
 
 def planned(
@@ -238,7 +238,9 @@ def planned(
 
 def _shortages(most: Spend) -> Iterator[str]:
     """The budgets of the project that leave less than calls take at most."""
-    for status in project_budget_statuses():
+    with ledger_to_read() as ledger:
+        statuses = ledger.budget_statuses(time.time())
+    for status in statuses:
         limits, left = status.limits, status.left
         for limit, rest, wanted, written in (
             (limits.usd, left.usd, most.usd, dollars),
@@ -252,21 +254,21 @@ def _shortages(most: Spend) -> Iterator[str]:
 
 
 def cost_in_words(cost_usd: Range, unpriced: Sequence[str], free: Sequence[str]) -> str:
-    """What calls cost, at least and at most, or why that is not known; `free` are the
-    models on this machine that have no price."""
+    """What calls cost, at least and at most, or why that is unknown; `free` are the
+    models on this machine without a price."""
     low, high = cost_usd
     if low != low:
         if not unpriced:
-            return "no known price (models on this machine are taken to cost nothing)"
+            return "no known price (models on this machine are assumed to be free)"
         return f"not known: no price for {', '.join(unpriced)}"
     beside = without(free)
     if math.isinf(high):
-        return f"{dollars(low)} or more{beside}: max_tokens would bound it"
+        return f"{dollars(low)} or more{beside} (max_tokens is not set)"
     return (f"{dollars(low)} to {dollars(high)}" if high else dollars(0)) + beside
 
 
 def without(free: Sequence[str]) -> str:
-    """That these models are left out of a cost."""
+    """A note that a cost leaves out these models; empty without any."""
     return f", without {', '.join(free)} (no known price)" if free else ""
 
 

@@ -66,7 +66,7 @@ def _bar(counts: Mapping[str, int]) -> str:
 
 def _calls(calls: int, models: Mapping[str, int]) -> str:
     if not calls:
-        return "none: every answer is there"
+        return "none: every answer is cached"
     asked = [f"{escaped(m, 60)} ({new:,})" for m, new in models.items() if new]
     if len(asked) > MODELS:
         asked[MODELS:] = [f"and {len(asked) - MODELS:,} more"]

@@ -202,7 +202,7 @@ RESULT_COLUMNS = (
     "cached",
     "error",
     "key",
-    "standing",
+    "trial_status",
 )
 """The columns that a run or a plan adds to the table; no input or parameter may take
 their names, nor `model`, `prompt` and `system`, which every table has."""

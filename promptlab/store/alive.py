@@ -1,4 +1,4 @@
-"""Signs of life: whether the process of a run is still there.
+"""Signs of life: whether the process of a run still exists.
 
 A process holds a lock on a file of its own in `.promptlab/alive`, which the system lets
 go however the process ends. What a run has in the database bears the file's name.
@@ -22,7 +22,7 @@ except ImportError:  # Windows
 FOLDER = "alive"
 
 NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
-"""What a file system without locks says."""
+"""Error codes of a file system without locks."""
 
 
 class SignOfLife:
@@ -35,7 +35,7 @@ class SignOfLife:
 
     def __init__(self, home: Path) -> None:
         self.name: str | None = secrets.token_hex(8)
-        """None where there are no locks; then nobody can tell."""
+        """None if the file system has no locks."""
         self._file: int | None = None
         if fcntl is None:
             self.name = None
@@ -51,7 +51,7 @@ class SignOfLife:
             self.name = None
 
     def end(self) -> None:
-        """Lets go of it. It may be called twice."""
+        """Releases it; may be called twice."""
         if self._file is not None:
             with suppress(OSError):
                 self._path.unlink()
@@ -62,7 +62,7 @@ class SignOfLife:
 
 
 def is_alive(home: Path, name: str | None) -> bool | None:
-    """Whether a sign of life is still held; None where that is not known."""
+    """Whether a sign of life is still held; None if that is unknown."""
     if fcntl is None or name is None:
         return None
     try:

@@ -124,8 +124,8 @@ class Database:
 
     @classmethod
     def to_read(cls) -> Database:
-        """The project's; where there is none yet, an empty one in memory, or one that
-        has what earlier versions kept, as reading alone makes no file."""
+        """The project's; if there is none yet, an empty one in memory, or one with what
+        earlier versions kept, as reading creates no file."""
         if is_there(home() / FILE):
             return cls()
         if takeover.is_due(home()) and os.access(home(), os.W_OK):
@@ -139,15 +139,14 @@ class Database:
 
     @property
     def version(self) -> int:
-        """Another number whenever another process, or another `Database`, has changed
-        something."""
+        """A number that changes whenever another process or `Database` writes."""
         ((number,),) = self.rows("PRAGMA data_version")
         return int(number)
 
     def rows(
         self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()
     ) -> list[tuple[Any, ...]]:
-        """What a query gives.
+        """The rows of a query.
 
         Raises:
             CacheError: the file cannot be read.
@@ -190,12 +189,12 @@ class Database:
             raise CacheError(f"{self.path} was removed or moved while it was in use")
 
     def shrink(self) -> None:
-        """Gives the space of removed rows back."""
+        """Frees the space of removed rows."""
         with self.reading() as connection:
             connection.execute("VACUUM")
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Closes the file."""
         with self._lock:
             self._connection.close()
 

@@ -30,9 +30,9 @@ class Difference:
     field: str
     """Such as `temperature`, `repeat`, `messages[1].content`."""
     asked: Any
-    """What the request has; None where it has no such part."""
+    """What the request has; None if it lacks this part."""
     stored: Any
-    """What the stored one has; None where it has no such part."""
+    """What the stored one has; None if it lacks this part."""
 
     def __str__(self) -> str:
         asked, stored = self.asked, self.stored
@@ -77,7 +77,7 @@ def explain(
     base_url: str | None = None,
     env_file: str | Path | None = None,
 ) -> Explanation:
-    """Why a request, or the first call of a trial, hits or misses the cache.
+    """Explain why a request, or the first call of a trial, hits or misses the cache.
 
     `cache`, `base_url` and `env_file` are those of `Experiment.run`: a trial's requests
     go where it would send them. On a miss, all stored requests are read to find the

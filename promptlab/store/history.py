@@ -20,7 +20,7 @@ State = tuple[tuple[int, int] | None, ...]
 class History:
     """The lines of one name in a table that is only ever added to.
 
-    Any number of processes may append. Reading alone makes no file.
+    Any number of processes may append. Reading creates no file.
     """
 
     table: Literal["marks", "votes"]

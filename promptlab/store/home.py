@@ -10,13 +10,13 @@ from promptlab.paths import user_path
 
 
 def home() -> Path:
-    """`$PROMPTLAB_HOME`, or `.promptlab` in the working directory; not made yet."""
+    """`$PROMPTLAB_HOME`, or `.promptlab` in the working directory; it may not exist."""
     return user_path(os.environ.get("PROMPTLAB_HOME") or ".promptlab").absolute()
 
 
 def private_folder(path: Path) -> Path:
-    """The folder, made if needed, for the user alone (0700), as are those above it
-    that are missing.
+    """The folder, created if needed together with missing parents, for the user alone
+    (0700).
 
     Raises:
         CacheError: it cannot be made or entered.

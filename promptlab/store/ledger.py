@@ -2,8 +2,8 @@
 
 A row is a call as it went over the wire: one that was answered, with its tokens and
 its cost, or an attempt that failed. It holds neither prompts nor answers nor keys.
-Rows are on disk before an answer counts as given, so that what a killed process paid
-is entered too. That a call goes out is on disk before it does: who opens the ledger
+A row is on disk before its answer counts as given, so that what a killed process paid
+is entered too. A call is noted on disk before it is sent: whoever opens the ledger
 next enters, at their worst case, those that a killed process waited for.
 
 It also keeps what a project may spend in a day or a month, what is reserved for calls
@@ -15,7 +15,6 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -55,13 +54,13 @@ class CallRow(NamedTuple):
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
     cost_usd: float | None = None
-    """None where the price is not known, and of a failed attempt."""
+    """None if the price is unknown, and for a failed attempt."""
     prompt_cache_saved_usd: float | None = None
     price: str | None = None
     """Where the price is from."""
     latency_s: float | None = None
     error: str | None = None
-    """Of a failed attempt, its status and code or its kind; never its message, which
+    """The status and code, or the kind, of a failed attempt; never its message, which
     may repeat the prompt."""
     status: int | None = None
     request_id: str | None = None
@@ -77,11 +76,7 @@ class CacheHits(NamedTuple):
     model: str
     trials: int
     saved_usd: float | None
-    """What the answers would have cost; None where that is not known."""
-
-
-KILLED = "killed"
-"""As the error of a line: the process was killed while it waited for the answer."""
+    """What the answers would have cost; None if that is unknown."""
 
 
 class LedgerEntry(NamedTuple):
@@ -89,10 +84,9 @@ class LedgerEntry(NamedTuple):
 
     line: CallRow
     took: Spend
-    """What it counts for in budgets: of a call whose outcome is open, its worst
-    case."""
+    """What it counts for in budgets: its worst case if its outcome is unknown."""
     in_flight: int | None = None
-    """Its number among the calls in flight, which it then is no longer."""
+    """Its number among the calls in flight, from which it is then removed."""
 
     @property
     def row(self) -> tuple[Any, ...]:
@@ -105,9 +99,9 @@ class SentCall(NamedTuple):
     """A call that goes out."""
 
     begin: tuple[float, str | None, str, str, str, int]
-    """What its row will begin with: up to `attempt`."""
+    """The beginning of its row, up to `attempt`."""
     most: Spend
-    """What it takes at most; nothing where that is not asked."""
+    """What it takes at most."""
     in_flight: int | None = None
     """Its number, if it was reserved for."""
 
@@ -129,17 +123,17 @@ class BudgetStatus:
     limits: BudgetLimits
     spent: Spend
     reserved: Spend
-    """For calls in flight, in any process, those sent on the day before among them; of
-    killed ones until then, as they may have been charged."""
+    """For calls in flight in any process, including those sent the day before, and
+    those of killed processes, as they may have been charged."""
 
     def exceeded(self, most: Spend) -> str:
-        """The unit that does not allow a call which takes so much at most, as in
-        `BudgetLimits`; empty if the call fits in."""
+        """The unit of which a call that takes so much at most would exceed the limit;
+        empty if the call fits in."""
         return self.limits.exceeded(self.spent.plus(self.reserved), most)
 
     @property
     def left(self) -> Spend:
-        """What may still be reserved; infinite where nothing is limited."""
+        """What may still be reserved; infinite without a limit."""
         limits, gone = self.limits, self.spent.plus(self.reserved)
         return Spend(max(limits.usd - gone.usd, 0), max(limits.tokens - gone.tokens, 0))
 
@@ -163,7 +157,7 @@ class Ledger:
                 warnings.warn(str(error), PromptlabWarning, stacklevel=3)
 
     def check_writable(self) -> None:
-        """Raises `CacheError` if it can be read and no call be entered."""
+        """Raises `CacheError` if it is read-only."""
         if self.database.read_only:
             raise CacheError(
                 f"the ledger {self.database.path} can only be read, so that no call "
@@ -173,11 +167,11 @@ class Ledger:
     # Calls.
 
     def begin(self) -> None:
-        """Says that from now on calls are made, until it is closed. Where there are no
-        locks, it warns that those of a killed process are not noted.
+        """Notes that this process makes calls until the ledger is closed. Warns if the
+        file system has no locks, as then the calls of a killed process are not noted.
 
         Raises:
-            CacheError: no file can be made beside it.
+            CacheError: no file can be created beside it.
         """
         if not self.database.on_disk:
             return
@@ -186,7 +180,7 @@ class Ledger:
             self._sign = SignOfLife(folder)
         except OSError as error:
             raise CacheError(
-                f"no file can be made in {folder}: {error.strerror}"
+                f"no file can be created in {folder}: {error.strerror}"
             ) from error
         if self._sign.name is None and os.name == "posix":
             warnings.warn(
@@ -198,12 +192,13 @@ class Ledger:
             )
 
     def send(self, calls: Sequence[SentCall]) -> Sequence[int | None]:
-        """Notes calls that go out, all in one transaction; their numbers in flight.
+        """Notes calls that are sent, in one transaction; returns their numbers in
+        flight.
 
         Raises:
             CacheError: they cannot be written; then none of them is.
         """
-        if self._process is None:  # nobody could tell when they are killed
+        if self._process is None:  # nobody would notice when it is killed
             return [call.in_flight for call in calls]
         with self.database.writing() as connection:
             ((last,),) = connection.execute("SELECT MAX(id) FROM in_flight")
@@ -232,8 +227,8 @@ class Ledger:
             _enter(connection, entries)
 
     def leave(self, entries: Sequence[LedgerEntry]) -> None:
-        """Has calls that could not be entered wait for the next time that this process
-        opens the ledger. If it never does, they are entered as of a killed one."""
+        """Keeps calls that could not be entered until this process opens the ledger
+        again. If it never does, they are entered as those of a killed one."""
         self._unentered = list(entries)
 
     def _enter_left(self) -> None:
@@ -251,7 +246,7 @@ class Ledger:
                 LEFT.setdefault(self.database.path, []).extend(left)
 
     def _enter_killed(self) -> None:
-        """Enters the calls that killed processes had sent, and gives back what they had
+        """Enters the calls that killed processes had sent, and releases what they had
         reserved for others."""
         folder = self.database.path.parent
         sql = "SELECT DISTINCT process FROM in_flight WHERE process IS NOT NULL"
@@ -261,7 +256,13 @@ class Ledger:
         with self.database.writing() as connection:
             for name in gone:
                 sent = connection.execute(SENT, (name,)).fetchall()
-                _enter(connection, [_killed(row) for row in sent])
+                killed = [
+                    LedgerEntry(
+                        CallRow(*begin)._replace(error="killed"), Spend(usd, tokens)
+                    )
+                    for *begin, usd, tokens in sent
+                ]
+                _enter(connection, killed)
                 connection.execute("DELETE FROM in_flight WHERE process = ?", (name,))
         for name in gone:
             alive.remove(folder, name)
@@ -279,8 +280,8 @@ class Ledger:
     def enter_limits(
         self, seen: Mapping[tuple[str, str], tuple[float | None, ...]], at: float
     ) -> None:
-        """Keeps, by base URL and model, the limits of the last reply: requests
-        per minute and how many were left, tokens per minute and how many were left."""
+        """Stores, by base URL and model, the limits in the last reply: requests per
+        minute and how many were left, tokens per minute and how many were left."""
         rows = [(*served, at, *numbers) for served, numbers in seen.items()]
         with self.database.writing() as connection:
             connection.executemany(INSERT_LIMITS, rows)
@@ -288,8 +289,8 @@ class Ledger:
     # Budgets.
 
     def set_budget(self, period: str, limits: BudgetLimits) -> None:
-        """Sets what the project may spend in a `day` or a `month`; no limit takes the
-        budget away."""
+        """Sets what the project may spend in a `day` or a `month`; no limit removes the
+        budget."""
         with self.database.writing() as connection:
             connection.execute("DELETE FROM budgets WHERE period = ?", (period,))
             if limits.any:
@@ -301,7 +302,7 @@ class Ledger:
                 )
 
     def budgets(self) -> dict[str, BudgetLimits]:
-        """What the project may spend, by period; empty where it has no budget."""
+        """What the project may spend, by period; empty without a budget."""
         rows = self.rows("SELECT period, usd, tokens FROM budgets ORDER BY period")
         return {period: _limits(usd, tokens) for period, usd, tokens in rows}
 
@@ -320,8 +321,8 @@ class Ledger:
             return self._reserve(connection, most, now)
 
     def hold(self, most: Spend, now: float, number: int | None = None) -> int:
-        """Reserves for a call that is under way already, whatever the budgets allow;
-        its number in flight, the one that it has if it has one."""
+        """Reserves for a call that was sent already, whatever the budgets allow; its
+        number in flight, the same if it has one."""
         with self.database.writing() as connection:
             if number is None:
                 return self._reserve(connection, most, now)
@@ -339,15 +340,15 @@ class Ledger:
         return int(row.lastrowid or 0)
 
     def release(self, number: int) -> None:
-        """Gives back what was reserved for a call that was not sent."""
+        """Releases what was reserved for a call that was not sent."""
         with self.database.writing() as connection:
             connection.execute("DELETE FROM in_flight WHERE id = ?", (number,))
 
     # The whole.
 
     def prune(self, before_s: float, now: float) -> int:
-        """Removes what is older than a moment, in seconds since 1970; how many lines
-        there were. What was spent this month still counts for its budget."""
+        """Removes what is older than a moment, in seconds since 1970; returns how many
+        rows of calls. What was spent this month still counts for its budget."""
         this_month = _first_day("month", now)
         day = min(this_month, int(before_s // DAY_S))
         with self.database.writing() as connection:
@@ -362,11 +363,11 @@ class Ledger:
     def rows(
         self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()
     ) -> list[tuple[Any, ...]]:
-        """What a query gives."""
+        """The rows of a query."""
         return self.database.rows(sql, values)
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Closes the database."""
         self.database.close()
         if self._unentered:
             left = LEFT.setdefault(self.database.path, [])
@@ -384,10 +385,10 @@ LEFT: dict[Path, list[tuple[SignOfLife | None, list[LedgerEntry]]]] = {}
 
 @contextmanager
 def opened_ledger() -> Iterator[Ledger]:
-    """The project's ledger; where none can be made, one in memory, with a warning.
+    """The project's ledger; if none can be created, one in memory, with a warning.
 
     Raises:
-        CacheError: there is one that cannot be used.
+        CacheError: it exists and cannot be used.
     """
     try:
         ledger = Ledger()
@@ -404,26 +405,15 @@ def opened_ledger() -> Iterator[Ledger]:
         yield ledger
 
 
-def project_budgets() -> dict[str, BudgetLimits]:
-    """What the project may spend, by period; no file is made."""
-    with closing(Ledger(Database.to_read())) as ledger:
-        return ledger.budgets()
-
-
-def project_budget_statuses() -> list[BudgetStatus]:
-    """The state of each budget of the project now; no file is made.
+@contextmanager
+def ledger_to_read() -> Iterator[Ledger]:
+    """The project's ledger, an empty one if there is none; no file is created.
 
     Raises:
-        CacheError: the ledger cannot be read.
+        CacheError: it cannot be read.
     """
     with closing(Ledger(Database.to_read())) as ledger:
-        return ledger.budget_statuses(time.time())
-
-
-def _killed(row: Sequence[Any]) -> LedgerEntry:
-    """A call of which nothing is known but that it was sent."""
-    line = CallRow(*row[:-2])._replace(error=KILLED)
-    return LedgerEntry(line, Spend(*row[-2:]))
+        yield ledger
 
 
 def _insert(table: str, fields: Sequence[str]) -> str:

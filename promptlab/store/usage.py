@@ -1,4 +1,4 @@
-"""Usage: what the project's ledger says, summed over time, models, experiments."""
+"""Usage: the project's ledger, summed over time, models, experiments."""
 
 from __future__ import annotations
 
@@ -11,13 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptlab.errors import GATEWAY_TIMEOUTS, SpecError, brief, did_you_mean
 from promptlab.money.budget import BudgetLimits, check_amount
-from promptlab.store.database import Database
-from promptlab.store.ledger import (
-    PERIODS,
-    CallRow,
-    Ledger,
-    project_budget_statuses,
-)
+from promptlab.store.ledger import PERIODS, CallRow, Ledger, ledger_to_read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,28 +81,27 @@ def usage(
     *,
     until: str | date | timedelta | None = None,
 ) -> pd.DataFrame:
-    """What this project's calls took: a row for each group, in order.
+    """Sum the calls of this project: a row for each group, in order.
 
     `since` and `until` are a time span before now (`"7d"`; m, h, d, w; a timedelta), a
-    date or a time, in UTC unless it says otherwise; without them all is counted. `by`
-    names
-    `hour`, `day`, `week` or `month`, and `model`, `experiment`, `run`, `base_url`,
-    `snapshot`, `service_tier` or `error`; with None there is one row for all.
+    date or a time, in UTC unless it has another time zone; by default all is counted.
+    `by` names `hour`, `day`, `week` or `month`, and `model`, `experiment`, `run`,
+    `base_url`, `snapshot`, `service_tier` or `error`; None gives one row for all.
 
     The columns after those: `requests` sent, each attempt of a call that was retried
     among them (the `totals.calls` of a run count a call once); of these the `errors`,
     the `rate_limited` (429), and the `unsettled`, which failed without a refusal (a
     timeout, a gateway's too, a lost connection, an answer that broke off or cannot be
-    read, a process that was killed while it waited) and may have been charged all the
-    same; tokens, NA where a server did not say; `cost_usd` of the answered calls at
-    list or own prices, NaN if the price of any is unknown, and how many are
+    read, a process that was killed while it waited) and may still have been charged;
+    tokens, NA if a server did not report them; `cost_usd` of the answered calls at list
+    or own prices, NaN if the price of any is unknown, and how many are
     `unpriced`; `prompt_cache_saved_usd`, by the provider's prompt cache; `cached`
     trials that were answered without a call of their own, from the response cache or
     with an equal trial of their run, and `saved_usd`, what those had cost;
     `mean_latency_s` of the answered calls.
 
     Raises:
-        SpecError: `by` or a time is not one.
+        SpecError: `by` or a time is not valid.
         CacheError: the ledger cannot be read.
     """
     import pandas as pd
@@ -132,16 +125,16 @@ def usage(
 
 
 def maybe_charged(unsettled: int) -> str:
-    """That so many failed calls are in no sum of what was paid, though they may be in
-    what the provider charges."""
+    """A note that failed calls, which are in no sum of what was paid, may be in what
+    the provider charges."""
     calls = "1 failed call" if unsettled == 1 else f"{unsettled:,} failed calls"
-    return f"{calls} may have been charged all the same"
+    return f"{calls} may still have been charged"
 
 
 def headroom() -> pd.DataFrame:
-    """How much of its limits each server left, by its last reply with limits: a row for
-    each `base_url` and `model`, with the time `at` (UTC), the limits a minute, what
-    remained of them, and `left`, the smaller share of the two."""
+    """The rate limits in each server's last reply, and how much was left of them: a row
+    for each `base_url` and `model`, with the time `at` (UTC), the limits per minute,
+    what remained of them, and `left`, the smaller share of the two."""
     import pandas as pd
 
     columns = ["base_url", "model", "at", *LIMITS]
@@ -161,28 +154,27 @@ LIMITS = tuple(f"{what}_{of}" for of in COUNTED for what in ("limit", "remaining
 def set_budget(
     period: str, *, usd: float | None = None, tokens: float | None = None
 ) -> None:
-    """Sets what all runs of this project together may spend in a `"day"` or a
-    `"month"` (UTC), in US dollars or in tokens; without either, the budget of that
-    period is taken away. Runs that are under way keep to it too, from their next answer
-    on, in other processes as well.
+    """Set what all runs of this project together may spend in a `"day"` or a `"month"`
+    (UTC), in US dollars or in tokens; without either, the budget of that period is
+    removed. Running experiments keep to it too, from their next answer on, in other
+    processes as well.
 
     Raises:
-        SpecError: there is no such period, or an amount is not a finite number from 0,
-            or one of tokens not whole.
+        SpecError: the period is not valid, or an amount is not a finite number >= 0, or
+            tokens are not an integer.
         CacheError: the ledger cannot be written.
     """
     check_period(period)
     check_amount("usd", usd)
     check_amount("tokens", tokens, whole=True)
-    amounts = (
-        float("inf") if value is None else float(value) for value in (usd, tokens)
-    )
+    given = {"usd": usd, "tokens": tokens}
+    limits = BudgetLimits(**{n: float(v) for n, v in given.items() if v is not None})
     with closing(Ledger()) as ledger:
-        ledger.set_budget(period, BudgetLimits(*amounts))
+        ledger.set_budget(period, limits)
 
 
 def check_period(period: object) -> None:
-    """Raises `SpecError` if there is no such period."""
+    """Raises `SpecError` if the period is neither `day` nor `month`."""
     if period not in PERIODS:
         raise SpecError(f"a budget's period: expected 'day' or 'month', got {period!r}")
 
@@ -193,25 +185,25 @@ def budgets() -> pd.DataFrame:
     flight, and those `left_`."""
     import pandas as pd
 
-    statuses = project_budget_statuses()
-    columns: dict[str, Any] = {"period": [s.period for s in statuses]}
-    for unit in ("usd", "tokens"):
-        limit = [getattr(s.limits, unit) for s in statuses]
-        spent = [getattr(s.spent, unit) for s in statuses]
-        held = [getattr(s.reserved, unit) for s in statuses]
-        left = [a - b - c for a, b, c in zip(limit, spent, held, strict=True)]
-        for name, amounts in (
-            *((unit, limit), (f"spent_{unit}", spent)),
-            *((f"reserved_{unit}", held), (f"left_{unit}", left)),
-        ):
-            finite = [x if x < float("inf") else float("nan") for x in amounts]
-            columns[name] = pd.array(finite, dtype="float64")
-    return pd.DataFrame(columns)
+    units = ("usd", "tokens")
+    columns = [f"{of}{unit}" for unit in units for of in ("", "spent_", "reserved_")]
+    rows = []
+    with ledger_to_read() as ledger:
+        for s in ledger.budget_statuses(time.time()):
+            amounts = s.limits, s.spent, s.reserved
+            rows.append([s.period, *(getattr(a, u) for u in units for a in amounts)])
+    table = pd.DataFrame(rows, columns=["period", *columns])
+    table = table.astype(dict.fromkeys(columns, "float64"))
+    for n, unit in enumerate(units):
+        limit = table[unit] = table[unit].where(table[unit] < float("inf"))
+        left = limit - table[f"spent_{unit}"] - table[f"reserved_{unit}"]
+        table.insert(4 * n + 4, f"left_{unit}", left)
+    return table
 
 
 def export_lines(since_s: float = 0.0) -> pd.DataFrame:
-    """The lines of the ledger since a moment, in seconds since 1970: one row for each
-    call or failed attempt, `at` as a time in UTC."""
+    """The rows of the ledger since a moment, in seconds since 1970: one for each call
+    or failed attempt, `at` as a time in UTC."""
     import pandas as pd
 
     sql = f"SELECT {', '.join(CallRow._fields)} FROM calls WHERE at >= ? ORDER BY at"
@@ -232,15 +224,15 @@ EXPORTED: dict[str, Any] = (
 
 
 def prune(before_s: float) -> int:
-    """Removes what is older than a moment, in seconds since 1970, from the ledger; how
-    many lines there were."""
-    with closing(Ledger(Database.to_read())) as ledger:
+    """Removes what is older than a moment, in seconds since 1970, from the ledger;
+    returns how many rows that were."""
+    with ledger_to_read() as ledger:
         return ledger.prune(before_s, time.time())
 
 
 def moment_s(name: str, given: str | date | timedelta, now: float) -> float:
     """A moment in seconds since 1970: a time span before now, a date or a time, in UTC
-    unless it says otherwise.
+    unless it has another time zone.
 
     Raises:
         SpecError: it is neither.
@@ -283,9 +275,9 @@ def _expression(name: str) -> str:
         return TIMES[name]
     if name in NAMES:
         return name
-    known = [*TIMES, *NAMES]
+    valid = [*TIMES, *NAMES]
     meant = SYNONYMS.get(name, name)
-    hint = did_you_mean(meant, known) or f"; valid names: {', '.join(known)}"
+    hint = did_you_mean(meant, valid) or f"; valid names: {', '.join(valid)}"
     raise SpecError(f"by: usage cannot be grouped by {name!r}{hint}")
 
 
@@ -296,6 +288,6 @@ def _kind(name: str) -> str:
 
 
 def _rows(sql: str, values: Any = ()) -> list[tuple[Any, ...]]:
-    """What a query of the ledger gives; nothing where there is none yet."""
-    with closing(Ledger(Database.to_read())) as ledger:
+    """The rows of a query of the ledger."""
+    with ledger_to_read() as ledger:
         return ledger.rows(sql, values)

@@ -1,4 +1,4 @@
-"""Wire names: what servers want `max_tokens` to be called, where they have named it.
+"""Wire names: what servers want `max_tokens` to be called, if they have named it.
 
 A server that refuses a parameter and names the one that it takes is asked again with
 that one. The name is kept, as the name is part of the body and so of the key: a
@@ -20,7 +20,7 @@ FILE = "wire_names.json"
 
 
 def known_names() -> WireNames:
-    """The names by base URL and model, as far as this project knows them."""
+    """The names that this project has learned, by base URL and model."""
     try:
         lines = orjson.loads((home() / FILE).read_bytes())
         return {
@@ -33,7 +33,7 @@ def known_names() -> WireNames:
 
 
 def keep_name(base_url: str, model: str, name: str) -> None:
-    """Keeps the name that a server wants; where nothing can be written, it is learned
+    """Keeps the name that a server wants; if nothing can be written, it is learned
     again."""
     names = {**known_names(), (base_url, model): name}
     lines = [[*served, name] for served, name in names.items()]

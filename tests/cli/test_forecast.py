@@ -108,7 +108,7 @@ def test_a_pilot_of_none_makes_no_call(
 
     assert done.code == 0
     assert "cost: not known" in done.stdout
-    assert "there is no answer of 2 variants" in done.stdout
+    assert "no answers from 2 variants" in done.stdout
     assert server.calls == 0
 
 

@@ -197,7 +197,7 @@ def test_what_is_answered_costs_nothing(talker: FakeClient) -> None:
     assert (told.calls, told.cost_usd, told.low, told.high) == (0, 0, 0, 0)
     assert told.known_usd == pytest.approx(results.totals.cost_usd)
     assert repr(told) == (
-        "Forecast('capitals': a run would pay nothing: every answer is there)"
+        "Forecast('capitals': a run would pay nothing: every answer is cached)"
     )
 
 
@@ -280,7 +280,7 @@ def test_a_variant_without_an_answer_leaves_the_cost_unknown(
     assert math.isnan(told.output_tokens.value)
     assert told.by["cost_usd"].notna().tolist() == [True, False, True, False]
     assert told.cost == "not known"
-    assert any("no answer of 2 variants" in note for note in told.notes)
+    assert any("no answers from 2 variants" in note for note in told.notes)
 
 
 def test_a_pilot_that_is_stopped_says_why(
@@ -358,7 +358,7 @@ def test_a_server_that_counts_no_tokens_leaves_all_unknown(
     told = capitals(20).forecast(**paid(talker))
 
     assert math.isnan(told.cost_usd)
-    assert told.notes[-1] == "the server did not count the tokens of every answer"
+    assert told.notes[-1] == "the server did not report the tokens of every answer"
     assert told.tokens == "not known"
     assert repr(told).endswith("calls left, cost not known)")
 
@@ -367,7 +367,7 @@ def test_models_on_this_machine_cost_nothing() -> None:
     told = capitals(6, model=["offline/small"]).forecast(progress=False)
 
     assert told.cost == (
-        "no known price (models on this machine are taken to cost nothing)"
+        "no known price (models on this machine are assumed to be free)"
     )
     assert told.calls == 4
     assert told.output_tokens.value > 0
@@ -400,7 +400,9 @@ def test_few_answers_are_said_to_be_few(talker: FakeClient) -> None:
     few = capitals(20).forecast(**paid(talker))
     more = capitals(20).forecast(4, **paid(talker))
 
-    assert few.notes == ("it goes by 4 answers only: a larger pilot= would tell more",)
+    assert few.notes == (
+        "based on only 4 answers; a larger pilot= gives a better forecast",
+    )
     assert more.notes == ()
     assert more.high / more.low < few.high / few.low
 
@@ -452,7 +454,7 @@ def test_a_card_shows_what_is_left_the_bounds_the_pilot_and_each_variant(
     assert told.cost in text
     assert told.tokens in text
     assert "8 calls for $0.0" in text
-    assert "all in all" in text
+    assert "total" in text
     assert "at most" in text
     assert "answers" in text
     assert repr(told) == f"Forecast('capitals': 152 calls left, for {told.cost})"

@@ -16,7 +16,7 @@ from promptlab.spec.request import Request
 from promptlab.testing import FakeClient, response
 
 
-def test_a_plan_shows_standings_calls_tokens_and_cost() -> None:
+def test_a_plan_shows_statuses_calls_tokens_and_cost() -> None:
     prices = {"fake": {"input": 1.0, "output": 2.0}}
     planned = capitals(max_tokens=[100]).plan(base_url="http://x.test", prices=prices)
 
@@ -34,7 +34,7 @@ def test_a_plan_says_why_tokens_and_cost_are_open() -> None:
     planned = capitals().plan(base_url="http://x.test")
     text = Seen(planned._repr_html_()).text
 
-    assert "any number out: max_tokens would bound it" in text
+    assert "any number out (max_tokens is not set)" in text
     assert "not known: no price for fake" in text
     assert repr(planned).endswith("8 calls to make, cost not known: no price for fake)")
 
@@ -52,7 +52,7 @@ def test_a_plan_for_models_on_this_machine_costs_nothing() -> None:
     planned = capitals(model=["offline/small"]).plan()
 
     assert planned.cost == (
-        "no known price (models on this machine are taken to cost nothing)"
+        "no known price (models on this machine are assumed to be free)"
     )
     assert (planned.unpriced, planned.free) == ((), ("offline/small",))
 
@@ -135,7 +135,7 @@ def test_a_plan_of_what_is_there_makes_no_call(client: FakeClient) -> None:
     text = Seen(experiment.plan(client=client)._repr_html_()).text
 
     assert "8 cached" in text
-    assert "none: every answer is there" in text
+    assert "none: every answer is cached" in text
 
 
 @pytest.mark.parametrize("limits", [{"rpm": 60}, {"tpm": 6000}], ids=str)
