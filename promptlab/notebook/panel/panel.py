@@ -17,7 +17,6 @@ from promptlab.notebook.panel.code import experiment_code
 from promptlab.notebook.panel.run_panel import Chosen, PanelSummary, RunPanel
 from promptlab.notebook.panel.selection import (
     Selection,
-    Text,
     level_name,
     levels_of,
     texts_of,
@@ -84,7 +83,6 @@ class Panel(RunPanel):
         super().__init__(options, "Run")
         self._handle: Handle | None = None
         self._results: Results | None = None
-        self._loading = False
         self._selection = Selection.all_of(experiment)
         self._make_controls()
         self.children = (*self.children, *self._laid_out())
@@ -184,8 +182,6 @@ class Panel(RunPanel):
 
     def _changed(self, _: Any = None) -> None:
         with self._lock:
-            if self._loading:
-                return
             self._selection = replace(
                 self._selection,
                 values={name: tuple(self._indices(name)) for name in self.values},
@@ -203,27 +199,18 @@ class Panel(RunPanel):
 
     def _typed(self, _: Any) -> None:
         with self._lock:
-            text: Text | None = self.text.value
-            if self._loading or text is None:
-                return
-            self._selection = self._selection.edited(text, self.editor.value)
+            text, content = self.text.value, self.editor.value
+            if text is None or content == self._selection.content(text):
+                return  # it was put there by us
+            self._selection = self._selection.edited(text, content)
             self._show_edited()
             self._plan()
 
     def _show_text(self) -> None:
         with self._lock:
-            text: Text | None = self.text.value
-            if text is None:
-                return
-            self._load(text)
-
-    def _load(self, text: Text) -> None:
-        self._loading = True
-        try:
-            self.editor.value = self._selection.content(text)
-        finally:
-            self._loading = False
-        self._show_edited()
+            if (text := self.text.value) is not None:
+                self.editor.value = self._selection.content(text)
+                self._show_edited()
 
     def _show_edited(self) -> None:
         text = self.text.value
@@ -235,7 +222,7 @@ class Panel(RunPanel):
         with self._lock:
             text = self.text.value
             self._selection = self._selection.edited(text, text.content)
-            self._load(text)
+            self._show_text()
             self._plan()
 
     def _keep_both(self) -> None:
@@ -246,18 +233,10 @@ class Panel(RunPanel):
             except SpecError as error:
                 self._fault.value = fault_html(error)
                 return
-            self._loading = True
-            try:
-                self._show_values()
-            finally:
-                self._loading = False
-            *_, last = (
-                t
-                for t in texts_of(self._selection.source)
-                if t.parameter == text.parameter
-            )
-            self.text.value = last
-            self._load(last)
+            self._show_values()
+            texts = texts_of(self._selection.source)
+            self.text.value = [t for t in texts if t.parameter == text.parameter][-1]
+            self._show_text()
             self._plan()
 
     # What a run would make, and what it gave.

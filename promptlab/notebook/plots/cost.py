@@ -12,11 +12,18 @@ from matplotlib.ticker import FuncFormatter
 
 from promptlab.errors import SpecError
 from promptlab.notebook.plots.canvas import Canvas
-from promptlab.notebook.plots.columns import Column, add_columns, canvas_of_rows
 from promptlab.notebook.plots.figure import Plot
 from promptlab.notebook.plots.groups import MOST, Group, grouped, numbers
-from promptlab.notebook.plots.strip_plot import EXPLAINED, ROW, draw_strip, thinned
-from promptlab.notebook.plots.ticks import Dollars, money
+from promptlab.notebook.plots.labels import Dollars, money
+from promptlab.notebook.plots.rows import (
+    EXPLAINED,
+    ROW,
+    Column,
+    add_columns,
+    canvas_of_rows,
+    draw_strip,
+    thinned,
+)
 from promptlab.notebook.trial_table import Coded
 from promptlab.results.results import Results
 from promptlab.stats.means import mean

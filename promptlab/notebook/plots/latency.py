@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 
 from promptlab import formats
 from promptlab.notebook.plots.canvas import Canvas, text_style
-from promptlab.notebook.plots.columns import Column, add_legend
 from promptlab.notebook.plots.figure import Plot
 from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped, numbers
+from promptlab.notebook.plots.rows import Column, add_legend
 from promptlab.results.flags import mixed, sped_up
 from promptlab.results.results import Results
 

@@ -11,10 +11,17 @@ from matplotlib.axes import Axes
 
 from promptlab.formats import number, share
 from promptlab.notebook.plots.canvas import Canvas
-from promptlab.notebook.plots.columns import Column, add_columns, canvas_of_rows
 from promptlab.notebook.plots.figure import Plot
 from promptlab.notebook.plots.groups import MOST, Group, grouped
-from promptlab.notebook.plots.strip_plot import EXPLAINED, ROW, draw_strip, thinned
+from promptlab.notebook.plots.rows import (
+    EXPLAINED,
+    ROW,
+    Column,
+    add_columns,
+    canvas_of_rows,
+    draw_strip,
+    thinned,
+)
 from promptlab.results import flags
 from promptlab.results.results import Results
 

@@ -13,9 +13,9 @@ from matplotlib.patheffects import withStroke
 from promptlab.formats import counted, number
 from promptlab.notebook.colormap import mix
 from promptlab.notebook.plots.canvas import Canvas
-from promptlab.notebook.plots.columns import Column, add_columns, canvas_of_rows
 from promptlab.notebook.plots.figure import Plot
 from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped
+from promptlab.notebook.plots.rows import Column, add_columns, canvas_of_rows
 from promptlab.results.results import Results
 
 PARTS = {

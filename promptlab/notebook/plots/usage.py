@@ -28,10 +28,10 @@ from promptlab.notebook.plots.canvas import (
     points,
     text_style,
 )
-from promptlab.notebook.plots.columns import Column, add_legend
 from promptlab.notebook.plots.figure import Plot
 from promptlab.notebook.plots.groups import Group, numbers, split, title
-from promptlab.notebook.plots.ticks import Dollars, money, short
+from promptlab.notebook.plots.labels import Dollars, money, short
+from promptlab.notebook.plots.rows import Column, add_legend
 from promptlab.notebook.trial_table import TrialTable
 
 PERIODS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 30.0}

@@ -1,4 +1,6 @@
-"""Columns: strings beside the axes, one for each row or for each entry of a legend."""
+"""Rows: a label, a strip of points and columns of numbers for each group; and legends
+with such columns.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.offsetbox import VPacker
 
+from promptlab.notebook.colormap import Style, mix
 from promptlab.notebook.plots.canvas import (
     Canvas,
     font_size,
@@ -23,6 +28,17 @@ from promptlab.notebook.plots.labels import font_families
 
 GAP = 14.0
 """Between columns, in points."""
+
+EXPLAINED = "A point is a trial, the box the middle half, the stroke the median"
+
+MOST_POINTS = 400
+"""How many points a row has at most; of more trials, evenly chosen ones are drawn."""
+
+ROW, THICK = 3.6, 0.32
+"""How high a row is, in font sizes; from its middle to the outermost points."""
+
+GOLDEN = 0.618034
+"""Multiples of it, less their whole parts, are spread evenly."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +80,55 @@ def canvas_of_rows(
             coordinates = "axes fraction", "data"
             canvas.write(why, (0.01, row), coordinates, color=canvas.theme.muted)
     return canvas
+
+
+def draw_strip(
+    canvas: Canvas,
+    row: int,
+    values: pd.Series[float],
+    style: Style,
+    hollow: pd.Series[bool] | None = None,
+) -> None:
+    """Draws the values, none of them NaN, in a row; those that `hollow` marks as rings.
+
+    Points are spread up and down by their rank, the same way each time.
+    """
+    ax, ground, colour = canvas.ax, canvas.theme.ground, style.colour
+    low, median, high = values.quantile([0.25, 0.5, 0.75])
+    ax.barh(  # Axes.boxplot would load pyplot, and choose a backend
+        row,
+        high - low,
+        left=low,
+        height=2 * THICK + 0.12,
+        color=mix(colour, ground, 0.22),
+        edgecolor=mix(colour, ground, 0.45),
+        linewidth=0.8,
+    )
+    shown = values.sort_values(kind="stable")
+    if len(shown) > MOST_POINTS:
+        chosen = np.linspace(0, len(shown) - 1, MOST_POINTS).round().astype(int)
+        shown = shown.iloc[chosen]
+    ranks = np.arange(1, len(shown) + 1)
+    rings = [False] * len(shown) if hollow is None else hollow[shown.index]
+    ax.scatter(
+        shown,
+        row + THICK * (2 * (ranks * GOLDEN % 1) - 1),
+        s=11,
+        marker=style.marker,
+        facecolors=[ground if ring else colour for ring in rings],
+        edgecolors=colour,
+        linewidth=0.7,
+        alpha=0.55 if len(shown) > 40 else 0.85,
+    )
+    edge = THICK + 0.06
+    ax.vlines(median, row - edge, row + edge, color=canvas.theme.text, linewidth=1.8)
+
+
+def thinned(counts: Iterable[int]) -> str:
+    """A line on rows that do not have a point for every trial, if any do not."""
+    many = max(counts, default=0) > MOST_POINTS
+    chosen = f"At most {MOST_POINTS} points in a row, evenly chosen"
+    return f"{chosen}; the rest uses all trials" if many else ""
 
 
 def add_columns(canvas: Canvas, columns: Sequence[Column]) -> None:
