@@ -104,6 +104,7 @@ def test_hostile_labels_are_written_as_they_are(draw: Draw) -> None:
     )
 
 
+@pytest.mark.filterwarnings("ignore:the table does not say what its columns")
 @every
 def test_hostile_names_of_columns_are_written_as_they_are(draw: Draw) -> None:
     table = trials().rename(columns={"prompt": "$a^{b\n<b>日"})
@@ -128,6 +129,7 @@ def test_nothing_is_cut_off(draw: Draw, count: int) -> None:
     assert drawn.y1 <= page.y1
 
 
+@pytest.mark.filterwarnings("ignore:the table does not say what its columns")
 def test_a_long_title_is_broken_into_lines() -> None:
     names = [f"{'W' * 30}{place}" for place in range(4)]
     table = trials(**dict.fromkeys(names, 0))
