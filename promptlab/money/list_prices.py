@@ -7,7 +7,7 @@ version of the package is all that is known of a price's age.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from promptlab.spec.usage import HALF_HOUR_S, PriceContext
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
-    from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, Provider
+    from genai_prices.types import ModelInfo, ModelPrice, Provider
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -55,23 +55,24 @@ def list_price(context: PriceContext) -> Price | None:
     if is_local(context.base_url):
         return None
     provider = _provider(context.base_url)
-    if _is_free_variant(context.model, provider):
-        return FREE
     for model in filter(None, (context.model, context.snapshot)):
-        if (found := _found(model, provider)) is not None:
-            moment = _end_of(context.day, context.half_hour)
-            return _price(*found, context.service_tier, moment)
+        if _is_free_variant(model, provider) or _found(model, provider) is not None:
+            tier, day, half_hour = context.service_tier, context.day, context.half_hour
+            return provider_price(model, provider, tier, day, half_hour)
     return None
 
 
 def provider_price(
-    model: str, provider: str, tier: str | None, day: int
+    model: str, provider: str | None, tier: str | None, day: int, half_hour: int = LAST
 ) -> Price | None:
-    """What a model costs at a provider at the end of a day (days since 1970)."""
+    """What a model costs at a provider at the end of a half hour of a day (days since
+    1970)."""
     if _is_free_variant(model, provider):
         return FREE
+    seconds = (half_hour + 1) * HALF_HOUR_S - 1
+    moment = EPOCH + timedelta(days=day, seconds=seconds)
     found = _found(model, provider)
-    return None if found is None else _price(*found, tier, _end_of(day, LAST))
+    return None if found is None else _price(*found, tier, moment)
 
 
 def listed_models() -> Iterator[tuple[str, str]]:
@@ -114,67 +115,44 @@ def _found(model: str, provider: str | None) -> tuple[Provider, ModelInfo] | Non
         return None
 
 
-def _end_of(day: int, half_hour: int) -> datetime:
-    """The last second of a half hour."""
-    return EPOCH + timedelta(days=day, seconds=(half_hour + 1) * HALF_HOUR_S - 1)
-
-
 def _price(
     provider: Provider, info: ModelInfo, tier: str | None, moment: datetime
 ) -> Price | None:
-    """The price of a model at a time, where that of the tier is known."""
+    """The price of a model at a time, if that of the tier is known."""
     from genai_prices import __version__
 
     tier = None if tier in STANDARD_TIERS else tier
     processing = {"processing": tier} if tier == BATCH else {"service_tier": tier or ""}
     own = any(info is model for model in provider.models)  # not another provider's
-    variants = list(_in_force(info, processing, moment)) if own else []
-    differs = tier == BATCH or (tier and _tells_tiers_apart(provider, info))
-    if differs and not variants:
-        return None
-    given = info.get_prices(moment, processing if variants else None)
-    source = f"genai-prices {__version__}, {provider.id}"
-    return _read(given, source, _holds_from(info, variants, moment))
-
-
-def _in_force(
-    model: ModelInfo, processing: Mapping[str, str], moment: datetime
-) -> Iterator[PriceVariant]:
-    """The rates of a tier, where they are known at that time."""
-    for variant in model.price_variants or ():
-        active = variant.constraint is None or variant.constraint.active(moment)
-        if active and variant.when.items() <= processing.items():
-            yield variant
-
-
-def _tells_tiers_apart(provider: Provider, model: ModelInfo) -> bool:
-    """Whether the table knows that tiers of the provider, or the model, differ in
-    price."""
-    return any(
+    variants = [
+        variant
+        for variant in (info.price_variants or () if own else ())
+        if _is_active(variant, moment) and variant.when.items() <= processing.items()
+    ]
+    told_apart = tier and any(
         "service_tier" in variant.when
-        for listed in (*provider.models, model)
+        for listed in (*provider.models, info)
         for variant in listed.price_variants or ()
     )
-
-
-def _holds_from(
-    model: ModelInfo, variants: Sequence[PriceVariant], moment: datetime
-) -> date | None:
-    """The first day on which all parts of a price are known to have held."""
-    steps = model.prices if isinstance(model.prices, list) else []
-    active = (s.constraint for s in reversed(steps) if _is_active(s, moment))
-    constraints = [next(active, None), *(variant.constraint for variant in variants)]
+    if not variants and (tier == BATCH or told_apart):
+        return None
+    steps = info.prices if isinstance(info.prices, list) else []
+    step = next((step for step in reversed(steps) if _is_active(step, moment)), None)
+    constraints = [getattr(part, "constraint", None) for part in (step, *variants)]
     starts = [getattr(constraint, "start_date", None) for constraint in constraints]
-    return max((start for start in starts if start is not None), default=None)
+    given = info.get_prices(moment, processing if variants else None)
+    source = f"genai-prices {__version__}, {provider.id}"
+    return _read(given, source, max(filter(None, starts), default=None))
 
 
-def _is_active(step: Any, moment: datetime) -> bool:
-    return step.constraint is None or bool(step.constraint.active(moment))
+def _is_active(part: Any, moment: datetime) -> bool:
+    """Whether a step or a variant of a price holds at a time."""
+    return part.constraint is None or bool(part.constraint.active(moment))
 
 
 def _read(given: ModelPrice, source: str, as_of: date | None) -> Price | None:
-    """A price of genai-prices as ours; None if input and output by the token are
-    not all that it is of."""
+    """A price of genai-prices as ours; None if input and output by the token are not
+    all that it is of. Above each of its steps the price is the one in `long`."""
     rates = {
         "input": given.input_mtok,
         "output": given.output_mtok,
@@ -187,38 +165,26 @@ def _read(given: ModelPrice, source: str, as_of: date | None) -> Price | None:
         return None
     starts = {tier.start for rate in rates.values() for tier in _steps(rate)}
     call = float(getattr(given, "requests_kcount", None) or 0) / 1000
-    return _stepped(rates, [0, *sorted(starts)], call, source, as_of)
-
-
-def _stepped(
-    rates: Mapping[str, Any],
-    starts: Sequence[int],
-    call: float,
-    source: str,
-    as_of: date | None,
-) -> Price:
-    """The price from the first of the steps on, with those that follow in `long`."""
-    first, *later = starts
-    at = {name: _rate(rate, first) for name, rate in rates.items()}
-    plain = {name: at["input"] if r is None else r for name, r in at.items()}
-    return Price(
-        input=plain["input"] or 0.0,
-        output=plain["output"] or 0.0,
-        cached_input=plain["cached_input"] or 0.0,
-        cache_write=plain["cache_write"] or 0.0,
-        call=call,
-        long_from=later[0] if later else None,
-        long=_stepped(rates, later, call, source, as_of) if later else None,
-        source=source,
-        as_of=as_of,
-    )
+    price, until = None, None
+    for start in (*sorted(starts, reverse=True), 0):
+        at = {name: _rate(rate, start) for name, rate in rates.items()}
+        price = Price(
+            **{name: at["input"] if r is None else r for name, r in at.items()},
+            call=call,
+            long_from=until,
+            long=price,
+            source=source,
+            as_of=as_of,
+        )
+        until = start
+    return price
 
 
 def _steps(rate: Any) -> Sequence[Any]:
     return getattr(rate, "tiers", ())
 
 
-def _rate(rate: Any, start: int) -> float | None:
+def _rate(rate: Any, start: int) -> Any:
     """A rate from that step on; None if there is none."""
     if rate is None:
         return None

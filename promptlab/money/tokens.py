@@ -108,23 +108,21 @@ def estimated_tokens(text: str) -> int:
     return math.ceil(total)
 
 
-class Remembered:
-    """A count of tokens that counts each text once, within a bound on its memory."""
+def remembered(count: Callable[[str], int]) -> Callable[[str], int]:
+    """The same count, which counts each string once, within a bound on its memory."""
+    known: dict[str | bytes, int] = {}
 
-    def __init__(self, count: Callable[[str], int]) -> None:
-        self._count = count
-        self._known: dict[str | bytes, int] = {}
-
-    def __call__(self, text: str) -> int:
-        short = len(text) <= REMEMBERED_AS_IT_IS
-        what = (
-            text if short else hashlib.sha256(text.encode("utf-8", "replace")).digest()
-        )
-        if (tokens := self._known.get(what)) is None:
-            if len(self._known) >= TEXTS:  # neighbours share texts, others seldom do
-                self._known.clear()
-            tokens = self._known[what] = self._count(text)
+    def counted(text: str) -> int:
+        what: str | bytes = text
+        if len(text) > REMEMBERED_AS_IT_IS:
+            what = hashlib.sha256(text.encode("utf-8", "replace")).digest()
+        if (tokens := known.get(what)) is None:
+            if len(known) >= TEXTS:  # neighbours share texts, others seldom do
+                known.clear()
+            tokens = known[what] = count(text)
         return tokens
+
+    return counted
 
 
 @dataclass(frozen=True)
@@ -148,7 +146,7 @@ class TokenCounter:
         return sum([self.count(orjson.dumps(value).decode()) for value in sent])
 
 
-ESTIMATE = TokenCounter("estimate", ERROR, Remembered(estimated_tokens))
+ESTIMATE = TokenCounter("estimate", ERROR, remembered(estimated_tokens))
 """What any model's tokens can be counted with."""
 
 
@@ -219,7 +217,7 @@ def _loaded(name: str, path: Path, changed_ns: int) -> TokenCounter | None:
         starts = range(0, len(text), AT_ONCE)
         return sum([len(encode(text[start : start + AT_ONCE])) for start in starts])
 
-    return TokenCounter(name, FORMAT_ERROR, Remembered(count))
+    return TokenCounter(name, FORMAT_ERROR, remembered(count))
 
 
 # Counts corrected by those of servers.

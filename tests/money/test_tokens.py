@@ -24,12 +24,12 @@ from promptlab.money.tokens import (
     TEXTS,
     Calibration,
     Observations,
-    Remembered,
     TokenCounter,
     calibration,
     counter_for,
     encoding_of,
     estimated_tokens,
+    remembered,
 )
 from promptlab.spec.usage import Usage
 
@@ -75,7 +75,7 @@ def test_tools_and_schemas_are_read_by_the_model_too() -> None:
 
 def test_a_text_is_counted_once_short_or_long() -> None:
     counted: list[str] = []
-    count = Remembered(lambda text: counted.append(text) or len(text))
+    count = remembered(lambda text: counted.append(text) or len(text))
     texts = ["short", "l" + "o" * REMEMBERED_AS_IT_IS + "ng", "lone \ud800"]
 
     assert [count(text) for text in texts * 3] == [len(text) for text in texts * 3]
@@ -84,7 +84,7 @@ def test_a_text_is_counted_once_short_or_long() -> None:
 
 def test_counts_of_ever_more_texts_are_forgotten() -> None:
     counted: list[str] = []
-    count = Remembered(lambda text: counted.append(text) or 1)
+    count = remembered(lambda text: counted.append(text) or 1)
 
     for number in range(TEXTS + 1):
         count(str(number))
