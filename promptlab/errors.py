@@ -37,11 +37,11 @@ GATEWAY_TIMEOUTS = (408, 504, 524)
 """The statuses of a gateway that waited no longer: the model behind it may go on."""
 
 LONGEST_TEXT = 2_000
-"""Characters of each text of a failure that are kept."""
+"""Characters of each string of a failure that are kept."""
 
 
 class PromptlabError(Exception):
-    """Anything promptlab raises on purpose; its text is one line that helps."""
+    """Anything promptlab raises on purpose; its message is one line that helps."""
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.splitlines()))  # a path may hold line ends
@@ -147,7 +147,7 @@ class Failure:
 
     @property
     def label(self) -> str:
-        """Its status and code, each said once; else its kind."""
+        """Its status and code, each named once; else its kind."""
         parts = dict.fromkeys(str(part) for part in (self.status, self.code) if part)
         return " ".join(parts) or self.kind
 
@@ -156,7 +156,7 @@ class Failure:
         return replace(self, attempts=attempts)
 
     def to_keep(self) -> Failure:
-        """The same failure without headers, its texts cut to what is worth keeping."""
+        """The same failure without headers, its strings cut to a useful length."""
         texts: dict[str, Any] = {
             name: shortened(text, LONGEST_TEXT)
             for name in ("message", "code", "type", "param", "request_id")

@@ -13,12 +13,12 @@ def user_path(given: str | os.PathLike[str]) -> Path:
     """A path as a person writes it: `~` is their home folder.
 
     Raises:
-        SpecError: it is the home folder of someone who is not known here.
+        SpecError: the home folder of that user is not found.
     """
     try:
         return Path(given).expanduser()
     except RuntimeError as error:
-        raise SpecError(f"{os.fspath(given)}: no such home folder is known") from error
+        raise SpecError(f"{os.fspath(given)}: home folder not found") from error
 
 
 def check_regular(path: Path) -> None:

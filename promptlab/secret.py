@@ -1,6 +1,6 @@
 """Secrets: API keys, kept out of every repr, traceback and pickle.
 
-A key is a `Secret` wherever it is held, and a `Hidden` text on its way into a header:
+A key is a `Secret` wherever it is held, and a `Hidden` string on its way into a header:
 verbose tracebacks show the local variables and the arguments of all functions. Of the
 user's own code they show them too: a key that has a name there is seen.
 """
@@ -29,7 +29,7 @@ KEY_S = 60.0
 
 
 class Hidden(str):
-    """A text that shows itself as `[key]`."""
+    """A string that shows itself as `[key]`."""
 
     __slots__ = ()
 
@@ -50,17 +50,17 @@ class Secret:
         self._turn = asyncio.Lock()
 
     def check(self) -> None:
-        """Raises `SpecError` if it is neither a text nor a function."""
+        """Raises `SpecError` if it is neither a string nor a function."""
         if not isinstance(self._source, str) and not callable(self._source):
             kind = type(self._source).__name__
-            raise SpecError(f"api_key= is a string or a function, not a {kind}")
+            raise SpecError(f"api_key must be a string or a function, got {kind}")
 
     async def reveal(self, within_s: float = KEY_S) -> Hidden:
         """The key, asked for each time where it comes from a function: that runs in a
         thread, once at a time, as it may wait for a program or a network.
 
         Raises:
-            CredentialsError: there is none, it is no key, or it did not come in time.
+            CredentialsError: no key came, it is not a valid one, or it took too long.
         """
         given, error = self._source, None
         if isinstance(given, Hidden) and given.strip():
@@ -111,7 +111,7 @@ class Secret:
 
 
 def checked_key(text: str) -> Hidden:
-    """The key in a text, without the blanks around it.
+    """The key in a string, without the blanks around it.
 
     Raises:
         CredentialsError: it holds characters that no key has.

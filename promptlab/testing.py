@@ -164,7 +164,7 @@ class FakeClient:
     def _until(self, true: Callable[[], bool], what: str) -> None:
         with self._changed:
             if not self._changed.wait_for(true, PATIENCE_S):
-                raise TimeoutError(f"{what} did not come; there were {self.calls}")
+                raise TimeoutError(f"expected {what}, got {self.calls} calls")
 
     def _outcome(self, request: Request) -> Response:
         outcome = self.answer(request)
@@ -180,7 +180,7 @@ def wait_until(true: Callable[[], bool]) -> None:
     until, pause = time.monotonic() + PATIENCE_S, threading.Event()
     while not true():
         if time.monotonic() > until:
-            raise TimeoutError("it did not come about")
+            raise TimeoutError("the condition did not become true")
         pause.wait(0.005)
 
 

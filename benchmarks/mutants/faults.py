@@ -856,7 +856,7 @@ FAULTS = (
     ),
     Fault(
         "files/config.py",
-        "metadata=given.metadata)",
+        ", metadata=given.metadata)",
         ")",
         "files/test_config.py",
         "columns that no prompt should see are inputs",

@@ -125,7 +125,7 @@ def explain(
     loaded = load_config(config, var)
     experiment = selected(loaded.experiment, repeats, limit, only)
     if trial >= len(experiment):
-        fail(f"there is no trial {trial}; the last is {len(experiment) - 1}")
+        fail(f"no trial {trial}; the last is {len(experiment) - 1}")
     chosen = experiment.trials[trial]
     given = {"base_url": base_url, "env_file": env_file, "cache": cache}
     run_options = RunOptions(**merged(loaded, given))
@@ -246,7 +246,7 @@ def _existing(folder: Path | None) -> ResponseCache:
     from promptlab.store.cache import open_cache
 
     if folder is not None and not (folder / "cache.db").is_file():
-        fail(f"there is no cache in {folder}")
+        fail(f"no cache in {folder}")
     return open_cache(folder)
 
 

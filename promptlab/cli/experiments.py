@@ -290,9 +290,9 @@ def _run(
 
 
 def _spared(targets: Sequence[Path]) -> str:
-    """What is said instead of writing a table without an answer over a better one."""
+    """The note for a table without an answer, which replaces no better one."""
     there = [str(target) for target in targets if target.exists()]
-    stay = f"{' and '.join(there)} {'stays' if len(there) == 1 else 'stay'} as before"
+    stay = f"{' and '.join(there)} {'is' if len(there) == 1 else 'are'} unchanged"
     return "no trial was answered, so no table is written" + (
         f"; {stay}" if there else ""
     )

@@ -49,8 +49,8 @@ def prices(
     shown = found.assign(source=sources)
     same = [name for name in ("provider", "source") if shown[name].nunique() == 1]
     same = [name for name in same if shown[name].notna().all()]
-    said = f" ({', '.join(shown[name].iloc[0] for name in same)})" if same else ""
-    echo(f"US dollars for a million tokens{said}")
+    common = f" ({', '.join(shown[name].iloc[0] for name in same)})" if same else ""
+    echo(f"US dollars per million tokens{common}")
     if found["long_from"].notna().any():
         echo("with more input than 'long from' a call costs more")
     print_prices(shown.drop(columns=same))

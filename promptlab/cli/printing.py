@@ -73,7 +73,7 @@ def print_plan(plan: Plan, *, json: bool) -> None:
     print_table(["parameter", "values", ""], rows)
     inputs = ", ".join(experiment.dataset.fields) or "none"
     echo(f"inputs of {experiment.dataset.name}: {inputs}")
-    echo(f"a run now has {plan.headline}")
+    echo(f"a run now: {plan.headline}")
     if plan.calls:
         echo(f"tokens: {plan.tokens} ({plan.counted})")
         echo(f"cost: {plan.cost}")
@@ -129,7 +129,7 @@ def print_results(
     if results.latency_note:
         echo(results.latency_note)
     if (known := results.prices.dropna(subset="input")).size:
-        echo("prices, in US dollars for a million tokens:")
+        echo("prices, in US dollars per million tokens:")
         print_prices(known)
     if results.failures:
         _print_failures(results)
@@ -211,7 +211,7 @@ def print_runs(records: Sequence[RunRecord], *, json: bool) -> None:
         )
         return
     if not records:
-        echo("no run is recorded")
+        echo("no recorded runs")
         return
     counts = ("trials", "answered", "failed", "calls")
     print_table(
@@ -366,7 +366,7 @@ PLAINER = str.maketrans(
         **dict.fromkeys("“”„", '"'),
     }
 )
-"""What stands in ASCII for the signs that we write."""
+"""ASCII replacements for the characters that are printed."""
 
 
 def write_what_can_be() -> None:

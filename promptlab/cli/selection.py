@@ -59,9 +59,9 @@ def pair(option: str, text: str) -> tuple[str, str]:
 
 
 def _label(experiment: Experiment, name: str, text: str) -> Any:
-    """The value of a parameter that a text on the command line stands for."""
+    """The value of a parameter that a string on the command line means."""
     if name not in experiment.grid.parameters:
-        return text  # `only` says what there is
+        return text  # `only` names the parameters
     for level in experiment.grid.levels(name):
         if text in _spellings(level.label):
             return level.label

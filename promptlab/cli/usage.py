@@ -113,7 +113,7 @@ def usage(
         print_json({name: plain_rows(part) for name, part in parts.items()})
         return
     if table.empty:
-        echo("no call is in the ledger" + (f" since {since}" if since else ""))
+        echo("no calls in the ledger" + (f" since {since}" if since else ""))
     else:
         _print_usage(table, groups)
     for row in standing.itertuples():
@@ -168,13 +168,13 @@ def budget(
             set_budget(period)
             echo(f"the budget for a {period} was removed")
         else:
-            echo(f"there was no budget for a {period}")
+            echo(f"no budget for a {period} was set")
         return
     if usd is not None or tokens is not None:
         set_budget(period, usd=usd, tokens=tokens)
     table = budgets()
     shown = table[table["period"] == period]
-    _show_budgets(shown, f"there is no budget for a {period}")
+    _show_budgets(shown, f"no budget for a {period} is set")
 
 
 def _show_budgets(table: pd.DataFrame, none: str) -> None:
@@ -318,15 +318,15 @@ def _total(table: pd.DataFrame) -> str:
         f"{dollars(table['cost_usd'].sum())} paid",
     ]
     if unpriced := int(table["unpriced"].sum()):
-        parts.append(f"no price is known for {unpriced:,}")
+        parts.append(f"{unpriced:,} without a known price")
     if saved := table["saved_usd"].sum():
         parts.append(f"{dollars(saved)} saved by the cache")
     if saved := table["prompt_cache_saved_usd"].sum():
         parts.append(f"{dollars(saved)} by the provider's prompt cache")
-    said = "all: " + ", ".join(parts)
+    total = "all: " + ", ".join(parts)
     if unsettled := int(table["unsettled"].sum()):
-        said += f"; {maybe_charged(unsettled)}"
-    return said
+        total += f"; {maybe_charged(unsettled)}"
+    return total
 
 
 def _budget_line(row: Any) -> str:

@@ -89,7 +89,7 @@ def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
         dataset = _dataset(model.dataset, folder)
     with source.blamed("grid"):
         for name in {"zip", "exclude"} & set(model.grid):
-            raise SpecError(f"{name!r} goes beside 'grid', not into it", at=(name,))
+            raise SpecError(f"{name!r} belongs beside 'grid', not in it", at=(name,))
         crossed, *zipped = [
             {name: _values(name, given, folder) for name, given in group.items()}
             for group in (model.grid, *model.zip)
@@ -305,7 +305,7 @@ ALL_THROUGH: dict[tuple[Any, ...], str] = {
     ("output",): "the name of a file, or a list of them",
     ("capabilities",): "true, false or a name, by model and parameter",
 }
-"""What is meant at one place, or anywhere under a key, in words of our own."""
+"""What is expected at one place, or anywhere under a key."""
 
 MISSING = {
     "name": "give the experiment a name, such as `name: triage`",
@@ -348,7 +348,7 @@ def _without_empty(plain: Any) -> Any:
 VARIABLE = re.compile(r"\$\{[A-Za-z_]\w*\}")
 
 NO_VARIABLE = {
-    ("run", "api_key_env"): "it is the name of a variable itself, without ${}",
+    ("run", "api_key_env"): "give the name of the variable, without ${}",
     ("run", "headers"): "write the value, or pass headers= to run in Python",
 }
 
@@ -375,7 +375,7 @@ def _check_variables(source: YamlFile, model: ConfigModel) -> None:
             hint = NO_VARIABLE.get(at[:2], "write the value itself")
             raise ConfigError(
                 f"{source.path}{source.line(at)}: {'.'.join(map(str, at))}: "
-                f"{found[0]} is not replaced by a variable of the environment; {hint}"
+                f"{found[0]} is not expanded in a config; {hint}"
             )
 
 
@@ -444,7 +444,7 @@ def _with_inputs(dataset: Dataset, grid: Grid, inputs: Mapping[str, Any]) -> Dat
             hint = did_you_mean(name, [*used, *dataset.fields])
             raise SpecError(
                 f"no prompt uses {name!r}, and no case of {dataset.name} has it"
-                + (hint or f"; prompts use {', '.join(used) or 'no field'}")
+                + (hint or f"; valid names: {', '.join(used) or 'none'}")
             )
     return dataset.with_inputs(**inputs)
 

@@ -1,7 +1,7 @@
 """Datasets in files: CSV, Excel, JSON, YAML or Parquet, read into rows.
 
 Whatever is wrong with a file is one error that says the file, the line, what was found
-and what would do. Rows and columns in which nothing stands are left out.
+and what would do. Blank rows and columns are left out.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ UNSEEN = "\ufeff\u200b\u2060"
 """Characters without a width, which editors and websites leave beside names."""
 
 CSV_HINTS = {
-    "unexpected end of data": "; text that begins here with a quote never ends",
-    "expected after '\"'": "; text that begins with a quote stands in quotes, and "
-    'each quote in it is written twice: """so"" it goes"',
+    "unexpected end of data": "; the quote that begins here is not closed",
+    "expected after '\"'": "; put text that begins with a quote in quotes, and double "
+    'each quote in it: """so"" it goes"',
 }
 """What to do about what the csv module says."""
 
@@ -54,8 +54,8 @@ def read_dataset(
     """The dataset that `make`, such as `Dataset`, makes of the rows in a file; its
     ending says how they are written.
 
-    CSV and TSV hold texts only; Excel, JSONL, JSON, YAML and Parquet keep their types.
-    A blank cell is a missing value; blank rows are left out, with a warning.
+    CSV and TSV hold strings only; the other formats keep types. A blank cell is a
+    missing value; blank rows are left out, with a warning.
 
     Raises:
         DatasetError: an unknown ending, a file that cannot be read, a row that is not
@@ -88,11 +88,11 @@ def _rows(path: Path, encoding: str) -> Rows:
 def read_rows(path: Path, encoding: str = "utf-8-sig") -> Rows:
     """The rows in a file, which its ending says how to read.
 
-    CSV and TSV hold texts only, the others keep types. A blank cell is None where its
+    CSV and TSV hold strings only, the others keep types. A blank cell is None where its
     column has values.
 
     Raises:
-        ConfigError: it is no such file; the message says the line.
+        ConfigError: the file is not valid; the message says the line.
     """
     ending = ending_of(path)
     if ending == ".parquet":
@@ -148,7 +148,9 @@ def _read_xlsx(path: Path) -> Rows:
         check_regular(path)
         cells = excel_rows(path)
     except Exception as error:  # openpyxl raises many kinds on a damaged file
-        reason = getattr(error, "strerror", None) or str(error) or "it is no workbook"
+        reason = (
+            getattr(error, "strerror", None) or str(error) or "not an Excel workbook"
+        )
         raise ConfigError(f"{path} cannot be read: {reason}") from error
     width = max(map(len, cells), default=0)
     records = [
@@ -192,7 +194,7 @@ def _tabulated(
         if not name.strip():
             _leave_out(values, said, first=not place)
         elif name in columns:
-            raise ConfigError(f"{path}, {unit} {top}: two columns are called {name!r}")
+            raise ConfigError(f"{path}, {unit} {top}: duplicate column {name!r}")
         else:
             columns[name] = _without_blanks(name, values)
     return [
@@ -206,8 +208,8 @@ def _is_blank(value: Any) -> bool:
 
 
 def _without_blanks(name: str, values: list[Any]) -> list[Any]:
-    """A column, None where nothing stands; one in which nothing stands at all is as it
-    is, unless it would say what is expected."""
+    """A column, None where it is blank; one that is blank throughout stays as it is,
+    unless it is `expected`."""
     blank = list(map(_is_blank, values))
     if all(blank) and name != "expected":
         return values
@@ -248,8 +250,8 @@ def _read_jsonl(text: str, path: Path) -> Rows:
 
 
 def _over_lines(text: str, start: int, where: str) -> str:
-    """What is said of a JSON value that begins on a line and ends on a later one; empty
-    where there is none."""
+    """The problem of a JSON value that begins on a line and ends on a later one; empty
+    if none does."""
     try:
         value, end = json.JSONDecoder().raw_decode(text, start)
     except (ValueError, RecursionError):
@@ -301,7 +303,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} stands twice in one object")
+        raise ValueError(f"duplicate key {twice!r}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Prompts in files: one message list or text each, or many in a table or a text."""
+"""Prompts in files: a message list or a string each, or many in one file."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ DIVIDER = re.compile(r"^---[ \t]*$", re.MULTILINE)
 def read_texts(
     path: Path, kind: str, column: str | None, name: str | None
 ) -> dict[str, str]:
-    """The texts in a file, by their names."""
+    """The strings in a file, by their names."""
     if ending_of(path) not in ENDINGS:
         for given in (column, name):
             if given is not None:
-                raise ConfigError(f"{path} has no column {given!r}: it is no table")
+                raise ConfigError(f"{path} has no column {given!r}: it is not a table")
         text = read_text(path, "utf-8-sig", LARGEST_CONFIG)
         parts = [part.strip("\n") for part in DIVIDER.split(text) if part.strip()]
         if not parts:
@@ -87,21 +87,23 @@ def read_texts(
             found = brief(row.get(column))
             raise ConfigError(f"{where}: {column!r}: expected a string, got {found}")
         if label is None or str(label) in texts:
-            problem = "has no name" if label is None else f"is called {label!r} too"
-            raise ConfigError(f"{where} {problem}; give each its own in {name!r}")
+            problem = "no name" if label is None else f"duplicate name {label!r}"
+            raise ConfigError(f"{where}: {problem}; names in {name!r} must be unique")
         texts[str(label)] = row[column]
     return texts
 
 
 def _column(path: Path, rows: Rows, column: str | None, name: str | None) -> str:
-    """The column that holds the texts: the one that is named, or the only one beside
-    that of names."""
+    """The column of the strings: the one that is named, or the only one beside that of
+    names."""
     have = list(dict.fromkeys(key for row in rows for key in row))
     for given in filter(None, (column, name)):
         if given not in have:
-            hint = did_you_mean(given, have) or f"; it has {', '.join(have)}"
+            hint = did_you_mean(given, have) or f"; valid names: {', '.join(have)}"
             raise ConfigError(f"{path} has no column {given!r}{hint}")
     others = [key for key in have if key != name]
     if column is None and len(others) != 1:
-        raise ConfigError(f"{path} has {', '.join(have)}; name the one with `column`")
+        raise ConfigError(
+            f"{path} has several columns; choose one with `column`: {', '.join(have)}"
+        )
     return column or others[0]

@@ -41,9 +41,7 @@ def read_text(path: Path, encoding: str, largest: int | None = None) -> str:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{path} cannot be read: {reason}") from error
     except ValueError as error:
-        raise ConfigError(
-            f"{str(path)!r} is not the name of a file: {error}"
-        ) from error
+        raise ConfigError(f"{str(path)!r} is not a file name: {error}") from error
     if largest is not None and len(content) > largest:
         raise ConfigError(f"{path} is larger than {largest // 1_000_000} MB")
     try:
@@ -53,11 +51,11 @@ def read_text(path: Path, encoding: str, largest: int | None = None) -> str:
         line = rest[: error.start].count(b"\n") + 1
         raise ConfigError(
             f"{path}, line {line}: byte {rest[error.start]:#04x} is not "
-            f"{encoding.removesuffix('-sig')} text; save the file as UTF-8, or say its "
-            "encoding, such as cp1252"
+            f"{encoding.removesuffix('-sig')} text; save the file as UTF-8, or give "
+            "its encoding, such as cp1252"
         ) from error
     except (LookupError, ValueError) as error:
-        raise ConfigError(f"{path}: no encoding is called {encoding!r}") from error
+        raise ConfigError(f"{path}: unknown encoding {encoding!r}") from error
     return text.removeprefix("\ufeff").replace("\r\n", "\n")
 
 
@@ -88,5 +86,7 @@ def _content(path: Path, largest: int | None) -> bytes:
 def _standard_input() -> io.BufferedReader:
     stream = getattr(sys.stdin, "buffer", None)
     if not isinstance(stream, io.BufferedReader):
-        raise ConfigError("- is standard input, and there is none here; name a file")
+        raise ConfigError(
+            "- is standard input, which is not available here; name a file"
+        )
     return stream

@@ -26,16 +26,16 @@ LARGEST_CONFIG = 20_000_000
 """Bytes of a config or prompt file; datasets may be of any size."""
 
 SLOW_YAML = 1_000_000
-"""Characters of YAML from which on reading takes so long that it is said."""
+"""Characters of YAML from which on a warning says that reading is slow."""
 
 DEEPEST = 50
 MOST_VALUES = 2_000_000
-"""Of a YAML file: how deep it may nest, and how many values its aliases may make."""
+"""Limits of a YAML file: levels of nesting, and values with those of aliases."""
 
 YAML_HINTS = {
     "'\\t'": "; indent with spaces, not tabs",
-    "but got '{'": "; text that holds braces stands in quotes",
-    "mapping values are not allowed": "; text that holds a colon stands in quotes",
+    "but got '{'": "; put text with braces in quotes",
+    "mapping values are not allowed": "; put text with a colon in quotes",
     "unknown escape character": "; put text with backslashes in single quotes, or "
     "write / in paths",
 }
@@ -117,7 +117,7 @@ class YamlFile:
             raise ConfigError(f"{self.path}{where}: {error}") from error
 
     def _place(self, at: tuple[Any, ...], default: tuple[str, ...]) -> tuple[Any, ...]:
-        """Where in the file that stands which an error names, as far as is known."""
+        """The place in the file of what an error names; the default if it has none."""
         if at:
             groups = range(len(self.plain.get("zip") or ()))
             zipped = [("zip", group, *at) for group in groups]
@@ -152,7 +152,9 @@ class _TreeReader:
         self._left -= 1
         if len(place) > DEEPEST:
             where = _line(self.lines, place)
-            raise ConfigError(f"{self._path}{where}: nested more than {DEEPEST} deep")
+            raise ConfigError(
+                f"{self._path}{where}: nested more than {DEEPEST} levels deep"
+            )
         if self._left < 0:
             raise ConfigError(f"{self._path}: more than {MOST_VALUES:,} values")
         if isinstance(value, dict):
@@ -176,7 +178,7 @@ class _TreeReader:
         where = f", line {owner.lc.data[key][0] + 1}" if known else ""
         if isinstance(key, Mapping):
             raise ConfigError(
-                f"{self._path}{where}: text that begins with {{{{ stands in quotes: "
+                f"{self._path}{where}: put text that begins with {{{{ in quotes: "
                 '"{{field}} ..."'
             )
         raise ConfigError(
@@ -204,5 +206,5 @@ class _TreeReader:
         name = ".".join(map(str, place)) or "the file"
         where = _line(self.lines, place)
         raise ConfigError(
-            f"{self._path}{where}: {name}: a value of an unknown kind (a tag?)"
+            f"{self._path}{where}: {name}: unsupported value (a YAML tag?)"
         )

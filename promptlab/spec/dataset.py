@@ -250,7 +250,7 @@ def _of_frame(frame: pd.DataFrame, name: str) -> Iterable[Mapping[str, Any]]:
     they are integers again."""
     names = list(frame.columns)
     for twice in {column for column in names if names.count(column) > 1}:
-        raise DatasetError(f"{name}: two columns are called {twice!r}")
+        raise DatasetError(f"{name}: duplicate column {twice!r}")
     columns = [_with_gaps(frame[column].tolist()) for column in names]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
@@ -305,7 +305,7 @@ def _case(
     if len(values) < len(row):
         names = [normal(column) for column in row]
         twice = next(name for name in names if names.count(name) > 1)
-        raise DatasetError(f"{where}: two columns are called {twice!r}")
+        raise DatasetError(f"{where}: duplicate column {twice!r}")
     identity = values.pop("id", None)
     if numbered and identity is not None:
         raise DatasetError(f"{where} has an id, but the rows before it have none")

@@ -281,6 +281,6 @@ def test_folder_without_a_cache_is_told_and_stays_as_it_is(
     done = promptlab("cache", *command, "--cache", name)
 
     assert done.code == 1
-    assert done.stderr == f"promptlab: there is no cache in {name}\n"
+    assert done.stderr == f"promptlab: no cache in {name}\n"
     assert not list(folder.glob("nowhere"))
     assert not list((folder / "files").iterdir())

@@ -96,8 +96,8 @@ def test_the_home_folder_of_nobody_is_told(promptlab: CommandLine) -> None:
     done = promptlab("run", "~nobody-of-this-name/experiment.yaml")
 
     assert done.code == 2
-    assert "no such home folder is known" in done.stderr
-    with pytest.raises(pl.SpecError, match="no such home folder is known"):
+    assert "home folder not found" in done.stderr
+    with pytest.raises(pl.SpecError, match="home folder not found"):
         pl.load_experiment("~nobody-of-this-name/experiment.yaml")
 
 

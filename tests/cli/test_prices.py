@@ -21,7 +21,7 @@ def test_prices_shows_the_table_in_force(promptlab: CommandLine) -> None:
 
     assert done.code == 0
     about, dearer, _, _, _, first, second, third = done.stdout.splitlines()[:8]
-    assert about == "US dollars for a million tokens"
+    assert about == "US dollars per million tokens"
     assert dearer == "with more input than 'long from' a call costs more"
     assert first.split()[:4] == ["gpt-6-sol", "–", "1", "1"]
     assert first.split()[-1] == "prices.toml"
@@ -35,7 +35,7 @@ def test_a_table_of_prices_is_not_wider_than_a_terminal(
     lines = promptlab("prices", "gpt-6*").stdout.splitlines()
 
     assert max(map(len, lines)) <= 80
-    assert lines[0].startswith("US dollars for a million tokens (openai, genai-prices")
+    assert lines[0].startswith("US dollars per million tokens (openai, genai-prices")
     assert not any("openai" in line for line in lines[1:])
 
 
@@ -78,7 +78,7 @@ def test_run_and_show_tell_the_prices_that_were_used(promptlab: CommandLine) -> 
     plain = promptlab("show", "--json").json
 
     about, _, _, line = run.stdout.splitlines()[-5:-1]
-    assert about == "prices, in US dollars for a million tokens:"
+    assert about == "prices, in US dollars per million tokens:"
     assert line.split()[-1] == "prices.toml"
     assert shown.stdout.splitlines()[1:] == run.stdout.splitlines()
     assert [line["input"] for line in plain["prices"]] == [1]

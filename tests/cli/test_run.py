@@ -114,7 +114,7 @@ def test_dry_run_says_what_would_be_done_and_does_nothing(
     assert "4 trials: 0 cached, 4 new, 0 duplicates; 4 calls to make" in done.stdout
     assert server.calls == 0
     assert not (folder / "a.csv").exists()
-    assert "no run is recorded" in promptlab("show", "--list").stdout
+    assert "no recorded runs" in promptlab("show", "--list").stdout
 
 
 def test_base_url_is_where_requests_are_sent(
@@ -206,9 +206,9 @@ def test_var_gives_a_field_that_no_case_has(
     ("field", "hint"),
     [
         ("tikcet", "; did you mean 'ticket'?"),
-        ("xyz", "; prompts use ticket"),
-        ("expected", "; prompts use ticket"),
-        ("prompt", "; prompts use ticket"),
+        ("xyz", "; valid names: ticket"),
+        ("expected", "; valid names: ticket"),
+        ("prompt", "; valid names: ticket"),
     ],
 )
 @pytest.mark.parametrize(
@@ -485,7 +485,7 @@ def test_run_that_answers_nothing_leaves_the_outputs_of_an_earlier_one(
     assert (folder / "out" / "z.csv").read_bytes() == before
     assert not (folder / "new.csv").exists()
     assert (
-        "no trial was answered, so no table is written; out/z.csv stays as before"
+        "no trial was answered, so no table is written; out/z.csv is unchanged"
         in failed.stderr.splitlines()
     )
     assert "wrote" not in failed.stdout

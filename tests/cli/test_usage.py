@@ -50,7 +50,7 @@ def test_heads_stand_over_the_ends_of_their_numbers(
 def test_usage_says_what_has_no_price(promptlab: CommandLine) -> None:
     promptlab("run", "experiment.yaml")
 
-    assert "no price is known for 4" in promptlab("usage").stdout
+    assert "4 without a known price" in promptlab("usage").stdout
 
 
 def test_usage_says_what_may_have_been_charged_all_the_same(
@@ -71,7 +71,7 @@ def test_usage_of_a_new_project_is_empty_and_makes_no_file(
     shown = promptlab("usage", "--since", "7d")
 
     assert shown.code == 0
-    assert shown.stdout == "no call is in the ledger since 7d\n"
+    assert shown.stdout == "no calls in the ledger since 7d\n"
     assert not list(folder.rglob("promptlab.sqlite"))
 
 
@@ -132,7 +132,7 @@ def test_budgets_are_shown_without_a_period(
     promptlab("usage", "budget", "month", "--tokens", "1000")
 
     assert none.stdout.startswith("no budget is set; `promptlab usage budget day --usd")
-    assert never.stdout == "there was no budget for a month\n"
+    assert never.stdout == "no budget for a month was set\n"
     assert promptlab("usage", "budget").stdout == (
         "budget of this day (UTC): $0.00 of $20.00 spent\n"
         "budget of this month (UTC): 0 of 1.0k tokens spent\n"
@@ -144,7 +144,7 @@ def test_a_budget_that_is_only_looked_at_makes_no_file(
 ) -> None:
     shown = promptlab("usage", "budget", "day")
 
-    assert shown.stdout.startswith("there is no budget for a day; ")
+    assert shown.stdout.startswith("no budget for a day is set; ")
     assert not (folder / ".promptlab").exists()
 
 

@@ -449,7 +449,7 @@ def test_a_run_that_needs_no_key_does_not_touch_the_keyring(
 def test_what_is_neither_text_nor_function_is_refused_without_being_shown(
     sent: Sent, given: object
 ) -> None:
-    with pytest.raises(pl.SpecError, match="a string or a function, not a") as caught:
+    with pytest.raises(pl.SpecError, match="a string or a function, got") as caught:
         sent(api_key=given)
 
     assert "0123456789" not in str(caught.value)

@@ -64,7 +64,7 @@ def test_a_whole_number_beside_a_gap_stays_whole() -> None:
 
 
 def test_two_columns_of_one_name_are_refused() -> None:
-    with pytest.raises(DatasetError, match="two columns are called 'q'"):
+    with pytest.raises(DatasetError, match="duplicate column 'q'"):
         pl.Dataset(pd.DataFrame([["a", "b"]], columns=["q", "q"]))
 
 

@@ -53,7 +53,7 @@ class Answer:
     """The part of `completion_tokens` that shows no text."""
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[TokenLogprob, ...] | None = None
-    """Of each token of the text; None where the request does not ask for them."""
+    """Those of each token of the text; None if the request does not ask for them."""
 
     def emptied(self, limit: int | None) -> Self:
         """This answer, cut by length before any text of it could be seen."""

@@ -78,7 +78,7 @@ def unrecognized(param: str) -> ApiError:
 
 
 def unparsed() -> ApiError:
-    """400: a body that is no JSON object."""
+    """400: a body that is not a JSON object."""
     return ApiError(400, UNPARSED)
 
 

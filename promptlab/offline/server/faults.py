@@ -71,16 +71,16 @@ class Faults:
         shares = {kind: getattr(self, kind) for kind in KINDS}
         for kind, share in shares.items():
             if not 0 <= share <= 1:
-                raise ValueError(f"{kind} is a share from 0 to 1, got {share!r}")
+                raise ValueError(f"{kind} must be from 0 to 1, got {share!r}")
         # A hair above 1 is the sum of shares such as 0.7 + 0.2 + 0.1.
         if (total := sum(shares.values())) > 1 + 1e-9:
-            raise ValueError(f"shares sum to at most 1, got {total:g}: {shares!r}")
+            raise ValueError(f"shares must sum to at most 1, got {total:g}: {shares!r}")
         for name in ("latency_s", "jitter_s"):
             if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} is 0 or more, got {getattr(self, name)!r}")
+                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)!r}")
         for name in ("requests_per_minute", "tokens_per_minute", "burst_s"):
             if (limit := getattr(self, name)) is not None and not limit > 0:
-                raise ValueError(f"{name} is above 0, got {limit!r}")
+                raise ValueError(f"{name} must be > 0, got {limit!r}")
 
     def limits(self) -> Limits:
         """Full buckets for the limits that are set."""
