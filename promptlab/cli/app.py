@@ -19,6 +19,7 @@ from promptlab.cli import (
     login,
     prices,
     runs,
+    score,
     usage,
 )
 from promptlab.cli.experiments import INTERRUPTED
@@ -46,6 +47,7 @@ COMMANDS: dict[str, Command] = {
     "init": experiments.init,
     "show": runs.show,
     "export": runs.export,
+    "score": score.score,
     "prices": prices.prices,
     "schema": experiments.schema,
     "login": login.login,

@@ -21,6 +21,7 @@ from promptlab.cli.options import (
     Only,
     Output,
     Repeats,
+    Threshold,
     Var,
     with_run_options,
 )
@@ -33,6 +34,7 @@ from promptlab.cli.printing import (
     print_results,
     result_plain,
 )
+from promptlab.cli.score import threshold_code, thresholds_of
 from promptlab.cli.selection import (
     check_models,
     check_targets,
@@ -70,6 +72,7 @@ def run(
     limit: Limit = None,
     only: Only = None,
     var: Var = None,
+    threshold: Threshold = None,
     retry_errors: Annotated[
         bool,
         typer.Option(
@@ -104,6 +107,7 @@ def run(
     chosen = options_of(loaded, options)
     targets = [*loaded.output, *(output or [])]
     check_targets(targets, loaded.files)
+    thresholds = {**loaded.threshold, **thresholds_of(threshold, experiment)}
     if dry_run:
         _echo_plan(experiment, chosen, json=json)
         return
@@ -119,7 +123,7 @@ def run(
         print_results(results, written, with_reason=results.status != "stopped")
     if unwritten:
         fail(f"{'; '.join(unwritten.values())}; promptlab export -o writes it again")
-    sys.exit(_exit_code(results))
+    sys.exit(_exit_code(results) or threshold_code(results, thresholds))
 
 
 @with_run_options

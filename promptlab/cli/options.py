@@ -153,6 +153,14 @@ Output = Annotated[
         help="Write the table: .csv .xlsx .jsonl .parquet. Repeatable.",
     ),
 ]
+Threshold = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SCORE=NUMBER",
+        help="What the mean of a score must reach; else the exit code is 4. "
+        "Repeatable.",
+    ),
+]
 # A variable that was set long ago must not agree to what cannot be undone: what removes
 # or replaces something has no variable.
 Yes = Annotated[

@@ -125,7 +125,7 @@ def print_results(
     echo(results.headline if with_reason else results.outcome)
     if results.price_note:
         echo(results.price_note)
-    _print_summary(results.summary())
+    _print_summary(results.summary_in_words())
     if results.latency_note:
         echo(results.latency_note)
     if (known := results.prices.dropna(subset="input")).size:
@@ -183,6 +183,8 @@ def result_plain(results: Results, targets: Sequence[Path]) -> dict[str, Any]:
         "reason": results.reason,
         **asdict(results.totals),
         "run": results.run,
+        "scores": _scores_plain(results),
+        "changed": results.change_note or None,
         "output": [str(target) for target in targets],
         "prices": prices_plain(results.prices),
         "errors": [
@@ -190,6 +192,32 @@ def result_plain(results: Results, targets: Sequence[Path]) -> dict[str, Any]:
             for trial, failure in sorted(results.failures.items())[:100]
         ],
     }
+
+
+def _scores_plain(results: Results) -> dict[str, Any]:
+    """By name, the mean of each score over all trials, its interval, n and missing."""
+    if not results.scores or not len(results):
+        return {}
+    row = results.summary(by=[]).iloc[0]
+    ends = {
+        "mean": "",
+        "low": "_low",
+        "high": "_high",
+        "n": "_n",
+        "missing": "_missing",
+    }
+    return {
+        name: {word: plain_number(row[f"{name}{end}"]) for word, end in ends.items()}
+        for name in results.scores
+        if name in row
+    }
+
+
+def plain_number(value: float) -> float | int | None:
+    """A number for JSON: null if missing, an integer if it is one."""
+    if value != value:
+        return None
+    return int(value) if value == int(value) else float(value)
 
 
 def print_runs(records: Sequence[RunRecord], *, json: bool) -> None:

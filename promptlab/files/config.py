@@ -6,8 +6,9 @@ what was found and what would do.
 
 from __future__ import annotations
 
+import importlib.util
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -51,6 +52,8 @@ class Config:
     experiment: Experiment
     options: Mapping[str, Any]
     """The options of `run`."""
+    threshold: Mapping[str, float]
+    """By score, what its mean must reach."""
     output: tuple[Path, ...]
     """Where the results are to be written."""
     files: tuple[Path, ...]
@@ -97,15 +100,20 @@ def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
         grid = Grid(**crossed, zip=zipped, exclude=model.exclude)
     if inputs:
         dataset = _with_inputs(dataset, grid, inputs)
+    scorers = _scorers(model.scorers, source, folder)
     with source.blamed():
         experiment = Experiment(
             model.name,
             grid=grid,
             dataset=dataset,
             repeats=model.repeats,
+            scorers=scorers,
             capabilities=model.capabilities or None,
         )
     options = model.run.model_dump(exclude_none=True)
+    threshold = options.pop("threshold", {})
+    with source.blamed("run", "threshold"):
+        check_threshold(threshold, experiment)
     for name in ("env_file", "prices"):
         if isinstance(options.get(name), str):
             options[name] = folder.file(options[name])
@@ -118,10 +126,36 @@ def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
         path=path,
         experiment=experiment,
         options=options,
+        threshold=threshold,
         output=tuple(folder.path / user_path(output) for output in outputs),
         files=(path, *folder.read),
         description=model.description,
     )
+
+
+def load_scorers(path: Path) -> list[Any]:
+    """The scorers that a file lists, under `scorers:` or by themselves.
+
+    Raises:
+        ConfigError: the file is wrong.
+    """
+    source = YamlFile.read(path)
+    plain = source.plain
+    listed = plain.get("scorers") if isinstance(plain, dict) else plain
+    if not isinstance(listed, list):
+        raise ConfigError(f"{path}: expected a list of scorers, such as [exact]")
+    return _scorers(listed, source, _Folder(path.parent))
+
+
+def check_threshold(threshold: Mapping[str, float], experiment: Experiment) -> None:
+    """Raises `SpecError` for a threshold of what no scorer gives."""
+    names = [scorer.name for scorer in experiment.scorers]
+    for name in threshold:
+        if not any(name == n or name.startswith(f"{n}_") for n in names):
+            hint = did_you_mean(name, names) or (
+                f"; valid names: {', '.join(names)}" if names else "; add scorers"
+            )
+            raise SpecError(f"threshold: no score is called {name!r}{hint}")
 
 
 def config_schema() -> dict[str, Any]:
@@ -187,6 +221,14 @@ else:
         "RunModel",
         __config__=ConfigDict(extra="forbid", frozen=True, strict=True),
         __doc__="How it is run; command-line options win over these.",
+        threshold=(
+            dict[str, float] | None,
+            Field(
+                None,
+                description="By score, what its mean over all trials must reach, or "
+                "where lower is better stay under; else the exit code is 4.",
+            ),
+        ),
         **{n: _run_field(o) for n, o in OPTIONS.items() if not o.not_in_file},
     )
 
@@ -212,6 +254,11 @@ class ConfigModel(_Strict):
     )
     exclude: list[dict[str, Any]] = Field(
         default=[], description="Variants that match one of these are left out."
+    )
+    scorers: list[StrictStr | dict[StrictStr, Any]] = Field(
+        default=[],
+        description="What gives each answer its scores: exact, {contains: please}, "
+        "{number: {tolerance: 0.5}}, {python: checks.py:function}.",
     )
     capabilities: dict[str, dict[str, StrictBool | StrictStr]] = Field(
         default={},
@@ -303,6 +350,7 @@ EXPECTED: dict[tuple[Any, ...], str] = {
 ALL_THROUGH: dict[tuple[Any, ...], str] = {
     ("dataset",): "the name of a file, or a list of cases",
     ("output",): "the name of a file, or a list of them",
+    ("scorers",): "the name of a scorer, or {name: value}",
     ("capabilities",): "true, false or a name, by model and parameter",
 }
 """What is expected at one place, or anywhere under a key."""
@@ -330,6 +378,57 @@ def _keys(place: tuple[Any, ...]) -> list[str]:
 
 
 # Parts of a config.
+
+
+def _scorers(given: Sequence[Any], source: YamlFile, folder: _Folder) -> list[Any]:
+    """The scorers that a config lists."""
+    if not given:
+        return []
+    from promptlab.scoring.named import made
+    from promptlab.scoring.text import exact  # noqa: F401 - named ones register
+
+    scorers = []
+    for number, one in enumerate(given):
+        try:
+            scorers.append(made(_with_functions(one, folder)))
+        except SpecError as error:
+            at = ("scorers", number) if isinstance(source.plain, dict) else (number,)
+            where = f"{source.path}{source.line(at)}"
+            raise ConfigError(f"{where}: scorers: {error}") from error
+    return scorers
+
+
+def _with_functions(given: Any, folder: _Folder) -> Any:
+    """A scorer as it is written, with each `{python: file.py:function}` in it as that
+    function."""
+    if isinstance(given, list):
+        return [_with_functions(item, folder) for item in given]
+    if not isinstance(given, dict):
+        return given
+    if list(given) == ["python"]:
+        return _function(given["python"], folder)
+    return {name: _with_functions(value, folder) for name, value in given.items()}
+
+
+def _function(given: Any, folder: _Folder) -> Any:
+    """A function of a file of Python: `checks.py:polite`."""
+    file, colon, name = str(given).rpartition(":")
+    if not colon or not file.endswith(".py"):
+        raise SpecError(f"python: expected file.py:function, got {brief(given)}")
+    path = folder.file(file)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise SpecError(f"python: {path} is not a file of Python")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise SpecError(f"python: {path}: {type(error).__name__}: {error}") from error
+    function = getattr(module, name, None)
+    if function is None:
+        names = [n for n in vars(module) if callable(vars(module)[n])]
+        raise SpecError(f"python: {path} has no {name!r}{did_you_mean(name, names)}")
+    return function
 
 
 def _without_empty(plain: Any) -> Any:

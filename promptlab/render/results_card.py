@@ -47,6 +47,7 @@ def results_card(
     *,
     varying: Sequence[str],
     summary: Sequence[Row],
+    scores: Sequence[str],
     note: str,
     failures: Sequence[tuple[str, int]],
     columns: Sequence[str],
@@ -58,7 +59,8 @@ def results_card(
 
     Args:
         varying: the parameters that vary, the first columns of the summary.
-        summary: the rows of `Results.summary`; empty where nothing varies.
+        summary: the rows of `Results.summary`; empty where nothing varies or is scored.
+        scores: the columns of the summary that are about scores.
         note: what to know of the summary.
         failures: the reasons for failures, and how often each came.
         columns: the columns of the table to show.
@@ -69,24 +71,30 @@ def results_card(
     return card(
         escaped(name),
         escaped(headline, 600),
-        _summary(summary, varying, note) if summary else "",
+        _summary(summary, varying, scores, note) if summary else "",
         _failures(failures),
         _rows(columns, rows, more),
         _prices(prices),
     )
 
 
-def _summary(rows: Sequence[Row], names: Sequence[str], note: str) -> str:
+def _summary(
+    rows: Sequence[Row], names: Sequence[str], scores: Sequence[str], note: str
+) -> str:
     columns = [n for n in MEANS if n in ALWAYS or any(row[n] for row in rows)]
     lines = [
         [
             *(_text(row[name]) for name in names),
+            *(_text(row[name]) for name in scores),
             *(_number(name, row[name]) for name in columns),
         ]
         for row in rows[:GROUPS]
     ]
-    head = [*(escaped(name, 60) for name in names), *(MEANS[n] for n in columns)]
-    made = table(head, lines, numbers=range(len(names), len(head)))
+    head = [
+        *(escaped(name, 60) for name in (*names, *scores)),
+        *(MEANS[n] for n in columns),
+    ]
+    made = table(head, lines, numbers=range(len(names) + len(scores), len(head)))
     return (
         made
         + _more(len(rows) - GROUPS, "more", "summary()")

@@ -29,7 +29,13 @@ from promptlab.results.exports import write
 from promptlab.results.flags import FLAGS, mixed, sped_up
 from promptlab.results.record import Record, Score, conversation
 from promptlab.results.schema import EXPLANATION, Schema
-from promptlab.results.scores import ScoreColumn, changed, summarised, with_scores
+from promptlab.results.scores import (
+    ScoreColumn,
+    changed,
+    in_words,
+    summarised,
+    with_scores,
+)
 from promptlab.results.table import TOKENS, plain, priced_table, texts
 from promptlab.spec.content import shown
 from promptlab.spec.dataset import REPLY_COLUMNS
@@ -285,6 +291,11 @@ class Results:
         number = grouped.ngroup().to_numpy()
         return counts.assign(**summarised(self._scores, case, number))
 
+    def summary_in_words(self) -> pd.DataFrame:
+        """The summary as it is shown: each score with its interval as text, and
+        how many are missing only where any is."""
+        return in_words(self.summary(), self._scores)
+
     @property
     def messages(self) -> pd.DataFrame:
         """The conversations in full: one row for each message, `trial`, `case`,
@@ -440,7 +451,8 @@ class Results:
         return f"Results({self.experiment.name!r}: {self.headline})"
 
     def _repr_html_(self) -> str:
-        varies = bool(self.varying) and len(self) > 0
+        shown = bool(self.varying or self.scores) and len(self) > 0
+        summary = self.summary_in_words()
         columns = self._telling_columns()
         rows = self._table[columns].head(ROWS)
         reasons = Counter(failure.summary for failure in self.failures.values())
@@ -448,8 +460,9 @@ class Results:
             self.experiment.name,
             self.headline,
             varying=self.varying,
-            summary=_plain_rows(self.summary().reset_index()) if varies else [],
-            note=self.latency_note if varies else "",
+            summary=_plain_rows(summary.reset_index()) if shown else [],
+            scores=[n for n in self._scores if n in summary],
+            note=self.latency_note if shown else "",
             failures=reasons.most_common(),
             columns=columns,
             rows=_plain_rows(rows),

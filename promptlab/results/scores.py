@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from promptlab.errors import SpecError
-from promptlab.formats import counted, plain_text
+from promptlab.formats import counted, interval_text, plain_text
 from promptlab.results.record import Score
 from promptlab.results.schema import EXPLANATION, Schema
 from promptlab.results.table import categories, plain, texts
@@ -214,13 +214,37 @@ def summarised(
     return columns
 
 
+def in_words(summary: pd.DataFrame, scores: Mapping[str, ScoreColumn]) -> pd.DataFrame:
+    """A summary with each score as text, such as `69% [61, 76]`, after the counts of
+    trials; with how many are missing where any is."""
+    words: dict[str, Any] = {}
+    for name in [name for name in scores if name in summary]:
+        numbers = scores[name].numbers
+        share = numbers is not None and bool(is_binary(numbers))
+        parts = [summary[f"{name}{end}"] for end in ("", "_low", "_high")]
+        words[name] = [
+            interval_text(*three, share=share) for three in zip(*parts, strict=True)
+        ]
+        if summary[f"{name}_missing"].any():
+            words[f"{name}_missing"] = summary[f"{name}_missing"]
+    ends = ("", "_low", "_high", "_n", "_missing")
+    rest = summary.drop(
+        columns=[f"{n}{e}" for n in scores for e in ends], errors="ignore"
+    )
+    place = list(rest).index("failed") + 1
+    for offset, (name, column) in enumerate(words.items()):
+        rest.insert(place + offset, name, column)
+    return rest
+
+
 def _interval(values: np.ndarray, cases: np.ndarray) -> tuple[float, float, float]:
     """The mean over cases of their mean values, and the ends of its interval."""
     if not len(values):
         return math.nan, math.nan, math.nan
     _, places = np.unique(cases, return_inverse=True)
     means = np.bincount(places, values) / np.bincount(places)
-    if is_binary(means):
+    same = is_binary(values) and means.min() == means.max()
+    if is_binary(means) or same:  # t would have no width where all are the same
         value, low, high = wilson(means.sum(), len(means))
     else:
         value, low, high = mean(means).interval()

@@ -293,8 +293,9 @@ def compared(
         def against_column(output: str, expected: Any) -> Any:
             if expected is None:
                 return Score(None, f"the case has no {to!r}")
+            wanted = target(expected)
             try:
-                return test(read(output), target(expected))
+                return test(read(output), wanted)
             except Unreadable as error:
                 return Score(wrong, str(error))
 

@@ -205,6 +205,17 @@ def test_a_summary_has_the_mean_with_an_interval_clustered_by_case() -> None:
     assert many["exact_n"] == 10
 
 
+def test_an_interval_has_a_width_where_all_cases_are_right_as_often() -> None:
+    client = FakeClient(lambda r: "Paris" if r.repeat else "Rome")
+    dataset = [{"country": name, "expected": "Paris"} for name in ("a", "b")]
+
+    results = capitals(dataset, scorers=["exact"], repeats=2).run(client=client)
+
+    (summary,) = results.summary().to_dict("records")
+    assert summary["exact"] == 0.5
+    assert summary["exact_low"] < 0.2 < 0.8 < summary["exact_high"]
+
+
 def test_an_interval_of_graded_scores_stays_between_0_and_1() -> None:
     summary = capitals(scorers=["levenshtein"]).run(client=paris()).summary().iloc[0]
 

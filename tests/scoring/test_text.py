@@ -156,9 +156,9 @@ def test_a_decimal_comma_can_be_said() -> None:
 
 
 def test_an_expected_value_that_is_no_number_is_a_missing_score() -> None:
-    found = score(scorers.number(), "3", "three")
-
-    assert found == Score(None, "expected a number, got 'three'")
+    for output in ("3", "no number either"):
+        found = score(scorers.number(), output, "three")
+        assert found == Score(None, "expected a number, got 'three'")
 
 
 @pytest.mark.parametrize(
