@@ -25,7 +25,8 @@ def main() -> None:
     work = getattr(peer, order["task"])
     prepared = getattr(peer, "prepare", lambda dataset, site: dataset)
     site = Site(**order["site"])
-    work(prepared(cases(VARIANTS), site), replace(site, cache=order["warm_up_cache"]))
+    if (cache := order["warm_up_cache"]) is not None:
+        work(prepared(cases(VARIANTS), site), replace(site, cache=cache))
     dataset = prepared(cases(order["trials"]), site)
     print("ready", file=parent)
     sys.stdin.readline()

@@ -10,11 +10,15 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Timer
+from typing import Any
+
+from jupyter_client.manager import start_new_kernel
 
 from benchmarks.measure import children_cost
 from benchmarks.server import CALM, MockServer, Settings
@@ -32,6 +36,27 @@ TASKS = {
 }
 """What peers do, and how it is told."""
 
+DEFINE = """
+import promptlab as pl
+from benchmarks import workload as w
+experiment = pl.Experiment(
+    "bench",
+    grid=pl.Grid(
+        model=w.MODELS,
+        prompt=w.PROMPTS,
+        system=w.SYSTEMS,
+        temperature=w.TEMPERATURES,
+        max_tokens=w.MAX_TOKENS,
+    ),
+    dataset=w.cases({trials}),
+)
+"""
+RUN = """
+results = experiment.run(base_url="{base_url}", api_key="bench", cache="{cache}")
+assert results.totals.cached == len(experiment), results
+"""
+"""Two cells of a notebook."""
+
 FILL_TASKS = {"hand": "fill"}
 """How a peer fills its cache, where not by asking the whole grid at 0 ms."""
 
@@ -47,6 +72,8 @@ class Work:
     settings: Settings = CALM
     filled: bool = False
     """Whether the peer's cache has all the answers beforehand."""
+    first: bool = False
+    """Whether it is the first that its process does, without a warm-up."""
 
     @property
     def _asks(self) -> bool:
@@ -60,6 +87,7 @@ class Work:
             "with faults" if self.settings.injects_faults else "",
             "within limits" if self.settings.rpm or self.settings.tpm else "",
             "cached" if self.filled else "",
+            "first of a process" if self.first else "",
         ]
         return " ".join(filter(None, notes))
 
@@ -73,6 +101,17 @@ class Command:
 
     def __str__(self) -> str:
         return f"python {' '.join(self.arguments)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstCell:
+    """The first run of a kernel, with everything in the cache."""
+
+    peer: str = "promptlab"
+    trials: int
+
+    def __str__(self) -> str:
+        return f"{self.trials:,} trials cached first of a kernel"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +136,14 @@ class Sitting:
     directory: Path
     filled: dict[tuple[str, int], Path] = field(default_factory=dict)
 
-    def measure(self, work: Work | Command | Simulated) -> dict:
+    def measure(self, work: Work | Command | FirstCell | Simulated) -> dict:
         """What one measurement gave: numbers, by name. Raises `WorkFailedError`."""
         if isinstance(work, Simulated):
             return self._simulate()
         if isinstance(work, Command):
             return self._run(work)
+        if isinstance(work, FirstCell):
+            return self._run_cell(work)
         if work.filled:
             return self._take(work, self._filled_cache(work))
         with tempfile.TemporaryDirectory(dir=self.directory) as cache:
@@ -152,7 +193,7 @@ class Sitting:
                     "concurrency": work.concurrency,
                     "cache": str(cache),
                 },
-                "warm_up_cache": warm_up_cache,
+                "warm_up_cache": None if work.first else warm_up_cache,
             }
             child = subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.child", json.dumps(order)],
@@ -193,6 +234,22 @@ class Sitting:
             raise WorkFailedError(last_words(process.stderr))
         return json.loads(process.stdout)
 
+    def _run_cell(self, cell: FirstCell) -> dict:
+        """How long a cell takes that runs an experiment, after one that defines it."""
+        filled = Work(peer=cell.peer, trials=cell.trials, filled=True)
+        define = DEFINE.format(trials=cell.trials)
+        run = RUN.format(
+            base_url=self.server.base_url, cache=self._filled_cache(filled)
+        )
+        with tempfile.TemporaryDirectory(dir=self.directory) as home:
+            kernel, client = start_new_kernel(cwd=ROOT, env=_environment(home))
+            try:
+                took_s = [_timed(client, code) for code in (define, run)]
+            finally:
+                client.stop_channels()
+                kernel.shutdown_kernel(now=True)
+        return {"wall_s": took_s[-1]}
+
     def _run(self, command: Command) -> dict:
         with (
             tempfile.TemporaryDirectory(dir=self.directory) as home,
@@ -211,9 +268,21 @@ class Sitting:
         return totals | {"imported": _imported(process.stderr)}
 
 
+def _timed(client: Any, code: str) -> float:
+    """Runs a cell, and says how many seconds that took."""
+    start = time.perf_counter()
+    reply = client.execute_interactive(code, timeout=300, output_hook=lambda _: None)
+    took_s = time.perf_counter() - start
+    if reply["content"]["status"] != "ok":
+        raise WorkFailedError("\n".join(reply["content"]["traceback"]))
+    return took_s
+
+
 def _environment(home: str) -> dict[str, str]:
-    """A child's: no proxy on the way to the server, nothing left by another child."""
-    return os.environ | {"PROMPTLAB_HOME": home, "NO_PROXY": "127.0.0.1"}
+    """A child's: no proxy on the way to the server, nothing left by another child, and
+    bytecode kept, as that of installed packages is."""
+    own = {"PROMPTLAB_HOME": home, "NO_PROXY": "127.0.0.1"}
+    return os.environ | own | {"PYTHONDONTWRITEBYTECODE": ""}
 
 
 def _check(work: Work, numbers: dict) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import product
 
-WITHOUT_TABLE = ("plan", "enter")
+WITHOUT_TABLE = ("plan", "enter", "fill")
 """The tasks of a peer that do not give the table of all trials."""
 
 MODELS = ["mock-1", "mock-2"]

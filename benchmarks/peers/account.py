@@ -1,7 +1,7 @@
 """The account of a run by itself: what the ledger and a budget take, without a call.
 
 Each call is reserved for, answered at once and entered, in groups of eight, fewer than
-a busy run writes at a time, so that this is rather too much than too little.
+a busy run sends or writes at a time, so that this is rather too much than too little.
 """
 
 import asyncio
@@ -48,12 +48,15 @@ def enter(requests: list[pl.Request], site: Site) -> None:
             experiment="bench",
             run="20261124-120000-bench-0123",
         )
-        for number, request in enumerate(requests, start=1):
+
+        async def make(request: pl.Request) -> None:
             async with account.call(request, 1) as call:
                 await call.sent()
                 call.answered(response)
-            if number % GROUP == 0:
-                account.write()
+
+        for start in range(0, len(requests), GROUP):
+            await asyncio.gather(*map(make, requests[start : start + GROUP]))
+            account.write()
         account.close()
         ledger.close()
 
