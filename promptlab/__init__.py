@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from promptlab.errors import SpecError as SpecError
     from promptlab.execution.engine import Engine as Engine
     from promptlab.execution.hooks import Event as Event
+    from promptlab.execution.hooks import Reply as Reply
     from promptlab.execution.options import RunOptions as RunOptions
-    from promptlab.execution.reply import Reply as Reply
     from promptlab.experiment import Experiment as Experiment
     from promptlab.files.config import load_experiment as load_experiment
     from promptlab.models.client import Client as Client
@@ -124,7 +124,7 @@ _HOMES = {  # each public name, and the module that it is loaded from
     "PromptlabError": "errors",
     "PromptlabWarning": "errors",
     "Record": "results.record",
-    "Reply": "execution.reply",
+    "Reply": "execution.hooks",
     "Request": "spec.request",
     "Response": "spec.response",
     "ResponseCache": "store.cache",

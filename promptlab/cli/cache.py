@@ -130,7 +130,7 @@ def explain(
     given = {"base_url": base_url, "env_file": env_file, "cache": cache}
     run_options = RunOptions(**merged(loaded, given))
     echo(chosen)
-    request = chosen.first_request(run_options.route, known_names())
+    request = chosen.first_request(run_options.base_url_for, known_names())
     echo(explain_request(request, run_options.cache))
 
 

@@ -105,7 +105,7 @@ def options_of(config: Config, given: Mapping[str, Any]) -> RunOptions:
         )
     run_options = RunOptions(**options)
     models = [level.value for level in config.experiment.grid.levels("model")]
-    urls = dict.fromkeys(map(run_options.route, models))
+    urls = dict.fromkeys(map(run_options.base_url_for, models))
     check_foreign(run_options.api_key_env, urls, run_options.variables)
     return run_options
 
@@ -119,7 +119,7 @@ def check_models(experiment: Experiment, options: RunOptions) -> None:
     if "base_url" in experiment.grid.parameters:
         return
     for model in (level.value for level in experiment.grid.levels("model")):
-        is_offline = options.route(model).startswith(OFFLINE_SCHEME)
+        is_offline = options.base_url_for(model).startswith(OFFLINE_SCHEME)
         if is_offline and model not in MODELS:
             raise SpecError(
                 f"no offline model {model!r}"

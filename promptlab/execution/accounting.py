@@ -250,8 +250,9 @@ class RunAccounting:
     def most(self, request: Request) -> Spend:
         """What a call takes at most: its bound, and what others took beyond theirs, as
         at a gateway that adds to the prompt or a server that ignores max_tokens."""
-        beyond = self._beyond.get((request.base_url, request.model), Spend())
-        return self._bound(request).plus(beyond)
+        bound = self._bound(request)
+        beyond = self._beyond and self._beyond.get((request.base_url, request.model))
+        return bound.plus(beyond) if beyond else bound
 
     def note_beyond(self, request: Request, took: Spend) -> None:
         """Notes what a call took beyond its bound, if it did."""

@@ -32,10 +32,9 @@ from promptlab.execution.caller import (
     LeftOff,
     RunEnded,
 )
-from promptlab.execution.hooks import Hooks
+from promptlab.execution.hooks import Hooks, Reply
 from promptlab.execution.loop import background_loop
 from promptlab.execution.options import RunOptions, RunOptionsDict, with_run_options
-from promptlab.execution.reply import Reply
 from promptlab.execution.scheduling.pool import ModelSlots, RunConcurrency
 from promptlab.execution.scheduling.queue import (
     PrefixScheduler,
@@ -186,7 +185,7 @@ class Engine:
         self, body: Mapping[str, Any], repeat: int = 0, *, endpoint: str = CHAT
     ) -> Request:
         """A request with that body, to where the options send its model."""
-        base_url = self.options.route(str(body["model"]))
+        base_url = self.options.base_url_for(str(body["model"]))
         return Request(base_url, body, repeat, endpoint=endpoint)
 
     async def ask(self, request: Request) -> Reply:

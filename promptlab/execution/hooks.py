@@ -1,4 +1,4 @@
-"""Hooks: what an engine and a run tell those who want to know, and the log.
+"""Hooks: what an engine and a run hand to functions of the user's, and the log.
 
 The log is the standard one, under the name `promptlab`: at INFO that runs begin and
 end, at DEBUG each failed attempt. It holds no key, and no text of prompts or answers.
@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from promptlab.errors import Failure, PromptlabWarning
 from promptlab.spec.request import Request
+from promptlab.spec.response import Response
 
 log = logging.getLogger("promptlab")
 
@@ -33,6 +34,24 @@ class Event:
     """The request whose attempt failed."""
     failure: Failure | None = None
     """How it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of a request: an answer or a failure."""
+
+    request: Request
+    response: Response | None
+    """The answer; None if the request failed."""
+    error: Failure | None
+    """Why it failed; None if it was answered."""
+    cached: bool
+    """Whether it needed no call."""
+
+    @property
+    def output(self) -> str | None:
+        """The text of the answer; None if the request failed."""
+        return None if self.response is None else self.response.output
 
 
 class Hooks:

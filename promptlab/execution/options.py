@@ -13,7 +13,7 @@ import numbers
 import os
 import textwrap
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from inspect import Parameter
@@ -39,8 +39,8 @@ from promptlab.models.credentials import (
 )
 from promptlab.models.openai import OpenAIClient
 from promptlab.models.routes import base_url_for
-from promptlab.money.budget import BudgetLimits
-from promptlab.money.prices import Prices, PricesOption, prices_in_force
+from promptlab.money.budget import BudgetLimits, check_bounded, uncounted
+from promptlab.money.prices import Prices, PricesOption, is_free, prices_in_force
 from promptlab.secret import ApiKey, Secret, sealed
 from promptlab.spec.address import canonical_url
 from promptlab.spec.definition import Definition
@@ -48,9 +48,8 @@ from promptlab.spec.requests import Requests
 from promptlab.store.wire_names import known_names
 
 if TYPE_CHECKING:
-    from promptlab.execution.hooks import Event
+    from promptlab.execution.hooks import Event, Reply
     from promptlab.execution.progress import Progress
-    from promptlab.execution.reply import Reply
     from promptlab.results.costs import Pricing
     from promptlab.results.record import Record
     from promptlab.store.cache import ResponseCache
@@ -376,7 +375,7 @@ class RunOptions:
         given = self.budget_usd, self.budget_tokens
         return BudgetLimits(*(math.inf if limit is None else limit for limit in given))
 
-    def route(self, model: str) -> str:
+    def base_url_for(self, model: str) -> str:
         """The base URL that requests to a model are keyed with and sent to."""
         if self.client is not None:
             return canonical_url(self.client.base_url)
@@ -406,11 +405,40 @@ class RunOptions:
         from promptlab.results.costs import Pricing  # brings numpy
 
         models = [level.value for level in experiment.grid.levels("model")]
-        routes = {model: self.route(model) for model in models}
+        routes = {model: self.base_url_for(model) for model in models}
         return Pricing(experiment, self.prices_in_force, routes)
 
     def _requests(self, experiment: Definition) -> Requests:
-        return Requests(experiment, self.route, known_names())
+        return Requests(experiment, self.base_url_for, known_names())
+
+    def check_budgets(
+        self,
+        experiment: Definition,
+        of_project: Iterable[BudgetLimits],
+        trials: Iterable[int],
+    ) -> None:
+        """Refuses, if there is a budget, trials that it cannot be kept for, and warns
+        of models that it does not count.
+
+        Raises:
+            SpecError: dollars are limited and a price is not known, or an answer may
+                have any length.
+        """
+        limits = [self.limits, *of_project]
+        if not any(of.any for of in limits):
+            return
+        pricing = self.pricing(experiment)
+        each, variants = experiment.repeats, experiment.effective_variants
+        free = []
+        for place in sorted({trial // each % len(variants) for trial in trials}):
+            context = pricing.context_now(place)
+            price = pricing.prices.price(context)
+            check_bounded(limits, price, context, variants[place].parameters)
+            if is_free(price, context):
+                free.append(context.model)
+        if free and any(math.isfinite(of.usd) for of in limits):
+            own = math.isfinite(self.limits.usd)
+            warnings.warn(uncounted(free, own=own), PromptlabWarning, stacklevel=2)
 
     def keys(self, base_urls: Sequence[str]) -> dict[str, Key]:
         """The key of each server that may be called, or why there is none. It may take

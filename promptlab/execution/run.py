@@ -17,7 +17,6 @@ from promptlab.execution.engine import NOT_CACHED, Engine, Outcome
 from promptlab.execution.hooks import Event, EventKind
 from promptlab.execution.loop import background_loop
 from promptlab.execution.options import RunOptions
-from promptlab.execution.preflight import check_run
 from promptlab.execution.progress import Display, Progress, Silent, display_for
 from promptlab.execution.scheduling.queue import PrefixScheduler, Queue, seed
 from promptlab.formats import counted
@@ -253,7 +252,8 @@ class Run:
         if self._cache is not None:
             self._cache.check_writable()
         waiting = (trial for queue in self._engine.queues.values() for trial in queue)
-        check_run(self._experiment, self._options, ledger.budgets().values(), waiting)
+        budgets = ledger.budgets().values()
+        self._options.check_budgets(self._experiment, budgets, waiting)
         client = self._options.opened_client(self._base_urls, self._keys)
         record = self._begin_record()
         try:
@@ -275,7 +275,7 @@ class Run:
         if not self._options.record:
             return None
         models = [level.value for level in self._experiment.grid.levels("model")]
-        routes = {model: self._options.route(model) for model in models}
+        routes = {model: self._options.base_url_for(model) for model in models}
         folder = str(self._cache.directory) if self._cache is not None else ""
         own = self._pricing.prices.own
         return RunRecord.begin(self._experiment, routes, folder, own)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from promptlab.execution.loop import running_loop
 from promptlab.execution.options import RunOptions
-from promptlab.execution.preflight import check_run
 from promptlab.execution.scheduling.limiter import Limiter
 from promptlab.formats import counted, dollars, duration, in_tokens, thousands
 from promptlab.money.budget import Spend
@@ -195,7 +194,7 @@ def check_plan(plan: Plan, options: RunOptions) -> None:
         return
     new = (i for i, one in enumerate(plan.statuses) if one == TrialStatus.NEW)
     with ledger_to_read() as ledger:
-        check_run(plan.experiment, options, ledger.budgets().values(), new)
+        options.check_budgets(plan.experiment, ledger.budgets().values(), new)
 
 
 def planned(

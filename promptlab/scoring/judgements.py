@@ -8,7 +8,7 @@ from typing import Any
 
 from promptlab.errors import Failure
 from promptlab.execution.engine import Engine
-from promptlab.execution.reply import Reply
+from promptlab.execution.hooks import Reply
 from promptlab.results.record import Score
 from promptlab.scoring.judge import Judge
 from promptlab.spec.request import Request
@@ -114,7 +114,7 @@ class _Asked:
 def _request(
     engine: Engine, judge: Judge, row: Mapping[str, Any], repeat: int
 ) -> Request:
-    base_url = judge.base_url or engine.options.route(judge.model)
+    base_url = judge.base_url or engine.options.base_url_for(judge.model)
     return Request(base_url, judge.body(row, base_url), repeat)
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import secrets
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -111,6 +112,9 @@ class SentCall(NamedTuple):
         return int(self.begin[0] // DAY_S)
 
 
+NUMBER_BITS = 62
+"""Of the first number that a ledger gives to a call in flight; SQLite holds 63."""
+
 PERIODS = ("day", "month")
 
 
@@ -149,6 +153,8 @@ class Ledger:
         self.database = database or Database()
         self._sign: SignOfLife | None = None
         self._unentered: list[LedgerEntry] = []
+        self._numbers = itertools.count(secrets.randbits(NUMBER_BITS))
+        """Of calls in flight; those of other processes begin elsewhere."""
         if self.database.on_disk and not self.database.read_only:
             try:
                 self._enter_killed()
@@ -200,13 +206,11 @@ class Ledger:
         """
         if self._process is None:  # nobody would notice when it is killed
             return [call.in_flight for call in calls]
+        numbers = [
+            next(self._numbers) if call.in_flight is None else call.in_flight
+            for call in calls
+        ]
         with self.database.writing() as connection:
-            ((last,),) = connection.execute("SELECT MAX(id) FROM in_flight")
-            free = itertools.count((last or 0) + 1)
-            numbers = [
-                next(free) if call.in_flight is None else call.in_flight
-                for call in calls
-            ]
             connection.executemany(
                 INSERT_SENT,
                 [
@@ -333,11 +337,13 @@ class Ledger:
             return number
 
     def _reserve(self, connection: sqlite3.Connection, most: Spend, now: float) -> int:
-        row = connection.execute(
-            "INSERT INTO in_flight (process, day, usd, tokens) VALUES (?, ?, ?, ?)",
-            (self._process, int(now // DAY_S), *most.counted),
+        number = next(self._numbers)
+        connection.execute(
+            "INSERT INTO in_flight (id, process, day, usd, tokens)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (number, self._process, int(now // DAY_S), *most.counted),
         )
-        return int(row.lastrowid or 0)
+        return number
 
     def release(self, number: int) -> None:
         """Releases what was reserved for a call that was not sent."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from promptlab.errors import Failure, SpecError
 from promptlab.execution.engine import Engine
-from promptlab.execution.reply import Reply
+from promptlab.execution.hooks import Reply
 from promptlab.experiment import Experiment
 from promptlab.formats import dollars, seconds
 from promptlab.render.markup import CELL, QUIET, ROW, escaped
