@@ -208,7 +208,9 @@ class Entry:
     ) -> Entry:
         """The entry in a stored value; `ValueError` if it is damaged."""
         _, kept, body = value.split(b"\n", 2)
-        return cls(key, _head_in(value), kept, body, experiment, medium)
+        return cls(
+            key, _head_in(value, value.index(b"\n")), kept, body, experiment, medium
+        )
 
     @cached_property
     def value(self) -> bytes:
@@ -550,8 +552,9 @@ class ResponseCache:
                 self._refuse(key, f"mode {mode}")
                 continue
             try:
-                head = _head_in(value)
-                body = value.find(b"\n", value.index(b"\n") + 1)
+                end = value.index(b"\n")
+                head = _head_in(value, end)
+                body = value.find(b"\n", end + 1)
                 if _failure_in(head, value, body) is None:
                     heads[key] = head
             except (ValueError, TypeError) as error:
@@ -699,9 +702,10 @@ def _without_media(request_json: bytes) -> tuple[bytes, dict[str, bytes]]:
     return MEDIUM.sub(apart, request_json), media
 
 
-def _head_in(value: bytes) -> ReplySummary:
-    """The head of a stored value; `ValueError` if promptlab did not write it."""
-    members = orjson.loads(value[: value.index(b"\n")])
+def _head_in(value: bytes, end: int) -> ReplySummary:
+    """The head of a stored value, which ends there; `ValueError` if promptlab did not
+    write it."""
+    members = orjson.loads(value[:end])
     head = _head(members)
     return head if len(members) == len(head) else _completed(head, value)
 
@@ -727,28 +731,26 @@ def _head(members: Any) -> ReplySummary:
     if type(members) is not list or not _is_head(tuple(map(type, members))):
         raise ValueError("its first line is not one of ours")
     head = ReplySummary(*members)
+    read, written = head.cached_input_tokens or 0, head.cache_write_tokens or 0
+    given, reasoned = head.output_tokens or 0, head.reasoning_tokens or 0
+    asked = head.input_tokens or 0
     # One of them is out of range just if all their bits together are.
-    bits = (
-        (head.input_tokens or 0)
-        | (head.cached_input_tokens or 0)
-        | (head.output_tokens or 0)
-        | (head.reasoning_tokens or 0)
-        | (head.cache_write_tokens or 0)
-    )
+    bits = asked | read | written | given | reasoned
     cost_usd = head.reported_cost_usd or 0.0
     if not 0 <= bits < 2**53 or not 0 <= head.received_s < 2**40 or cost_usd < 0:
         raise ValueError("its numbers are out of range")
-    usage = head.usage
-    if (nested := usage.nested()) is not usage:
-        asked, given = nested.input_tokens, nested.output_tokens
-        head = head._replace(input_tokens=asked, output_tokens=given)
+    if read + written > asked or reasoned > given:
+        usage = head.usage.nested()
+        return head._replace(
+            input_tokens=usage.input_tokens, output_tokens=usage.output_tokens
+        )
     return head
 
 
 def _failure_in(head: ReplySummary, value: bytes, start: int = 0) -> Failure | None:
     """The failure that was taken for an answer, whose body begins there in a value.
     Bodies without a member named `error`, nearly all, are not parsed."""
-    failure = broke_off(head)
+    failure = None if head.finish_reason == "stop" else broke_off(head)
     if failure is not None or value.find(b'"error"', start) < 0:
         return failure
     try:
