@@ -1,4 +1,4 @@
-"""The one seam to a model: a `Client` answers requests, and everything else is ours."""
+"""The client protocol: the only way to a model, which callers may implement."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from promptlab.spec.response import Response
 
 
 class Client(Protocol):
-    """What the runner needs of a model: answers to requests, one at a time or many.
+    """Answers requests, one at a time or many concurrently.
 
     A client may make several calls for one request, as an agent does. Its response then
-    says in `calls` how many there were, in `usage` what they took together, and in
-    `reported_cost_usd` what they cost, where their prices differ. The ledger enters
-    that in one line, and budgets count it. A budget reserves for one call until a
-    response says more, and from then on for as much more.
+    has their number in `calls`, their tokens together in `usage`, and what they cost in
+    `reported_cost_usd`, if their prices differ. The ledger enters that in one row, and
+    budgets count it. A budget reserves for one call until a response has more, and from
+    then on for as many.
     """
 
     base_url: str
-    """Where it sends requests, as far as the grid does not say; part of the key."""
+    """Where it sends requests, unless the grid has a `base_url`; part of the key."""
 
     async def complete(self, request: Request) -> Response:
-        """The answer to one call, made once.
+        """The answer to one call, without retries.
 
         Raises:
-            CallError: there is none; its failure says why.
+            CallError: there is no answer; its failure says why.
         """
 
     async def close(self) -> None:
-        """Lets go of connections."""
+        """Closes connections."""
 
 
 async def closed(
     loop: asyncio.AbstractEventLoop | None, closing: Coroutine[Any, Any, None]
 ) -> None:
-    """Closes connections in the loop where they were opened, if that still runs."""
+    """Closes connections in the event loop that opened them, if it still runs."""
     if loop is None or loop is asyncio.get_running_loop() or not loop.is_running():
         await closing
     else:
@@ -48,7 +48,7 @@ async def closed(
 def close_now(
     loop: asyncio.AbstractEventLoop | None, closing: Coroutine[Any, Any, None]
 ) -> None:
-    """As `closed`, for code outside of event loops, or in another one."""
+    """Like `closed`, for code outside of event loops or in another one."""
     try:
         here = asyncio.get_running_loop()
     except RuntimeError:

@@ -1,6 +1,6 @@
 """Credentials: which API key and headers go to a server, and where they come from.
 
-A key belongs to a server. Looked at are, in this order, `api_key=`, the environment,
+A key belongs to a server. The sources are, in this order, `api_key=`, the environment,
 the keyring's entry for the base URL, the `.env` file, and what was typed in.
 """
 
@@ -237,8 +237,8 @@ class Credentials:
         )
 
     def _is_meant(self, base_url: str) -> bool:
-        """Whether a key that was given for no base URL is for this one: where there are
-        others, servers on this machine are not meant."""
+        """Whether a key given without a base URL is for this one: if others are called,
+        servers on this machine do not get it."""
         return not self._elsewhere or not is_local(base_url)
 
     @property
@@ -259,8 +259,8 @@ class Credentials:
         return {n: value for n, value in self.headers.items() if isinstance(value, str)}
 
     def _is_openais(self, base_url: str) -> bool:
-        """Whether it is OpenAI's server; or one on this machine, and no other is there
-        that $OPENAI_API_KEY could be for."""
+        """Whether $OPENAI_API_KEY is for it: OpenAI's server, or one on this machine if
+        no other is called."""
         if is_loopback(base_url):
             return not self._elsewhere
         return f".{urlsplit(base_url).hostname}".endswith(".openai.com")
@@ -273,7 +273,7 @@ class Credentials:
 
 
 def asked(key: Key) -> Key:
-    """The same with the key that the user types; as it was where nothing is typed.
+    """The same with the key that the user types; unchanged if nothing is typed.
 
     Raises:
         CredentialsError: what was typed is not a key.

@@ -1,7 +1,7 @@
-"""The key prompt: a key that the user types, without an echo.
+"""The key prompt: a key that the user types, hidden.
 
-A run asks in a notebook alone, while a cell is being executed in its main thread: from
-the callback of a button, a kernel's question would reach nobody and wait for ever.
+A run asks only in a notebook, while a cell is executed in its main thread: from the
+callback of a button, a kernel's question would reach nobody and wait forever.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _typed: dict[str, Secret] = {}
 def can_ask() -> bool:
     """Whether this is the code of a cell that is being executed.
 
-    While one is, ipykernel puts a method of its own in the place of `getpass`. What an
-    earlier cell has left to be done later has that cell's message as its parent.
+    While one is, ipykernel replaces `getpass` by a method of its own. What an earlier
+    cell has scheduled for later has that cell's message as its parent.
     """
     kernel = getattr(getpass.getpass, "__self__", None)
     parent = getattr(kernel, "get_parent", None)
@@ -31,8 +31,8 @@ def can_ask() -> bool:
 
 
 def ask(base_url: str) -> Secret | None:
-    """The key for a server, which the user is asked for, for the rest of the session;
-    None where nothing is typed.
+    """Asks the user for the key for a server, for the rest of the session; None if
+    nothing is typed.
 
     Raises:
         CredentialsError: what was typed is not a key.
@@ -57,11 +57,11 @@ def forget(base_url: str) -> bool:
 
 
 def read_key(question: str) -> Hidden:
-    """What the user types, or a program writes to standard input; empty for nothing.
+    """The key that the user types, or a program writes to standard input; may be empty.
 
     Raises:
         CredentialsError: it is not a key.
-        NotImplementedError: it is a notebook whose front end cannot ask.
+        NotImplementedError: this is a notebook whose front end cannot ask.
         EOFError: the input has ended.
     """
     if not can_ask() and (_in_kernel() or sys.stdin is None):

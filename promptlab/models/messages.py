@@ -1,7 +1,7 @@
-"""Messages: what an assistant's message says, whatever kind of answer it is.
+"""Messages: text, tool calls, refusal, reasoning and media in an assistant's message.
 
-Servers differ in where they put things. Text stands in `content`, whole or in parts;
-tool calls in `tool_calls`, or in the older `function_call`; reasoning in
+Servers differ in where they put things. Text is in `content`, whole or in parts; tool
+calls in `tool_calls`, or in the older `function_call`; reasoning in
 `reasoning_content`, `reasoning`, `reasoning_details` or parts of the content.
 """
 
@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import orjson
 
 REASONING = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
-"""Where a message has what the model thought first; the first that has some counts."""
+"""Members that may hold the reasoning; the first that is not empty counts."""
 
 THOUGHTS = ("thinking", "reasoning", "redacted_thinking")
-"""The types of parts of a content that are no answer."""
+"""The types of content parts that are reasoning."""
 
 BESIDE_TEXT = (
     *("tool_calls", "function_call", "refusal", "audio", "images"),
@@ -26,34 +26,34 @@ BESIDE_TEXT = (
 """The members of a message that say more than its text."""
 
 MEDIA = ("image", "audio", "video", "file")
-"""What an answer may hold beside text; types of parts have these words in them."""
+"""What an answer may hold beside text; the types of such parts contain these words."""
 
 IN_PARTS = ("text", "thinking", "summary", "content")
-"""What parts of reasoning have their text in."""
+"""Members of a part of reasoning that may hold its text."""
 
 DEEPEST = 5
-"""How deep parts of reasoning are looked into."""
+"""How many levels of nested reasoning are read."""
 
 LONGEST_KIND = 40
-"""Characters of a type of part that we do not know."""
+"""Characters shown of an unknown type of part."""
 
 
 class Said(NamedTuple):
-    """What a message says."""
+    """The content of a message."""
 
     output: str
-    """The text; where there is none, the refusal, the transcript of the audio, the
-    tool calls as JSON, or what it is instead, as `[2 images]`; "" for nothing."""
+    """The text; if empty, the refusal, the transcript of the audio, the tool calls as
+    JSON, or the media, as `[2 images]`; "" if there is nothing."""
     tool_calls: str | None = None
     """As JSON."""
     refusal: str | None = None
     reasoning: str | None = None
     media: str | None = None
-    """What it holds beside text, as `2 images`."""
+    """What it holds beside text, such as `2 images`."""
 
 
 def read_message(message: Mapping[str, Any]) -> Said:
-    """What an assistant's message says.
+    """The content of an assistant's message.
 
     Raises:
         ValueError: its content is neither text nor parts, or nests too deep.
@@ -85,7 +85,7 @@ def read_message(message: Mapping[str, Any]) -> Said:
 
 
 def _tool_calls(message: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> str:
-    """The calls as a JSON list; "" where there are none."""
+    """The calls as a JSON list; "" if there are none."""
     calls = message.get("tool_calls")
     if not calls and (function := message.get("function_call")):
         calls = [{"type": "function", "function": function}]

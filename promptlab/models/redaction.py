@@ -1,4 +1,4 @@
-"""Redaction: API keys kept out of whatever a server, or an error, says."""
+"""Redaction: API keys removed from replies and error messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import orjson
 from promptlab.secret import Hidden
 
 SECRET = re.compile(r"\b(?:sk|gsk|xai|pplx|hf)[-_][A-Za-z0-9_*.\-]{8,}|Bearer\s+\S+")
-"""What looks like an API key, as servers repeat it in their refusals."""
+"""What looks like an API key, as servers repeat it in their errors."""
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a pair, which is no character."""
@@ -19,14 +19,14 @@ USER_INFO = re.compile(r"(?<=://)[^\s'\"]+@")
 """The name and password in a URL, a proxy's for one."""
 
 SHORTEST_SECRET = 8
-"""Characters; what is shorter is no key but a placeholder, such as `ollama`, and a word
-that a message may need."""
+"""Characters; what is shorter is a placeholder such as `ollama`, and may be a word of
+the message."""
 
 SHORTEST_IN_ANSWERS = 16
-"""Characters of a key that is looked for in answers."""
+"""Characters of a key that is searched for in answers."""
 
 SECRET_HEADER = re.compile("auth|cookie|key|passw|secret|token", re.IGNORECASE)
-"""What names of headers hold whose values are keys."""
+"""What the names of headers contain whose values are keys."""
 
 WORD = re.compile(r"[^\s;,]+")
 """A part of a header's value."""
@@ -38,7 +38,7 @@ REDACTED = "[key]"
 
 
 def redacted(text: str, *secrets: str) -> str:
-    """The text without API keys: those given, and whatever looks like one."""
+    """The string without API keys: those given, and whatever looks like one."""
     for secret in secrets:
         if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, REDACTED)
@@ -47,8 +47,8 @@ def redacted(text: str, *secrets: str) -> str:
 
 
 def without_keys(body: bytes, secrets: Iterable[str]) -> bytes:
-    """A body without those keys, however they are escaped in its JSON; the same bytes
-    where it holds none of them."""
+    """A body without those keys, however its JSON escapes them; the same bytes if it
+    contains none of them."""
     forms = {
         form
         for secret in secrets
@@ -64,13 +64,13 @@ def without_keys(body: bytes, secrets: Iterable[str]) -> bytes:
 
 
 def authenticates(header: str) -> bool:
-    """Whether a header is there to authenticate, by its name."""
+    """Whether a header authenticates, by its name."""
     return SECRET_HEADER.search(header) is not None
 
 
 def secrets_in(headers: Mapping[str, str]) -> list[str]:
-    """What headers hold that are there to authenticate, part by part: a cookie, for
-    one, has several. The longest come first, as one may be part of another."""
+    """The parts of headers that authenticate: a cookie, for one, has several. The
+    longest come first, as one may be part of another."""
     parts = {
         part
         for name, value in headers.items()

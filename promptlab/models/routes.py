@@ -36,9 +36,9 @@ def base_url_for(
 
 
 def offline_url() -> str:
-    """What stands for the address of the offline model in a key.
+    """The address of the offline model in a cache key.
 
-    Its port changes with every run; its answers change with its version alone.
+    Its port changes with every run; its answers change only with its version.
     """
     from promptlab.offline import RESPONDER_VERSION
 
@@ -46,7 +46,7 @@ def offline_url() -> str:
 
 
 def proxy_for(address: str) -> str | None:
-    """The proxy that the environment names for an address; None for none."""
+    """The proxy that the environment names for an address; None without one."""
     parts = urlsplit(address)
     if is_loopback(address) or proxy_bypass(parts.netloc):
         return None
@@ -56,8 +56,8 @@ def proxy_for(address: str) -> str | None:
 
 
 def proxy_named(address: str) -> str:
-    """The proxy for an address without its password, and what names it; empty for
-    none."""
+    """The proxy for an address without its password, and what names it; empty without
+    one."""
     if (proxy := proxy_for(address)) is None:
         return ""
     names = (f"{urlsplit(address).scheme}_proxy", "all_proxy")

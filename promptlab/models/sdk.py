@@ -1,5 +1,5 @@
-"""The client that sends through a client of the openai SDK which the user has set up,
-for what only that knows: Azure, own transports."""
+"""The client that sends through a user's client of the openai SDK, for what only the
+SDK supports: Azure, custom transports."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 class SDKClient:
     """Calls through a client of the openai SDK that you have set up.
 
-    The SDK's own retries are switched off for these calls: the runner repeats, and
-    counts. The SDK client stays yours to close; used as a context manager, this closes
-    it, in the event loop where it was used.
+    The SDK's own retries are turned off for these calls: the runner retries and counts.
+    The SDK client stays yours to close; used as a context manager, this closes it, in
+    the event loop that used it.
 
     Raises:
-        SpecError: it is no asynchronous client.
+        SpecError: it is not an asynchronous client.
     """
 
     def __init__(self, sdk: openai.AsyncOpenAI) -> None:
@@ -102,7 +102,7 @@ class SDKClient:
         return [Hidden(self._sdk.api_key), *secrets_in(headers)]
 
     async def close(self) -> None:
-        """Nothing to let go of: the SDK client is yours."""
+        """Does nothing: the SDK client is yours to close."""
 
     def __enter__(self) -> Self:
         return self

@@ -35,7 +35,7 @@ NO_ANSWER = (
     *(ValueError, KeyError, TypeError, AttributeError, OverflowError),
     *(CallError, SpecError),
 )
-"""What a line that is no answer raises when it is read as one."""
+"""Errors of reading a line that is not an answer."""
 
 
 class RefusedLine(NamedTuple):
@@ -47,11 +47,11 @@ class RefusedLine(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """What became of the lines of an archive."""
+    """How many answers of an archive were added, and what was not."""
 
     added: int
     known: int
-    """How many were in the cache already; they stay as they are."""
+    """How many were in the cache already; they are left unchanged."""
     refused: tuple[RefusedLine, ...]
 
     @property
@@ -97,8 +97,8 @@ def export_archive(
 
 
 def import_archive(cache: ResponseCache, path: Path) -> Imported:
-    """Adds the answers of an archive to a cache; what is there already stays, and lines
-    that are not answers, or could not be read back, are left out.
+    """Adds the answers of an archive to a cache; existing ones stay, and lines that are
+    not answers, or could not be read back, are left out.
 
     Raises:
         CacheError: the file cannot be read to its end, or no line is an answer; the

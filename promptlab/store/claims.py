@@ -1,9 +1,9 @@
-"""Claims: which requests this process asks, so that no other one asks them too.
+"""Claims: which requests this process asks, so that no other process asks them too.
 
-A claim is a lock on one byte of an empty file in the cache's folder; which byte, the
-key says. So a claim costs no write, and however a process ends, the system gives its
-claims back at once. SQLite keeps writers apart in the same way: where the cache works,
-claims do. Windows has no such locks in Python; there nothing is claimed.
+A claim is a lock on one byte of an empty file in the cache's folder; the key decides
+which byte. So a claim costs no write, and the system releases it at once however the
+process ends. SQLite keeps writers apart in the same way: if the cache works, claims do.
+Windows has no such locks in Python; there nothing is claimed.
 
 The locks belong to the process, not to the open file, and are lost when the process
 closes the file anywhere. So there is one `Claims` for all runs of a process on a cache.

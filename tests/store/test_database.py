@@ -11,10 +11,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from fakes.experiments import capitals
 
 from promptlab.errors import CacheError
 from promptlab.store.database import MIGRATIONS, Database
 from promptlab.store.ledger import Ledger
+from promptlab.testing import FakeClient
 
 
 @pytest.fixture
@@ -36,6 +38,19 @@ def test_that_of_a_newer_promptlab_is_left_alone(path: Path) -> None:
 
     with pytest.raises(CacheError, match=r"by a newer promptlab \(version 99.*upgrade"):
         Database(path)
+
+
+def test_with_that_of_a_newer_promptlab_nothing_is_paid_for(clean_home: Path) -> None:
+    with closing(Database()) as database:
+        database.rows("PRAGMA user_version = 99")
+    before = (clean_home / "promptlab.sqlite").read_bytes()
+    client = FakeClient()
+
+    with pytest.raises(CacheError, match="by a newer promptlab"):
+        capitals(1).run(client=client)
+
+    assert client.calls == 0
+    assert (clean_home / "promptlab.sqlite").read_bytes() == before
 
 
 def test_to_read_makes_no_file(clean_home: Path) -> None:
