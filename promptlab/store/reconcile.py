@@ -58,6 +58,20 @@ SAME_USD, SAME_SHARE = 0.005, 0.001
 """Costs that differ by no more than half a cent, or a thousandth, agree: bills are in
 cents, and a million fractions of one add up to rounding."""
 
+LESS = (
+    "its numbers are late or discounted, or these calls were another organisation's or "
+    "project's"
+)
+MORE = (
+    "other projects and people are in its numbers, unless they are narrowed to your "
+    "projects or keys"
+)
+NARROWED = (
+    "these projects or keys made other calls, answers were charged that never came, or "
+    "prices differ"
+)
+"""Why the organisation's costs may be less or more than ours."""
+
 SNAPSHOT = re.compile(r"(.+?)-(?:\d{4}-\d{2}-\d{2}|\d{4})")
 """The name of a snapshot: its model's name, and a date."""
 
@@ -144,47 +158,31 @@ def conclusion(table: pd.DataFrame, *, narrowed: bool = False) -> str:
     if over.empty:
         return "nothing to conclude yet: today (UTC) is not over, and numbers come late"
     priced = over[over["difference_cost_usd"].notna()]
-    ours, theirs = (
-        float(priced[name].sum()) for name in ("cost_usd", "their_cost_usd")
+    ours, theirs = priced[["cost_usd", "their_cost_usd"]].sum().tolist()
+    more, amounts = (
+        dollars(abs(theirs - ours)),
+        f"{dollars(theirs)}, not {dollars(ours)}",
     )
-    parts = [_verdict(ours, theirs, over, narrowed=narrowed)]
+    if abs(theirs - ours) <= max(SAME_USD, SAME_SHARE * max(ours, theirs)):
+        line = f"the ledger and the organisation agree: {dollars(theirs)}"
+        if odd := int((over["agreement"] != "agree").sum()):
+            line = (
+                f"the sums agree at {dollars(theirs)}, though {odd:,} of {len(over):,} "
+            )
+            line += "rows do not"
+    else:
+        way = "less" if theirs < ours else "more"
+        reason = LESS if theirs < ours else NARROWED if narrowed else MORE
+        line = f"the organisation was charged {more} {way} than this ledger has"
+        line += f" ({amounts}): {reason}"
+        if way == "more" and (unsettled := int(over["unsettled"].sum())):
+            line += f"; {maybe_charged(unsettled)}"
     for count, why in (
         (len(over) - len(priced), "with an unknown cost"),
         (len(table) - len(over), "of today"),
     ):
-        if count:
-            parts.append(f"{counted(count, 'row')} {why} not counted")
-    return "; ".join(parts)
-
-
-def _verdict(ours: float, theirs: float, rows: pd.DataFrame, *, narrowed: bool) -> str:
-    """How two sums compare, and the likely reason."""
-    more, unsettled = dollars(abs(theirs - ours)), int(rows["unsettled"].sum())
-    if abs(theirs - ours) <= max(SAME_USD, SAME_SHARE * max(ours, theirs)):
-        if odd := int((rows["agreement"] != "agree").sum()):
-            return (
-                f"the sums agree at {dollars(theirs)}, though {odd:,} of {len(rows):,} "
-                "rows do not"
-            )
-        return f"the ledger and the organisation agree: {dollars(theirs)}"
-    if theirs < ours:
-        return (
-            f"this ledger has {more} more than the organisation was charged "
-            f"({dollars(ours)}, not {dollars(theirs)}): its numbers are late or "
-            "discounted, or these calls were another organisation's or project's"
-        )
-    reason = (
-        "these projects or keys made other calls, answers were charged that never "
-        "came, or prices differ"
-        if narrowed
-        else "other projects and people are in its numbers, unless they are narrowed "
-        "to your projects or keys"
-    )
-    return (
-        f"the organisation was charged {more} more than this ledger has "
-        f"({dollars(theirs)}, not {dollars(ours)}): {reason}"
-        + (f"; {maybe_charged(unsettled)}" if unsettled else "")
-    )
+        line += f"; {counted(count, 'row')} {why} not counted" if count else ""
+    return line
 
 
 def _compared(

@@ -461,7 +461,10 @@ def table_of(*costs: tuple[float, float], complete: bool = True) -> pd.DataFrame
     [
         (table_of((1.8, 3.0)), "was charged $1.20 more than this ledger has"),
         (table_of((1.8, 3.0)), "($3.00, not $1.80): other projects and people"),
-        (table_of((3.0, 1.8)), "this ledger has $1.20 more than"),
+        (
+            table_of((3.0, 1.8)),
+            "was charged $1.20 less than this ledger has ($1.80, not",
+        ),
         (table_of((1.0, 2.0), (2.0, 1.0)), "agree at $3.00, though 2 of 2 rows do"),
         (table_of((1.0, 1.0)), "the ledger and the organisation agree: $1.00"),
         (table_of((1.0, float("nan")), (1.0, 1.0)), "$1.00, though 1 of 2 rows do not"),
