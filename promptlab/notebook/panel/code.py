@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from promptlab.experiment import Experiment
@@ -40,15 +41,13 @@ class Code(str):
     """A Python expression, written as it is."""
 
 
+@dataclass(frozen=True)
 class Call:
     """A call in Python, with values or further calls as its arguments."""
 
-    def __init__(
-        self, function: str, given: Sequence[Any], named: Mapping[str, Any]
-    ) -> None:
-        self.function = function
-        self.given = given
-        self.named = named
+    function: str
+    given: Sequence[Any]
+    named: Mapping[str, Any]
 
 
 def written(value: Any, indent: str, used: int = 0) -> str:

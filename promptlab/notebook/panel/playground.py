@@ -121,7 +121,8 @@ class Playground(RunPanel):
         """
         if not self._conversation.messages:
             return None
-        options = {**self._options, "offline": True, "progress": False, "record": False}
+        reading = dict.fromkeys(("refresh", "progress", "record"), False)
+        options = {**self._options, **reading, "offline": True}
         return self._conversation.experiment.run(**options)
 
     def add_column(self, model: str = "") -> None:
@@ -136,37 +137,22 @@ class Playground(RunPanel):
     # The controls.
 
     def _make_controls(self, system: str, prompt: str) -> None:
-        self.system = writing(
-            *("System message", system),
-            height="44px",
-            placeholder="System message (none)",
-        )
+        hint = "System message (none)"
+        self.system = writing("System message", system, height="44px", placeholder=hint)
         self.columns = widgets.HBox().add_class("plp-sides")
         self.add_button = button("Add a column", icon="plus")
         self.inputs: dict[str, Any] = {}
         """By field, the box of its value."""
         self._fields = in_a_row()
-        self.message = writing(
-            *("Message", prompt),
-            height="72px",
-            placeholder="Message, with {{fields}} if you like",
-        )
-        self.back_button = button(
-            "Undo",
-            tooltip="Take the last message back into the box",
-            disabled=True,
-        )
+        hint = "Message, with {{fields}} if you like"
+        self.message = writing("Message", prompt, height="72px", placeholder=hint)
+        undo = "Take the last message back into the box"
+        self.back_button = button("Undo", tooltip=undo, disabled=True)
         self.reset_button = button("Reset", tooltip="Start over", disabled=True)
         self.conversation = widgets.HTML()
 
     def _laid_out(self) -> list[Any]:
-        sending = [
-            self.run_button,
-            self.stop_button,
-            self.back_button,
-            self.reset_button,
-            self.summary,
-        ]
+        buttons = self.run_button, self.stop_button, self.back_button, self.reset_button
         return [
             self.system,
             self.columns,
@@ -174,7 +160,7 @@ class Playground(RunPanel):
             self.conversation,
             self._fields,
             self.message,
-            in_a_row(*sending),
+            in_a_row(*buttons, self.summary),
             self._progress,
             folded("As code", self.code),
         ]

@@ -279,3 +279,17 @@ def test_markup_is_shown_as_text_and_a_saved_notebook_shows_the_conversation(
     assert all(text in seen.text for text in HOSTILE[:3])
     assert not {"img", "script", "textarea"} & seen.tags
     assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_results_are_those_of_the_conversation_and_ask_nothing(
+    client: FakeClient,
+) -> None:
+    shown = playground(["small", "large"], client=client, refresh=True)
+    assert shown.results is None
+
+    say(shown, "Hello")
+
+    results = shown.results
+    assert results is not None
+    assert results.totals.answered == results.totals.cached == 2
+    assert client.calls == 2
