@@ -138,13 +138,18 @@ def whole(part: Mapping[str, Any], read: FileReader) -> dict[str, Any]:
     options = dict(part)
     kind = next(name for name in SHORT if name in options)
     name = options.pop(kind)
-    if kind == "image":
-        return image(name if is_url(name) else read(name), **options)
-    path = Path(name)
-    if kind == "audio":
-        options.setdefault("format", AUDIO_FORMATS.get(path.suffix.lower(), ""))
-        return audio(read(name), **options)
-    return file(read(name), **{"name": path.name, **options})
+    if kind == "image" and is_url(name):
+        return image(name, **options)
+    path, content = Path(name), read(name)
+    try:
+        if kind == "image":
+            return image(content, **options)
+        if kind == "audio":
+            options.setdefault("format", AUDIO_FORMATS.get(path.suffix.lower(), ""))
+            return audio(content, **options)
+        return file(content, **{"name": path.name, **options})
+    except SpecError as error:
+        raise SpecError(f"{name}: {error}") from error
 
 
 def is_url(source: Any) -> bool:
@@ -258,7 +263,7 @@ def _image_url(source: Any) -> str:
         content = _bytes_of(source)
         if (kind := _kind(content)) is None:
             raise SpecError(
-                f"image: expected PNG, JPEG, GIF or WebP, got {source!r:.80}"
+                f"image: expected PNG, JPEG, GIF or WebP, got {content[:16]!r}..."
             )
         return _data_url(content, kind)
     buffer = io.BytesIO()

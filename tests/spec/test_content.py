@@ -267,6 +267,13 @@ def test_a_missing_file_is_named_before_the_first_call(photos: Path) -> None:
     assert client.calls == 0
 
 
+def test_a_file_of_another_kind_is_named(photos: Path) -> None:
+    (photos / "data/photos/a.png").write_bytes(b"no image")
+
+    with pytest.raises(pl.SpecError, match=r"photos/a\.png: image: expected PNG"):
+        ask(photos, FakeClient("fine"))
+
+
 def test_a_run_is_reopened_with_the_files_that_it_had(photos: Path) -> None:
     ran = ask(photos, FakeClient("fine"))
     (photos / "data/photos/a.png").unlink()
