@@ -30,7 +30,7 @@ class Level:
     """One value of a parameter, and what the table shows for it."""
 
     label: Any
-    """A text, number, bool or None."""
+    """A string, number, bool or None."""
     value: Any
     """What is sent: any JSON value; a `Prompt` for 'prompt'."""
 
@@ -356,17 +356,15 @@ def _merged(
 
 
 def _crossed(groups: Sequence[Mapping[str, tuple[Level, ...]]]) -> Iterator[Variant]:
-    rows = [[dict(zip_row) for zip_row in _rows(group)] for group in groups]
+    rows = [
+        [
+            dict(zip(group, together, strict=True))
+            for together in zip(*group.values(), strict=True)
+        ]
+        for group in groups
+    ]
     for choice in itertools.product(*rows):
-        levels: dict[str, Level] = {}
-        for part in choice:
-            levels |= part
-        yield Variant(levels)
-
-
-def _rows(group: Mapping[str, tuple[Level, ...]]) -> Iterator[list[tuple[str, Level]]]:
-    for together in zip(*group.values(), strict=True):
-        yield list(zip(group, together, strict=True))
+        yield Variant({name: level for row in choice for name, level in row.items()})
 
 
 def _chosen(
