@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from promptlab.stats.intervals import wilson
 from promptlab.stats.means import mean
 from promptlab.stats.multiple import adjust
 from promptlab.stats.paired import compare
+from promptlab.testing import FakeClient, last_text
 
 THREE = {"plain": 0.5, "steps": 0.8, "warm": 0.5}
 GRID = {
@@ -398,3 +401,35 @@ def test_a_table_without_cases_or_with_several_scores_is_refused() -> None:
         pl.SpecError, match=r"expected Results, or a DataFrame .* got list"
     ):
         pl.leaderboard([])
+
+
+def test_results_of_a_run_are_ranked_by_their_scorer(tmp_path: Path) -> None:
+    capitals = {"France": "Paris", "Italy": "Rome", "Spain": "Madrid", "Peru": "Lima"}
+
+    def answer(request: pl.Request) -> str:
+        text = last_text(request)
+        right = next(of for land, of in capitals.items() if land in text)
+        return right if "capital" in text or request.repeat else "no idea"
+
+    experiment = pl.Experiment(
+        "capitals",
+        grid=pl.Grid(
+            model=["fake"],
+            prompt={"plain": "{{land}}?", "steps": "The capital of {{land}}?"},
+        ),
+        dataset=[
+            {"id": land, "land": land, "expected": of} for land, of in capitals.items()
+        ],
+        scorers=["exact"],
+        repeats=2,
+    )
+    results = experiment.run(client=FakeClient(answer), cache=tmp_path, progress=False)
+
+    board = pl.leaderboard(results, baseline="plain")
+
+    assert by_prompt(board, "score") == {"steps": 1, "plain": 0.5}
+    assert by_prompt(board, "wins")["steps"] == 4
+    assert by_prompt(board, "verdict")["steps"] == "cannot tell"  # of four cases
+    assert pl.effects(results).table["effect"].tolist() == [0.5]
+    assert pl.compare_pair(results, "plain", "steps").delta == 0.5
+    assert pl.stability(results).table["sometimes"].tolist() == [1, 0]
