@@ -6,10 +6,8 @@ The simulations are those of `tests/stats`, with more grids: some minutes.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,11 +15,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-
-from stats import simulations
-
 import promptlab as pl
+from tests.stats import simulations
 
 
 class Claim(NamedTuple):

@@ -181,6 +181,11 @@ class Leaderboard:
         of the score; NaN with fewer than 2 variants."""
         return float(detectable(self._units, self._variances, comparisons=self._family))
 
+    @property
+    def compares(self) -> bool:
+        """Whether variants are compared with a baseline."""
+        return self.baseline is not None
+
     def cases_needed(self, mde: float) -> float:
         """How many cases it takes to see a difference of `mde` 4 times out of 5, with
         as many repeats, variants and comparisons as here (of clusters: so many).

@@ -88,11 +88,12 @@ class Pareto:
             on_front=front(paid.value, earned.value),
             p_front=self.chances,
         )
-        ordered: pd.DataFrame = table.iloc[self._order]
+        ordered: pd.DataFrame = table.iloc[self.order]
         return ordered.reset_index(drop=True)
 
     @cached_property
-    def _order(self) -> NDArray[np.int64]:
+    def order(self) -> NDArray[np.int64]:
+        """The variants in the order of the table."""
         score = mean(self.scores.means).value
         return np.asarray(np.lexsort((-score, mean(self.scores.costs).value)))
 
@@ -105,7 +106,7 @@ class Pareto:
     def _shown(self) -> Analysis:
         rows = []
         records = self.table.head(SHOWN).to_dict("records")
-        for place, row in zip(self._order, records, strict=False):
+        for place, row in zip(self.order, records, strict=False):
             score = interval_text(
                 row["score"], row["ci_low"], row["ci_high"], share=self.scores.shares
             )

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import promptlab as pl
-from analysis.tables import drawn, scored
 from promptlab.stats.means import mean
+from tests.analysis.tables import drawn, scored
 
 NAMES = ("prompt", "model")
 GRID = {

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 import promptlab as pl
-from analysis.tables import drawn, scored
 from promptlab.stats.intervals import wilson
 from promptlab.stats.means import mean
 from promptlab.stats.multiple import adjust
 from promptlab.stats.paired import compare
 from promptlab.testing import FakeClient, last_text
+from tests.analysis.tables import drawn, scored
 
 THREE = {"plain": 0.5, "steps": 0.8, "warm": 0.5}
 GRID = {

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import promptlab as pl
-from analysis.tables import drawn, scored
 from promptlab.stats.paired import mcnemar
+from tests.analysis.tables import drawn, scored
 
 PLAIN = [1.0] * 20 + [0.0] * 20
 STEPS = [1.0] * 17 + [0.0] * 3 + [1.0] * 12 + [0.0] * 8

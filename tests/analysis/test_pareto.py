@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import promptlab as pl
-from analysis.tables import drawn
+from tests.analysis.tables import drawn
 
 CHANCES = {"cheap": 0.4, "dear": 0.8, "wasteful": 0.5}
 COSTS = {"cheap": 0.001, "dear": 0.004, "wasteful": 0.01}

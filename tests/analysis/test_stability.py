@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import promptlab as pl
-from analysis.tables import scored
+from tests.analysis.tables import scored
 
 REPEATED = {
     "steady": [[1, 1, 1], [1, 1, 1], [0, 0, 0], [0, 0, 0]],

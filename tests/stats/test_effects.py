@@ -8,7 +8,7 @@ import statsmodels.api as sm
 from statsmodels.datasets import grunfeld
 
 from promptlab.stats.effects import effects_of, estimate, least_squares
-from stats.simulations import chance
+from tests.stats.simulations import chance
 
 LEVELS = np.array(list(np.ndindex(2, 3)))
 

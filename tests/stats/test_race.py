@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from promptlab.stats.race import eliminate, halve, race, rounds
-from stats.simulations import world
+from tests.stats.simulations import world
 
 
 @pytest.mark.parametrize(

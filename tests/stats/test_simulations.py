@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from stats.simulations import coverage, detected, false_alarms, races, winners
+from tests.stats.simulations import coverage, detected, false_alarms, races, winners
 
 
 @pytest.mark.parametrize("graded", [False, True], ids=["0/1", "graded"])
