@@ -11,6 +11,11 @@ from promptlab.scoring.checks import all_of as all_of
 from promptlab.scoring.checks import any_of as any_of
 from promptlab.scoring.checks import not_ as not_
 from promptlab.scoring.checks import weighted as weighted
+from promptlab.scoring.judges import answers as answers
+from promptlab.scoring.judges import criteria as criteria
+from promptlab.scoring.judges import faithful as faithful
+from promptlab.scoring.judges import judge as judge
+from promptlab.scoring.judges import same_facts as same_facts
 from promptlab.scoring.scorer import Scorer as Scorer
 from promptlab.scoring.scorer import scorer as scorer
 from promptlab.scoring.structured import contains_json as contains_json

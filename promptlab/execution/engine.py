@@ -339,11 +339,13 @@ class Engine:
         ledger: Ledger,
         prices: Prices,
         run: str | None = None,
+        accounting: RunAccounting | None = None,
     ) -> None:
         """Makes it ready to ask; `close` must follow. `run` is the name that its calls
-        have in the ledger."""
+        have in the ledger; with `accounting`, those of another engine, it spends what
+        that one left of the budgets."""
         self._cache, self._ledger = cache, ledger
-        self.accounting = RunAccounting(
+        self.accounting = accounting or RunAccounting(
             prices,
             ledger,
             self.options.limits,

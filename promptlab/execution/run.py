@@ -9,6 +9,7 @@ from array import array
 from collections import deque
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -71,6 +72,8 @@ class Run:
         self._answers = OutcomeColumns(len(experiment))
         self._pricing = options.pricing(experiment)
         self._engine = Engine(experiment.name, options)
+        self._judging: Engine | None = None
+        """Asks judges, while answers are scored."""
         self._keys: dict[str, Key] = {}
         self._followers: dict[int, array[int]] = {}
         """By trial, those that ask the same from first to last."""
@@ -126,7 +129,9 @@ class Run:
     def cancel(self) -> None:
         """Ends the run as the user asks; once it is ending, calls in flight are no
         longer waited for."""
-        if self._elapsed_s is None:
+        if self._judging is not None:
+            self._judging.cancel()
+        elif self._elapsed_s is None:
             self._engine.cancel()
 
     def _cancel_soon(self) -> None:
@@ -201,7 +206,7 @@ class Run:
             self._state = self._engine.status
             results = self.results(record.name if record else None)
             if self._experiment.scorers and results.totals.answered:
-                results = await asyncio.to_thread(results.score)
+                results = await self._score(results, ledger)
             self._keep(results, ledger, record)
         counts = results.totals
         self._event(
@@ -210,6 +215,21 @@ class Run:
             f", {counts.failed:,} failed, {counted(counts.calls, 'call')} made",
         )
         return results
+
+    async def _score(self, results: Results, ledger: Ledger) -> Results:
+        """Scores the answers. Judges are asked within what is left of the budgets; of a
+        run that was ended early, only the cache is."""
+        ended = self._engine.is_ending
+        options = replace(self._options, offline=True) if ended else self._options
+        self._judging = judging = Engine(self._experiment.name, options)
+        prices, account = self._pricing.prices, self._engine.accounting
+        judging.open(self._cache, ledger, prices, results.run, account)
+        self._state = "scoring"
+        try:
+            return await asyncio.to_thread(results.score, engine=judging)
+        finally:
+            await judging.close()
+            self._judging, self._state = None, self._engine.status
 
     def _event(self, kind: EventKind, message: str) -> None:
         self._engine.hooks.event(Event(kind, self._experiment.name, message))

@@ -7,7 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -104,6 +104,21 @@ class Totals:
     """What the `cached` answers would have cost beyond what this run paid for them, at
     list price; NaN where that is unknown."""
     elapsed_s: float
+    judgements: int = 0
+    """Calls of judges that were made; they are among the calls, and what they cost is
+    in `billed_usd`."""
+    cached_judgements: int = 0
+    """Judgements that were in the cache."""
+
+    def with_judgements(self, asked: int, cached: int, billed_usd: float) -> Totals:
+        """The same with more judgements."""
+        return replace(
+            self,
+            calls=self.calls + asked,
+            billed_usd=self.billed_usd + billed_usd,
+            judgements=self.judgements + asked,
+            cached_judgements=self.cached_judgements + cached,
+        )
 
     @property
     def missing(self) -> int:
@@ -218,9 +233,12 @@ class Results:
         made._table = with_scores(bare, made._scores)
         return made
 
-    def score(self, *scorers: Any) -> Results:
+    def score(self, *scorers: Any, engine: Any = None, **options: Any) -> Results:
         """The same results with the scores of these scorers, or with the experiment's
         own computed again; no answer is asked for.
+
+        Judges are asked through `engine`, an open `pl.Engine`, or one with these
+        `options` of a run, as `budget_usd=1`.
 
         Those of a name that is there already are replaced; `changes` lists the rows
         whose verdict is another then, and the headline says how many these are.
@@ -230,7 +248,7 @@ class Results:
         """
         from promptlab.scorers import score
 
-        return score(self, scorers)
+        return score(self, scorers, options, engine)
 
     @property
     def errors(self) -> pd.DataFrame:

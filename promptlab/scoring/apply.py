@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 
 from promptlab.errors import SpecError, did_you_mean
+from promptlab.execution.engine import Engine
+from promptlab.execution.options import RunOptions
 from promptlab.results.flags import FLAGS
 from promptlab.results.results import Results
 from promptlab.results.schema import EXPLANATION
 from promptlab.results.scores import ScoreColumn
 from promptlab.scoring.checks import case_checks, check_cases
+from promptlab.scoring.judgements import Judging
 from promptlab.scoring.named import made
 from promptlab.scoring.rows import Rows
 from promptlab.scoring.scorer import Scorer, Scores
@@ -60,8 +64,14 @@ def checked_scorers(given: Iterable[Any], definition: Definition) -> tuple[Score
     return tuple(scorers)
 
 
-def score(results: Results, given: Sequence[Any] = ()) -> Results:
-    """The results with the scores of these scorers, or of the experiment's own."""
+def score(
+    results: Results,
+    given: Sequence[Any] = (),
+    options: Mapping[str, Any] | None = None,
+    engine: Engine | None = None,
+) -> Results:
+    """The results with the scores of these scorers, or of the experiment's own; judges
+    are asked through an engine, by default one with these options."""
     if len(given) == 1 and isinstance(given[0], (list, tuple)):
         given = given[0]
     scorers: Sequence[Scorer] = results.experiment.scorers
@@ -78,15 +88,23 @@ def score(results: Results, given: Sequence[Any] = ()) -> Results:
             "results.score(scorers.exact())"
         )
     places = np.flatnonzero(results.table["output"].notna()).tolist()
-    rows = Rows(
-        results.table.iloc[places],
-        results.experiment.dataset.fields,
-        lambda place: results[places[place]],
-    )
     columns: dict[str, ScoreColumn] = {}
-    for scorer in scorers:
-        columns |= _columns(scorer, scorer.evaluate(rows), places, len(results))
-    return results.with_scores(columns)
+    name = results.experiment.name
+    with closing(Judging(engine, name, RunOptions(**(options or {})))) as judging:
+        rows = Rows(
+            results.table.iloc[places],
+            results.experiment.dataset.fields,
+            lambda place: results[places[place]],
+            judging,
+        )
+        for scorer in scorers:
+            columns |= _columns(scorer, scorer.evaluate(rows), places, len(results))
+    scored = results.with_scores(columns)
+    if judging.calls or judging.cached:
+        scored.totals = results.totals.with_judgements(
+            judging.calls, judging.cached, judging.billed_usd
+        )
+    return scored
 
 
 def _columns(

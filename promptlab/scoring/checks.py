@@ -11,7 +11,7 @@ import orjson
 from promptlab.errors import DatasetError, SpecError
 from promptlab.formats import plain_text, shortened
 from promptlab.results.record import Score
-from promptlab.scoring import structured, text  # noqa: F401 - they register
+from promptlab.scoring import judges, structured, text  # noqa: F401 - they register
 from promptlab.scoring.named import Measured, Named, made, named
 from promptlab.scoring.rows import Rows
 from promptlab.scoring.scorer import Scorer, Scores
@@ -155,7 +155,8 @@ def _combined(scorers: Sequence[Scorer], combine: Combine, name: str = "") -> Sc
         return combined
 
     needs = tuple(dict.fromkeys(name for s in scorers for name in s.needs))
-    return Scorer(name=name, evaluate=evaluate, needs=needs)
+    asked = tuple(judge for s in scorers for judge in s.judges)
+    return Scorer(name=name, evaluate=evaluate, needs=needs, judges=asked)
 
 
 def _several(name: str, scorers: Sequence[Any]) -> list[Scorer]:

@@ -1,6 +1,6 @@
 """Judges: models that score answers by a rubric.
 
-This file is pure: what a judge is asked, and what its reply says. The case and the
+What a judge is asked, and what its reply says; `judgements` asks. The case and the
 answer reach it as JSON in a message of their own, so that no answer can end the place
 where it stands; its verdict counts only where it is one of those that were offered.
 """
@@ -69,7 +69,7 @@ Reasoning = Literal["before", "after"]
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """A scorer that asks a model. Made by `judge`, which says what its fields mean."""
+    """What a model is asked that scores; `scorers.judge` makes it a scorer."""
 
     name: str
     rubric: str
@@ -225,157 +225,87 @@ class Judge:
         return Score(value, reasons)
 
 
-def judge(
+def made_judge(
     name: str,
     *,
     model: str,
     rubric: str = "",
-    scale: tuple[int, int] | None = None,
+    scale: Sequence[int] | None = None,
     choices: Sequence[str] | Mapping[str, float] | None = None,
     criteria: Sequence[str] | Mapping[str, str] | None = None,
     examples: Iterable[Mapping[str, Any]] = (),
     reasoning: Reasoning | None = "before",
     repeats: int = 1,
-    prompt: Prompt | str | None = None,
+    prompt: Prompt | str | Sequence[Mapping[str, Any]] | None = None,
     shows: Iterable[str] = ("inputs", "expected"),
     base_url: str | None = None,
     structured: bool = True,
-    **parameters: Any,
+    parameters: Mapping[str, Any] | None = None,
 ) -> Judge:
-    """A scorer that asks a model whether answers satisfy a rubric.
-
-    Its score is True or False; with `scale=(1, 5)` a whole number of that scale, with
-    `choices=["better", "worse"]` one of these labels, or the number that a mapping
-    gives to it. A verdict that was not offered is a missing score, and is counted.
-    Its calls are calls like any other: cached, budgeted, in the ledger.
-
-    Args:
-        name: what the score is called: a column of the table.
-        model: the model that judges.
-        rubric: what a good answer is, in words.
-        criteria: several questions, answered in one call, each with a score of its own:
-            names, or names with what is asked.
-        examples: verdicts to go by: `output`, `verdict`, and `reasoning`, `inputs` or
-            `expected` where they help.
-        reasoning: whether the judge explains itself before its verdict, after it, or
-            not at all.
-        repeats: how often each answer is judged; scores are averaged.
-        prompt: what the judge is asked, with the holes `{{rubric}}`, `{{verdicts}}` and
-            `{{data}}`; `judge(...).prompt` shows the usual one.
-        shows: what the judge sees beside the output: `inputs`, `expected`, `messages`
-            or columns by name.
-        base_url: the server that is asked, if not that of the run.
-        structured: whether the reply is bound to a JSON Schema by `response_format`;
-            False for servers that refuse it.
-        parameters: of the judge's request, as `temperature=0`.
+    """A judge; `promptlab.scorers.judge` says what its parts mean.
 
     Raises:
-        SpecError: the judge cannot be asked as it is; the message says what would do.
-
-    >>> polite = judge("polite", model="gpt-6-luna", rubric="The reply is polite.")
-    >>> polite.verdicts
-    {'pass': True, 'fail': False}
+        SpecError: it cannot be asked as it is; the message says what would do.
     """
     if not isinstance(name, str) or not name.strip():
-        raise SpecError(f"a judge needs a name, such as 'polite'; got {name!r:.60}")
-    where = f"judge {name!r}"
+        raise SpecError(f"expected a name, such as 'polite', got {name!r:.60}")
     if not isinstance(model, str) or not model:
-        raise SpecError(f"{where}: expected the name of a model, got {model!r:.60}")
+        raise SpecError(f"model: expected the name of a model, got {model!r:.60}")
     if scale is not None and choices is not None:
-        raise SpecError(f"{where}: give either scale or choices, not both")
+        raise SpecError("give either scale or choices, not both")
     if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 1:
-        raise SpecError(f"{where}: repeats: expected an integer >= 1, got {repeats!r}")
+        raise SpecError(f"repeats: expected an integer >= 1, got {repeats!r}")
     if reasoning not in ("before", "after", None):
         raise SpecError(
-            f"{where}: reasoning: expected 'before', 'after' or None, got {reasoning!r}"
+            f"reasoning: expected 'before', 'after' or None, got {reasoning!r:.60}"
         )
-    asked = _criteria(where, criteria)
+    if not isinstance(rubric, str):
+        raise SpecError(f"rubric: expected a string, got {rubric!r:.60}")
+    asked = _criteria(criteria)
     if not rubric.strip() and not asked:
         raise SpecError(
-            f"{where}: a rubric is needed that says what a good answer is, such as "
+            "a rubric is needed that says what a good answer is, such as "
             "rubric='The reply is polite.'"
         )
     made = Judge(
         name=name,
         rubric=rubric.strip(),
         model=model,
-        verdicts=_verdicts(where, scale, choices),
+        verdicts=_verdicts(scale, choices),
         criteria=asked,
         examples=tuple(examples),
         reasoning=reasoning,
         repeats=repeats,
-        prompt=_prompt(where, prompt),
-        shows=tuple(shows),
-        parameters=dict(parameters),
+        prompt=_prompt(prompt),
+        shows=(shows,) if isinstance(shows, str) else tuple(shows),
+        parameters=dict(parameters or {}),
         base_url=base_url,
         structured=structured,
     )
     for example in made.examples:
-        _check_example(where, example, made)
+        _check_example(example, made)
     return made
-
-
-def faithful(name: str = "faithful", *, model: str, context: str, **more: Any) -> Judge:
-    """A judge of whether the answer says only what a context says: RAG's faithfulness.
-
-    `context` is the column that has it; the rest is as in `judge`.
-    """
-    rubric = (
-        f"Every claim in `output` is stated in `{context}` or follows from it. Claims "
-        "that are true but not found there do not pass. An answer that says the "
-        "information is not there passes if it is not."
-    )
-    return judge(name, model=model, rubric=rubric, shows=(context,), **more)
-
-
-def answers(
-    name: str = "answers", *, model: str, question: str = "question", **more: Any
-) -> Judge:
-    """A judge of whether the answer answers the question in the column `question`,
-    rightly or not: relevance. The rest is as in `judge`."""
-    rubric = (
-        f"`output` answers what `{question}` asks: directly, and all of it. Whether "
-        "what it says is right does not matter here. Declining to answer, answering "
-        "another question or only a part of it does not pass."
-    )
-    return judge(name, model=model, rubric=rubric, shows=(question,), **more)
-
-
-def same_facts(name: str = "same_facts", *, model: str, **more: Any) -> Judge:
-    """A judge of whether the answer says the same facts as `expected`: correctness in
-    other words. The rest is as in `judge`."""
-    rubric = (
-        "`output` gives the same facts as `expected`: nothing that `expected` says is "
-        "missing or contradicted. Wording, order, style and additional details that do "
-        "not contradict it do not matter."
-    )
-    return judge(name, model=model, rubric=rubric, shows=("inputs", "expected"), **more)
 
 
 # Checks of what a judge is made of.
 
 
 def _verdicts(
-    where: str,
-    scale: tuple[int, int] | None,
+    scale: Sequence[int] | None,
     choices: Sequence[str] | Mapping[str, float] | None,
 ) -> dict[Any, float | str]:
     if scale is not None:
-        low, high = _ends(where, scale)
+        low, high = _ends(scale)
         return {number: float(number) for number in range(low, high + 1)}
     if choices is None:
         return dict(PASS)
     if isinstance(choices, str) or not isinstance(choices, (Mapping, Sequence)):
-        raise SpecError(
-            f"{where}: choices: expected a list of strings, got {choices!r:.60}"
-        )
+        raise SpecError(f"choices: expected a list of strings, got {choices!r:.60}")
     if not all(isinstance(choice, str) and choice.strip() for choice in choices):
-        raise SpecError(
-            f"{where}: choices: expected strings, got {list(choices)!r:.80}"
-        )
+        raise SpecError(f"choices: expected strings, got {list(choices)!r:.80}")
     if len({_form(choice) for choice in choices}) != len(choices) or len(choices) < 2:
         raise SpecError(
-            f"{where}: choices: expected two or more different strings, got "
+            f"choices: expected two or more different strings, got "
             f"{list(choices)!r:.80}"
         )
     if not isinstance(choices, Mapping):
@@ -383,70 +313,65 @@ def _verdicts(
     for choice, value in choices.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise SpecError(
-                f"{where}: choices: expected a number for {choice!r}, got {value!r:.60}"
+                f"choices: expected a number for {choice!r}, got {value!r:.60}"
             )
     return {choice: float(value) for choice, value in choices.items()}
 
 
-def _ends(where: str, scale: object) -> tuple[int, int]:
+def _ends(scale: object) -> tuple[int, int]:
     match scale:
-        case (int() as low, int() as high) if low < high < low + MOST_STEPS:
+        case [int() as low, int() as high] if low < high < low + MOST_STEPS:
             return low, high
     raise SpecError(
-        f"{where}: scale: expected the lowest and the highest whole number, such as "
+        f"scale: expected the lowest and the highest whole number, such as "
         f"(1, 5), got {scale!r:.60}"
     )
 
 
-def _criteria(
-    where: str, criteria: Sequence[str] | Mapping[str, str] | None
-) -> dict[str, str]:
+def _criteria(criteria: Sequence[str] | Mapping[str, str] | None) -> dict[str, str]:
     if criteria is None:
         return {}
     if isinstance(criteria, str):
-        raise SpecError(f"{where}: criteria: expected a list, got {criteria!r:.60}")
+        raise SpecError(f"criteria: expected a list, got {criteria!r:.60}")
     asked = criteria if isinstance(criteria, Mapping) else {c: c for c in criteria}
     if not all(
         isinstance(text, str) and text.strip() for text in (*asked, *asked.values())
     ):
-        raise SpecError(f"{where}: criteria: expected strings, got {criteria!r:.80}")
+        raise SpecError(f"criteria: expected strings, got {criteria!r:.80}")
     if not asked:
-        raise SpecError(f"{where}: criteria: expected at least one, got {criteria!r}")
+        raise SpecError(f"criteria: expected at least one, got {criteria!r}")
     return dict(asked)
 
 
-def _prompt(where: str, prompt: Prompt | str | None) -> Prompt:
+def _prompt(prompt: Prompt | str | Sequence[Mapping[str, Any]] | None) -> Prompt:
     if prompt is None:
         return PROMPT
     made = prompt if isinstance(prompt, Prompt) else Prompt(prompt)
     for hole in made.fields:
         if hole not in HOLES:
             raise SpecError(
-                f"{where}: prompt: nothing fills {{{{{hole}}}}}; its holes are "
+                f"prompt: nothing fills {{{{{hole}}}}}; its holes are "
                 "{{rubric}}, {{verdicts}} and {{data}}" + did_you_mean(hole, HOLES)
             )
     for hole in ("data", "verdicts"):
         if hole not in made.fields:
-            raise SpecError(f"{where}: prompt: it needs the hole {{{{{hole}}}}}")
+            raise SpecError(f"prompt: it needs the hole {{{{{hole}}}}}")
     *before, last = made.messages
     if any("data" in Prompt([message]).fields for message in before):
-        raise SpecError(f"{where}: prompt: {{{{data}}}} belongs in the last message")
+        raise SpecError("prompt: {{data}} belongs in the last message")
     if last.role != "user" or not isinstance(last.content, str):
-        raise SpecError(
-            f"{where}: prompt: the last message must be the user's, of text"
-        )
+        raise SpecError("prompt: the last message must be the user's, of text")
     return made
 
 
-def _check_example(where: str, example: Mapping[str, Any], judge: Judge) -> None:
+def _check_example(example: Mapping[str, Any], judge: Judge) -> None:
     if not isinstance(example, Mapping) or not {"output", "verdict"} <= set(example):
         raise SpecError(
-            f"{where}: examples: expected a mapping with output and verdict, got "
-            f"{example!r:.80}"
+            f"examples: expected a mapping with output and verdict, got {example!r:.80}"
         )
     if judge._verdict(example).value is None:
         raise SpecError(
-            f"{where}: examples: expected a verdict of {_listed(judge.verdicts)}, got "
+            f"examples: expected a verdict of {_listed(judge.verdicts)}, got "
             f"{example['verdict']!r:.60}"
         )
 

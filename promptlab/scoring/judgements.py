@@ -9,6 +9,8 @@ from typing import Any
 from promptlab.errors import Failure
 from promptlab.execution.engine import Engine
 from promptlab.execution.hooks import Reply
+from promptlab.execution.loop import background_loop
+from promptlab.execution.options import RunOptions
 from promptlab.results.record import Score
 from promptlab.scoring.judge import Judge
 from promptlab.spec.request import Request
@@ -32,6 +34,60 @@ class Judgements:
     """Requests that were answered from the cache."""
 
 
+class Judging:
+    """Asks judges through an engine; one of its own is opened for the first of them.
+
+    It waits for what it asks: not to be used on the loop of all runs.
+    """
+
+    def __init__(self, engine: Engine | None, name: str, options: RunOptions) -> None:
+        """Asks through an open engine, or one of this name and with these options."""
+        self.calls = 0
+        """Judgements that were asked."""
+        self.cached = 0
+        """Judgements that were in the cache."""
+        self._engine = engine or Engine(name, options)
+        self._is_own = engine is None
+        self._is_open = engine is not None
+        self._billed_usd = self._paid_usd
+
+    def __call__(
+        self, judge: Judge, rows: Sequence[Mapping[str, Any]]
+    ) -> Sequence[Mapping[str, Score]]:
+        """What a judge says of each row. Ctrl-C ends it early: what was not judged by
+        then is missing."""
+        asked = background_loop().submit(self._ask(judge, rows))
+        try:
+            found = asked.result()
+        except KeyboardInterrupt:
+            background_loop().loop.call_soon_threadsafe(self._engine.cancel)
+            found = asked.result()
+        self.calls += found.calls
+        self.cached += found.cached
+        return found.scores
+
+    @property
+    def billed_usd(self) -> float:
+        """What the judgements cost; NaN if a price is not known."""
+        return self._paid_usd - self._billed_usd
+
+    def close(self) -> None:
+        """Closes the engine if it is its own."""
+        if self._is_own and self._is_open:
+            background_loop().submit(self._engine.__aexit__()).result()
+
+    @property
+    def _paid_usd(self) -> float:
+        accounting = self._engine.accounting
+        return 0.0 if accounting is None else accounting.billed_usd
+
+    async def _ask(self, judge: Judge, rows: Sequence[Mapping[str, Any]]) -> Judgements:
+        if not self._is_open:
+            await self._engine.__aenter__()
+            self._is_open = True
+        return await judgements(self._engine, judge, rows)
+
+
 async def judgements(
     engine: Engine, judge: Judge, rows: Sequence[Mapping[str, Any]]
 ) -> Judgements:
@@ -45,11 +101,13 @@ async def judgements(
         SpecError, CredentialsError: as `Engine.ask_all`.
     """
     judged = [row for row in rows if row["output"] is not None]
+    asked = _Asked(engine, judge)
     if judge.structured and judged:  # one alone, before all are refused
         reply = await engine.ask(_request(engine, judge, judged[0], 0))
         if reply.error is not None and _refuses_schema(reply.error):
-            judge = replace(judge, structured=False)
-    asked = _Asked(engine, judge)
+            asked = _Asked(engine, replace(judge, structured=False))
+        else:
+            asked.take(reply)
     await engine.ask_all(asked.requests(judged), asked.take)
     scores = iter(asked.scores(engine.reason))
     return Judgements(
@@ -77,7 +135,7 @@ class _Asked:
 
     def requests(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[Request]:
         """The requests about these rows, each once, made when they are taken."""
-        seen: set[str] = set()
+        seen = set(self._read)
         for row in rows:
             keys = []
             for repeat in range(self._judge.repeats):

@@ -60,6 +60,14 @@ OPTIONS = {
     "threshold": "The least number that is right; the greatest where lower is better.",
     "weight": "How much it counts in weighted and among the checks of a case.",
     "name": "Of the score; default: the scorer's.",
+    "scale": "The lowest and the highest integer, such as (1, 5).",
+    "examples": "Verdicts to go by, each with output and verdict.",
+    "reasoning": "Whether it comes before the verdict, after it, or not (None).",
+    "repeats": "How often each output is judged; default: 1.",
+    "temperature": "Of the judge; default: the server's.",
+    "max_tokens": "Of a judgement, reasoning included.",
+    "base_url": "The server that is asked; default: that of the run.",
+    "structured": "Whether a JSON Schema binds the reply; default: True.",
 }
 
 REGISTRY: dict[str, Callable[..., Scorer]] = {}
@@ -75,7 +83,7 @@ def named(
     def decorate(factory: Callable[P, Scorer]) -> Callable[P, Scorer]:
         name = factory.__name__
         own = inspect.signature(factory)
-        taken = [n for n in OPTIONS if n in options.__annotations__]
+        taken = sorted(options.__annotations__, key=list(OPTIONS).index)
         parameters = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
         parameters += [
             Parameter(n, Parameter.KEYWORD_ONLY, default=None) for n in taken

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from promptlab.errors import PromptlabError
+from promptlab.results.record import Score
 from promptlab.results.table import plain
+from promptlab.scoring.judge import Judge
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +46,10 @@ def parsed(text: str) -> Any:
         raise Unreadable(f"the output is not JSON: {reason}") from None
 
 
+Ask = Callable[[Judge, Sequence[Mapping[str, Any]]], Sequence[Mapping[str, Score]]]
+"""Asks a judge about rows, each with `output` and what the judge is shown."""
+
+
 class Rows:
     """The rows of a table that have an output, for scorers."""
 
@@ -51,9 +58,12 @@ class Rows:
         table: pd.DataFrame,
         inputs: Sequence[str] = (),
         record: Callable[[int], Record] | None = None,
+        ask: Ask | None = None,
     ) -> None:
-        """`inputs` names the columns that prompts see; `record` gives that of a row."""
+        """`inputs` names the columns that prompts see; `record` gives that of a row,
+        `ask` asks judges."""
         self.table = table
+        self._ask = ask
         self._inputs = inputs
         self._columns: dict[str, list[Any]] = {}
         self._made: dict[str, Callable[[], Iterable[Any]]] = {
@@ -91,12 +101,31 @@ class Rows:
 
     def take(self, places: Sequence[int]) -> Rows:
         """Some of the rows; what is made of them, such as parsed JSON, is made once."""
-        part = Rows(self.table.iloc[list(places)])
+        part = Rows(self.table.iloc[list(places)], ask=self._ask)
         part._made = {
             name: partial(self._taken, name, places)
             for name in (*map(str, self.table), *self._made)
         }
         return part
+
+    def judged(self, judge: Judge) -> Sequence[Mapping[str, Score]]:
+        """What a judge says of each row.
+
+        Raises:
+            PromptlabError: there is nothing to ask it through.
+        """
+        if self._ask is None:
+            raise PromptlabError(f"judge {judge.name!r}: nothing asks it here")
+        shown = {name: self.column(name) for name in judge.shows if name in self}
+        outputs = self.column("output")
+        rows = (
+            {
+                "output": output,
+                **{name: column[place] for name, column in shown.items()},
+            }
+            for place, output in enumerate(outputs)
+        )
+        return self._ask(judge, list(rows))
 
     def _taken(self, name: str, places: Sequence[int]) -> list[Any]:
         column = self.column(name)

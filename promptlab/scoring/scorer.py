@@ -15,6 +15,7 @@ from promptlab.errors import PromptlabError, SpecError, brief
 from promptlab.execution.loop import background_loop
 from promptlab.formats import shortened
 from promptlab.results.record import Score
+from promptlab.scoring.judge import Judge
 from promptlab.scoring.rows import Rows, Unreadable
 
 Value = bool | float | str | None
@@ -79,6 +80,8 @@ class Scorer:
     the same scores."""
     plain: Any = None
     """How a config file writes it; None for a function."""
+    judges: tuple[Judge, ...] = ()
+    """Whom it asks."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from promptlab import scorers
 from promptlab.errors import SpecError
-from promptlab.scoring.judge import Judge, answers, faithful, judge, same_facts
+from promptlab.scoring.judge import Judge
+from promptlab.scoring.judge import made_judge as judge
 from promptlab.spec.prompt import Prompt
 from promptlab.testing import failure, response
 
@@ -59,9 +61,9 @@ def test_rubric_and_verdicts_are_instructions_and_the_answer_is_data() -> None:
     [
         POLITE,
         GRADED,
-        faithful(model="m", context="page"),
-        answers(model="m"),
-        same_facts(model="m"),
+        *scorers.faithful("page", model="m").judges,
+        *scorers.answers(model="m").judges,
+        *scorers.same_facts(model="m").judges,
     ],
     ids=["polite", "graded", "faithful", "answers", "same_facts"],
 )
@@ -133,8 +135,10 @@ def test_an_answer_is_bounded_under_the_name_that_the_server_takes() -> None:
 
 
 def test_parameters_that_the_model_refuses_are_left_out() -> None:
-    cold = judge("p", model="gpt-6-luna", rubric="Polite.", temperature=0)
-    other = judge("p", model="m", rubric="Polite.", temperature=0)
+    cold = judge(
+        "p", model="gpt-6-luna", rubric="Polite.", parameters={"temperature": 0}
+    )
+    other = judge("p", model="m", rubric="Polite.", parameters={"temperature": 0})
 
     assert "temperature" not in cold.body(row("Yes."), OPENAI)
     assert other.body(row("Yes."), URL)["temperature"] == 0

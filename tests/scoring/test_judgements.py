@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import promptlab as pl
-from promptlab.scoring.judge import Judge, judge
+from promptlab.scoring.judge import Judge
+from promptlab.scoring.judge import made_judge as judge
 from promptlab.scoring.judgements import Judgements, judgements
 from promptlab.spec.request import Request
 from promptlab.testing import FakeClient, failure, response
@@ -17,7 +18,12 @@ from promptlab.testing import FakeClient, failure, response
 PRICE = {"judge": {"input": 1000.0, "output": 1000.0}}
 """US dollars a million tokens, made up."""
 
-POLITE = judge("polite", model="judge", rubric="The reply is polite.", max_tokens=20)
+POLITE = judge(
+    "polite",
+    model="judge",
+    rubric="The reply is polite.",
+    parameters={"max_tokens": 20},
+)
 
 
 def shown(request: Request) -> dict[str, Any]:

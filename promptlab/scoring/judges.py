@@ -1,0 +1,203 @@
+"""The judges that have names: scorers that ask a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypedDict, Unpack
+
+from promptlab.scoring.judge import MOST_TOKENS, PASS, Judge, Reasoning, made_judge
+from promptlab.scoring.named import named
+from promptlab.scoring.rows import Rows
+from promptlab.scoring.scorer import Scorer, Scores
+from promptlab.spec.prompt import Prompt
+
+MAJORITY = 0.5
+"""The least share of passing repeats that is right."""
+
+
+class Judged(TypedDict, total=False):
+    """The options of a judge that all scorers have."""
+
+    threshold: float
+    """The least number that is right."""
+    weight: float
+    """How much it counts in `weighted` and among the checks of a case; default: 1."""
+
+
+class Ready(Judged, total=False):
+    """The options of a judge whose rubric is ready."""
+
+    name: str
+    scale: Sequence[int]
+    examples: Iterable[Mapping[str, Any]]
+    reasoning: Reasoning | None
+    repeats: int
+    temperature: float
+    max_tokens: int
+    base_url: str
+    structured: bool
+
+
+@named(Judged, "llm_rubric", "model_graded")
+def judge(
+    name: str,
+    *,
+    model: str,
+    rubric: str = "",
+    scale: Sequence[int] | None = None,
+    choices: Sequence[str] | Mapping[str, float] | None = None,
+    criteria: Sequence[str] | Mapping[str, str] | None = None,
+    examples: Iterable[Mapping[str, Any]] = (),
+    reasoning: Reasoning | None = "before",
+    repeats: int = 1,
+    prompt: Prompt | str | Sequence[Mapping[str, Any]] | None = None,
+    shows: Iterable[str] = ("inputs", "expected"),
+    temperature: float | None = None,
+    max_tokens: int = MOST_TOKENS,
+    parameters: Mapping[str, Any] | None = None,
+    base_url: str | None = None,
+    structured: bool = True,
+    **options: Unpack[Judged],
+) -> Scorer:
+    """Asks a model whether outputs satisfy a rubric.
+
+    The score is True or False; with `scale=(1, 5)` an integer of that scale, with
+    `choices=["better", "worse"]` one of these labels, or the number that a mapping
+    gives it. Any other verdict is a missing score, counted and never guessed. The
+    judge's calls are calls like any other: cached, budgeted, in the ledger.
+
+    Args:
+        name: Of the score.
+        model: The model that judges.
+        rubric: What a good output is, in words.
+        criteria: Several questions that are answered in one call, each with a score of
+            its own: names, or names with what is asked.
+        examples: Verdicts to go by: `output`, `verdict`, and `reasoning`, `inputs` or
+            `expected`.
+        reasoning: Whether the judge explains itself "before" its verdict, "after" it,
+            or not (None).
+        repeats: How often each output is judged. The score is the mean, of labels the
+            most frequent one.
+        prompt: What the judge is asked, with the holes `{{rubric}}`, `{{verdicts}}` and
+            `{{data}}`; `promptlab.scoring.judge.PROMPT` is the usual one.
+        shows: What the judge sees beside the output: `inputs`, `expected`, `messages`
+            (the conversation) or columns by name.
+        temperature: Of the judge; default: the server's. Left out for models that
+            refuse it.
+        max_tokens: Of a judgement, reasoning included.
+        parameters: More parameters of the request.
+        base_url: The server that is asked; default: that of the run.
+        structured: Whether a JSON Schema binds the reply; a server that refuses one is
+            asked without it anyway.
+
+    Raises:
+        SpecError: it cannot be asked as it is.
+    """
+    given = {"temperature": temperature, "max_tokens": max_tokens, **(parameters or {})}
+    return _scorer(
+        made_judge(
+            name,
+            model=model,
+            rubric=rubric,
+            scale=scale,
+            choices=choices,
+            criteria=criteria,
+            examples=examples,
+            reasoning=reasoning,
+            repeats=repeats,
+            prompt=prompt,
+            shows=shows,
+            parameters=given,
+            base_url=base_url,
+            structured=structured,
+        )
+    )
+
+
+@named(Ready)
+def criteria(
+    criteria: Sequence[str] | Mapping[str, str], *, model: str, **options: Unpack[Ready]
+) -> Scorer:
+    """Asks a model about several criteria in one call; each is a score of its own.
+
+    Args:
+        criteria: Names, or names with what is asked.
+        model: The model that judges.
+    """
+    return _ready("criteria", options, model=model, criteria=criteria)
+
+
+@named(Ready, "context_faithfulness")
+def faithful(context: str, *, model: str, **options: Unpack[Ready]) -> Scorer:
+    """Asks a model whether outputs say only what a context says.
+
+    Args:
+        context: The column that has the context.
+        model: The model that judges.
+    """
+    rubric = (
+        f"Every claim in `output` is stated in `{context}` or follows from it. Claims "
+        "that are true but not found there do not pass. An output that says the "
+        "information is not there passes if it is not."
+    )
+    return _ready("faithful", options, model=model, rubric=rubric, shows=(context,))
+
+
+@named(Ready, "answer_relevance")
+def answers(
+    question: str = "question", *, model: str, **options: Unpack[Ready]
+) -> Scorer:
+    """Asks a model whether outputs answer the question, rightly or not.
+
+    Args:
+        question: The column that has the question.
+        model: The model that judges.
+    """
+    rubric = (
+        f"`output` answers what `{question}` asks: directly, and all of it. Whether "
+        "what it says is right does not matter here. Declining to answer, answering "
+        "another question or only a part of it does not pass."
+    )
+    return _ready("answers", options, model=model, rubric=rubric, shows=(question,))
+
+
+@named(Ready, "factuality", "model_graded_fact")
+def same_facts(to: str = "expected", *, model: str, **options: Unpack[Ready]) -> Scorer:
+    """Asks a model whether outputs say the same facts as what is expected.
+
+    Args:
+        to: The column that has the facts.
+        model: The model that judges.
+    """
+    rubric = (
+        f"`output` gives the same facts as `{to}`: nothing that `{to}` says is missing "
+        "or contradicted. Wording, order, style and additional details that do not "
+        "contradict it do not matter."
+    )
+    return _ready(
+        "same_facts", options, model=model, rubric=rubric, shows=("inputs", to)
+    )
+
+
+def _ready(name: str, options: Ready, **more: Any) -> Scorer:
+    """A judge whose rubric is ready, with the options it was given."""
+    given: dict[str, Any] = {"name": name, **options, **more}
+    return judge(**given)
+
+
+def _scorer(judge: Judge) -> Scorer:
+    def evaluate(rows: Rows) -> Scores:
+        scores = Scores()
+        for verdicts in rows.judged(judge):
+            scores.add(verdicts if judge.criteria else verdicts[judge.name])
+        return scores
+
+    columns = (name for name in judge.shows if name not in ("inputs", "expected"))
+    by_majority = judge.repeats > 1 and judge.verdicts == PASS
+    return Scorer(
+        name=judge.name,
+        evaluate=evaluate,
+        needs=("output", *columns),
+        threshold=MAJORITY if by_majority else None,
+        judges=(judge,),
+    )
