@@ -16,6 +16,7 @@ from promptlab.errors import PromptlabWarning, SpecError, did_you_mean
 from promptlab.formats import dollars, number, plain_text, seconds
 from promptlab.results.results import Results
 from promptlab.results.schema import Schema
+from promptlab.results.table import plain
 
 if TYPE_CHECKING:
     from promptlab.results.record import Record
@@ -219,22 +220,6 @@ def hint(name: str, names: Sequence[str]) -> str:
     more = ", ..." if len(names) > MOST_NAMES else ""
     known = ", ".join(names[:MOST_NAMES]) + more or "none"
     return did_you_mean(name, names) or f"; valid names: {known}"
-
-
-def plain(value: Any) -> Any:
-    """A table's value as Python's own, None where it is missing."""
-    if isinstance(value, (str, list, dict)):
-        return value
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if value is None or value is pd.NA or value != value:
-        return None
-    return value.item() if hasattr(value, "item") else value
-
-
-def plain_values(values: pd.Series[Any]) -> list[Any]:
-    """A column as Python's own values, None where one is missing."""
-    return [plain(value) for value in list(values)]
 
 
 def measure_text(name: str, value: float) -> str:

@@ -29,7 +29,7 @@ from promptlab.errors import ExportError, PromptlabWarning
 from promptlab.files.spreadsheets import excel_rows, neutralised, restored
 from promptlab.paths import check_regular, user_path
 from promptlab.results.schema import Schema
-from promptlab.results.table import TOKENS, column, texts
+from promptlab.results.table import TOKENS, column, plain_values, texts
 
 Kind = TypeVar("Kind")
 
@@ -151,7 +151,7 @@ def _write_csv(table: pd.DataFrame, path: Path) -> None:
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         file.write(_csv_row(str(name) for name in table))
         for part in _parts(table):
-            columns = [_plain(part[name]) for name in part]
+            columns = [plain_values(part[name]) for name in part]
             file.writelines(map(_csv_row, zip(*columns, strict=True)))
 
 
@@ -266,7 +266,9 @@ def _write_xlsx(table: pd.DataFrame, path: Path) -> None:
     try:
         sheet.append([cell(str(column)) for column in table])
         for part in _parts(table):
-            columns = [[cell(value) for value in _plain(part[name])] for name in part]
+            columns = [
+                [cell(value) for value in plain_values(part[name])] for name in part
+            ]
             for row in zip(*columns, strict=True):
                 sheet.append(row)
         book.save(path)
@@ -376,7 +378,7 @@ def _write_jsonl(table: pd.DataFrame, path: Path) -> None:
     names = [str(column) for column in table]
     with path.open("wb") as file:
         for part in _parts(table):
-            columns = [_plain(part[name]) for name in part]
+            columns = [plain_values(part[name]) for name in part]
             for row in zip(*columns, strict=True):
                 file.write(orjson.dumps(dict(zip(names, row, strict=True))) + b"\n")
 
@@ -401,7 +403,9 @@ def _write_parquet(table: pd.DataFrame, path: Path) -> None:
     plain = table.copy(deep=False)
     packed = [str(c) for c in table if table[c].dtype == object]
     for name in packed:
-        plain[name] = [orjson.dumps(value).decode() for value in _plain(table[name])]
+        plain[name] = [
+            orjson.dumps(value).decode() for value in plain_values(table[name])
+        ]
     data = pa.Table.from_pandas(plain, preserve_index=False)
     marks = {PACKED: orjson.dumps(packed)}
     pq.write_table(
@@ -426,16 +430,6 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 def _parts(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
     for start in range(0, len(table), ROWS_AT_ONCE):
         yield table.iloc[start : start + ROWS_AT_ONCE]
-
-
-def _plain(values: pd.Series[Any]) -> list[Any]:
-    """A column as Python's own values, None where one is missing."""
-    return [
-        value if isinstance(value, (list, dict)) else (None if missing else value)
-        for value, missing in zip(
-            values.astype(object).tolist(), values.isna(), strict=True
-        )
-    ]
 
 
 WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {

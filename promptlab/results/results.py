@@ -24,7 +24,7 @@ from promptlab.money.reported import SOURCE
 from promptlab.paths import user_path
 from promptlab.render.results_card import ROWS, results_card
 from promptlab.results.columns import OutcomeColumns, known_tokens
-from promptlab.results.costs import Pricing, UsedPrice, cache_savings
+from promptlab.results.costs import Pricing, cache_savings
 from promptlab.results.exports import write
 from promptlab.results.flags import FLAGS, mixed, sped_up
 from promptlab.results.record import Record, Score, conversation
@@ -36,12 +36,11 @@ from promptlab.results.scores import (
     summarised,
     with_scores,
 )
-from promptlab.results.table import TOKENS, plain, priced_table, texts
+from promptlab.results.table import TOKENS, plain_values, priced_table, texts
 from promptlab.spec.content import shown
 from promptlab.spec.dataset import REPLY_COLUMNS
 from promptlab.spec.definition import Definition
 from promptlab.spec.documents import Lookup, Wanted, documents, tokens
-from promptlab.spec.prompt import Turn
 from promptlab.spec.response import ReplySummary, combined
 from promptlab.spec.tools import tool_calls
 from promptlab.spec.trial import Trial
@@ -49,6 +48,15 @@ from promptlab.spec.usage import Usage
 
 INPUTS = 2
 """The most inputs that the card shows."""
+
+AT_ONCE = 1_000
+"""Records that are made together."""
+
+COPIED = (
+    *("output", "finish_reason", "latency_s", "cost_usd", "billed_usd"),
+    *("cached", "key"),
+)
+"""The columns that a record has as they are."""
 
 Status = Literal["complete", "interrupted", "stopped", "running"]
 
@@ -252,7 +260,7 @@ class Results:
 
     @property
     def errors(self) -> pd.DataFrame:
-        """The failed trials: what they asked, and all that is known of the failure."""
+        """The failed trials: what they asked, and how they failed."""
         parameters = list(self.experiment.grid.parameters)
         rows = self._table[self._table["error"].notna()]
         failures = [self.failures[trial] for trial in rows["trial"]]
@@ -322,27 +330,27 @@ class Results:
         `refusal` too."""
         parameters = list(self.experiment.grid.parameters)
         rows = self._table[["trial", *parameters, "case", "repeat"]]
-        said = [
-            (place, turn, message)
-            for place, record in enumerate(self)
+        found = [
+            (position, turn, message)
+            for position, record in enumerate(self)
             for turn, messages in enumerate(record.turns)
             for message in messages
         ]
-        table = rows.iloc[[place for place, _, _ in said]].reset_index(drop=True)
-        table["turn"] = np.asarray([turn for _, turn, _ in said], dtype=np.int64)
-        table["role"] = texts([message["role"] for *_, message in said])
-        table["content"] = texts([shown(message["content"]) for *_, message in said])
+        table = rows.iloc[[position for position, *_ in found]].reset_index(drop=True)
+        table["turn"] = np.asarray([turn for _, turn, _ in found], dtype=np.int64)
+        table["role"] = texts([message["role"] for *_, message in found])
+        table["content"] = texts([shown(message["content"]) for *_, message in found])
         for name in ("tool_calls", "refusal"):
-            found = [_written(message.get(name)) for *_, message in said]
-            if any(found):
-                table[name] = texts(found)
+            values = [_written(message.get(name)) for *_, message in found]
+            if any(values):
+                table[name] = texts(values)
         return table
 
     @property
     def logprobs(self) -> pd.DataFrame:
         """How likely each token of the answers was, where `logprobs` was asked for: one
         row for each token, `trial`, `position` (from 0), `token`, `logprob` (natural
-        logarithm) and `top`, the likeliest tokens at its place by their logprobs.
+        logarithm) and `top`, the likeliest tokens at its position by their logprobs.
 
         It is of the last reply of each trial, and read from the cache: answers that are
         not kept there are left out, with a warning.
@@ -394,8 +402,8 @@ class Results:
     def to(self, path: str | Path) -> Path:
         """Writes the table to a .csv, .xlsx, .jsonl or .parquet file.
 
-        CSV and Excel are for people: texts that a spreadsheet would run as a formula
-        get a leading apostrophe. JSONL and Parquet keep every text as it is, and
+        CSV and Excel are for people: strings that a spreadsheet would run as a formula
+        get a leading apostrophe. JSONL and Parquet keep every string as it is, and
         `promptlab.read_results` gives back the same table.
 
         Raises:
@@ -407,47 +415,63 @@ class Results:
         return len(self._table)
 
     def __iter__(self) -> Iterator[Record]:
-        return (self[place] for place in range(len(self)))
+        for start in range(0, len(self), AT_ONCE):
+            yield from self._records(start, start + AT_ONCE)
 
-    def __getitem__(self, place: int) -> Record:
-        if not isinstance(place, (int, np.integer)):
-            column = isinstance(place, str) and place in self._table
+    def __getitem__(self, position: int) -> Record:
+        if not isinstance(position, (int, np.integer)):
+            column = isinstance(position, str) and position in self._table
             raise SpecError(
                 "expected the position of a row, as results[0] gives its record, got "
-                f"{brief(place)}"
-                + (f"; the column is results.table[{place!r}]" if column else "")
+                f"{brief(position)}"
+                + (f"; the column is results.table[{position!r}]" if column else "")
             )
-        if not -len(self) <= place < len(self):
-            raise IndexError(f"row {place} of results with {counted(len(self), 'row')}")
-        row = self._table.iloc[place]
-        trial: Trial = self.experiment.trials[int(row["trial"])]
-        used = self._reckoned_with(place)
-        written = known_tokens(self._cache_write_tokens[trial.index])
+        rows = len(self)
+        if not -rows <= position < rows:
+            raise IndexError(f"row {position} of results with {counted(rows, 'row')}")
+        start = int(position) % rows
+        return next(self._records(start, start + 1))
+
+    def _records(self, start: int, stop: int) -> Iterator[Record]:
+        """The records of the rows from `start` up to `stop`."""
+        part = self._table.iloc[start:stop]
+        columns = {str(name): plain_values(part[name]) for name in part}
+        for position, values in enumerate(zip(*columns.values(), strict=True), start):
+            yield self._record(position, dict(zip(columns, values, strict=True)))
+
+    def _record(self, position: int, row: Mapping[str, Any]) -> Record:
+        trial: Trial = self.experiment.trials[row["trial"]]
+        at = int(self._price_of[position])
+        used = None if at < 0 else self._used[at]
+        beside = {
+            name: row.get(self.schema.reply_column(name) or "")
+            for name in REPLY_COLUMNS
+        }
+        if calls := self._calls.get(trial.index):
+            replies = [(r.output, r.tool_calls, r.refusal) for r in calls.replies]
+        elif row["output"] is None:
+            replies = []
+        else:
+            replies = [(row["output"], beside["tool_calls"], beside["refusal"])]
         return Record(
             trial=trial,
-            output=plain(row["output"]),
-            finish_reason=plain(row["finish_reason"]),
             usage=Usage(
-                **{name: plain(row[name]) for name in TOKENS},
-                cache_write_tokens=written,
+                **{name: row[name] for name in TOKENS},
+                cache_write_tokens=known_tokens(self._cache_write_tokens[trial.index]),
             ),
-            latency_s=plain(row["latency_s"]),
-            cost_usd=plain(row["cost_usd"]),
-            billed_usd=plain(row["billed_usd"]),
             price=None if used is None else used.price,
             cost_source=None if used is None else used.source,
-            cached=bool(row["cached"]),
             error=self.failures.get(trial.index),
-            key=plain(row["key"]),
-            turns=self._turns(trial, row),
-            tool_calls=tool_calls(self._beside(row, "tool_calls")),
-            refusal=self._beside(row, "refusal"),
-            reasoning=self._beside(row, "reasoning"),
+            turns=conversation(trial, replies),
+            **{name: row[name] for name in COPIED},
+            tool_calls=tool_calls(beside["tool_calls"]),
+            refusal=beside["refusal"],
+            reasoning=beside["reasoning"],
             scores={
-                name: Score(plain(row[name]), plain(row.get(f"{name}{EXPLANATION}")))
+                name: Score(row[name], row.get(f"{name}{EXPLANATION}"))
                 for name in self._scores
             },
-            read=partial(self._document, place),
+            read=partial(self._document, position),
         )
 
     if not TYPE_CHECKING:
@@ -504,21 +528,15 @@ class Results:
         columns += ["error"] if self.failures else []
         return [*columns, *schema.scores]
 
-    def _reckoned_with(self, place: int) -> UsedPrice | None:
-        """What the last answer of a row was priced with; None without an answer."""
-        used = int(self._price_of[place])
-        return None if used < 0 else self._used[used]
+    def _document(self, position: int) -> dict[str, Any] | None:
+        """The last reply of a row as it was received; None if it is not kept."""
+        found = self._documents(slice(position, position + 1))
+        return next((document for _, document in found), None)
 
-    def _document(self, place: int) -> dict[str, Any] | None:
-        """The last reply of a row as it was received; None where it is not kept."""
-        return next(
-            (document for _, document in self._documents(slice(place, place + 1))), None
-        )
-
-    def _documents(self, places: slice) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _documents(self, positions: slice) -> Iterator[tuple[int, dict[str, Any]]]:
         """The replies of rows as they were received, as far as they are kept, each with
         the index of its trial."""
-        rows = self._table.iloc[places]
+        rows = self._table.iloc[positions]
         rows = rows[rows["output"].notna()]
         wanted = (
             Wanted(trial, key, self._received_s[trial], output)
@@ -528,20 +546,6 @@ class Results:
             )
         )
         return documents(wanted, self._lookup) if self._lookup else iter(())
-
-    def _turns(self, trial: Trial, row: pd.Series[Any]) -> tuple[Turn, ...]:
-        """The conversation of a trial, call by call, as far as it came."""
-        if calls := self._calls.get(trial.index):
-            return conversation(
-                trial, ((h.output, h.tool_calls, h.refusal) for h in calls.replies)
-            )
-        if (output := plain(row["output"])) is None:
-            return conversation(trial, ())
-        calls_and_refusal = (
-            self._beside(row, "tool_calls"),
-            self._beside(row, "refusal"),
-        )
-        return conversation(trial, [(output, *calls_and_refusal)])
 
     @property
     def varying(self) -> list[str]:
@@ -611,21 +615,19 @@ class Results:
         note = mixed(sped_up(rows["input_tokens"], rows["cached_input_tokens"]))
         return f"latency: {note}" if note else ""
 
-    def _beside(self, row: pd.Series[Any], name: str) -> str | None:
-        """What the reply of a row says beside its output."""
-        column = self.schema.reply_column(name)
-        return None if column is None else plain(row[column])
-
     def _groups(self, by: str | Sequence[str] | None) -> list[str]:
         if by is None:
             return self.varying
         groups = [by] if isinstance(by, str) else list(by)
         for group in groups:
             if group not in self._table:
-                known = [str(column) for column in self._table]
+                names = [str(column) for column in self._table]
                 raise SpecError(
                     f"summary: the table has no column {group!r}"
-                    + (did_you_mean(group, known) or f"; it has {', '.join(known)}")
+                    + (
+                        did_you_mean(group, names)
+                        or f"; valid names: {', '.join(names)}"
+                    )
                 )
         return groups
 
@@ -641,7 +643,7 @@ def settled_record(
 ) -> Record:
     """The record of a trial that was just settled, as `Results` would give it.
 
-    `variant` is its place among the effective variants; `paid` says of each reply
+    `variant` is its position among the effective variants; `paid` says of each reply
     whether this run paid for it.
     """
     last = combined(replies) if replies and failure is None else None
@@ -685,10 +687,10 @@ def _written(value: Any) -> str | None:
 
 
 def _plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    names = [str(name) for name in frame]
+    columns = {str(name): plain_values(frame[name]) for name in frame}
     return [
-        {name: plain(value) for name, value in zip(names, row, strict=True)}
-        for row in frame.itertuples(index=False)
+        dict(zip(columns, row, strict=True))
+        for row in zip(*columns.values(), strict=True)
     ]
 
 

@@ -6,7 +6,8 @@ grid and the dataset in bulk; what came back is taken over from the answers' col
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -74,32 +75,33 @@ def trial_columns(experiment: Definition, rows: np.ndarray) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """A table's value as Python's own, None where it is missing."""
-    if isinstance(value, (list, dict)):
+    """A table's value as Python's own, None if it is missing."""
+    if isinstance(value, (str, list, dict)):
         return value
+    if isinstance(value, np.ndarray):
+        return value.tolist()
     if value is None or value is pd.NA or value != value:
         return None
     return cast(Any, value).item() if hasattr(value, "item") else value
 
 
+def plain_values(values: pd.Series[Any]) -> list[Any]:
+    """A column as Python's own values, None where one is missing."""
+    return [
+        None if missing else plain(value)
+        for value, missing in zip(
+            values.astype(object).tolist(), values.isna(), strict=True
+        )
+    ]
+
+
 def column(name: str, values: Sequence[Any]) -> Any:
     """The values of one column, in the type that the table has it in."""
-    if name in ("trial", "repeat"):
-        return np.asarray(values, dtype=np.int64)
-    if name in ("output", "error", "key"):
-        return texts(values)
-    if name.removeprefix("reply_") in REPLY_COLUMNS and all(
-        isinstance(v, (str, type(None))) for v in values
-    ):
-        return texts(values)
-    if name == "finish_reason":
-        return _reasons(values)
-    if name in TOKENS:
-        return whole_numbers(values)
-    if name in ("latency_s", "cost_usd", "billed_usd"):
-        return _floats(values)
-    if name == "cached":
-        return np.asarray(values, dtype=bool)
+    if name.removeprefix("reply_") in REPLY_COLUMNS:
+        if all(isinstance(v, (str, type(None))) for v in values):
+            return texts(values)
+    elif make := MAKERS.get(name):
+        return make(values)
     return _taken(name, values, np.arange(len(values)))
 
 
@@ -206,3 +208,14 @@ def _errors(answers: OutcomeColumns, rows: np.ndarray) -> Any:
     return texts(
         [failures[row].summary if row in failures else None for row in rows.tolist()]
     )
+
+
+MAKERS: dict[str, Callable[[Sequence[Any]], Any]] = {
+    **dict.fromkeys(("trial", "repeat"), partial(np.asarray, dtype=np.int64)),
+    **dict.fromkeys(("output", "error", "key"), texts),
+    "finish_reason": _reasons,
+    **dict.fromkeys(TOKENS, whole_numbers),
+    **dict.fromkeys(("latency_s", "cost_usd", "billed_usd"), _floats),
+    "cached": partial(np.asarray, dtype=bool),
+}
+"""What makes the columns that every table has."""

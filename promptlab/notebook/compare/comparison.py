@@ -29,9 +29,9 @@ from promptlab.notebook.trial_table import (
     TrialTable,
     first_of_each,
     hint,
-    plain,
 )
 from promptlab.results import flags
+from promptlab.results.table import plain
 
 MOST_COLUMNS = 200
 """The most columns of a comparison: more of them are a slip."""

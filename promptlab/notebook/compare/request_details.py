@@ -8,8 +8,9 @@ from typing import Any
 from promptlab.errors import SpecError
 from promptlab.formats import label, plain_text
 from promptlab.notebook.compare.comparison import Comparison
-from promptlab.notebook.trial_table import measure_text, plain
+from promptlab.notebook.trial_table import measure_text
 from promptlab.results.record import Record
+from promptlab.results.table import plain
 from promptlab.spec.content import shown
 
 EXCERPT = 20_000

@@ -33,8 +33,9 @@ from promptlab.notebook.compare.row_filter import (
     row_names,
     verbal_scores,
 )
-from promptlab.notebook.trial_table import measure_text, plain_values
+from promptlab.notebook.trial_table import measure_text
 from promptlab.results.schema import Schema
+from promptlab.results.table import plain_values
 from promptlab.spec.response import is_truncated, is_withheld
 from promptlab.spec.tools import called
 

@@ -16,7 +16,8 @@ import pandas as pd
 
 from promptlab.errors import SpecError
 from promptlab.formats import label, plain_text, valid
-from promptlab.notebook.trial_table import TrialTable, plain, plain_values
+from promptlab.notebook.trial_table import TrialTable
+from promptlab.results.table import plain, plain_values
 
 MOST = 6
 """The most variants that are compared: 15 pairs for each row."""
