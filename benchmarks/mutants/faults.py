@@ -419,8 +419,8 @@ FAULTS = (
     ),
     Fault(
         "execution/accounting.py",
-        "if TOLD[0] in headers or TOLD[2] in headers:",
-        "if TOLD[0] in headers and TOLD[2] in headers:",
+        "if RATE_LIMIT_HEADERS[0] in headers or RATE_LIMIT_HEADERS[2] in headers:",
+        "if RATE_LIMIT_HEADERS[0] in headers and RATE_LIMIT_HEADERS[2] in headers:",
         "store/test_usage.py store/test_ledger.py",
         "a server that tells one limit is not noted",
     ),

@@ -16,7 +16,7 @@ from typing import TypeVar
 import orjson
 
 from promptlab.errors import CacheError, Failure
-from promptlab.execution.scheduling.limiter import number_told
+from promptlab.execution.scheduling.limiter import header_number
 from promptlab.formats import dollars, thousands
 from promptlab.money.budget import Budget, BudgetLimits, Spend, in_words, most_usd
 from promptlab.money.images import MOST_TOKENS
@@ -29,7 +29,7 @@ from promptlab.spec.response import Response
 from promptlab.spec.usage import PriceContext, when
 from promptlab.store.ledger import BudgetStatus, CallRow, Ledger, LedgerEntry, SentCall
 
-TOLD = tuple(
+RATE_LIMIT_HEADERS = tuple(
     f"x-ratelimit-{what}-{of}"
     for of in ("requests", "tokens")
     for what in ("limit", "remaining")
@@ -83,7 +83,7 @@ class RunAccounting:
         """The calls that are sent in this turn of the loop."""
         self._beyond: dict[tuple[str, str], Spend] = {}
         """By base URL and model, the most that a call took beyond its bound."""
-        self._told: dict[tuple[str, str], Mapping[str, str]] = {}
+        self._rate_limits: dict[tuple[str, str], Mapping[str, str]] = {}
         self._sent: set[Call] = set()
         ledger.begin()
         self._version = ledger.database.version
@@ -154,10 +154,12 @@ class RunAccounting:
             except CacheError:
                 self._ledger.leave(_taken(self._waiting))
                 raise
-        if self._told:
+        if self._rate_limits:
             seen = {
-                served: tuple(number_told(headers.get(name)) for name in TOLD)
-                for served, headers in self._told.items()
+                served: tuple(
+                    header_number(headers.get(name)) for name in RATE_LIMIT_HEADERS
+                )
+                for served, headers in self._rate_limits.items()
             }
             self._ledger.enter_limits(seen, time.time())
 
@@ -229,7 +231,7 @@ class RunAccounting:
         self._waiting.append(entered)
 
     def priced(self, request: Request, response: Response) -> Price | None:
-        """The price of a call that was answered; None where it is not known."""
+        """The price of a call that was answered; None if it is not known."""
         model, tier = response.model, response.service_tier
         at = when(response.received_s)
         return self._price(request.base_url, request.model, model, tier, *at)
@@ -242,10 +244,10 @@ class RunAccounting:
         self.output_tokens += usage.output_tokens or 0
         self.billed_usd += float("nan") if cost_usd is None else cost_usd
 
-    def told(self, request: Request, headers: Mapping[str, str]) -> None:
+    def note_rate_limits(self, request: Request, headers: Mapping[str, str]) -> None:
         """Notes the limits in a reply's headers."""
-        if TOLD[0] in headers or TOLD[2] in headers:
-            self._told[request.base_url, request.model] = headers
+        if RATE_LIMIT_HEADERS[0] in headers or RATE_LIMIT_HEADERS[2] in headers:
+            self._rate_limits[request.base_url, request.model] = headers
 
     def most(self, request: Request) -> Spend:
         """What a call takes at most: its bound, and what others took beyond theirs, as
@@ -371,7 +373,7 @@ class Call:
             cost_usd = None if price is None else price.call_usd(usage)
             source = "" if price is None else price.source
         self._accounting.count(response, cost_usd)
-        self._accounting.told(self._request, response.headers)
+        self._accounting.note_rate_limits(self._request, response.headers)
         saved_usd = None if price is None else price.prompt_cache_saved_usd(usage)
         line = CallRow(
             *self._beginning(),
@@ -401,7 +403,7 @@ class Call:
     def failed(self, failure: Failure) -> None:
         """Enters it as failed. It counts at its worst case if it may be charged."""
         unsettled = failure.may_be_charged
-        self._accounting.told(self._request, failure.headers)
+        self._accounting.note_rate_limits(self._request, failure.headers)
         line = CallRow(
             *self._beginning(),
             error=failure.label,

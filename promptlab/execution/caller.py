@@ -77,12 +77,12 @@ class AskedElsewhere(Exception):
 
 
 class _SentError(CallError):
-    """A call that was sent failed; the limiter has been told."""
+    """A call that was sent failed; the limiter has taken note."""
 
     def __init__(self, failure: Failure, wait_s: float | None) -> None:
         super().__init__(failure)
         self.wait_s = wait_s
-        """How long all calls have to wait; None where this one waits alone."""
+        """How long all calls have to wait; None if this one waits alone."""
 
 
 class Caller:
@@ -359,7 +359,7 @@ class Caller:
         self, failure: Failure, place: Permit, slots: ModelSlots
     ) -> float | None:
         """Tells the limiter of a failure, before another call takes its place. Returns
-        how long all calls have to wait; None where this one waits alone."""
+        how long all calls have to wait; None if this one waits alone."""
         limiter, headers, now = slots.limiter, failure.headers, time.monotonic()
         asked_s = failure.retry_after_s or None
         too_long = asked_s is not None and asked_s > self._options.max_wait_s

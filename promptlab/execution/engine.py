@@ -87,7 +87,7 @@ class Outcome(NamedTuple):
     key: str
     """Of the last call that was answered."""
     failure: Failure | None
-    """Why it broke off; None where it came to its end."""
+    """Why it broke off; None if it came to its end."""
     response: Response | None = None
     """The last answer in whole, where it came by a call just now."""
 
@@ -144,7 +144,7 @@ class Engine:
         self.name = name
         self.status: Ending = "complete"
         self.reason = ""
-        """Why not everything was asked; empty where the user ended it."""
+        """Why not everything was asked; empty if the user ended it."""
         self.accounting: RunAccounting | None = None
         self.queues: dict[tuple[str, str], Queue] = {}
         """By base URL and model, the conversations that nobody has begun."""
@@ -161,7 +161,7 @@ class Engine:
             on_event=self.options.on_event,
         )
         self._leading: dict[int, asyncio.Task[Any] | None] = {}
-        """Who asks what others wait for; None where another process does."""
+        """Who asks what others wait for; None if another process does."""
         self._refused: dict[ModelSlots, Failure] = {}
         self._clients: dict[str, Client] = {}
         """By base URL; opened when first asked."""
@@ -611,7 +611,7 @@ class Engine:
         return max((slots.least_s(now) for slots in self._all_slots), default=0.0)
 
     def waiting(self, now: float) -> str:
-        """What calls are held back by, and for how long; empty where by nothing."""
+        """What calls are held back by, and for how long; empty if by nothing."""
         wait_reason = (slots.wait_reason(now) for slots in self._all_slots)
         return "; ".join(filter(None, wait_reason))
 

@@ -111,9 +111,9 @@ class Option:
     """Whether a fraction is refused."""
     finite: bool = False
     not_in_file: str = ""
-    """Why a config file cannot hold it, and what to do; empty where it can."""
+    """Why a config file cannot hold it, and what to do; empty if it can."""
     not_a_flag: str = ""
-    """Why the command line has no option for it; empty where it has."""
+    """Why the command line has no option for it; empty if it has."""
 
     @property
     def summary(self) -> str:
@@ -445,7 +445,7 @@ class RunOptions:
         until the user has unlocked a keyring.
 
         Raises:
-            SpecError: it cannot be told whose key was given.
+            SpecError: which server a key is for is not clear.
         """
         if self.client is not None or self.offline:
             return {}
@@ -487,7 +487,7 @@ class RunOptions:
 
 
 def _check_client(client: object) -> None:
-    """Raises a `SpecError` where `client` is none, such as a client of the SDK."""
+    """Raises a `SpecError` if `client` is no client, such as one of the SDK."""
     if not (
         isinstance(getattr(client, "base_url", None), str)
         and callable(getattr(client, "complete", None))

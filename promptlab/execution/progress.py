@@ -211,7 +211,7 @@ class WithoutReason(AbstractContextManager["WithoutReason"]):
 
 
 NOTEBOOK_EVERY_S = 0.5
-"""How often a notebook is told: a message takes a busy kernel about 2 ms of CPU, and
+"""How often a notebook is updated: a message takes a busy kernel about 2 ms of CPU, and
 the browser that draws it ten times that."""
 
 

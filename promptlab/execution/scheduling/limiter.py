@@ -99,9 +99,9 @@ TRUSTED = 3
 """So many refusals in a row may come exactly when the server said to come back."""
 
 
-def number_told(value: object) -> float | None:
+def header_number(value: object) -> float | None:
     """The number in a header, of requests or tokens; of a duration, such as `20ms` or
-    `6m0s`, its seconds. None where it holds neither."""
+    `6m0s`, its seconds. None if it holds neither."""
     text = str(value).strip()
     try:
         number = float(text)
@@ -144,7 +144,7 @@ class Bucket:
         self._times = 0
         self._lifted: tuple[BucketSnapshot, float] | None = None
         """When the limit was lifted, and what was left then."""
-        self._told: tuple[BucketSnapshot, float] | None = None
+        self._newest_reply: tuple[BucketSnapshot, float] | None = None
         """The newest call that was replied to, and what was left then."""
         self._returned: deque[BucketSnapshot] = deque(maxlen=1000)
         """What was taken and not charged, by calls later than the one of `_told`."""
@@ -249,12 +249,12 @@ class Bucket:
         ours = limit if self._capacity is None else min(limit, self._level_at(now))
         self._capacity, self._rate = limit, rate
         self._level, self._at = ours, now
-        if remaining is None or (self._told and sent < self._told[0]):
+        if remaining is None or (self._newest_reply and sent < self._newest_reply[0]):
             return  # a call that was sent later has been replied to
         self._fullest = max(self._fullest, remaining)
         if not refused:
             self._weigh(remaining, sent, now)
-        self._told = sent, remaining
+        self._newest_reply = sent, remaining
         while self._returned and self._returned[0].taken <= sent.taken:
             self._returned.popleft()
         later = self._weight * (self._taken - sent.taken - self._uncharged(sent.taken))
@@ -280,9 +280,9 @@ class Bucket:
     def _weigh(self, remaining: float, sent: BucketSnapshot, now: float) -> None:
         """Compares what the server charged with what was taken, from the call that was
         last replied to up to this one."""
-        if self._told is None or self._capacity is None:
+        if self._newest_reply is None or self._capacity is None:
             return
-        before, left = self._told
+        before, left = self._newest_reply
         passed_s = sent.at - before.at
         most = left + self._rate * passed_s
         if passed_s <= 0 or most > (1 - SPARE_SHARE) * self._fullest:
@@ -299,7 +299,7 @@ class Bucket:
     @property
     def _spare(self) -> float:
         """What is to stay in a server's bucket when a call has been let through."""
-        if self._told is None or self._capacity is None:
+        if self._newest_reply is None or self._capacity is None:
             return 0.0
         alone, crowded = SPARE
         calls = alone + (crowded - alone) * min(1.0, self._weight - 1)
@@ -513,7 +513,7 @@ class Stop:
     """The last call that was let through before the first refusal came back."""
     newest: int
     """The newest call that was refused."""
-    told: bool
+    explained: bool
     """Whether the server's headers say why."""
     may_be_full: bool
     """Whether there may be no more calls at once, as far as is known."""
@@ -719,7 +719,7 @@ class Limiter:
         ):
             if name in headers:
                 limit, remaining, reset_s = (
-                    number_told(headers.get(header)) for header in HEADERS[what]
+                    header_number(headers.get(header)) for header in HEADERS[what]
                 )
                 if limit is None or 0 < limit < 1:
                     self.ignore(name, str(headers[name]))
@@ -773,7 +773,7 @@ class Limiter:
         now: float,
     ) -> float | None:
         """Notes that a call was refused for the rate (429), and adopts what the reply
-        says; the seconds that all have to wait, None where this one waits alone.
+        says; the seconds that all have to wait, None if this one waits alone.
         `asked_s` is what the server asks for.
 
         It was not charged; but only headers that say what is left let another call
@@ -783,18 +783,18 @@ class Limiter:
         self.lost(place)
         in_a_row = self._in_a_row(place.number)
         self._overtaken(place, now)
-        told = self._says_why(headers, place)
+        explained = self._says_why(headers, place)
         if any(name in headers for name in REMAINING.values()):
             self._give_back(place)
         else:
             for bucket, mark in self._servers(place):
                 bucket.owe_nothing(mark, now)
         self.learn(headers, place, now, refused=True)
-        if one_more and not told:
+        if one_more and not explained:
             return 0.0
         stop, asked = self._stop, asked_s or 0.0
         chance = max(STRAY, self._pace.usual) ** in_a_row
-        few = chance > ACCIDENT and not told and asked <= ASKED_S
+        few = chance > ACCIDENT and not explained and asked <= ASKED_S
         if self._cap.calls is not None and self._pace.usual <= STRAY:
             few &= len(self._out) + 1 < self._cap.calls
         if stop is None and few and not self._pace.refused_alone(now):
@@ -804,7 +804,7 @@ class Limiter:
         self._pace.refused()
         self._slow_start, self._heard_at = False, now
         if stop is None or place.number > stop.asked:
-            stop = self._stop = self._stopped(place, stop, told, asked)
+            stop = self._stop = self._stopped(place, stop, explained, asked)
             trusted = asked > 0 and stop.refusals <= TRUSTED
             reason = "Retry-After" if asked else RATE_LIMIT
             self.pause(max(asked, 0.0 if trusted else stop.gap_s), reason, now)
@@ -825,13 +825,13 @@ class Limiter:
         return last - first + 1
 
     def _stopped(
-        self, place: Permit, last: Stop | None, told: bool, asked_s: float
+        self, place: Permit, last: Stop | None, explained: bool, asked_s: float
     ) -> Stop:
         """The stop that a refusal begins or prolongs. Calls in flight may be the reason
         where no pace is known, and no call that was to find out has said otherwise."""
         refusals = last.refusals + 1 if last else 1
         refuted = last is not None and place.number in last.early
-        may_be_full = not told and self._pace.rate is None
+        may_be_full = not explained and self._pace.rate is None
         if refuted and self._cap.calls is None:
             may_be_full = False
         first_s = max(GAPS_S[0], GAP_SHARE * self._spacing_s)
@@ -839,7 +839,7 @@ class Limiter:
         return Stop(
             asked=self._number,
             newest=place.number,
-            told=told,
+            explained=explained,
             may_be_full=may_be_full,
             asked_s=asked_s,
             gap_s=gap_s,
@@ -865,7 +865,9 @@ class Limiter:
         if number in stop.early:
             self._cap.find(stop.others)
             self._paused_until = now
-        elif not stop.told or stop.refusals >= TRUSTED or stop.asked_s > LONG_WAIT_S:
+        elif (
+            not stop.explained or stop.refusals >= TRUSTED or stop.asked_s > LONG_WAIT_S
+        ):
             sure = stop.refusals >= 2 * TRUSTED or stop.asked_s > ASKED_S
             self._pace.find(now, sure=sure)
 
@@ -888,8 +890,8 @@ class Limiter:
     def _says_why(self, headers: Mapping[str, str], place: Permit) -> bool:
         """Whether the headers of a refusal say that too little was left."""
         for what, name in REMAINING.items():
-            remaining = number_told(headers.get(name))
-            limit = number_told(headers.get(f"x-ratelimit-limit-{what}")) or 0.0
+            remaining = header_number(headers.get(name))
+            limit = header_number(headers.get(f"x-ratelimit-limit-{what}")) or 0.0
             wanted = 1.0 if what == "requests" else HEAVIEST * place.size
             if remaining is not None and remaining < max(wanted, SPARE_SHARE * limit):
                 return True

@@ -89,7 +89,7 @@ class SharedLimiter:
 
     @property
     def opens_at(self) -> float | None:
-        """When the limits let the next call start; None where nothing waits for it."""
+        """When the limits let the next call start; None if nothing waits for it."""
         return None if self._alarm is None else self._alarm.when()
 
     def join(self, slots: ModelSlots) -> None:
@@ -313,7 +313,7 @@ class SharedLimiters:
         return self._limiters[key]
 
     def known(self, base_url: str, model: str) -> SharedLimiter | None:
-        """The limiter of that model there that was used last, whoever asked; None where
+        """The limiter of that model there that was used last, whoever asked; None if
         none was. Called from any thread."""
         found = [
             one

@@ -13,7 +13,7 @@ from promptlab.execution.scheduling.limiter import (
     BucketSnapshot,
     Limiter,
     Permit,
-    number_told,
+    header_number,
 )
 
 # Durations.
@@ -46,7 +46,7 @@ from promptlab.execution.scheduling.limiter import (
 def test_a_duration_is_read_as_the_headers_write_it(
     text: str | None, seconds: float | None
 ) -> None:
-    assert number_told(text) == (
+    assert header_number(text) == (
         None if seconds is None else pytest.approx(seconds, abs=1e-12)
     )
 
@@ -57,7 +57,7 @@ def test_a_duration_is_read_as_the_headers_write_it(
 def test_of_numbers_only_those_are_read_that_say_something(
     given: object, number: float | None
 ) -> None:
-    assert number_told(given) == number
+    assert header_number(given) == number
 
 
 # Clocks.
