@@ -41,7 +41,7 @@ def chat_request(body: Body) -> Json:
             raise unsupported(name)
     include = body.get("include") or []
     if not isinstance(include, list) or any(each != LOGPROBS for each in include):
-        raise _unserved(f"'include' takes only '{LOGPROBS}' here.", "include")
+        raise _unserved(f"'include' must list only '{LOGPROBS}'.", "include")
     request: Json = {
         **{name: body.get(name) for name in _SAME},
         "messages": [*_instructions(body), *_messages(body.get("input"))],
@@ -174,7 +174,7 @@ def _instructions(body: Body) -> list[Json]:
         case str(text):
             return [{"role": "system", "content": text}]
         case _:
-            raise _unserved("'instructions' must be a string here.", "instructions")
+            raise _unserved("'instructions' must be a string.", "instructions")
 
 
 def _messages(given: object) -> list[Json]:
@@ -204,9 +204,11 @@ def _message(item: object, where: str) -> Json:
         ):
             return {"role": role, "content": _content(content, where)}
         case {"type": str(kind)}:
-            raise _unserved(f"Items of type '{kind}' are not served here.", where)
+            raise _unserved(
+                f"Items of type '{kind}' are not supported by the offline model.", where
+            )
         case _:
-            raise _unserved(f"'{where}' is not an item of a conversation.", where)
+            raise _unserved(f"'{where}' must be an item of a conversation.", where)
 
 
 def _content(content: object, where: str) -> Any:
@@ -219,10 +221,12 @@ def _content(content: object, where: str) -> Any:
             case {"type": "input_text" | "output_text" | "text", "text": text}:
                 parts.append({"type": "text", "text": text})
             case {"type": str(kind)}:
-                message = f"Invalid content type. {kind} is not served here."
+                message = (
+                    f"Content of type '{kind}' is not supported by the offline model."
+                )
                 raise _unserved(message, f"{where}.content[{at}].type")
             case _:
-                raise _unserved("A part of content needs a type.", where)
+                raise _unserved("Each part of the content must have a type.", where)
     return parts
 
 
@@ -255,10 +259,12 @@ def _tools(tools: object) -> list[Json] | None:
             case {"type": "function", **function}:
                 functions.append({"type": "function", "function": function})
             case {"type": kind}:
-                message = f"Tools of type '{kind}' are not served here."
+                message = (
+                    f"Tools of type '{kind}' are not supported by the offline model."
+                )
                 raise _unserved(message, f"tools[{at}].type")
             case _:
-                raise _unserved("A tool needs a type.", f"tools[{at}]")
+                raise _unserved("Each tool must have a type.", f"tools[{at}]")
     return functions
 
 
