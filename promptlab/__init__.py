@@ -16,7 +16,7 @@
     ├── planning/      BEFORE THE RUN      plans, forecasts, pilots
     ├── scoring/       HOW GOOD            scorers of text and JSON, checks of a case
     ├── scorers.py     the named scorers, and `scorer` for functions of your own
-    ├── render/        AS TEXT AND HTML    pieces that cards are made of
+    ├── render/        AS TEXT AND HTML    cards of experiments, plans, results
     ├── stats/         HOW SURE            intervals, comparisons, effects, power, races
     ├── notebook/      LOOKING AT IT       compare, rate, explore, panel, plots
     ├── offline/       A STAND-IN MODEL    a server to try without a key
