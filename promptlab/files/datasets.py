@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from promptlab.errors import ConfigError, DatasetError, PromptlabWarning, brief
+from promptlab.files.promptfoo import with_checks
 from promptlab.files.spreadsheets import excel_rows
 from promptlab.files.text import ending_of, read_text
 from promptlab.files.yaml_lines import YamlFile
@@ -64,6 +65,7 @@ def read_dataset(
     path = user_path(path)
     try:
         rows = _rows(path, encoding or "utf-8-sig")
+        rows = with_checks(rows, str(path))
     except ConfigError as error:
         raise DatasetError(str(error)) from error
     folder = path.absolute().parent
