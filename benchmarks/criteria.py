@@ -33,6 +33,8 @@ class Sizes:
     warm: int = 100_008
     planning: tuple[int, ...] = (10_008, 200_016)
     """The first is what later ones are compared with."""
+    scores: int = 100_000
+    """Rows that are scored."""
     comparison: tuple[tuple[int, int], ...] = ((200, 4), (10_000, 4), (100_000, 2))
     """Rows × columns. The second is compared with the first; others are only to have
     no larger notebook."""
@@ -45,6 +47,7 @@ QUICK = Sizes(
     limits=2_016,
     warm=7_200,
     planning=(1_008, 20_016),
+    scores=10_000,
     comparison=((50, 4), (1_000, 4)),
     progress=(504, 1),
 )
@@ -130,6 +133,7 @@ def scenarios(sizes: Sizes) -> list[Scenario]:
         planning(*sizes.planning),
         imports(),
         first(sizes.cold),
+        scores(sizes.scores),
         comparison(*sizes.comparison),
         progress(*sizes.progress),
     ]
@@ -508,6 +512,46 @@ def first(trials: int) -> Scenario:
         ]
 
     return Scenario("first", (hand, ours, cell), judge)
+
+
+def scores(rows: int) -> Scenario:
+    """Outputs scored by named scorers, and by a function that does nothing."""
+    bare, named, function = (
+        Command(
+            peer="promptlab", arguments=("-m", "benchmarks.scores", str(rows), *names)
+        )
+        for names in ((), ("exact", "contains", "regex", "number"), ("function",))
+    )
+
+    def besides(taken: Taken, work: Command) -> list[float]:
+        """CPU beyond that of making the table."""
+        pairs = zip(
+            taken.of(work, "process_cpu_s"),
+            taken.of(bare, "process_cpu_s"),
+            strict=True,
+        )
+        return [one - other for one, other in pairs]
+
+    def judge(taken: Taken) -> list[Criterion]:
+        per_row = [cpu_s / rows * 1e6 for cpu_s in besides(taken, function)]
+        return [
+            Criterion(
+                scenario="scores",
+                name=f"CPU of exact, contains, regex and number, {rows:,} rows",
+                values=besides(taken, named),
+                unit="s",
+                must=Bound("≤", 2),
+            ),
+            Criterion(
+                scenario="scores",
+                name="CPU of a function beyond its own, for each row",
+                values=per_row,
+                unit="µs",
+                must=Bound("≤", 5),
+            ),
+        ]
+
+    return Scenario("scores", (bare, named, function), judge)
 
 
 def comparison(

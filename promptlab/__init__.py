@@ -82,9 +82,11 @@ if TYPE_CHECKING:
     from promptlab.planning.plan import Plan as Plan
     from promptlab.results.exports import read_results as read_results
     from promptlab.results.record import Record as Record
+    from promptlab.results.record import Score as Score
     from promptlab.results.results import Results as Results
     from promptlab.results.runs import find_run as find_run
     from promptlab.results.runs import recorded_runs as recorded_runs
+    from promptlab.scoring.scorer import Scorer as Scorer
     from promptlab.spec.content import audio as audio
     from promptlab.spec.content import file as file
     from promptlab.spec.content import image as image
@@ -134,6 +136,8 @@ _HOMES = {  # each public name, and the module that it is loaded from
     "Results": "results.results",
     "RunOptions": "execution.options",
     "SDKClient": "models.sdk",
+    "Score": "results.record",
+    "Scorer": "scoring.scorer",
     "SpecError": "errors",
     "ToolCall": "spec.tools",
     "Trial": "spec.trial",
