@@ -123,7 +123,21 @@ class Plan:
             kind, *more = name.split(" ", 1)
             media.append(" ".join([counted(number, kind), *more]))
         left_out = (f"not counted: {', '.join(media)}",) if media else ()
-        return (*left_out, *self.budget_notes)
+        judged = [
+            f"then up to {counted(number, 'judgement')} by {model}, "
+            "which these figures leave out"
+            for model, number in self.judgements.items()
+        ]
+        return (*left_out, *judged, *self.budget_notes)
+
+    @property
+    def judgements(self) -> dict[str, int]:
+        """How often each judging model may be asked, beside the calls: those that are
+        cached, and equal answers, need no call."""
+        found: Counter[str] = Counter()
+        for judge in (j for scorer in self.experiment.scorers for j in scorer.judges):
+            found[judge.model] += len(self.statuses) * judge.repeats
+        return dict(found)
 
     @property
     def headline(self) -> str:

@@ -44,7 +44,7 @@ def client() -> FakeClient:
 
 def polite(**options: Any) -> scorers.Scorer:
     given = {"model": "judge", "rubric": "The reply is polite.", "max_tokens": 20}
-    return scorers.judge("polite", **{**given, **options})
+    return scorers.judge(**{"name": "polite", **given, **options})
 
 
 def experiment(*given: Any, **more: Any) -> pl.Experiment:
@@ -164,6 +164,15 @@ def test_offline_only_judgements_of_the_cache_are_given(client: FakeClient) -> N
 
     assert results.table["polite"].isna().all()
     assert "not in the cache" in results.table["polite_explanation"].tolist()[0]
+
+
+def test_a_plan_says_how_many_judgements_may_follow() -> None:
+    plan = experiment(polite(repeats=3), polite(name="again")).plan()
+
+    assert plan.judgements == {"judge": 8}
+    assert plan.notes == (
+        "then up to 8 judgements by judge, which these figures leave out",
+    )
 
 
 def test_a_judge_can_be_written_in_a_config(client: FakeClient) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from promptlab.offline.responder.generation import write
+from promptlab.offline.responder.judging import judgement
 from promptlab.offline.responder.lexicon import stems
 from promptlab.offline.responder.ranking import Model, Ranking
 from promptlab.offline.responder.sampling import Sampler
@@ -27,6 +28,8 @@ class Responder:
 
     def text(self, sampler: Sampler, schema: Json | None) -> str:
         """An answer in words, or in JSON that meets `schema`; {} is any object."""
+        if (verdict := judgement(self._messages, schema)) is not None:
+            return orjson.dumps(verdict).decode()
         return write(self._ranking, sampler, schema)
 
     def arguments(self, sampler: Sampler, function: Json) -> str:
