@@ -83,7 +83,7 @@ def test_a_case_without_anything_expected_has_no_score() -> None:
         ({"regex_group": {"pattern": r"\d+", "group": 0}}, "no. 17", "17"),
         (["last_line", "first_word", str.upper], "x\nyes it is", "YES"),
     ],
-    ids=str,
+    ids=range(11),
 )
 def test_a_transform_takes_the_part_to_score(
     transform: Any, output: str, expected: str
