@@ -28,11 +28,16 @@ CITIES = 100
 TRIALS = 2 * CITIES
 IN_FLIGHT = 16
 
+JUDGE = {"judge": {"name": "clear", "model": "offline/large", "rubric": "It is clear."}}
+
 CHILD = f"""
+    JUDGE = {JUDGE}
     import sys
     from fakes.experiments import capitals
 
     experiment = capitals({CITIES}, model=["offline/small"], seed=[7])
+    if "judged" in sys.argv:
+        experiment = experiment.with_scorers([JUDGE])
     print("ready", flush=True)
     sys.stdin.readline()
     results = experiment.run(base_url=sys.argv[1], max_concurrency={IN_FLIGHT})
@@ -47,12 +52,12 @@ def server() -> Iterator[OfflineServer]:
         yield server
 
 
-def children(base_url: str, count: int) -> list[subprocess.Popen[str]]:
+def children(base_url: str, count: int, *more: str) -> list[subprocess.Popen[str]]:
     """Other processes, ready to run the experiment."""
     tests = Path(__file__).parents[1]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(CHILD), base_url],
+            [sys.executable, "-c", textwrap.dedent(CHILD), base_url, *more],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -101,6 +106,30 @@ def test_after_a_kill_only_the_rest_is_paid_for(
     assert resumed.status == "complete"
     assert resumed.table["cached"].sum() == stored
     assert_frame_equal(outcome(resumed), outcome(uninterrupted))
+
+
+def test_after_a_kill_only_the_rest_is_judged(
+    server: OfflineServer, cache: pl.ResponseCache
+) -> None:
+    experiment = capitals(CITIES, model=["offline/small"], seed=[7])
+    experiment = experiment.with_scorers([JUDGE])
+    (process,) = children(server.base_url, 1, "judged")
+
+    go(process)
+    wait_until(lambda: server.answered >= TRIALS + 40)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=PATIENCE_S)
+    wait_until(lambda: server.in_flight == 0)
+    stored, before = len(cache), server.calls
+    resumed = experiment.run(base_url=server.base_url)
+    paid = server.calls - before
+
+    totals = resumed.totals
+    assert stored > TRIALS
+    assert totals.cached == TRIALS
+    assert paid == totals.judgements == resumed.totals.calls
+    assert totals.cached_judgements == stored - TRIALS
+    assert resumed.table["clear"].notna().all()
 
 
 class Held:
