@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -83,13 +83,13 @@ def effects(
     )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Effects:
     """Effects of parameters: `.table` is a DataFrame; shown as a card or text."""
 
-    scores: Scores = field(repr=False)
-    effects: tuple[Effect, ...] = field(repr=False)
-    estimate: Mean = field(repr=False)
+    scores: Scores
+    effects: tuple[Effect, ...]
+    estimate: Mean
     correct: str
 
     @cached_property
@@ -137,7 +137,7 @@ class Effects:
         names = ["parameter", "level", "score", "ci_low", "ci_high", "n"]
         return pd.DataFrame(rows, columns=names)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self._shown().text()
 
     def _repr_html_(self) -> str:

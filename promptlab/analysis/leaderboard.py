@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -133,18 +133,18 @@ class Winner:
     """How many variants it was chosen from."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Leaderboard:
     """Variants ranked by a score: `.table` is a DataFrame; shown as a card or text."""
 
-    scores: Scores = field(repr=False)
-    baseline: NDArray[np.int64] | None = field(repr=False)
+    scores: Scores
+    baseline: NDArray[np.int64] | None
     """For each variant the one it is compared with, or itself; -1 if there is none."""
-    could_be_best: NDArray[np.bool_] = field(repr=False)
+    could_be_best: NDArray[np.bool_]
     winner: Winner
     correct: str
     equivalence: float | None
-    seed: int = field(repr=False)
+    seed: int
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -292,7 +292,7 @@ class Leaderboard:
         verdicts[self.baseline == np.arange(len(self.scores))] = BASELINE
         return verdicts.tolist()
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self._shown().text()
 
     def _repr_html_(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -86,17 +86,17 @@ def compare_pair(
     )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Pair:
     """Two variants compared: `.table` has the cases; shown as a card or text."""
 
-    scores: Scores = field(repr=False)
+    scores: Scores
     a: int
     """The variant that is compared with, among `scores.labels`."""
     b: int
     """The one that is compared."""
     equivalence: float | None
-    seed: int = field(repr=False)
+    seed: int
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -165,7 +165,7 @@ class Pair:
         a, b = self._means
         return compare(b, a, self.scores.clusters, seed=self.seed)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self._shown().text()
 
     def _repr_html_(self) -> str:

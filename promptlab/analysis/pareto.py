@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -59,12 +59,12 @@ def pareto(
     return Pareto(scores=scores, chances=chances)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Pareto:
     """Variants by cost: `.table` is a DataFrame; shown as a card or text."""
 
-    scores: Scores = field(repr=False)
-    chances: NDArray[np.float64] = field(repr=False)
+    scores: Scores
+    chances: NDArray[np.float64]
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -97,7 +97,7 @@ class Pareto:
         score = mean(self.scores.means).value
         return np.asarray(np.lexsort((-score, mean(self.scores.costs).value)))
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self._shown().text()
 
     def _repr_html_(self) -> str:

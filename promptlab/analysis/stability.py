@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -70,11 +70,11 @@ def stability(
     return Stability(scores=scores, k=k or int(each.min()), threshold=threshold)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Stability:
     """How stable variants are: `.table` is a DataFrame; shown as a card or text."""
 
-    scores: Scores = field(repr=False)
+    scores: Scores
     k: int
     threshold: float
 
@@ -132,7 +132,7 @@ class Stability:
             same, pairwise = mean(alike.all_equal).value, mean(alike.pairwise).value
         return {**row, "same_output": same, "pairwise_same": pairwise}
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self._shown().text()
 
     def _repr_html_(self) -> str:
