@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from promptlab.errors import Failure
+from promptlab.errors import Failure, PromptlabError, PromptlabWarning
 from promptlab.execution.engine import Engine
 from promptlab.execution.hooks import Reply
 from promptlab.execution.loop import background_loop
@@ -82,10 +83,18 @@ class Judging:
         return 0.0 if accounting is None else accounting.billed_usd
 
     async def _ask(self, judge: Judge, rows: Sequence[Mapping[str, Any]]) -> Judgements:
-        if not self._is_open:
-            await self._engine.__aenter__()
-            self._is_open = True
-        return await judgements(self._engine, judge, rows)
+        if self._is_own:
+            if not self._is_open:
+                await self._engine.__aenter__()
+                self._is_open = True
+            return await judgements(self._engine, judge, rows)
+        try:
+            return await judgements(self._engine, judge, rows)
+        except PromptlabError as error:  # a run's answers are paid for: it goes on
+            what = f"judge {judge.name!r}: not judged: {error}"
+            warnings.warn(what, PromptlabWarning, stacklevel=2)
+            missing = _missing(judge, f"not judged: {error}")
+            return Judgements([missing for _ in rows], 0, 0)
 
 
 async def judgements(

@@ -38,7 +38,7 @@ class Ready(Judged, total=False):
     structured: bool
 
 
-@named(Judged, "llm_rubric", "model_graded")
+@named(Judged)
 def judge(
     name: str,
     *,
@@ -127,7 +127,7 @@ def criteria(
     return _ready("criteria", options, model=model, criteria=criteria)
 
 
-@named(Ready, "context_faithfulness")
+@named(Ready)
 def faithful(context: str, *, model: str, **options: Unpack[Ready]) -> Scorer:
     """Asks a model whether outputs say only what a context says.
 
@@ -143,7 +143,7 @@ def faithful(context: str, *, model: str, **options: Unpack[Ready]) -> Scorer:
     return _ready("faithful", options, model=model, rubric=rubric, shows=(context,))
 
 
-@named(Ready, "answer_relevance")
+@named(Ready)
 def answers(
     question: str = "question", *, model: str, **options: Unpack[Ready]
 ) -> Scorer:
@@ -161,7 +161,7 @@ def answers(
     return _ready("answers", options, model=model, rubric=rubric, shows=(question,))
 
 
-@named(Ready, "factuality", "model_graded_fact")
+@named(Ready)
 def same_facts(to: str = "expected", *, model: str, **options: Unpack[Ready]) -> Scorer:
     """Asks a model whether outputs say the same facts as what is expected.
 

@@ -103,6 +103,19 @@ def test_a_budget_is_shared_by_answers_and_judgements(client: FakeClient) -> Non
     assert results.totals.billed_usd <= 1.2
 
 
+def test_a_judge_that_cannot_be_asked_is_no_loss_of_answers(client: FakeClient) -> None:
+    with pytest.warns(pl.PromptlabWarning, match="judge 'polite': not judged"):
+        unpriced = polite(base_url="https://elsewhere.example/v1")
+        results = experiment(unpriced).run(
+            client=client, prices={"m": PRICE["*"]}, budget_usd=5
+        )
+
+    assert results.table["output"].notna().all()
+    assert results.table["polite"].isna().all()
+    assert "price" in results.table["polite_explanation"].tolist()[0]
+    assert judged_calls(client) == 0
+
+
 def test_results_are_judged_without_asking_their_answers_again(
     client: FakeClient,
 ) -> None:
