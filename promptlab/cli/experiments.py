@@ -93,8 +93,8 @@ def run(
     """Run an experiment. Answers in the cache are not asked for again.
 
     Exit code: 0 if all trials are answered, 1 if the config is wrong or nothing could
-    run, 2 for a wrong command line, 3 if trials failed or are missing, 130 if it was
-    interrupted.
+    run, 2 for a wrong command line, 3 if trials failed or are missing, 4 if a score is
+    not what --threshold or the config says, 130 if it was interrupted.
 
     Examples:
       promptlab run experiment.yaml

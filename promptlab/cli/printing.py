@@ -198,7 +198,7 @@ def _scores_plain(results: Results) -> dict[str, Any]:
     """By name, the mean of each score over all trials, its interval, n and missing."""
     if not results.scores or not len(results):
         return {}
-    row = results.summary(by=[]).iloc[0]
+    row = overall(results)
     ends = {
         "mean": "",
         "low": "_low",
@@ -211,6 +211,11 @@ def _scores_plain(results: Results) -> dict[str, Any]:
         for name in results.scores
         if name in row
     }
+
+
+def overall(results: Results) -> dict[str, Any]:
+    """The summary of all trials together; NaN where a number is missing."""
+    return {str(name): of.iloc[0] for name, of in results.summary(by=[]).items()}
 
 
 def plain_number(value: float) -> float | int | None:

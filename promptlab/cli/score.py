@@ -5,19 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptlab.cli.options import Json, Output, Threshold
+from promptlab.cli.options import Json, Output, Threshold, with_run_options
 from promptlab.cli.printing import (
     echo,
     echo_err,
+    overall,
     print_json,
     print_results,
     result_plain,
 )
-from promptlab.cli.selection import check_targets, pair
+from promptlab.cli.selection import check_targets, given_options, pair
 from promptlab.formats import number as number_text
 from promptlab.paths import user_path
 
@@ -29,6 +30,7 @@ BELOW = 4
 """The exit code where a score is below its threshold."""
 
 
+@with_run_options
 def score(
     name: Annotated[
         str | None,
@@ -45,12 +47,16 @@ def score(
     output: Output = None,
     threshold: Threshold = None,
     json: Json = False,
+    **options: Any,
 ) -> None:
-    """Score a recorded run again, and say what changed. Nothing is asked anew.
+    """Score a recorded run again, and say what changed. Only judges are asked.
+
+    Exit code: 0, or 4 if a score is not what --threshold says.
 
     Examples:
       promptlab score
       promptlab score triage-20261124 --scorers scorers.yaml -o scored.csv
+      promptlab score --scorers judges.yaml --budget-usd 1
       promptlab score --threshold exact=0.8
     """
     from promptlab.files.config import load_scorers
@@ -60,7 +66,7 @@ def score(
     check_targets(targets)
     listed = [] if scorers is None else load_scorers(scorers)
     before = find_run(name).load_results()
-    results = before.score(listed) if listed else before.score()
+    results = before.score(*listed, **given_options(options))
     thresholds = _read(threshold)
     for target in targets:
         results.to(target)
@@ -98,7 +104,7 @@ def threshold_code(results: Results, thresholds: Mapping[str, float]) -> int:
     such score is a line on standard error."""
     if not thresholds:
         return 0
-    summary = results.summary(by=[]).iloc[0]
+    summary = overall(results)
     missed = False
     for name, limit in thresholds.items():
         column = results.score_columns.get(name)

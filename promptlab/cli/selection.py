@@ -96,18 +96,24 @@ def options_of(config: Config, given: Mapping[str, Any]) -> RunOptions:
     """
     from promptlab.models.credentials import check_foreign
 
-    options = merged(config, given)
-    if options.get("headers") and given.get("headers"):
-        options["headers"] = _headers(given["headers"])
-    if given.get("api_key_env"):
-        return RunOptions(
-            **{**options, "api_key_env": _variables(given["api_key_env"])}
-        )
-    run_options = RunOptions(**options)
+    options = given_options(given)
+    run_options = RunOptions(**{**config.options, **options})
+    if "api_key_env" in options:
+        return run_options
     models = [level.value for level in config.experiment.grid.levels("model")]
     urls = dict.fromkeys(map(run_options.base_url_for, models))
     check_foreign(run_options.api_key_env, urls, run_options.variables)
     return run_options
+
+
+def given_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a run that were given on the command line, by name."""
+    options = {name: value for name, value in given.items() if value is not None}
+    if "headers" in options:
+        options["headers"] = _headers(options["headers"])
+    if "api_key_env" in options:
+        options["api_key_env"] = _variables(options["api_key_env"])
+    return options
 
 
 def check_models(experiment: Experiment, options: RunOptions) -> None:

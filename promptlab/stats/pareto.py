@@ -47,7 +47,7 @@ def chance_on_front(
     """How often each variant is on the front when cases are drawn again.
 
     `costs` and `scores` (variants × cases, means over repeats) are drawn together, so
-    that cases that are dear and hard stay so. A share of resamples, no probability that
+    that costly and hard cases stay together. A share of resamples, no probability that
     a variant is truly on the front; valid from about 50 units.
     """
     costs, scores = np.asarray(costs, dtype=float), np.asarray(scores, dtype=float)

@@ -25,6 +25,34 @@ def test_a_config_lists_scorers_and_a_run_shows_them(
     assert "%" in done.stdout
 
 
+def test_judges_are_asked_with_the_options_of_a_run(
+    config: Config, promptlab: CommandLine
+) -> None:
+    config()
+    judge = "[{judge: {name: kind, model: offline/large, rubric: It is kind.}}]"
+    Path("judges.yaml").write_text(f"scorers: {judge}")
+    promptlab("run", "experiment.yaml")
+
+    cached = promptlab("score", "--scorers", "judges.yaml", "--offline", "--json")
+    asked = promptlab("score", "--scorers", "judges.yaml", "--json")
+
+    assert cached.json["scores"]["kind"]["n"] == 0
+    assert cached.json["scores"]["kind"]["mean"] is None
+    assert asked.json["scores"]["kind"]["n"] == 4
+
+
+def test_a_score_that_is_missing_everywhere_is_below_its_threshold(
+    config: Config, promptlab: CommandLine
+) -> None:
+    Path("checks.py").write_text("def odd(output): raise ValueError('no')\n")
+    config(scorers=[{"python": "checks.py:odd"}])
+
+    done = promptlab("run", "experiment.yaml", "--threshold", "odd=0.5")
+
+    assert done.code == 4
+    assert "threshold: odd has no score that is a number" in done.stderr
+
+
 def test_a_function_of_a_file_is_a_scorer(
     config: Config, promptlab: CommandLine
 ) -> None:

@@ -104,11 +104,11 @@ def test_a_budget_is_shared_by_answers_and_judgements(client: FakeClient) -> Non
 
 
 def test_a_judge_that_cannot_be_asked_is_no_loss_of_answers(client: FakeClient) -> None:
+    unpriced = experiment(polite(base_url="https://elsewhere.example/v1"))
+    options: Any = {"prices": {"m": PRICE["*"]}, "budget_usd": 5}
+
     with pytest.warns(pl.PromptlabWarning, match="judge 'polite': not judged"):
-        unpriced = polite(base_url="https://elsewhere.example/v1")
-        results = experiment(unpriced).run(
-            client=client, prices={"m": PRICE["*"]}, budget_usd=5
-        )
+        results = unpriced.run(client=client, **options)
 
     assert results.table["output"].notna().all()
     assert results.table["polite"].isna().all()

@@ -26,7 +26,7 @@ NAMED = 12
 """Variants on the front that are named."""
 
 FAR_APART = 20.0
-"""How many times the cheapest the dearest may cost before the axis is logarithmic."""
+"""How many times the lowest cost the highest may be before the axis is logarithmic."""
 
 
 def plot_pareto(
