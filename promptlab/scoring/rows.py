@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from promptlab.results.record import Record
 
-FENCED = re.compile(r"\s*(```+|~~~+)[^\n`]*\n(.*?)\n?[ \t]*\1\s*", re.DOTALL)
-"""A text that is one block of Markdown code."""
+FENCE = re.compile(r"(```+|~~~+)[^\n`]*\n")
+"""The first line of a block of Markdown code."""
 
 
 class Unreadable(ValueError):
@@ -29,8 +29,12 @@ class Unreadable(ValueError):
 
 def without_fences(text: str) -> str:
     """What a block of Markdown code holds; a text that is none as it is."""
-    fenced = FENCED.fullmatch(text)
-    return fenced[2] if fenced else text
+    block = text.strip()
+    opening = FENCE.match(block)
+    if opening is None or not block.endswith(opening[1], opening.end()):
+        return text
+    inside = block[opening.end() : -len(opening[1])]
+    return inside.rstrip(" \t").removesuffix("\n")
 
 
 def parsed(text: str) -> Any:

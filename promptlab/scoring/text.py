@@ -323,7 +323,7 @@ class _Choices:
             for sign in (
                 rf"\b(?:answer|choice|option|label)\b(?:\s+is|\s*[:=])?\W{{0,12}}{word}",
                 rf"\\boxed\{{\W*({words})\W*\}}|[(\[]({words})[)\]]",
-                rf"^\W*({words})\W*$",
+                rf"^[^\w\n]*({words})[^\w\n]*$",
                 rf"\A\W*({words})[).:\]](?!\w)",
             )
         ]

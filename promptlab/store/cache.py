@@ -78,7 +78,9 @@ SETTINGS = {
 MEDIUM_BYTES = SMALL_BYTES // 3 * 4
 """How long what a request holds in base64 must be to be kept apart."""
 
-MEDIUM = re.compile(rb"[A-Za-z0-9+/]{%d,}={0,2}(?=\")" % MEDIUM_BYTES)
+MEDIUM = re.compile(rb"(?<=[\",])[A-Za-z0-9+/]{%d,}+={0,2}+(?=\")" % MEDIUM_BYTES)
+"""A string in base64, or what is behind the comma of a data URL. Each character of a
+text is looked at once, however long it is."""
 KEPT_APART = re.compile(rb"\x00([0-9a-f]{64})\x00")
 """What stands in its place: JSON has no such character."""
 

@@ -73,6 +73,10 @@ def test_a_case_without_anything_expected_has_no_score() -> None:
     [
         (scorers.strip_fences, "```json\n{}\n```", "{}"),
         (scorers.strip_fences, "no fence", "no fence"),
+        (scorers.strip_fences, "~~~ yaml\na\n\nb \n  ~~~\n", "a\n\nb"),
+        (scorers.strip_fences, "```\n```", ""),
+        (scorers.strip_fences, "``` ```", "``` ```"),
+        (scorers.strip_fences, "```\n" + " " * 1_000_000, "```"),
         ("first_line", "\na\nb", "a"),
         ("last_line", "a\nb\n \n", "b"),
         ("first_word", "**Spam**, surely", "Spam"),
@@ -83,7 +87,7 @@ def test_a_case_without_anything_expected_has_no_score() -> None:
         ({"regex_group": {"pattern": r"\d+", "group": 0}}, "no. 17", "17"),
         (["last_line", "first_word", str.upper], "x\nyes it is", "YES"),
     ],
-    ids=range(11),
+    ids=range(15),
 )
 def test_a_transform_takes_the_part_to_score(
     transform: Any, output: str, expected: str
@@ -181,6 +185,15 @@ def test_an_expected_value_that_is_no_number_is_a_missing_score() -> None:
 def test_a_letter_is_found_however_it_is_written(output: str) -> None:
     assert value(scorers.choice(), output, "B") is True
     assert value(scorers.choice(), output, "C") is False
+
+
+@pytest.mark.parametrize("part", ["```\n", "(", "Answer: ", "1,", "\n", "{", " "])
+def test_long_outputs_are_read_once(part: str) -> None:
+    output = part * 200_000  # some hundred thousand times as often would take hours
+
+    assert value(scorers.choice(["A", "B"]), output, "A") is False
+    assert value(scorers.number(), output, 5) is False
+    assert value(scorers.is_json(), output) is False
 
 
 @pytest.mark.parametrize(

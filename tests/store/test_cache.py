@@ -90,6 +90,18 @@ def pictured(medium: bytes, text: str) -> pl.Request:
     return pl.Request(URL, {"model": "fake", "messages": [message]})
 
 
+def test_a_long_text_is_no_medium_and_is_stored_as_fast(
+    cache: pl.ResponseCache,
+) -> None:
+    request = asked("a" * 2**20 + "!")
+
+    cache.put([entry(request)])  # a search from each of the letters would take hours
+
+    found = cache.get(request.key)
+    assert found is not None
+    assert found.request == request
+
+
 def test_a_medium_that_many_requests_send_is_kept_once(
     cache: pl.ResponseCache,
 ) -> None:
