@@ -219,6 +219,8 @@ class Run:
     async def _score(self, results: Results, ledger: Ledger) -> Results:
         """Scores the answers. Judges are asked within what is left of the budgets; of a
         run that was ended early, only the cache is."""
+        if not any(scorer.judges for scorer in self._experiment.scorers):
+            return await asyncio.to_thread(results.score)
         ended = self._engine.is_ending
         options = replace(self._options, offline=True) if ended else self._options
         self._judging = judging = Engine(self._experiment.name, options)

@@ -15,7 +15,7 @@ from promptlab.results.flags import FLAGS
 from promptlab.results.results import Results
 from promptlab.results.schema import EXPLANATION
 from promptlab.results.scores import ScoreColumn
-from promptlab.scoring.checks import case_checks, check_cases
+from promptlab.scoring.checks import case_checks
 from promptlab.scoring.judgements import Judging
 from promptlab.scoring.named import made
 from promptlab.scoring.rows import Rows
@@ -39,9 +39,9 @@ def checked_scorers(given: Iterable[Any], definition: Definition) -> tuple[Score
     scorers = [made(one) for one in given]
     dataset = definition.dataset
     if CHECKS in dataset.metadata:
-        check_cases(dataset)
-        if all(scorer.name != "passed" for scorer in scorers):
-            scorers.append(case_checks())
+        checks = case_checks(dataset)
+        if all(scorer.name != checks.name for scorer in scorers):
+            scorers.append(checks)
     columns = (
         *("model", "prompt", *definition.grid.parameters, *dataset.fields),
         *(("expected",) if dataset.has_expected else ()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
@@ -12,6 +12,7 @@ from promptlab.errors import DatasetError, SpecError
 from promptlab.formats import plain_text, shortened
 from promptlab.results.record import Score
 from promptlab.scoring import judges, structured, text  # noqa: F401 - they register
+from promptlab.scoring.judge import Judge
 from promptlab.scoring.named import Measured, Named, made, named
 from promptlab.scoring.rows import Rows
 from promptlab.scoring.scorer import Scorer, Scores
@@ -69,9 +70,13 @@ def weighted(*scorers: Any, **options: Unpack[Measured]) -> Scorer:
     return _combined(_several("weighted", scorers), _weighted_mean)
 
 
-def case_checks() -> Scorer:
+def case_checks(dataset: Dataset) -> Scorer:
     """The scorer `passed`: whether all checks of its own case, those in the column
-    `checks`, are right for a row. A check of weight 0 is noted, and need not be."""
+    `checks`, are right for a row. A check of weight 0 is noted, and need not be.
+
+    Raises:
+        DatasetError: a check of a case is not valid.
+    """
 
     def evaluate(rows: Rows) -> Scores:
         parts: dict[bytes, tuple[list[int], Any]] = {}
@@ -94,7 +99,9 @@ def case_checks() -> Scorer:
             passed.add(_passed(outcome))
         return passed
 
-    return Scorer(name="passed", evaluate=evaluate, needs=("output", CHECKS))
+    needs = "output", CHECKS
+    asked = tuple(_judges_of_cases(dataset))
+    return Scorer(name="passed", evaluate=evaluate, needs=needs, judges=asked)
 
 
 def _passed(outcomes: Sequence[tuple[Scorer, Any, str | None]]) -> Score | None:
@@ -123,12 +130,16 @@ def listed(given: Any) -> list[Any]:
     return list(given) if isinstance(given, (list, tuple)) else [given]
 
 
-def check_cases(dataset: Dataset) -> None:
-    """Raises `DatasetError` for a check of a case that is not valid."""
+def _judges_of_cases(dataset: Dataset) -> Iterator[Judge]:
+    """Whom the checks of the cases ask; each check is looked at once."""
+    seen: set[bytes] = set()
     for case in dataset:
         try:
             for check in listed(case.metadata.get(CHECKS)):
-                made(check)
+                written = orjson.dumps(check, default=str)
+                if written not in seen:
+                    seen.add(written)
+                    yield from made(check).judges
         except SpecError as error:
             raise DatasetError(
                 f"{dataset.name}, case {case.id!r}, checks: {error}"

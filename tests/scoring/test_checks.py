@@ -9,7 +9,7 @@ import pytest
 import promptlab as pl
 from promptlab import scorers
 from promptlab.results.record import Score
-from promptlab.scoring.checks import case_checks, check_cases
+from promptlab.scoring.checks import case_checks
 
 from .given import rows, score, scores, value
 
@@ -87,8 +87,9 @@ CHECKS: list[Any] = [
 
 def test_each_row_is_scored_by_the_checks_of_its_own_case() -> None:
     table = rows(["a"] * 6, expected=["a"] * 6, checks=CHECKS)
+    cases = [{"id": str(n), "checks": checks} for n, checks in enumerate(CHECKS)]
 
-    found = scores(case_checks(), table)
+    found = scores(case_checks(pl.Dataset(cases, metadata=["checks"])), table)
 
     assert [s.value for s in found] == [True, False, None, True, True, True]
     assert found[1].explanation == "1 of 2; failed: contains: x"
@@ -105,4 +106,4 @@ def test_wrong_checks_are_refused_with_their_case() -> None:
     with pytest.raises(
         pl.SpecError, match="d, case 'a', checks: no scorer is called 'contians'; did"
     ):
-        check_cases(dataset)
+        case_checks(dataset)

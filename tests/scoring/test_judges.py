@@ -145,6 +145,22 @@ def test_a_judge_counts_among_other_scorers(client: FakeClient) -> None:
     assert results.table["not_polite"].tolist() == [0.0, 1.0]
 
 
+def test_a_case_may_have_a_judge_of_its_own(client: FakeClient) -> None:
+    check = {"judge": {"name": "polite", "model": "judge", "rubric": "Polite."}}
+    cases = [{**CASES[0], "checks": [check]}, {**CASES[1], "checks": ["exact"]}]
+    own = pl.Experiment(
+        "judged",
+        grid={"model": ["m"], "prompt": {"p": "{{text}}"}},
+        dataset=pl.Dataset(cases, metadata=["checks"]),
+    )
+
+    results = own.run(client=client)
+
+    assert own.plan(client=client).judgements == {"judge": 2}
+    assert judged_calls(client) == 1
+    assert results.table["passed"].tolist()[0] == 1.0
+
+
 def test_a_scale_is_right_from_its_threshold_on(client: FakeClient) -> None:
     graded = polite(scale=(1, 5), threshold=4)
 
