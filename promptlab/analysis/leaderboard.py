@@ -365,7 +365,7 @@ class Leaderboard:
         if number == 1:
             line = f"{winner.label} is best of {among}"
         elif number == len(self.scores):
-            line = f"All of {among} could be best; {winner.label} is in front"
+            line = f"All {among} could be best; {winner.label} is in front"
         else:
             line = f"{number:,} of {among} could be best; {winner.label} is in front"
         if np.isnan(winner.corrected):
