@@ -234,7 +234,7 @@ class Engine:
         if (answer := caller.cached(request)) is None:
             if self.options.offline:
                 return Reply(request, None, NOT_CACHED, cached=False)
-            self._check_bounded(request, self._budget_limits())
+            self.check_bounded(request)
             slots = await self._opened_slots(request.base_url, request.model)
             asking = asyncio.create_task(caller.answer(request, slots, stay=True))
             try:
@@ -282,7 +282,7 @@ class Engine:
             elif self.options.offline:
                 window.settle(number, Outcome([], [], "", NOT_CACHED))
             else:
-                self._check_bounded(request, limits)
+                self.check_bounded(request, limits)
                 await self._opened_slots(*window.destination(number))
                 order.put(
                     number,
@@ -315,9 +315,12 @@ class Engine:
             return []
         return [self.options.limits, *self._ledger.budgets().values()]
 
-    def _check_bounded(self, request: Request, limits: Sequence[BudgetLimits]) -> None:
-        """Refuses what no budget can be kept for."""
-        if limits:
+    def check_bounded(
+        self, request: Request, limits: Sequence[BudgetLimits] | None = None
+    ) -> None:
+        """Raises `SpecError` for what no budget can be kept for; `limits` are the budgets
+        that hold, if they are at hand."""
+        if limits := self._budget_limits() if limits is None else limits:
             tier, at = request.body.get("service_tier"), when(time.time())
             context = PriceContext(request.base_url, request.model, None, tier, *at)
             price = self.options.prices_in_force.price(context)

@@ -23,6 +23,7 @@ from promptlab.execution.scheduling.queue import PrefixScheduler, Queue, seed
 from promptlab.formats import counted
 from promptlab.models.credentials import NOT_NEEDED, Key, asked
 from promptlab.models.key_prompt import can_ask
+from promptlab.money.budget import BudgetLimits
 from promptlab.results.columns import OutcomeColumns
 from promptlab.results.costs import cache_savings
 from promptlab.results.record import Record
@@ -216,6 +217,16 @@ class Run:
         )
         return results
 
+    def _check_judges(self, limits: Sequence[BudgetLimits]) -> None:
+        """Raises `SpecError` for a judge that one of these budgets cannot be kept
+        for."""
+        for scorer in self._experiment.scorers:
+            for judge in scorer.judges:
+                request = judge.request({"output": ""}, self._options.base_url_for)
+                self._engine.check_bounded(
+                    request, [each for each in limits if each.any]
+                )
+
     async def _score(self, results: Results, ledger: Ledger) -> Results:
         """Scores the answers. Judges are asked within what is left of the budgets; of a
         run that was ended early, only the cache is."""
@@ -276,6 +287,7 @@ class Run:
         waiting = (trial for queue in self._engine.queues.values() for trial in queue)
         budgets = ledger.budgets().values()
         self._options.check_budgets(self._experiment, budgets, waiting)
+        self._check_judges([self._options.limits, *budgets])
         client = self._options.opened_client(self._base_urls, self._keys)
         record = self._begin_record()
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from json import JSONDecodeError, JSONDecoder
@@ -23,6 +23,7 @@ from promptlab.errors import Failure, SpecError, did_you_mean
 from promptlab.results.record import Score
 from promptlab.spec.capabilities import supported_parameters, wire_name
 from promptlab.spec.prompt import Prompt
+from promptlab.spec.request import Request
 from promptlab.spec.response import Response, is_truncated
 
 PROMPT = Prompt(
@@ -105,6 +106,17 @@ class Judge:
             "messages": [*before, {**last, "content": content}],
             **self._sent(base_url),
         }
+
+    def request(
+        self,
+        row: Mapping[str, Any],
+        base_url_for: Callable[[str], str],
+        repeat: int = 0,
+    ) -> Request:
+        """The request that asks for a verdict on a row; `base_url_for` gives the base
+        URL of a model, if the judge has none."""
+        base_url = self.base_url or base_url_for(self.model)
+        return Request(base_url, self.body(row, base_url), repeat)
 
     def read(self, reply: Response | Failure) -> dict[str, Score]:
         """The verdict of a reply for each of `names`."""

@@ -181,8 +181,7 @@ class _Asked:
 def _request(
     engine: Engine, judge: Judge, row: Mapping[str, Any], repeat: int
 ) -> Request:
-    base_url = judge.base_url or engine.options.base_url_for(judge.model)
-    return Request(base_url, judge.body(row, base_url), repeat)
+    return judge.request(row, engine.options.base_url_for, repeat)
 
 
 def _refuses_schema(failure: Failure) -> bool:

@@ -103,9 +103,21 @@ def test_a_budget_is_shared_by_answers_and_judgements(client: FakeClient) -> Non
     assert results.totals.billed_usd <= 1.2
 
 
+def test_a_judge_without_a_price_is_refused_under_a_budget_before_any_call(
+    client: FakeClient,
+) -> None:
+    unpriced = experiment(polite(base_url="https://elsewhere.example/v1"))
+
+    with pytest.raises(SpecError, match="judge"):
+        unpriced.run(client=client, prices={"m": PRICE["*"]}, budget_usd=5)
+
+    assert client.calls == 0
+
+
 def test_a_judge_that_cannot_be_asked_is_no_loss_of_answers(client: FakeClient) -> None:
     unpriced = experiment(polite(base_url="https://elsewhere.example/v1"))
     options: Any = {"prices": {"m": PRICE["*"]}, "budget_usd": 5}
+    experiment().run(client=client, **options)
 
     with pytest.warns(pl.PromptlabWarning, match="judge 'polite': not judged"):
         results = unpriced.run(client=client, **options)
