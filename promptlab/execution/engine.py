@@ -318,8 +318,8 @@ class Engine:
     def check_bounded(
         self, request: Request, limits: Sequence[BudgetLimits] | None = None
     ) -> None:
-        """Raises `SpecError` for what no budget can be kept for; `limits` are the budgets
-        that hold, if they are at hand."""
+        """Raises `SpecError` if no budget can be kept for it: of `limits`, or of all
+        that hold."""
         if limits := self._budget_limits() if limits is None else limits:
             tier, at = request.body.get("service_tier"), when(time.time())
             context = PriceContext(request.base_url, request.model, None, tier, *at)
