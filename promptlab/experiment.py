@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from promptlab.errors import SpecError
@@ -137,6 +144,18 @@ class Experiment(Definition):
 
         chosen = choose(self, RunOptions(**sealed(options)), pilot, seed=seed)
         return forecast(self, chosen, level=level)
+
+    def scored(
+        self,
+        results: Any,
+        scorers: Sequence[Any],
+        options: Mapping[str, Any],
+        engine: Any,
+    ) -> Results:
+        """Results of this experiment with scores, as `Results.score` says."""
+        from promptlab.scoring.apply import score
+
+        return score(results, scorers, options, engine)
 
     @classmethod
     def from_plain(

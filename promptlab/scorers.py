@@ -6,7 +6,6 @@ pl.Experiment(..., scorers=[scorers.exact(ignore_case=True), my_function])
 """
 
 from promptlab.results.record import Score as Score
-from promptlab.scoring.apply import score as score
 from promptlab.scoring.checks import all_of as all_of
 from promptlab.scoring.checks import any_of as any_of
 from promptlab.scoring.checks import not_ as not_

@@ -45,7 +45,6 @@ BELOW["cli"] |= {"offline", "promptlab"}
 
 DOORS = {
     ("execution.progress", "Notebook._stop_button", "notebook"),
-    ("results.results", "Results.score", "scorers"),
     ("results.runs", "RunRecord._made_experiment", "experiment"),
 }
 """The only imports that point up: they are made when the door is opened."""
@@ -105,7 +104,7 @@ HOMES = {
 }
 """Where each package is at home; orjson, small and fast, is everywhere."""
 
-FACADES = {"__main__", "experiment", "promptlab", "scorers"}
+FACADES = {"__main__", "experiment", "promptlab"}
 """Those that import what they offer; whoever imports them closes no circle."""
 
 HEAVY = (

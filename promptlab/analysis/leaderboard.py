@@ -139,7 +139,7 @@ class Leaderboard:
 
     scores: Scores
     baseline: NDArray[np.int64] | None
-    """For each variant the one it is compared with, or itself; -1 if there is none."""
+    """For each variant the one it is compared with, or itself; -1 without one."""
     could_be_best: NDArray[np.bool_]
     winner: Winner
     correct: str

@@ -10,7 +10,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import orjson
@@ -254,9 +254,7 @@ class Results:
         Raises:
             SpecError: a scorer is wrong, or needs what no row has.
         """
-        from promptlab.scorers import score
-
-        return score(self, scorers, options, engine)
+        return cast(Results, self.experiment.scored(self, scorers, options, engine))
 
     @property
     def errors(self) -> pd.DataFrame:

@@ -173,6 +173,17 @@ class Definition:
         """The same with other scorers."""
         return self._with(scorers=_listed(scorers))
 
+    def scored(
+        self,
+        results: Any,
+        scorers: Sequence[Any],
+        options: Mapping[str, Any],
+        engine: Any,
+    ) -> Any:
+        """Results of this with scores, as `Results.score` says; an `Experiment` makes
+        them, since what scores them stands above a definition."""
+        raise NotImplementedError
+
     def to_plain(self) -> dict[str, Any]:
         """Its definition as JSON values; `from_plain` reads it back."""
         plain = {
