@@ -112,7 +112,7 @@ class Key:
     base_url: str
     secret: Secret | None = field(repr=False)
     source: str
-    """Where it comes from; empty if there is none."""
+    """Where it comes from; empty if not found."""
     note: str = ""
     """If there is no key, what was looked at and how to give one; after `pl.login` and
     `pl.logout`, what was done."""

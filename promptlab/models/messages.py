@@ -85,7 +85,7 @@ def read_message(message: Mapping[str, Any]) -> Said:
 
 
 def _tool_calls(message: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> str:
-    """The calls as a JSON list; "" if there are none."""
+    """The calls as a JSON list; "" without calls."""
     calls = message.get("tool_calls")
     if not calls and (function := message.get("function_call")):
         calls = [{"type": "function", "function": function}]

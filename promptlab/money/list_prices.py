@@ -185,7 +185,7 @@ def _steps(rate: Any) -> Sequence[Any]:
 
 
 def _rate(rate: Any, start: int) -> Any:
-    """A rate from that step on; None if there is none."""
+    """A rate from that step on; None if not listed."""
     if rate is None:
         return None
     steps = [tier.price for tier in _steps(rate) if tier.start <= start]

@@ -141,7 +141,7 @@ def changed(
     old: Mapping[str, ScoreColumn],
     new: Mapping[str, ScoreColumn],
 ) -> tuple[pd.DataFrame, str]:
-    """The rows whose verdict, or whose score where there is none, is another than
+    """The rows whose verdict, or whose score without a verdict, is another than
     before, and how many these are, in one line; empty if no score was there before."""
     rows: list[tuple[Any, ...]] = []
     lines = []

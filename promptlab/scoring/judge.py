@@ -430,7 +430,7 @@ def _form(verdict: Any) -> str | float | None:
 
 
 def _answer(reply: Response | Failure) -> tuple[Mapping[str, Any] | None, str]:
-    """The JSON object of a reply, or None and why there is none."""
+    """The JSON object of a reply, or None and the reason."""
     if isinstance(reply, Failure):
         return None, f"no verdict: {reply.summary}"
     if reply.refusal is not None:

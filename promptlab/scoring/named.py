@@ -235,7 +235,7 @@ def _plain_value(value: Any) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """A value as a string; what is none as JSON."""
+    """A value as a string; other values as JSON."""
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 

@@ -28,7 +28,7 @@ class Unreadable(ValueError):
 
 
 def without_fences(text: str) -> str:
-    """What a block of Markdown code holds; a text that is none as it is."""
+    """What a block of Markdown code holds; any other string unchanged."""
     block = text.strip()
     opening = FENCE.match(block)
     if opening is None or not block.endswith(opening[1], opening.end()):

@@ -37,7 +37,7 @@ class ReplySummary(NamedTuple):
     reported_cost_usd: float | None = None
     """What the reply itself says it cost; None if it does not say."""
     tool_calls: str | None = None
-    """As JSON; None if there are none."""
+    """As JSON; None without calls."""
     refusal: str | None = None
     """In the model's words; None if it did not refuse."""
     reasoning: str | None = None

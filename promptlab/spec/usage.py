@@ -127,7 +127,7 @@ def read_usage(block: Any) -> Usage:
 
 
 def _count(places: Sequence[Any], names: Sequence[str]) -> int | None:
-    """The largest count under one of these names; None if there is none."""
+    """The largest count under one of these names; None if not reported."""
     largest = -1
     for place in places:
         if isinstance(place, dict):

@@ -16,7 +16,7 @@ METHODS = ("holm", "fdr_bh", "fdr_by", "bonferroni", "none")
 def adjust(p_values: ArrayLike, method: str = "holm") -> Numbers:
     """Adjusts p-values for how many there are; missing ones stay NaN and do not count.
 
-    - `holm`: p(i)·(m−i+1), made monotone (Holm 1979). A "better" that is none appears
+    - `holm`: p(i)·(m−i+1), made monotone (Holm 1979). A false "better" appears
       in at most 5 % of such tables (at 0.05), whatever the comparisons have in common.
     - `bonferroni`: p·m; never better than Holm's.
     - `fdr_bh`: p(i)·m/i, made monotone from below (Benjamini & Hochberg 1995): at most

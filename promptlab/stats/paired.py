@@ -17,7 +17,7 @@ FEW_UNITS = 30
 """With fewer units than this, signs are flipped rather than t trusted."""
 
 TIE = 1e-12
-"""Differences up to this are none: they come from rounding."""
+"""Differences up to this are rounding, and count as equal."""
 
 TESTS = ("mcnemar", "t", "sign_flip")
 

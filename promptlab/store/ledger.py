@@ -413,7 +413,7 @@ def opened_ledger() -> Iterator[Ledger]:
 
 @contextmanager
 def ledger_to_read() -> Iterator[Ledger]:
-    """The project's ledger, an empty one if there is none; no file is created.
+    """The project's ledger, or an empty one; no file is created.
 
     Raises:
         CacheError: it cannot be read.

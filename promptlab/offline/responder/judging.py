@@ -26,7 +26,7 @@ SHORT_WORDS = 20
 
 def judgement(messages: Sequence[Json], schema: Json | None) -> Json | None:
     """The reply to a request for a verdict: JSON in the last message that has an
-    `output`, and a schema with a `verdict`. None if it is none."""
+    `output`, and a schema with a `verdict`. None for any other request."""
     data = _data(messages)
     properties = (schema or {}).get("properties") or {}
     if data is None or not properties:
