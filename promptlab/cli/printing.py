@@ -269,11 +269,19 @@ HEADS = {
     "mean_input_tokens": "tokens in",
     "mean_output_tokens": "tokens out",
     "mean_latency_s": "latency",
-    "sped_up": "sped up",
+    "prompt_cache_hit": "prompt cached",
     "mean_cost_usd": "cost",
 }
 SHOWN_IF_ANY = (
-    *("failed", "truncated", "withheld", "refused", "empty", "cached", "sped_up"),
+    *(
+        "failed",
+        "truncated",
+        "withheld",
+        "refused",
+        "empty",
+        "cached",
+        "prompt_cache_hit",
+    ),
 )
 """Counts that are left out of a summary where all of them are 0."""
 

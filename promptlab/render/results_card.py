@@ -29,7 +29,7 @@ MEANS = {
     "empty": "empty",
     "mean_output_tokens": "tokens out",
     "mean_latency_s": "latency",
-    "sped_up": "sped up",
+    "prompt_cache_hit": "prompt cached",
     "mean_cost_usd": "cost",
 }
 """The columns of the summary, and their heads."""

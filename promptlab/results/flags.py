@@ -45,27 +45,29 @@ FLAGS: dict[str, Callable[[pd.DataFrame], pd.Series[bool]]] = {
 """By the name of the column that counts them."""
 
 
-SPED_UP = 0.5
-"""The share of a prompt from which reading it from the provider's cache is thought to
-have made the answer faster."""
+PROMPT_CACHE_HIT = 0.5
+"""The share of a prompt from which on a read from the provider's cache counts as a
+hit: the answer is faster."""
 
 
-def sped_up(input_tokens: pd.Series[Any], read: pd.Series[Any]) -> pd.Series[bool]:
-    """Which answers read half of their prompt or more from the provider's own cache, by
-    their input tokens and those read of them; not where unknown."""
-    asked, found = input_tokens.astype("float64"), read.astype("float64")
-    return (asked > 0) & (found >= SPED_UP * asked)
+def prompt_cache_hit(
+    input_tokens: pd.Series[Any], read: pd.Series[Any]
+) -> pd.Series[bool]:
+    """Which answers read at least half of their input tokens from the provider's own
+    cache; false where that is unknown."""
+    total, cached = input_tokens.astype("float64"), read.astype("float64")
+    return (total > 0) & (cached >= PROMPT_CACHE_HIT * total)
 
 
-def mixed(sped: pd.Series[bool]) -> str:
-    """That some of the answers were sped up so and others not; empty if it was all of
-    them, or none."""
-    fast, answers = int(sped.sum()), len(sped)
+def mixed(hit: pd.Series[bool]) -> str:
+    """A note that some answers are prompt cache hits and others not; empty if all or
+    none are."""
+    fast, answers = int(hit.sum()), len(hit)
     if not 0 < fast < answers:
         return ""
     return (
-        f"{fast:,} of {answers:,} read half of the prompt or more from the provider's "
-        "cache: faster"
+        f"{fast:,} of {answers:,} read at least half of the prompt from the provider's "
+        "cache, which is faster"
     )
 
 

@@ -26,7 +26,7 @@ from promptlab.render.results_card import ROWS, results_card
 from promptlab.results.columns import OutcomeColumns, known_tokens
 from promptlab.results.costs import Pricing, cache_savings
 from promptlab.results.exports import write
-from promptlab.results.flags import FLAGS, mixed, sped_up
+from promptlab.results.flags import FLAGS, mixed, prompt_cache_hit
 from promptlab.results.record import Record, Score, conversation
 from promptlab.results.schema import EXPLANATION, Schema
 from promptlab.results.scores import (
@@ -276,9 +276,9 @@ class Results:
         Failed trials are counted in `trials` and `failed`; token counts, latency and
         cost are means over the answered ones. `truncated` counts answers that
         max_tokens cut short, `withheld` those that a content filter withheld, `refused`
-        those that the model marked as a refusal, `empty` those without text. `sped_up`
-        counts the answers that read half of their prompt or more from the provider's
-        own cache: they are faster.
+        those that the model marked as a refusal, `empty` those without text.
+        `prompt_cache_hit` counts the answers that read at least half of their prompt
+        from the provider's own cache, which makes them faster.
 
         Of each score that is a number, such as `exact`, there is the mean, the ends of
         its 95 % interval, clustered by case, as `exact_low` and `exact_high`, on how
@@ -294,7 +294,9 @@ class Results:
             answered=table["output"].notna(),
             failed=table["error"].notna(),
             **{name: flag(table) for name, flag in FLAGS.items()},
-            sped_up=sped_up(table["input_tokens"], table["cached_input_tokens"]),
+            prompt_cache_hit=prompt_cache_hit(
+                table["input_tokens"], table["cached_input_tokens"]
+            ),
         )
         groups = [_groupable(table[name]) for name in self._groups(by)]
         if not groups:
@@ -308,7 +310,7 @@ class Results:
             cached=("cached", "sum"),
             **{f"mean_{name}": (name, "mean") for name in (TOKENS[0], TOKENS[2])},
             mean_latency_s=("latency_s", "mean"),
-            sped_up=("sped_up", "sum"),
+            prompt_cache_hit=("prompt_cache_hit", "sum"),
             mean_cost_usd=("cost_usd", "mean"),
         )
         case = table["case"].factorize()[0]
@@ -607,10 +609,12 @@ class Results:
 
     @property
     def latency_note(self) -> str:
-        """That the provider's cache sped up some answers and others not, in one line;
-        empty if it was all of them, or none."""
+        """One line that some answers read their prompt from the provider's cache, which
+        is faster, and others not; empty if all or none did."""
         rows = self._table[self._table["output"].notna()]
-        note = mixed(sped_up(rows["input_tokens"], rows["cached_input_tokens"]))
+        note = mixed(
+            prompt_cache_hit(rows["input_tokens"], rows["cached_input_tokens"])
+        )
         return f"latency: {note}" if note else ""
 
     def _groups(self, by: str | Sequence[str] | None) -> list[str]:

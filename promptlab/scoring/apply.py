@@ -26,7 +26,7 @@ from promptlab.spec.definition import Definition
 MADE = ("inputs", "json", "messages", "record", "table", "tool_calls")
 """Arguments of a scorer that are no columns of the table."""
 
-SUMMARY = ("trials", "answered", "failed", *FLAGS, "sped_up")
+SUMMARY = ("trials", "answered", "failed", *FLAGS, "prompt_cache_hit")
 """What a summary counts."""
 
 

@@ -446,15 +446,15 @@ def test_writing_what_nobody_reads_costs_more() -> None:
     assert "provider" not in made.headline
 
 
-def test_latency_says_where_it_mixes_what_the_providers_cache_sped_up() -> None:
+def test_latency_says_where_it_mixes_hits_of_the_providers_cache() -> None:
     mixed = paid(head("a", tokens=READ), head("b", tokens=NOT_READ))
     note = (
-        "latency: 1 of 2 read half of the prompt or more from the provider's cache: "
-        "faster"
+        "latency: 1 of 2 read at least half of the prompt from the provider's cache, "
+        "which is faster"
     )
 
     assert mixed.latency_note == note
-    assert mixed.summary()["sped_up"].tolist() == [1]
+    assert mixed.summary()["prompt_cache_hit"].tolist() == [1]
     assert paid(head("a", tokens=READ)).latency_note == ""
     assert paid(head("a", tokens=NOT_READ)).latency_note == ""
 

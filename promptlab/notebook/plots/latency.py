@@ -15,7 +15,7 @@ from promptlab.notebook.plots.canvas import Canvas, text_style
 from promptlab.notebook.plots.figure import Plot
 from promptlab.notebook.plots.groups import MOST, Group, Groups, grouped, numbers
 from promptlab.notebook.plots.rows import Column, add_legend
-from promptlab.results.flags import mixed, sped_up
+from promptlab.results.flags import mixed, prompt_cache_hit
 from promptlab.results.results import Results
 
 HEIGHT = 21.0
@@ -52,7 +52,9 @@ def plot_latency(
     if why := groups.nothing("latency_s", "latency"):
         return Canvas.of(ax, title).empty(why, table)
     answered = groups.answered
-    fast = sped_up(*(numbers(answered, f"{n}input_tokens") for n in ("", "cached_")))
+    fast = prompt_cache_hit(
+        *(numbers(answered, f"{n}input_tokens") for n in ("", "cached_"))
+    )
     notes = [
         "Share of trials answered within a time; points mark the median and the 95th "
         "percentile",

@@ -70,10 +70,11 @@ def test_no_latency_at_all_is_noted() -> None:
     assert "The latency of no trial is known" in texts(axes_of(figure))
 
 
-def test_what_the_providers_cache_sped_up_is_noted_where_it_is_mixed_with_others() -> (
-    None
-):
-    note = "2 of 4 read half of the prompt or more from the provider's cache: faster"
+def test_hits_of_the_providers_cache_are_noted_where_they_mix_with_others() -> None:
+    note = (
+        "2 of 4 read at least half of the prompt from the provider's cache, which is "
+        "faster"
+    )
 
     mixed = plot_latency(trials(cached_input_tokens=[0, 50, None, 100]))
     alike = plot_latency(trials(cached_input_tokens=100))
