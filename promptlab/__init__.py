@@ -38,6 +38,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from promptlab.analysis.agreement import agreement as agreement
     from promptlab.analysis.effects import effects as effects
     from promptlab.analysis.leaderboard import leaderboard as leaderboard
     from promptlab.analysis.pair import compare_pair as compare_pair
@@ -143,6 +144,7 @@ _HOMES = {  # each public name, and the module that it is loaded from
     "Trial": "spec.trial",
     "Usage": "spec.usage",
     "Variant": "spec.grid",
+    "agreement": "analysis.agreement",
     "audio": "spec.content",
     "budgets": "store.usage",
     "compare": "notebook.compare.compare",

@@ -177,6 +177,21 @@ def interval_text(
     return f"{end(value)}{percent} [{end(low)}, {end(high)}]"
 
 
+def coefficient_text(sign: str, value: float, low: float, high: float) -> str:
+    """A coefficient such as κ or α, and its interval.
+
+    >>> coefficient_text("κ", 0.412, -0.04, 0.6), coefficient_text("α", *[math.nan] * 3)
+    ('κ 0.41 [−0.04, 0.60]', 'α unknown')
+    """
+    if not math.isfinite(value):
+        return f"{sign} unknown"
+    texts = [
+        f"{one:.2f}".replace("-", "−") if math.isfinite(one) else UNKNOWN
+        for one in (value, low, high)
+    ]
+    return f"{sign} {texts[0]} [{texts[1]}, {texts[2]}]"
+
+
 def p_text(value: float) -> str:
     """A p-value; empty if it is not known.
 

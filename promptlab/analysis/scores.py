@@ -149,7 +149,7 @@ def scores_of(
         SpecError: if a column is missing, a score is not numeric, or a case is in two
             clusters.
     """
-    table = _table(results)
+    table = table_of(results)
     schema = Schema.of(table)
     name = _score_name(table, schema, score)
     columns = _columns(table, schema, by)
@@ -196,7 +196,12 @@ def scores_of(
     )
 
 
-def _table(results: Results | pd.DataFrame) -> pd.DataFrame:
+def table_of(results: Results | pd.DataFrame) -> pd.DataFrame:
+    """The table of results, or one with their columns.
+
+    Raises:
+        SpecError: if it is neither, has no cases, or no rows.
+    """
     table = results.table if isinstance(results, Results) else results
     if not isinstance(table, pd.DataFrame):
         raise SpecError(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from promptlab.stats.intervals import Interval, normal, wilson
-from promptlab.stats.means import Numbers
+from promptlab.stats.means import Numbers, mean
 from promptlab.stats.resampling import times_drawn
 
 LEVELS = ("nominal", "ordinal", "interval", "ratio")
@@ -60,6 +60,63 @@ def cohen_kappa(table: ArrayLike) -> Kappa:
     return Kappa(float(kappa), float(error), observed)
 
 
+def kappa_interval(
+    one: ArrayLike,
+    other: ArrayLike,
+    clusters: ArrayLike | None = None,
+    *,
+    squared: bool = False,
+    level: float = 0.95,
+) -> Interval:
+    """κ of two raters with an interval, from what each said of every item.
+
+    1 − D/E, for the mean difference D of an item's two ratings and the mean difference
+    E of any rating of the one and any of the other. Differences are 0/1 (Cohen 1960),
+    or with `squared` those of numbers, squared: weighted κ (Cohen 1968), which is also
+    the concordance of Lin (1989), so that the numbers need not be whole.
+
+    The error is by the delta method (as Fleiss, Cohen & Everitt 1969), summed within
+    `clusters`, a label for each item such as its case; the interval is ± t·error, and
+    where all ratings agree it reaches down to where Wilson's interval of the agreement
+    does. Valid from about 20 clusters. NaN if all ratings are the same.
+    """
+    x, y = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
+    groups = np.arange(len(x)) if clusters is None else np.asarray(clusters)
+    number = len(np.unique(groups))
+    apart, by_chance, from_chance = _differs(x, y)
+    differ = float(by_chance)
+    if squared:
+        apart, by_chance, from_chance = _squares(x, y)
+    if not len(x) or differ == 0:
+        return Interval(np.nan, np.nan, np.nan)
+    ratio = float(apart.mean() / by_chance)
+    if ratio == 0:
+        least = wilson(number, number, level).low
+        return Interval(1.0, max(-1.0, 1 - (1 - float(least)) / differ), 1.0)
+    moved = (ratio * from_chance - (apart - apart.mean())) / by_chance
+    found = mean(moved, groups).interval(level)
+    half = float(found.high - found.value)
+    return Interval(1 - ratio, max(-1.0, 1 - ratio - half), min(1.0, 1 - ratio + half))
+
+
+def _differs(x: Numbers, y: Numbers) -> tuple[Numbers, float, Numbers]:
+    """Whether each item's ratings differ, how often any two do, and how much each item
+    moves that."""
+    values, codes = np.unique(np.concatenate([x, y]), return_inverse=True)
+    a, b = codes[: len(x)], codes[len(x) :]
+    shares = [np.bincount(of, minlength=len(values)) / max(len(x), 1) for of in (a, b)]
+    by_chance = 1 - float(shares[0] @ shares[1])
+    from_chance = (1 - shares[1][a]) + (1 - shares[0][b]) - 2 * by_chance
+    return np.asarray(a != b, dtype=float), by_chance, from_chance
+
+
+def _squares(x: Numbers, y: Numbers) -> tuple[Numbers, float, Numbers]:
+    """The same of squared differences."""
+    by_chance = x.var() + y.var() + (x.mean() - y.mean()) ** 2
+    from_chance = (x - y.mean()) ** 2 + y.var() + (y - x.mean()) ** 2 + x.var()
+    return (x - y) ** 2, float(by_chance), from_chance - 2 * by_chance
+
+
 def fleiss_kappa(counts: ArrayLike) -> float:
     """κ of several raters, the same number for each item.
 
@@ -94,13 +151,14 @@ def krippendorff_alpha(ratings: ArrayLike, level: str = "nominal") -> float:
     Raises:
         ValueError: if the level of measurement is none of `LEVELS`.
     """
-    counts, differences = _ratings(ratings, level)
+    counts, differences, _ = _ratings(ratings, level)
     return float(_alpha(counts, differences, np.ones((1, len(counts))))[0])
 
 
 def krippendorff_interval(
     ratings: ArrayLike,
     level: str = "nominal",
+    clusters: ArrayLike | None = None,
     *,
     confidence: float = 0.95,
     resamples: int = 2_000,
@@ -108,15 +166,21 @@ def krippendorff_interval(
 ) -> Interval:
     """Krippendorff's α with an interval: its quantiles when items are drawn again.
 
-    Valid from about 30 items. For raters that stand for others, their number counts as
-    well, which this leaves out.
+    Whole `clusters` are drawn, if items have labels of these. Valid from about 30 of
+    them. For raters that stand for others, their number counts as well, which this
+    leaves out.
 
     Raises:
         ValueError: as `krippendorff_alpha` does.
     """
-    counts, differences = _ratings(ratings, level)
-    counts = counts[np.lexsort(counts.T[::-1])]
-    drawn = _alpha(counts, differences, times_drawn(len(counts), resamples, seed))
+    counts, differences, rated = _ratings(ratings, level)
+    if clusters is None:
+        counts = counts[np.lexsort(counts.T[::-1])]
+        times = times_drawn(len(counts), resamples, seed)
+    else:
+        labels, groups = np.unique(np.asarray(clusters)[rated], return_inverse=True)
+        times = times_drawn(len(labels), resamples, seed)[:, groups]
+    drawn = _alpha(counts, differences, times)
     drawn = drawn[~np.isnan(drawn)]
     value = float(_alpha(counts, differences, np.ones((1, len(counts))))[0])
     if len(drawn) == 0:
@@ -166,16 +230,17 @@ def position_bias(
     )
 
 
-def _ratings(ratings: ArrayLike, level: str) -> tuple[Numbers, Numbers]:
-    """How often each item got each value (items × values, rated twice or more), and the
-    squared difference of each two values."""
+def _ratings(ratings: ArrayLike, level: str) -> tuple[Numbers, Numbers, Any]:
+    """How often each item got each value (items × values, rated twice or more), the
+    squared difference of each two values, and which items these are."""
     if level not in LEVELS:
         raise ValueError(f"unknown level {level!r}; valid names: {', '.join(LEVELS)}")
     ratings = np.asarray(ratings, dtype=float)
     values = np.unique(ratings[~np.isnan(ratings)])
     counts = (ratings.T[:, :, None] == values).sum(axis=1).astype(float)
-    counts = counts[counts.sum(axis=1) >= 2]
-    return counts, _differences(values, counts.sum(axis=0), level)
+    rated = counts.sum(axis=1) >= 2
+    counts = counts[rated]
+    return counts, _differences(values, counts.sum(axis=0), level), rated
 
 
 def _differences(values: Numbers, frequencies: Numbers, level: str) -> Numbers:

@@ -11,6 +11,7 @@ from promptlab.stats.agreement import (
     LEVELS,
     cohen_kappa,
     fleiss_kappa,
+    kappa_interval,
     krippendorff_alpha,
     krippendorff_interval,
     position_bias,
@@ -124,3 +125,48 @@ def test_ties_decide_nothing_and_missing_verdicts_are_left_out() -> None:
     assert found.flipped.value == 0.5
     assert found.first.value == 1
     assert found.p == 1
+
+
+def test_kappa_of_ratings_is_that_of_their_table() -> None:
+    one = [0] * 30 + [1] * 30
+    other = [0] * 20 + [1] * 10 + [0] * 5 + [1] * 25
+
+    found = kappa_interval(one, other)
+
+    oracle = cohens_kappa(np.array([[20, 10], [5, 25]]))
+    assert found.value == pytest.approx(oracle.kappa)
+    # By t instead of z, and n − 1 instead of n.
+    half = oracle.std_kappa * np.sqrt(60 / 59) * 2.000995
+    assert found.high - found.value == pytest.approx(half, rel=1e-5)
+
+
+def test_squared_kappa_is_statsmodels_weighted_one() -> None:
+    table = np.array([[11, 3, 1], [2, 9, 4], [0, 5, 8]])
+    one, other = (np.repeat(of.ravel(), table.ravel()) for of in np.indices((3, 3)))
+
+    found = kappa_interval(one, other, squared=True)
+
+    oracle = cohens_kappa(table, wt="quadratic")
+    assert found.value == pytest.approx(oracle.kappa)
+
+
+def test_repeats_of_an_item_change_no_interval_of_kappa_or_alpha() -> None:
+    dice = np.random.default_rng(3)
+    one, other = dice.integers(0, 2, (2, 50))
+    items = np.tile(np.arange(50), 3)
+    twice = np.tile([one, other], 3).astype(float)
+
+    assert kappa_interval(*twice, items) == pytest.approx(kappa_interval(one, other))
+    wide = krippendorff_interval(twice, clusters=items)
+    once = krippendorff_interval([one, other], clusters=np.arange(50))
+    assert wide.high - wide.low == pytest.approx(once.high - once.low, rel=0.1)
+
+
+def test_full_agreement_of_few_is_no_certainty() -> None:
+    few, many = (kappa_interval([0, 1] * n, [0, 1] * n) for n in (5, 200))
+
+    assert few.value == few.high == 1.0
+    assert few.low < 0.5
+    assert many.low > 0.95
+    assert np.isnan(kappa_interval([1, 1], [1, 1]).value)
+    assert np.isnan(kappa_interval([], []).value)

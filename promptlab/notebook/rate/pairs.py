@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 import orjson
 import pandas as pd
 
+from promptlab.analysis.votes import digest, pair_key
 from promptlab.errors import SpecError
 from promptlab.formats import label, plain_text, valid
 from promptlab.notebook.trial_table import TrialTable
@@ -217,11 +217,11 @@ def _pairs(
     Each row comes once, in a random order, with two variants that take turns; then
     each comes again with the next two, until each had all.
     """
-    rows = sorted(rows, key=lambda row: _digest(seed, row.identity))
+    rows = sorted(rows, key=lambda row: digest(seed, row.identity))
     twos = list(itertools.combinations(variants, 2))
     random.Random(f"{seed} variants").shuffle(twos)
     sides = {two: _sides(seed, two) for two in twos}
-    digest = functools.cache(_digest)  # an output is in several pairs
+    known = functools.cache(digest)  # an output is in several pairs
     pairs, left_out = [], 0
     for turn in range(len(twos)):
         for number, row in enumerate(rows):
@@ -233,11 +233,8 @@ def _pairs(
             if None in outputs:
                 left_out += 1
                 continue
-            key = _digest(
-                [*names],
-                row.identity,
-                sorted([v, digest(o)] for v, o in zip(two, outputs, strict=True)),
-            )
+            digests = {v: known(o) for v, o in zip(two, outputs, strict=True)}
+            key = pair_key(names, row.identity, digests)
             left, right = reversed(two) if next(sides[two]) else two
             pairs.append(
                 Pair(
@@ -265,8 +262,3 @@ def _sides(seed: int, two: tuple[str, str]) -> Iterator[bool]:
 def _labels(table: pd.DataFrame, names: tuple[str, ...]) -> list[str]:
     columns = [[label(v) for v in plain_values(table[n])] for n in names]
     return [" · ".join(labels) for labels in zip(*columns, strict=True)]
-
-
-def _digest(*parts: Any) -> str:
-    text = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(text).hexdigest()[:32]

@@ -96,7 +96,7 @@ def votes(name: str | None = None) -> pd.DataFrame:
     """A table of the votes that were cast with `rate`, one row for each rater and pair.
 
     `left` and `right` are the variants as they were shown, `choice` is the one that is
-    better, `tie` or `skip`.
+    better, `tie` or `skip`; `pair` is what the two outputs are known by.
 
     Args:
         name: The experiment, or the `name` given to `rate`; default: all of them.
@@ -129,6 +129,7 @@ def votes_table(votes: Iterable[Vote]) -> pd.DataFrame:
         "choice": _texts(vote.better for vote in votes),
         "rater": _texts(vote.rater for vote in votes),
         "when": pd.to_datetime([v.when_s for v in votes], unit="s", utc=True),
+        "pair": _texts(vote.pair for vote in votes),
     }
     return pd.DataFrame(columns)
 

@@ -13,7 +13,8 @@ from promptlab.notebook.rate.votes import Vote, VoteStore, votes
 from promptlab.store.home import home
 
 COLUMNS = [
-    *("experiment", "by", "case", "repeat", "left", "right", "choice", "rater", "when")
+    *("experiment", "by", "case", "repeat", "left", "right", "choice", "rater", "when"),
+    "pair",
 ]
 
 
