@@ -316,10 +316,11 @@ class Run:
 
     def _keep(self, results: Results, ledger: Ledger, record: RunRecord | None) -> None:
         """Enters what was taken from the cache, and how the run ended."""
-        try:
-            ledger.enter_hits(self._hits(results))
-        except CacheError as error:  # nothing was paid for them
-            warnings.warn(str(error), PromptlabWarning, stacklevel=2)
+        if record or not self._options.record:  # else there is no place to write
+            try:
+                ledger.enter_hits(self._hits(results))
+            except CacheError as error:  # nothing was paid for them
+                warnings.warn(str(error), PromptlabWarning, stacklevel=2)
         if record:
             answers = self._answers
             asked = (

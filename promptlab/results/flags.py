@@ -1,5 +1,5 @@
 """Flags: what to know of answers beside their text: cut short, withheld, refused or
-empty, or sped up. They take any table with the columns of `Results.table`."""
+empty, or prompt cache hits. They take any table with the columns of `Results.table`."""
 
 from __future__ import annotations
 

@@ -47,6 +47,7 @@ from promptlab.store.cache import ResponseCache
 from promptlab.store.database import Database
 from promptlab.store.home import home
 from promptlab.store.lookup import TrialStatus, look_up
+from promptlab.store.sqlite_files import why_not_written
 from promptlab.store.wire_names import known_names
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class RunRecord:
                 connection.execute(insert, [*row.values()])
         except (OSError, CacheError) as error:
             warnings.warn(
-                f"could not save the run's record: {error}",
+                f"could not save the run's record: {why_not_written(error)}",
                 PromptlabWarning,
                 stacklevel=2,
             )

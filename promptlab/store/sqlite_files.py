@@ -30,6 +30,13 @@ def cannot_be_opened(what: str, error: Exception) -> CacheError:
     return CacheError(f"{what} cannot be opened: {reason}; {hint}")
 
 
+def why_not_written(error: OSError | CacheError) -> str:
+    """Why a file was not written, with what to do about it."""
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror or error}; {ELSEWHERE}"
+    return str(error)
+
+
 ELSEWHERE = "set PROMPTLAB_HOME to a folder that can be written"
 HINTS = {
     0: "if it is damaged, move it away, and a new one is made",

@@ -677,6 +677,25 @@ def test_every_call_in_flight_when_the_disk_fills_up_stays_in_the_results(
     assert results.totals.answered == client.calls
 
 
+def alone(script: str, *arguments: str, **environ: str) -> list[str]:
+    """The lines that a script prints in a process of its own, without complaint."""
+    tests = Path(__file__).parents[1]
+    child = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        cwd=tests,
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}",
+            **environ,
+        },
+    )
+    assert child.stderr == ""
+    return child.stdout.splitlines()
+
+
 FILLER = """
     import resource, sys
     import promptlab as pl
@@ -697,21 +716,11 @@ FILLER = """
 def test_a_real_limit_on_the_size_of_files_stops_the_run_with_one_clear_line(
     tmp_path: Path,
 ) -> None:
-    tests = Path(__file__).parents[1]
-    child = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(FILLER), str(tmp_path / "small")],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        cwd=tests,
-        env={**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"},
-    )
+    status, kept = alone(FILLER, str(tmp_path / "small"))
 
-    status, kept = child.stdout.splitlines()
     assert status.startswith("stopped|answers cannot be stored in ")
     assert status.endswith("; export these results to keep them")
     assert kept == "True"
-    assert child.stderr == ""
 
 
 READ_ONLY = """
@@ -736,22 +745,43 @@ READ_ONLY = """
 
 
 def test_a_cache_that_becomes_read_only_stops_the_run_and_does_not_hang() -> None:
-    tests = Path(__file__).parents[1]
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o777)
-        child = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(READ_ONLY), f"{folder}/cache"],
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            cwd=tests,
-            env={**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"},
-        )
+        ended, reason = alone(READ_ONLY, f"{folder}/cache")
 
-    assert child.stderr == ""
-    ended, reason = child.stdout.splitlines()
     assert ended == "stopped|4|8"
     assert "readonly database; export these results to keep them" in reason
+
+
+READ_ONLY_HOME = """
+    import os, sys, warnings
+    from fakes.experiments import capitals
+    from promptlab.testing import FakeClient
+
+    os.environ["PROMPTLAB_HOME"] = home = sys.argv[1]
+    capitals(2).run(client=FakeClient())
+    for folder, _, files in os.walk(home):
+        for file in files:
+            os.chmod(f"{folder}/{file}", 0o444)
+        os.chmod(folder, 0o555)
+    if os.getuid() == 0:  # whom no permission stops
+        os.setuid(65534)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        print(capitals(2).run(client=FakeClient()).totals.cached)
+    for warning in caught:
+        print(warning.message)
+"""
+
+
+def test_a_home_that_can_only_be_read_gives_its_answers_and_one_warning() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        cached, warning = alone(READ_ONLY_HOME, f"{folder}/home")
+
+    assert cached == "4"
+    assert warning.startswith("could not save the run's record: ")
+    assert "Permission denied; set PROMPTLAB_HOME to a folder that can be" in warning
 
 
 def removed(folder: Path) -> None:
@@ -846,31 +876,14 @@ READ = """
 
 @pytest.mark.parametrize("ended", ["well", "killed"])
 def test_on_a_disk_that_can_only_be_read_what_is_there_is_read(ended: str) -> None:
-    tests = Path(__file__).parents[1]
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder) / "home"
-        environ = {
-            **os.environ,
-            "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}",
-            "PROMPTLAB_HOME": str(home),
-        }
-
-        def child(script: str) -> list[str]:
-            done = subprocess.run(
-                [sys.executable, "-c", textwrap.dedent(script), ended],
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE_S,
-                cwd=tests,
-                env=environ,
-            )
-            assert done.stderr == ""
-            return done.stdout.splitlines()
-
-        child(WRITE)
+        home = f"{folder}/home"
+        alone(WRITE, ended, PROMPTLAB_HOME=home)
         for path in (Path(folder), *Path(folder).rglob("*")):
             path.chmod(0o555 if path.is_dir() else 0o444)
-        run, again, usage, refused, ledger_refused, calls = child(READ)
+        run, again, usage, refused, ledger_refused, calls = alone(
+            READ, ended, PROMPTLAB_HOME=home
+        )
 
     assert (run, again) == ("complete 4", "4")
     assert usage == "[4] 0"
@@ -898,18 +911,8 @@ NO_LOCKS = """
 
 
 def test_without_file_locks_a_run_goes_on_with_a_warning() -> None:
-    tests = Path(__file__).parents[1]
-    child = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(NO_LOCKS)],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        cwd=tests,
-        env={**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"},
-    )
+    ended, said = alone(NO_LOCKS)
 
-    assert child.stderr == ""
-    ended, said = child.stdout.splitlines()
     assert ended == "complete 4 [4]"
     assert "without file locks" in said
     assert said.count("file locks") == 1
