@@ -37,6 +37,7 @@ def effects(
     cluster: str | None = None,
     correct: str = "holm",
     errors: Errors = "zero",
+    lower_is_better: bool | None = None,
 ) -> Effects:
     """What each value of each parameter changes in a score, on average over the others.
 
@@ -55,7 +56,7 @@ def effects(
         baseline: the values that others are compared with: one, or `{"prompt": "plain",
             "model": "a"}`; else the first of each, by number or alphabet.
         interactions: whether pairs of parameters are looked at too.
-        cluster, errors: as of `leaderboard`.
+        cluster, errors, lower_is_better: as of `leaderboard`.
         correct: how p-values are adjusted for their number: "holm", "fdr_bh", "fdr_by",
             "bonferroni" or "none".
 
@@ -67,7 +68,12 @@ def effects(
         raise SpecError(
             f"unknown correction {correct!r}; valid names: {', '.join(METHODS)}"
         )
-    scores = scores_of(results, score, by, cluster=cluster, errors=errors)
+    scores = scores_of(
+        *(results, score, by),
+        cluster=cluster,
+        errors=errors,
+        lower_is_better=lower_is_better,
+    )
     levels, _ = scores.levels()
     references = levels.min(axis=0)
     for column, level in (
@@ -115,7 +121,7 @@ class Effects:
                 "n": self.estimate.count,
                 "p_adjusted": adjusted,
                 "verdict": [
-                    _verdict(one, value, p_value <= ALPHA)
+                    _verdict(one, value * self.scores.sign, p_value <= ALPHA)
                     for one, value, p_value in zip(
                         self.effects, self.estimate.value, adjusted, strict=True
                     )

@@ -60,6 +60,7 @@ def leaderboard(
     correct: str = "holm",
     equivalence: float | None = None,
     errors: Errors = "zero",
+    lower_is_better: bool | None = None,
     pool: bool = False,
     resamples: int = 2_000,
     seed: int = 0,
@@ -74,7 +75,7 @@ def leaderboard(
 
     Args:
         results: results, or any table with their columns and one of scores.
-        score: the column of the score, more is better; may be left out if there is one.
+        score: the column of the score; may be left out if there is one.
         by: the columns to compare, any; all parameters that vary unless given. What
             differs in other columns is averaged.
         baseline: what others are compared with: the value of one of the columns (each
@@ -87,7 +88,10 @@ def leaderboard(
             "bonferroni" or "none".
         equivalence: a difference, such as 0.02, that would not matter: a variant whose
             90 % interval lies within ± this is called "as good".
-        errors: a failed trial scores 0, or with "drop" has no score.
+        errors: a failed trial scores 0, or with "drop" has no score; nor has it one
+            where lower is better, since 0 would be the best.
+        lower_is_better: whether less is better; unless given, as the scorer says, and
+            so of `latency_s`, `cost_usd` and numbers of tokens.
         pool: whether the winner is chosen, and its score corrected, by what variants
             with the same values have in common (empirical Bayes).
         resamples, seed: of the bootstrap behind "could be best" and the corrected
@@ -103,9 +107,14 @@ def leaderboard(
         )
     if equivalence is not None and not equivalence > 0:
         raise SpecError(f"expected equivalence > 0, got {equivalence!r}")
-    scores = scores_of(results, score, by, cluster=cluster, errors=errors)
+    scores = scores_of(
+        *(results, score, by),
+        cluster=cluster,
+        errors=errors,
+        lower_is_better=lower_is_better,
+    )
     options = {"resamples": resamples, "seed": seed}
-    possible = could_be_best(scores.means, scores.clusters, **options)
+    possible = could_be_best(scores.good, scores.clusters, **options)
     reference = None if baseline is None else _references(scores, baseline)
     return Leaderboard(
         scores=scores,
@@ -167,9 +176,11 @@ class Leaderboard:
     @cached_property
     def bounds(self) -> pd.DataFrame:
         """The least and the highest score of each variant that has missing verdicts, as
-        if all of these were 0, or 1: `score_worst` and `score_best`."""
+        if all of these were 0, or 1, or where lower is better the other way round:
+        `score_worst` and `score_best`."""
         low, high = (
-            mean(self.scores.filled(value)).value[self.order] for value in (0.0, 1.0)
+            mean(self.scores.filled(value)).value[self.order]
+            for value in (0.0, 1.0)[:: self.scores.sign]
         )
         table = self.scores.index.iloc[self.order].reset_index(drop=True)
         table = table.assign(score_worst=low, score_best=high)
@@ -201,7 +212,7 @@ class Leaderboard:
     @cached_property
     def order(self) -> NDArray[np.int64]:
         """The variants in the order of the table."""
-        means = np.nan_to_num(self._mean.value, nan=-np.inf)
+        means = np.nan_to_num(self._mean.value * self.scores.sign, nan=-np.inf)
         return np.argsort(-means, kind="stable")
 
     @cached_property
@@ -257,6 +268,8 @@ class Leaderboard:
         def counts(numbers: Any) -> Any:
             return pd.array(if_shown(numbers), dtype="Int64")
 
+        wins, losses = (found.wins, found.losses)[:: scores.sign]
+
         return scores.index.assign(
             score=interval.value,
             ci_low=interval.low,
@@ -269,8 +282,8 @@ class Leaderboard:
             p=p,
             p_adjusted=adjusted,
             verdict=self._verdicts(adjusted),
-            wins=counts(found.wins),
-            losses=counts(found.losses),
+            wins=counts(wins),
+            losses=counts(losses),
             ties=counts(found.ties),
             could_be_best=self.could_be_best,
             cost_usd=mean(scores.costs).value,
@@ -287,8 +300,9 @@ class Leaderboard:
                 alike = found.difference.p_equivalent(self.equivalence) <= ALPHA
             verdicts[alike] = EQUAL
         sure = adjusted <= ALPHA
-        verdicts[sure & (found.delta > 0)] = BETTER
-        verdicts[sure & (found.delta < 0)] = WORSE
+        better = found.delta * self.scores.sign
+        verdicts[sure & (better > 0)] = BETTER
+        verdicts[sure & (better < 0)] = WORSE
         verdicts[self.baseline == np.arange(len(self.scores))] = BASELINE
         return verdicts.tolist()
 
@@ -395,14 +409,17 @@ class Leaderboard:
         return [f"{line}; to see 5 points takes about {needed:,.0f} {unit}s"]
 
     def _on_missing(self) -> list[str]:
+        if not self.scores.shares:
+            number = int(self.scores.missing.sum())
+            return [f"{counted(number, 'score')} missing and left out"] * (number > 0)
         rows = zip(
             self.bounds.index.tolist(), self.bounds.to_dict("records"), strict=True
         )
         numbers = self.table["missing"].tolist()
         return [
             f"{self._labels[place]}: {counted(numbers[place], 'verdict')} missing; its "
-            f"score lies between {self._score(row['score_worst'])} and "
-            f"{self._score(row['score_best'])} whatever they would be"
+            f"score lies between {self._score(min(_ends(row)))} and "
+            f"{self._score(max(_ends(row)))} whatever they would be"
             for place, row in list(rows)[:3]
         ]
 
@@ -417,6 +434,10 @@ class Leaderboard:
             "comparisons; cannot tell is not the same as equal. Intervals are of each "
             "comparison alone"
         )
+
+
+def _ends(row: Mapping[Any, Any]) -> tuple[float, float]:
+    return row["score_worst"], row["score_best"]
 
 
 def _interval(scores: Scores) -> Interval:
@@ -454,19 +475,20 @@ def _winner(scores: Scores, *, pool: bool, resamples: int, seed: int) -> Winner:
         )
     low = high = float("nan")
     if pool:
-        pooled = pooled_means(scores.means, scores.levels()[0]).means
+        pooled = pooled_means(scores.good, scores.levels()[0]).means
         place = int(np.nanargmax(pooled))
         corrected = float(pooled[place])
     else:
-        place = int(np.nanargmax(found.value))
+        place = int(np.nanargmax(found.value * scores.sign))
         corrected, low, high = corrected_winner(
-            scores.means, scores.clusters, resamples=resamples, seed=seed
+            scores.good, scores.clusters, resamples=resamples, seed=seed
         )
+    low, high = np.array([low, high])[:: scores.sign] * scores.sign
     return Winner(
         label=scores.labels[place],
         score=float(found.value[place]),
-        corrected=corrected,
-        low=low,
-        high=high,
+        corrected=corrected * scores.sign,
+        low=float(low),
+        high=float(high),
         among=among,
     )

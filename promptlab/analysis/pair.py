@@ -39,6 +39,7 @@ def compare_pair(
     cluster: str | None = None,
     equivalence: float | None = None,
     errors: Errors = "zero",
+    lower_is_better: bool | None = None,
     seed: int = 0,
 ) -> Pair:
     """Compares two variants on the same cases: b minus a, how sure, and which cases.
@@ -55,7 +56,7 @@ def compare_pair(
             columns that are not named is averaged.
         score: the column of the score; may be left out if there is one.
         by: the columns that the values are of; all parameters that vary unless given.
-        cluster, equivalence, errors, seed: as of `leaderboard`.
+        cluster, equivalence, errors, lower_is_better, seed: as of `leaderboard`.
 
     Raises:
         SpecError: if a column is missing, a score is not numeric, a case is in two
@@ -63,11 +64,16 @@ def compare_pair(
     """
     if equivalence is not None and not equivalence > 0:
         raise SpecError(f"expected equivalence > 0, got {equivalence!r}")
-    scores = scores_of(results, score, by, cluster=cluster, errors=errors)
+    options: dict[str, Any] = {
+        "cluster": cluster,
+        "errors": errors,
+        "lower_is_better": lower_is_better,
+    }
+    scores = scores_of(results, score, by, **options)
     named = {**matching(scores, a), **matching(scores, b)}
     columns = tuple(scores.by[place] for place in sorted(named))
     if columns != scores.by:  # average over the others
-        scores = scores_of(results, score, columns, cluster=cluster, errors=errors)
+        scores = scores_of(results, score, columns, **options)
     places = []
     for wanted in (a, b):
         chosen = matching(scores, wanted)
@@ -106,8 +112,8 @@ class Pair:
         table = pd.DataFrame({"case": self.scores.cases, "a": a, "b": b})
         table["difference"] = b - a
         differ = table["difference"].abs() > TIE
-        ordered = table[differ].sort_values("difference", kind="stable")
-        return ordered.reset_index(drop=True)
+        worst = table[differ]["difference"] * self.scores.sign
+        return table.loc[worst.sort_values(kind="stable").index].reset_index(drop=True)
 
     @cached_property
     def counts(self) -> pd.DataFrame | None:
@@ -150,7 +156,7 @@ class Pair:
     def verdict(self) -> str:
         """b is "better", "worse" or "as good", or one "cannot tell"."""
         if self.p <= ALPHA:
-            return BETTER if self.delta > 0 else WORSE
+            return BETTER if self.delta * self.scores.sign > 0 else WORSE
         if self.equivalence is not None:
             alike = self._found.difference.p_equivalent(self.equivalence)[0]
             return EQUAL if alike <= ALPHA else CANNOT_TELL
@@ -185,7 +191,7 @@ class Pair:
         more = [f"and {rest:,} more cases that differ in .table"] * (rest > 0)
         return Analysis(
             kind="Pair",
-            title=f"{self.scores.name}: {b} vs {a} · {self._sentence()}",
+            title=f"{self.scores.heading}: {b} vs {a} · {self._sentence()}",
             head=["case", a, b],
             rows=rows,
             texts=1,
@@ -198,7 +204,8 @@ class Pair:
             self.delta, *self.interval, share=self.scores.shares, signed=True
         )
         unit = " points" * self.scores.shares
+        won, lost = (int(found.wins[0]), int(found.losses[0]))[:: self.scores.sign]
         return (
             f"{self.verdict}: {delta}{unit}, p {p_text(self.p)} by {NAMES[self.test]}; "
-            f"{found.wins[0]:,} won, {found.losses[0]:,} lost, {found.ties[0]:,} tied"
+            f"{won:,} won, {lost:,} lost, {found.ties[0]:,} tied"
         )

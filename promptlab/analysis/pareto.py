@@ -29,6 +29,7 @@ def pareto(
     *,
     cluster: str | None = None,
     errors: Errors = "zero",
+    lower_is_better: bool | None = None,
     resamples: int = 1_000,
     seed: int = 0,
 ) -> Pareto:
@@ -43,18 +44,23 @@ def pareto(
         score: the column of the score; may be left out if there is one.
         by: the columns whose values make a variant; all parameters that vary unless
             given.
-        cluster, errors: as of `leaderboard`.
+        cluster, errors, lower_is_better: as of `leaderboard`.
         resamples, seed: of the bootstrap; equal data and seeds give equal bytes.
 
     Raises:
         SpecError: if a column is missing, a score is not numeric, a case is in two
             clusters, or no cost is known.
     """
-    scores = scores_of(results, score, by, cluster=cluster, errors=errors)
+    scores = scores_of(
+        *(results, score, by),
+        cluster=cluster,
+        errors=errors,
+        lower_is_better=lower_is_better,
+    )
     if np.isnan(scores.costs).all():
         raise SpecError("no cost is known: the table has no number in 'cost_usd'")
     chances = chance_on_front(
-        scores.costs, scores.means, scores.clusters, resamples=resamples, seed=seed
+        scores.costs, scores.good, scores.clusters, resamples=resamples, seed=seed
     )
     return Pareto(scores=scores, chances=chances)
 
@@ -85,7 +91,7 @@ class Pareto:
             ci_low=earned.low,
             ci_high=earned.high,
             n=score.count,
-            on_front=front(paid.value, earned.value),
+            on_front=front(paid.value, earned.value * self.scores.sign),
             p_front=self.chances,
         )
         ordered: pd.DataFrame = table.iloc[self.order]
@@ -94,7 +100,7 @@ class Pareto:
     @cached_property
     def order(self) -> NDArray[np.int64]:
         """The variants in the order of the table."""
-        score = mean(self.scores.means).value
+        score = mean(self.scores.good).value
         return np.asarray(np.lexsort((-score, mean(self.scores.costs).value)))
 
     def __repr__(self) -> str:

@@ -57,6 +57,9 @@ class Scores:
     """Variants × cases: the mean cost of a trial in US dollars."""
     latencies: Numbers
     """The median latency of each variant in seconds."""
+    lower_is_better: bool = False
+    measured: bool = False
+    """Whether it is what a run measures, such as latency, and no scorer's score."""
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -70,8 +73,25 @@ class Scores:
     @cached_property
     def shares(self) -> bool:
         """Whether all scores lie between 0 and 1, so that differences are points."""
+        if self.measured:
+            return False
         known = self.trials[~np.isnan(self.trials)]
         return len(known) == 0 or bool(known.min() >= 0 and known.max() <= 1)
+
+    @property
+    def sign(self) -> int:
+        """1, or -1 if lower is better: times a score, more is better."""
+        return -1 if self.lower_is_better else 1
+
+    @property
+    def good(self) -> Numbers:
+        """The means times `sign`."""
+        return self.means * self.sign
+
+    @property
+    def heading(self) -> str:
+        """The score's name, and that lower is better where it is."""
+        return f"{self.name} (lower is better)" if self.lower_is_better else self.name
 
     @property
     def title(self) -> str:
@@ -80,7 +100,7 @@ class Scores:
         if self.clusters is not None:
             cases += f" in {counted(len(np.unique(self.clusters)), 'cluster')}"
         variants = counted(len(self), "variant")
-        return f"{self.name} by {', '.join(self.by)} · {variants} × {cases}"
+        return f"{self.heading} by {', '.join(self.by)} · {variants} × {cases}"
 
     @cached_property
     def index(self) -> pd.DataFrame:
@@ -135,6 +155,7 @@ def scores_of(
     *,
     cluster: str | None = None,
     errors: Errors = "zero",
+    lower_is_better: bool | None = None,
 ) -> Scores:
     """A score of results, or of any table with their columns.
 
@@ -143,7 +164,10 @@ def scores_of(
         by: the columns whose values make a variant; all parameters that vary unless
             given. Trials that differ in other columns are averaged within their case.
         cluster: a column with the same value for cases that are alike.
-        errors: a failed trial scores 0, or with "drop" has no score.
+        errors: a failed trial scores 0, or with "drop" has no score; nor has it one
+            where lower is better, since 0 would be the best.
+        lower_is_better: unless given, as the scorer says, and so of latency, cost and
+            numbers of tokens.
 
     Raises:
         SpecError: if a column is missing, a score is not numeric, or a case is in two
@@ -162,7 +186,9 @@ def scores_of(
     failed = _failed(table)
     trials = _numeric(table, name)
     missing = np.isnan(trials) & ~failed
-    trials[failed] = 0.0 if errors == "zero" else np.nan
+    lower = schema.lower_is_better(name) if lower_is_better is None else lower_is_better
+    scored = errors == "zero" and not lower
+    trials[failed] = 0.0 if scored else np.nan
     repeat = _numeric(table, "repeat") if "repeat" in table else np.zeros(len(table))
     order = np.lexsort((np.nan_to_num(trials, nan=np.inf), repeat, cases, variants))
     variants, cases, trials = variants[order], cases[order], trials[order]
@@ -192,7 +218,9 @@ def scores_of(
         missing=np.bincount(variants, missing[order], shape[0]).astype(np.int64),
         costs=costs,
         latencies=latencies,
-        notes=_notes(schema, failed, errors),
+        lower_is_better=lower,
+        measured=schema.roles.get(name) == "outcome",
+        notes=_notes(schema, failed, scored=scored, drop=errors == "drop"),
     )
 
 
@@ -349,12 +377,12 @@ def _clusters(table: pd.DataFrame, name: str, cases: int) -> NDArray[np.int64]:
 
 
 def _notes(
-    schema: Schema, failed: NDArray[np.bool_], errors: Errors
+    schema: Schema, failed: NDArray[np.bool_], *, scored: bool, drop: bool
 ) -> tuple[str, ...]:
     lines = [schema.note] if schema.note else []
     if number := int(failed.sum()):
         of = counted(len(failed), "trial")
-        if errors == "zero":
+        if scored:
             lines.append(
                 f'{number:,} of {of} failed and score 0; errors="drop" leaves them out'
             )
@@ -363,6 +391,7 @@ def _notes(
                 f"{number:,} of {of} failed and are left out: variants are compared on "
                 "the cases that both answered, which may be the easier ones"
             )
+        if drop:
             warnings.warn(lines[-1], PromptlabWarning, stacklevel=4)
     return tuple(lines)
 

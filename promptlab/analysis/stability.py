@@ -37,6 +37,7 @@ def stability(
     threshold: float = 1.0,
     cluster: str | None = None,
     errors: Errors = "zero",
+    lower_is_better: bool | None = None,
 ) -> Stability:
     """How much repeats of a case agree: in their scores, and in their outputs.
 
@@ -51,14 +52,20 @@ def stability(
         by: the columns whose values make a variant; all parameters that vary unless
             given. Trials that differ in other columns count as repeats.
         k: of pass@k and pass^k; the fewest repeats of any case unless given.
-        threshold: a score of at least this is right.
-        cluster, errors: as of `leaderboard`.
+        threshold: a score of at least this is right; of at most this, where lower is
+            better.
+        cluster, errors, lower_is_better: as of `leaderboard`.
 
     Raises:
         SpecError: if a column is missing, a score is not numeric, no case was asked
             twice, or k is below 1.
     """
-    scores = scores_of(results, score, by, cluster=cluster, errors=errors)
+    scores = scores_of(
+        *(results, score, by),
+        cluster=cluster,
+        errors=errors,
+        lower_is_better=lower_is_better,
+    )
     variants, cases, places = scores.repeats
     if not len(places) or places.max() == 0:
         raise SpecError(
@@ -107,13 +114,14 @@ class Stability:
         return pd.concat(tables, ignore_index=True)
 
     def _right(self, place: int) -> tuple[Any, Any]:
-        scores = self.scores.by_repeat(place)
-        return (scores >= self.threshold).sum(axis=1), (~np.isnan(scores)).sum(axis=1)
+        scores, sign = self.scores.by_repeat(place), self.scores.sign
+        right = scores * sign >= self.threshold * sign
+        return right.sum(axis=1), (~np.isnan(scores)).sum(axis=1)
 
     def _row(self, place: int) -> dict[str, Any]:
         scores = self.scores.by_repeat(place)
         right, repeats = self._right(place)
-        how = outcomes(scores, self.threshold)
+        how = outcomes(scores * self.scores.sign, self.threshold * self.scores.sign)
         row: dict[str, Any] = {
             "n": how.cases,
             "repeats": int(repeats.max()),

@@ -49,6 +49,12 @@ BY_NAME: dict[str, Role] = {
 }
 """The names that no other column of a run can have, and what they are."""
 
+LOWER_IS_BETTER = (
+    *("latency_s", "cost_usd", "billed_usd"),
+    *("input_tokens", "output_tokens", "reasoning_tokens"),
+)
+"""What a run measures of which less is better."""
+
 AFTER: dict[str, Role] = {
     "trial": "parameter",
     "case": "input",
@@ -66,6 +72,8 @@ class Schema:
     roles: Mapping[str, Role]
     note: str = ""
     """Which roles are doubtful, as the table does not say them; empty if none is."""
+    lower: frozenset[str] = frozenset()
+    """The scores of which less is better."""
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> Schema:
@@ -85,7 +93,8 @@ class Schema:
                 if name not in recorded and old not in names:
                     recorded[name] = recorded[old]
         added = [name for name in names if name not in recorded]
-        return cls(_in_order(names, recorded | _added(added, names)))
+        roles = _in_order(names, recorded | _added(added, names))
+        return cls(roles, lower=_recorded_lower(table.attrs[ATTRIBUTE]))
 
     @classmethod
     def of_run(cls, experiment: Definition, columns: Iterable[str]) -> Schema:
@@ -98,9 +107,13 @@ class Schema:
         }
         return cls({n: ours.get(n) or BY_NAME.get(n, "outcome") for n in columns})
 
-    def with_scores(self, columns: Collection[str]) -> Schema:
-        """The schema of the table with these columns of scores and explanations."""
-        return Schema({**self.roles, **_added(columns, columns)})
+    def with_scores(
+        self, columns: Collection[str], lower: Collection[str] = ()
+    ) -> Schema:
+        """The schema of the table with these columns of scores and explanations; of
+        those in `lower`, less is better."""
+        kept = self.lower.difference(columns).union(lower)
+        return Schema({**self.roles, **_added(columns, columns)}, lower=kept)
 
     def names(self, *roles: Role) -> tuple[str, ...]:
         """The columns of some roles, in the order of the table."""
@@ -126,6 +139,13 @@ class Schema:
         """How good the outputs are."""
         return self.names("score")
 
+    def lower_is_better(self, name: str) -> bool:
+        """Whether less is better of a column: as its scorer says, and of what a run
+        costs and takes."""
+        if self.roles.get(name) == "outcome":
+            return name in LOWER_IS_BETTER
+        return name in self.lower
+
     def reply_column(self, name: str) -> str | None:
         """The column of what replies say beside their output, `tool_calls`, `refusal`
         or `reasoning`; None if no reply does. It is `reply_<name>` where an input or a
@@ -137,7 +157,10 @@ class Schema:
 
     def attributes(self) -> dict[Hashable | None, Any]:
         """The roles as `DataFrame.attrs` keeps them."""
-        return {ATTRIBUTE: {"roles": dict(self.roles)}}
+        kept: dict[str, Any] = {"roles": dict(self.roles)}
+        if self.lower:
+            kept["lower_is_better"] = sorted(self.lower)
+        return {ATTRIBUTE: kept}
 
 
 def _recorded(attribute: Any) -> dict[str, Role]:
@@ -146,6 +169,12 @@ def _recorded(attribute: Any) -> dict[str, Role]:
     if not isinstance(roles, Mapping):
         return {}
     return {str(n): role for n, role in roles.items() if role in get_args(Role)}
+
+
+def _recorded_lower(attribute: Mapping[str, Any]) -> frozenset[str]:
+    """The names in the attribute of a table of which less is better."""
+    names = attribute.get("lower_is_better")
+    return frozenset(map(str, names)) if isinstance(names, list) else frozenset()
 
 
 def _added(added: Iterable[str], names: Collection[str]) -> dict[str, Role]:

@@ -98,7 +98,8 @@ def with_scores(table: pd.DataFrame, scores: Mapping[str, ScoreColumn]) -> pd.Da
             )
     added = pd.DataFrame(columns, index=table.index)
     scored = pd.concat([table, added], axis="columns")
-    scored.attrs = Schema.of(table).with_scores(columns).attributes()
+    lower = [name for name, column in scores.items() if column.lower_is_better]
+    scored.attrs = Schema.of(table).with_scores(columns, lower).attributes()
     return scored
 
 

@@ -64,5 +64,5 @@ def plot_effects(
         colours=[style(place[name]).colour for name in drawn["parameter"]],
         share=scores.shares,
     )
-    canvas.label_x(drawable(scores.name))
+    canvas.label_x(drawable(scores.heading))
     return canvas.finish(table, height=ROW * len(drawn))

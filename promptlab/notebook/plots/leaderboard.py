@@ -62,5 +62,5 @@ def plot_leaderboard(
         colours=[style(0).colour] * len(drawn),
         share=scores.shares,
     )
-    canvas.label_x(drawable(scores.name))
+    canvas.label_x(drawable(scores.heading))
     return canvas.finish(table, height=ROW * len(drawn))

@@ -58,7 +58,7 @@ def plot_pareto(
         "the front, and how surely"
     )
     notes = [drawable(note) for note in (explained, *scores.notes)]
-    canvas = Canvas.of(ax, drawable(f"{scores.name} against cost"), notes)
+    canvas = Canvas.of(ax, drawable(f"{scores.heading} against cost"), notes)
     colour, faint = style(0).colour, canvas.theme.muted
     on = table["on_front"].to_numpy(dtype=bool)
     cost, value = (table[name].to_numpy(dtype=float) for name in ("cost_usd", "score"))
