@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -36,12 +36,14 @@ from promptlab.results.scores import (
     summarised,
     with_scores,
 )
+from promptlab.results.stages import LINK, Names, groups_of, later_dataset
 from promptlab.results.table import TOKENS, plain_values, priced_table, texts
 from promptlab.spec.content import shown
-from promptlab.spec.dataset import REPLY_COLUMNS
+from promptlab.spec.dataset import REPLY_COLUMNS, Dataset
 from promptlab.spec.definition import Definition
 from promptlab.spec.documents import Lookup, Wanted, documents, tokens
 from promptlab.spec.response import ReplySummary, combined
+from promptlab.spec.stage import Stage
 from promptlab.spec.tools import tool_calls
 from promptlab.spec.trial import Trial
 from promptlab.spec.usage import Usage
@@ -112,6 +114,8 @@ class Totals:
     """What the `cached` answers would have cost beyond what this run paid for them, at
     list price; NaN where that is unknown."""
     elapsed_s: float
+    stages: tuple[Stage, ...] = ()
+    """The experiments before, whose answers were its cases, the first one first."""
     judgements: int = 0
     """Calls of judges that were made; they are among the calls, and what they cost is
     in `billed_usd`."""
@@ -127,6 +131,18 @@ class Totals:
             judgements=self.judgements + asked,
             cached_judgements=self.cached_judgements + cached,
         )
+
+    @property
+    def chain_cost_usd(self) -> float:
+        """What its answers and those of all stages before cost at list price; NaN where
+        one of them is unknown."""
+        return sum((stage.cost_usd for stage in self.stages), self.cost_usd)
+
+    @property
+    def chain_billed_usd(self) -> float:
+        """What this run and those of all stages before paid; NaN where one of them is
+        unknown."""
+        return sum((stage.billed_usd for stage in self.stages), self.billed_usd)
 
     @property
     def missing(self) -> int:
@@ -202,6 +218,7 @@ class Results:
                 (usd for *_, usd in cache_savings(experiment, self._table)), 0.0
             ),
             elapsed_s=elapsed_s,
+            stages=experiment.dataset.source.stages,
         )
 
     @property
@@ -399,6 +416,75 @@ class Results:
         sources = [used.source for used in self._used]
         return frame.assign(source=texts(sources))
 
+    def to_dataset(
+        self,
+        *,
+        rename: Mapping[str, str] | None = None,
+        keep: Sequence[str] = (),
+        by: str | Sequence[str] = (),
+        only_trials: Iterable[int] | None = None,
+        keep_failed: bool = False,
+        prefix: str = "source",
+        name: str | None = None,
+    ) -> Dataset:
+        """The answers as the cases of a later experiment: a critique, a second step, a
+        choice among several.
+
+        Prompts see the columns in `rename` under their new names, the output (else
+        `source_output`), and the inputs of the case, which they may leave unused.
+        Carried along into the later table as metadata are the case's own, and, to say
+        where each case came from, `source_case`, `source_trial`, `source_key` (of the
+        answer), `source_run`, `source_model`, the parameters that vary, the repeat
+        where there are several, and what `keep` names, such as a score.
+
+        What is of the case keeps its name. Where another column has that, `source_` is
+        put before it, and also to `checks`, which were for the earlier output, and to
+        the link to a stage before: `source_source_trial`.
+
+        The id is that of the case; where several answers have one case, followed by
+        what tells them apart. Later `totals` list what the stages before cost.
+
+        Args:
+            rename: By column of the table, its name in the dataset.
+            keep: More columns to carry along.
+            by: With `"case"`, or `["case", "model"]`, one case for all its answers:
+                the output is a list, and so are the other columns of trials.
+            only_trials: Takes only these, such as those with the best scores.
+            keep_failed: Takes failed trials too, with an output that is missing.
+            prefix: Takes the place of `source`.
+            name: What the dataset is called.
+
+        Raises:
+            SpecError: the table has no such column, two would have one name, or no
+                trial is left.
+        """
+        rows = self._table
+        if only_trials is not None:
+            rows = rows[rows["trial"].isin(list(only_trials))]
+        failed = rows["output"].isna()
+        if not keep_failed and failed.any():
+            rows = rows[~failed]
+            trials = counted(int(failed.sum()), "failed trial")
+            warnings.warn(
+                f"to_dataset leaves out {trials}; keep_failed=True takes all",
+                PromptlabWarning,
+                stacklevel=2,
+            )
+        if rows.empty:
+            raise SpecError("to_dataset: no trial with an answer is left")
+        apart = [*self.varying, *["repeat"] * (self.experiment.repeats > 1)]
+        groups = groups_of(by, apart)
+        return later_dataset(
+            rows,
+            Names.of(rows, rename or {}, [*LINK, *apart, *keep], prefix),
+            by=groups,
+            apart=apart,
+            run=self.run,
+            name=name or f"answers of {self.experiment.name}",
+            folder=self.experiment.dataset.folder,
+            stages=(*self.totals.stages, self._as_stage()),
+        )
+
     def to(self, path: str | Path) -> Path:
         """Writes the table to a .csv, .xlsx, .jsonl or .parquet file.
 
@@ -410,6 +496,16 @@ class Results:
             ExportError: an unknown ending, or a file that cannot be written.
         """
         return write(self._table, user_path(path))
+
+    def _as_stage(self) -> Stage:
+        """What a later experiment on these answers says of this one."""
+        return Stage(
+            experiment=self.experiment.name,
+            run=self.run,
+            trials=self.totals.trials,
+            cost_usd=self.totals.cost_usd,
+            billed_usd=self.totals.billed_usd,
+        )
 
     def __len__(self) -> int:
         return len(self._table)
@@ -573,6 +669,10 @@ class Results:
         ]
         if totals.billed_usd > 0:
             parts.insert(3, f"{dollars(totals.billed_usd)} paid")
+        if totals.stages and totals.chain_billed_usd > 0:
+            paid = dollars(totals.chain_billed_usd)
+            stages = counted(len(totals.stages), "stage")
+            parts.insert(4, f"{paid} with the {stages} before")
         if totals.cached_input_tokens > 0:
             read = thousands(totals.cached_input_tokens)
             saved = totals.prompt_cache_saved_usd

@@ -141,6 +141,7 @@ class RunRecord:
             variants=len(experiment.effective_variants),
             prices=[own.to_plain() for own in prices],
             versions=_versions(),
+            totals=_of_stages(experiment),
         )
         try:
             record.sign = SignOfLife(home())
@@ -244,6 +245,7 @@ class RunRecord:
         try:
             ((definition,),) = found
             plain = orjson.loads(definition)
+            plain["dataset"]["stages"] = self.totals.get("stages", ())
             return self._made_experiment(plain, self._kept_files(plain))
         except (ValueError, KeyError) as error:
             raise UnknownRun(
@@ -524,6 +526,12 @@ def _like(failure: Failure) -> Failure:
     """One failure in place of many that differ from one another."""
     message = f"one of many, such as: {failure.message}"
     return Failure(kind=failure.kind, status=failure.status, message=message)
+
+
+def _of_stages(experiment: Definition) -> dict[str, Any]:
+    """What a record says of the stages before, from its beginning on."""
+    stages = experiment.dataset.source.stages
+    return {"stages": [asdict(stage) for stage in stages]} if stages else {}
 
 
 def _digest(definition: bytes) -> str:

@@ -6,7 +6,7 @@ import datetime
 import hashlib
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -15,6 +15,7 @@ import orjson
 
 from promptlab.errors import DatasetError, did_you_mean
 from promptlab.spec.braces import normal
+from promptlab.spec.stage import Source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,10 +60,14 @@ class Dataset(Sequence[Case]):
         name: str = "dataset",
         metadata: Collection[str] = (),
         folder: Path | None = None,
+        source: Source | None = None,
     ) -> None:
         self.name = name
         self.folder = folder
         """Where relative paths in its columns are looked for: that of its file."""
+        self.source = source or Source()
+        """The earlier stages whose answers it holds, as `Results.to_dataset` gives
+        them."""
         self._cases = tuple(_cases(_rows(rows, name), name, metadata))
         if not self._cases:
             raise DatasetError(f"{name} has no cases")
@@ -88,7 +93,7 @@ class Dataset(Sequence[Case]):
     def __getitem__(self, index: slice) -> Dataset: ...
     def __getitem__(self, index: int | slice) -> Case | Dataset:
         if isinstance(index, slice):
-            return Dataset(self._cases[index], name=self.name, folder=self.folder)
+            return self._like(self._cases[index], ())
         return self._cases[index]
 
     def __len__(self) -> int:
@@ -132,7 +137,7 @@ class Dataset(Sequence[Case]):
         """The same cases, each with these inputs set."""
         carried = [name for name in self.metadata if name not in inputs]
         rows = [row | inputs for row in self.to_plain()]
-        return Dataset(rows, name=self.name, metadata=carried, folder=self.folder)
+        return self._like(rows, carried)
 
     def rename(self, names: Mapping[str, str]) -> Dataset:
         """The same cases with other names of columns: `{"prompt": "question"}`.
@@ -148,15 +153,14 @@ class Dataset(Sequence[Case]):
             if new != "id" and [*kept, *names.values()].count(new) > 1:
                 raise DatasetError(f"{self.name}: two columns would be called {new!r}")
         left_out = {"id"} if "id" in names.values() else set()
-        return Dataset(
-            [
-                {names.get(n, n): v for n, v in row.items() if n not in left_out}
-                for row in self.to_plain()
-            ],
-            name=self.name,
-            metadata=[names.get(n, n) for n in self.metadata],
-            folder=self.folder,
-        )
+        rows = [
+            {names.get(n, n): v for n, v in row.items() if n not in left_out}
+            for row in self.to_plain()
+        ]
+        made = self._like(rows, [names.get(n, n) for n in self.metadata])
+        carried = tuple(names.get(n, n) for n in self.source.carried)
+        made.source = replace(self.source, carried=carried)
+        return made
 
     def to_plain(self) -> list[dict[str, Any]]:
         """One dict for each case: `id`, inputs, `expected` where given, metadata."""
@@ -166,6 +170,16 @@ class Dataset(Sequence[Case]):
             | dict(case.metadata)
             for case in self
         ]
+
+    def _like(self, rows: Iterable[Any], metadata: Collection[str]) -> Dataset:
+        """Other rows under the name of this, from where it is."""
+        return Dataset(
+            rows,
+            name=self.name,
+            metadata=metadata,
+            folder=self.folder,
+            source=self.source,
+        )
 
     @property
     def _columns(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from promptlab.spec.dataset import RESULT_COLUMNS, Dataset, check_names
 from promptlab.spec.grid import Grid, Variant, unknown_parameters
 from promptlab.spec.parameters import KNOWN
 from promptlab.spec.prompt import Prompt
+from promptlab.spec.stage import Source, Stage
 from promptlab.spec.trial import EffectiveVariant, Trials, effective
 
 if TYPE_CHECKING:
@@ -194,6 +195,8 @@ class Definition:
         }
         if self.dataset.metadata:
             plain["dataset"]["metadata"] = list(self.dataset.metadata)
+        if self.dataset.source.carried:
+            plain["dataset"]["carried"] = list(self.dataset.source.carried)
         if self.scorers:
             plain["scorers"] = [scorer.plain for scorer in self.scorers]
         if self.capabilities:
@@ -228,6 +231,10 @@ class Definition:
                 dataset["cases"],
                 name=dataset["name"],
                 metadata=dataset.get("metadata", ()),
+                source=Source(
+                    tuple(map(Stage.from_plain, dataset.get("stages", ()))),
+                    tuple(dataset.get("carried", ())),
+                ),
             ),
             plain["repeats"],
             (),
@@ -454,6 +461,7 @@ class Definition:
             for variant in self.effective_variants
             for field in variant.prompt.fields_among(self.dataset.fields)
         }
+        used.update(self.dataset.source.carried)
         unused = [field for field in self.dataset.fields if field not in used]
         if unused:
             names = ", ".join(map(repr, unused))
