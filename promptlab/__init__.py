@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from promptlab.analysis.leaderboard import leaderboard as leaderboard
     from promptlab.analysis.pair import compare_pair as compare_pair
     from promptlab.analysis.pareto import pareto as pareto
+    from promptlab.analysis.sensitivity import sensitivity as sensitivity
     from promptlab.analysis.stability import stability as stability
     from promptlab.errors import Failure as Failure
     from promptlab.errors import PromptlabError as PromptlabError
@@ -101,6 +102,7 @@ if TYPE_CHECKING:
     from promptlab.spec.tools import ToolCall as ToolCall
     from promptlab.spec.trial import Trial as Trial
     from promptlab.spec.usage import Usage as Usage
+    from promptlab.spec.wordings import Wordings as Wordings
     from promptlab.store.cache import ResponseCache as ResponseCache
     from promptlab.store.explain import explain as explain
     from promptlab.store.reconcile import reconcile as reconcile
@@ -144,6 +146,7 @@ _HOMES = {  # each public name, and the module that it is loaded from
     "Trial": "spec.trial",
     "Usage": "spec.usage",
     "Variant": "spec.grid",
+    "Wordings": "spec.wordings",
     "agreement": "analysis.agreement",
     "audio": "spec.content",
     "budgets": "store.usage",
@@ -178,6 +181,7 @@ _HOMES = {  # each public name, and the module that it is loaded from
     "read_results": "results.exports",
     "reconcile": "store.reconcile",
     "recorded_runs": "results.runs",
+    "sensitivity": "analysis.sensitivity",
     "set_budget": "store.usage",
     "stability": "analysis.stability",
     "usage": "store.usage",

@@ -192,6 +192,16 @@ def coefficient_text(sign: str, value: float, low: float, high: float) -> str:
     return f"{sign} {texts[0]} [{texts[1]}, {texts[2]}]"
 
 
+def deviation_text(value: float, low: float, high: float, *, share: bool = True) -> str:
+    """A standard deviation of scores and its interval; in points if they are shares.
+
+    >>> deviation_text(0.12, 0.06, 0.35), deviation_text(1.5, 0, 4, share=False)
+    ('±12 [6, 35]', '±1.5 [0, 4]')
+    """
+    text = interval_text(value, low, high, share=share).replace("%", "")
+    return text if text == UNKNOWN else f"±{text}"
+
+
 def p_text(value: float) -> str:
     """A p-value; empty if it is not known.
 

@@ -156,6 +156,7 @@ def scores_of(
     cluster: str | None = None,
     errors: Errors = "zero",
     lower_is_better: bool | None = None,
+    wordings: bool = False,
 ) -> Scores:
     """A score of results, or of any table with their columns.
 
@@ -168,6 +169,8 @@ def scores_of(
             where lower is better, since 0 would be the best.
         lower_is_better: unless given, as the scorer says, and so of latency, cost and
             numbers of tokens.
+        wordings: whether each wording of a prompt is a variant of its own where `by` is
+            not given; else they are averaged.
 
     Raises:
         SpecError: if a column is missing, a score is not numeric, or a case is in two
@@ -176,7 +179,7 @@ def scores_of(
     table = table_of(results)
     schema = Schema.of(table)
     name = _score_name(table, schema, score)
-    columns = _columns(table, schema, by)
+    columns = _columns(table, schema, by, wordings=wordings)
     if errors not in ("zero", "drop"):
         raise SpecError(f"expected errors='zero' or 'drop', got {errors!r}")
     variants, values = _coded(table, columns)
@@ -220,7 +223,10 @@ def scores_of(
         latencies=latencies,
         lower_is_better=lower,
         measured=schema.roles.get(name) == "outcome",
-        notes=_notes(schema, failed, scored=scored, drop=errors == "drop"),
+        notes=(
+            *_notes(schema, failed, scored=scored, drop=errors == "drop"),
+            *_on_wordings(table, schema, columns),
+        ),
     )
 
 
@@ -258,10 +264,15 @@ def _score_name(table: pd.DataFrame, schema: Schema, score: str | None) -> str:
 
 
 def _columns(
-    table: pd.DataFrame, schema: Schema, by: str | Sequence[str] | None
+    table: pd.DataFrame,
+    schema: Schema,
+    by: str | Sequence[str] | None,
+    *,
+    wordings: bool,
 ) -> tuple[str, ...]:
     if by is None:
-        parameters = [name for name in schema.parameters if name in table]
+        nested = () if wordings else schema.wordings
+        parameters = [n for n in schema.parameters if n in table and n not in nested]
         varying = [n for n in parameters if len(_column(table[n])[1]) > 1]
         chosen = tuple(varying or parameters[:1])
         if not chosen:
@@ -394,6 +405,18 @@ def _notes(
         if drop:
             warnings.warn(lines[-1], PromptlabWarning, stacklevel=4)
     return tuple(lines)
+
+
+def _on_wordings(
+    table: pd.DataFrame, schema: Schema, columns: Sequence[str]
+) -> list[str]:
+    number = max((table[n].nunique() for n in schema.wordings if n in table), default=0)
+    if number < 2 or not set(columns).isdisjoint(schema.wordings):
+        return []
+    return [
+        f"Averaged over the wordings of each prompt, up to {number:,}; how far these "
+        "are apart is in pl.sensitivity"
+    ]
 
 
 def matching(scores: Scores, wanted: Any) -> dict[int, int]:

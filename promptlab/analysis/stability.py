@@ -65,6 +65,7 @@ def stability(
         cluster=cluster,
         errors=errors,
         lower_is_better=lower_is_better,
+        wordings=True,
     )
     variants, cases, places = scores.repeats
     if not len(places) or places.max() == 0:

@@ -65,10 +65,11 @@ def print_plan(plan: Plan, *, json: bool) -> None:
     rows = [
         [
             name,
-            str(len(experiment.grid.levels(name))),
-            ", ".join(brief(level.label) for level in experiment.grid.levels(name)),
+            str(len(levels)),
+            ", ".join(brief(level.label) for level in levels),
         ]
         for name in experiment.grid.parameters
+        if (levels := experiment.grid.used(name))
     ]
     print_table(["parameter", "values", ""], rows)
     inputs = ", ".join(experiment.dataset.fields) or "none"

@@ -645,9 +645,10 @@ class Results:
 
     @property
     def varying(self) -> list[str]:
-        """The parameters that have more than one value."""
+        """The parameters that have more than one value, wordings aside."""
         grid = self.experiment.grid
-        return [p for p in grid.parameters if len(grid.used(p)) > 1]
+        names = [p for p in grid.parameters if p not in grid.nested]
+        return [p for p in names if len(grid.used(p)) > 1]
 
     @property
     def headline(self) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from promptlab.spec.dataset import REPLY_COLUMNS, RESULT_COLUMNS
 from promptlab.spec.parameters import KNOWN
+from promptlab.spec.wordings import WORDING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 Role = Literal[
     "trial",
     "parameter",
+    "wording",
     "case",
     "input",
     "expected",
@@ -102,6 +104,7 @@ class Schema:
         dataset = experiment.dataset
         ours: dict[str, Role] = {
             **dict.fromkeys(experiment.grid.parameters, "parameter"),
+            **dict.fromkeys(experiment.grid.nested, "wording"),
             **dict.fromkeys(dataset.fields, "input"),
             **dict.fromkeys(dataset.metadata, "metadata"),
         }
@@ -121,8 +124,13 @@ class Schema:
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
-        """What the grid varies or fixes."""
-        return self.names("parameter")
+        """What the grid varies or fixes, and which wording of its prompt it is."""
+        return self.names("parameter", "wording")
+
+    @cached_property
+    def wordings(self) -> tuple[str, ...]:
+        """The column of the wordings of prompts, if they have several."""
+        return self.names("wording")
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
@@ -213,7 +221,8 @@ def _by_position(names: Sequence[str]) -> dict[str, Role]:
         if name in BY_NAME:
             continue
         if here != "score":
-            roles[name] = here
+            nested = here == "parameter" and name == WORDING
+            roles[name] = "wording" if nested else here
         elif name.removeprefix("reply_") in REPLY_COLUMNS:
             roles[name] = "outcome"
         else:

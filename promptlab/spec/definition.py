@@ -115,7 +115,7 @@ class Definition:
     @cached_property
     def variables(self) -> tuple[str, ...]:
         """The parameters of the grid that fill a hole of a prompt, and are not sent."""
-        names = [name for name in self.grid.parameters if name not in KNOWN]
+        names = unknown_parameters(self.grid)
         holes = {f for prompt in self._texts for f in prompt.fields_among(names)}
         return tuple(name for name in names if name in holes)
 
@@ -305,7 +305,8 @@ class Definition:
         prompts: dict[Hashable, Prompt] = {}
         for variant in self.grid:
             sent = effective(
-                variant, self.variables, prompts, self.capabilities, self._reading
+                *(variant, self.variables, prompts, self.capabilities, self._reading),
+                nested=self.grid.nested,
             )
             same = _hashable(sent.labels), _hashable(sent.parameters)
             groups.setdefault(same, []).append(sent)

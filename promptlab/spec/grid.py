@@ -23,6 +23,7 @@ from promptlab.spec.parameters import (
 )
 from promptlab.spec.prompt import Prompt
 from promptlab.spec.request import canonical
+from promptlab.spec.wordings import AS_WRITTEN, WORDING, Wordings
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class Grid:
     Every parameter has a list of values. A mapping gives each value a name, which
     is what the table shows. All parameters are crossed, but those in one group of
     `zip`, which vary together. `exclude` leaves out the variants that match all
-    entries of one of its mappings, by label or by value.
+    entries of one of its mappings, by label or by value. A prompt may be `Wordings`:
+    then the parameter `wording` says which of them.
 
     >>> grid = Grid(
     ...     model=["a", "b"],
@@ -101,9 +103,12 @@ class Grid:
         self._fill(parameters, zipped, exclude)
 
     def _fill(self, parameters: Mapping[str, Any], zip: Any, exclude: Any) -> None:
-        groups = [{name: _levels(name, given)} for name, given in parameters.items()]
+        given = [{name: _levels(name, of)} for name, of in parameters.items()]
         with _about("zip"):
-            groups += [_zipped(group) for group in _mappings("zip", zip)]
+            given += [_zipped(group) for group in _mappings("zip", zip)]
+        self._given = _merged(given)
+        self.nested = _nested(self._given)
+        groups = [_spelt_out(group) for group in given] if self.nested else given
         self._levels = _merged(groups)
         with _about("exclude"):
             self.exclude = tuple(canonical(_mappings("exclude", exclude)))
@@ -115,7 +120,7 @@ class Grid:
         )
         if not self.variants:
             raise SpecError("exclude leaves no variant of the grid")
-        self._zip = tuple(tuple(group) for group in groups if len(group) > 1)
+        self._zip = tuple(tuple(group) for group in given if len(group) > 1)
         self._only: tuple[Mapping[str, Any], ...] = ()
 
     @property
@@ -131,10 +136,9 @@ class Grid:
 
     def used(self, parameter: str) -> tuple[Level, ...]:
         """Those of its levels that a variant has: all, but for what `exclude` and
-        `only` leave out."""
+        `only` leave out; of a prompt with wordings, the first of these."""
         used = {id(variant.levels[parameter]) for variant in self.variants}
-        levels = {id(level): level for level in self._levels[parameter]}
-        return tuple(level for place, level in levels.items() if place in used)
+        return _one_each(v for v in self._levels[parameter] if id(v) in used)
 
     def only(self, /, **wanted: Any) -> Grid:
         """The grid with just these labels or values of some parameters."""
@@ -154,13 +158,13 @@ class Grid:
         plain: dict[str, Any] = {
             "grid": {
                 name: _plain_levels(name, levels)
-                for name, levels in self._levels.items()
+                for name, levels in self._given.items()
                 if name not in zipped
             }
         }
         if self._zip:
             plain["zip"] = [
-                {name: _plain_levels(name, self._levels[name]) for name in group}
+                {name: _plain_levels(name, self._given[name]) for name in group}
                 for group in self._zip
             ]
         if self.exclude:
@@ -186,7 +190,7 @@ class Grid:
 
     def __repr__(self) -> str:
         sizes = ", ".join(
-            f"{name}: {len(self._levels[name])}" for name in self.parameters
+            f"{name}: {len(_one_each(self._levels[name]))}" for name in self.parameters
         )
         return f"Grid({len(self)} variants; {sizes})"
 
@@ -211,7 +215,7 @@ Grid.__init__.__dict__["__signature__"] = _signature()
 
 def unknown_parameters(grid: Grid) -> list[str]:
     """The parameters that neither OpenAI nor a server we know takes."""
-    return [name for name in grid.parameters if name not in KNOWN]
+    return [n for n in grid.parameters if n not in KNOWN and n not in grid.nested]
 
 
 @contextmanager
@@ -233,7 +237,9 @@ def _checked_levels(name: str, given: Any) -> tuple[Level, ...]:
     check_name(name)
     if isinstance(given, Mapping):
         named = _named(name, given)
-    elif isinstance(given, (str, Prompt, bytes)) or not isinstance(given, Iterable):
+    elif isinstance(given, (str, Prompt, Wordings, bytes)) or not isinstance(
+        given, Iterable
+    ):
         raise SpecError(
             f"{name}: expected a list of values, got {brief(given)}; "
             f"write [{brief(given)}]"
@@ -355,6 +361,49 @@ def _merged(
     return merged
 
 
+def _nested(levels: Mapping[str, tuple[Level, ...]]) -> tuple[str, ...]:
+    """`wording` where a prompt has several."""
+    if not any(isinstance(level.value, Wordings) for level in levels["prompt"]):
+        return ()
+    if WORDING in levels:
+        raise SpecError(
+            f"{WORDING!r} is what the table calls the wordings of a prompt; give this "
+            "parameter another name",
+            at=(WORDING,),
+        )
+    return (WORDING,)
+
+
+def _spelt_out(group: Mapping[str, tuple[Level, ...]]) -> dict[str, tuple[Level, ...]]:
+    """A group of parameters with a row for each wording of its prompts."""
+    if "prompt" not in group:
+        return dict(group)
+    made: dict[Any, Level] = {}
+    rows = []
+    for levels in zip(*group.values(), strict=True):
+        row = dict(zip(group, levels, strict=True))
+        prompt = row["prompt"]
+        for name, value in _wordings(prompt):
+            level = made.setdefault((prompt.label, name), Level(prompt.label, value))
+            wording = made.setdefault(name, Level(name, name))
+            rows.append({**row, "prompt": level, WORDING: wording})
+    return {name: tuple(row[name] for row in rows) for name in rows[0]}
+
+
+def _wordings(level: Level) -> Iterable[tuple[str, Prompt]]:
+    if isinstance(level.value, Wordings):
+        return level.value.prompts.items()
+    return [(AS_WRITTEN, level.value)]
+
+
+def _one_each(levels: Iterable[Level]) -> tuple[Level, ...]:
+    """The first of the levels of each label."""
+    found: dict[Any, Level] = {}
+    for level in levels:
+        found.setdefault((type(level.label), level.label), level)
+    return tuple(found.values())
+
+
 def _crossed(groups: Sequence[Mapping[str, tuple[Level, ...]]]) -> Iterator[Variant]:
     rows = [
         [
@@ -397,7 +446,7 @@ def _named_by(wanted: Any, levels: Sequence[Level]) -> list[Level]:
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
-    return not isinstance(one, Prompt) and bool(one == other)
+    return not isinstance(one, (Prompt, Wordings)) and bool(one == other)
 
 
 def _matches(variant: Variant, chosen: Mapping[str, Sequence[Level]]) -> bool:
@@ -418,4 +467,4 @@ def _plain_levels(name: str, levels: Sequence[Level]) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    return value.to_plain() if isinstance(value, Prompt) else value
+    return value.to_plain() if isinstance(value, (Prompt, Wordings)) else value

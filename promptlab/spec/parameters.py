@@ -11,6 +11,7 @@ from promptlab.spec.address import canonical_url
 from promptlab.spec.prompt import Prompt
 from promptlab.spec.request import canonical
 from promptlab.spec.schemas import response_format
+from promptlab.spec.wordings import Wordings
 
 FIRST = ("model", "prompt", "system", "temperature", "max_tokens")
 """The parameters that the table shows first, in this order."""
@@ -129,13 +130,13 @@ def _members(given: Any) -> list[Any]:
 
 
 def read_value(name: str, value: Any) -> Any:
-    """A value of a parameter as it is sent; a `Prompt` for 'prompt'.
+    """A value of a parameter as it is sent; a `Prompt` or `Wordings` for 'prompt'.
 
     Raises:
         SpecError: the parameter cannot have it.
     """
     if name == "prompt":
-        return value if isinstance(value, Prompt) else Prompt(value)
+        return _read_prompt(value)
     if name == "response_format" and isinstance(value, type):
         value = response_format(value)
     value = canonical(value)
@@ -148,6 +149,14 @@ def read_value(name: str, value: Any) -> Any:
     elif value is not None:
         _check_number(name, value)
     return value
+
+
+def _read_prompt(value: Any) -> Prompt | Wordings:
+    if isinstance(value, (Prompt, Wordings)):
+        return value
+    if isinstance(value, Mapping) and set(value) == {"wordings"}:
+        return Wordings.from_plain(value)
+    return Prompt(value)
 
 
 def _check_system(value: Any) -> None:

@@ -257,6 +257,10 @@ class Prompt:
             return self
         return self._with(messages=(Message("system", content), *self.messages))
 
+    def with_messages(self, messages: Iterable[Message]) -> Prompt:
+        """The same prompt with other messages."""
+        return self._with(messages=tuple(messages))
+
     def filled(self, variables: Mapping[str, Any]) -> Prompt:
         """The same prompt with values of its own for some holes."""
         return self._with(variables={**self.variables, **variables})

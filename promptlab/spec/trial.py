@@ -91,10 +91,12 @@ def effective(
     prompts: dict[Hashable, Prompt],
     own: Capabilities | None,
     adapt: Callable[[Prompt], Prompt],
+    nested: Collection[str] = (),
 ) -> EffectiveVariant:
     """A variant as it is sent, with the parameters that its model takes.
 
-    Parameters that are `variables` fill holes of the prompt and are not sent. `prompts`
+    Parameters that are `variables` fill holes of the prompt and are not sent; those
+    that are `nested` are names of wordings. `prompts`
     keeps one prompt for each prompt, system message and values of its variables, as
     `adapt` gives it.
     """
@@ -116,7 +118,7 @@ def effective(
     unused = {
         name: "the prompt has no such hole" for name in given if name not in holes
     }
-    left_out = (*NOT_SENT, *variables)
+    left_out = (*NOT_SENT, *variables, *nested)
     parameters = {n: variant[n] for n in variant.levels if n not in left_out}
     rules = (own or {}).get(variant["model"], {})
     supported = supported_parameters(variant["model"], parameters, rules)

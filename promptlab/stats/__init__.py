@@ -12,6 +12,7 @@ results, in whatever order the cases are.
     multiple     many comparisons: Holm, false discoveries, max-T; any difference at all
     best         who could be best; the winner's score, corrected; empirical Bayes
     effects      main effects and interactions; least squares where a grid has holes
+    spread       wordings of one prompt: how far apart they are beyond chance
     stability    repeats: always, sometimes, never right; pass@k, pass^k; agreement
     power        how many cases it takes, what some can show
     race         halving and elimination

@@ -175,7 +175,7 @@ def _edited(grid: Grid, edits: Mapping[Text, str]) -> Grid:
     plain = copy.deepcopy(grid.to_plain())
     for group in (plain["grid"], *plain.get("zip", ())):
         for name in {text.parameter for text in edits} & set(group):
-            levels = {level.label: level for level in grid.levels(name)}
+            levels = {level.label: level for level in reversed(grid.levels(name))}
             for text in edits:
                 if text.parameter == name:
                     own = {t: c for t, c in edits.items() if _same_value(t, text)}
