@@ -45,6 +45,7 @@ BELOW["cli"] |= {"offline", "promptlab"}
 
 DOORS = {
     ("execution.progress", "Notebook._stop_button", "notebook"),
+    ("results.results", "Results._given_experiment", "experiment"),
     ("results.runs", "RunRecord._made_experiment", "experiment"),
 }
 """The only imports that point up: they are made when the door is opened."""
@@ -63,7 +64,7 @@ HOMES = {
     "jsonschema": {"scoring.structured"},
     "keyring": {"models.keyrings"},
     "numpy": {
-        "scoring.apply",
+        *("scoring.apply", "results.json_answers"),
         *("money.price", "results.costs", "results.results", "results.table"),
         *("planning.plan", "planning.pilot", "notebook"),
         *("planning.forecast", "results.run_answers", "results.scores"),
@@ -75,7 +76,7 @@ HOMES = {
     "pandas": {
         "analysis",
         "money.price_table",
-        "results.exports",
+        *("results.exports", "results.given", "results.json_answers"),
         "results.results",
         "results.scores",
         "results.table",

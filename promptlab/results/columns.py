@@ -30,7 +30,7 @@ class TextColumn:
         ]
         self._empty = [len(stretch) for stretch in self._stretches]
 
-    def __setitem__(self, index: int, text: str) -> None:
+    def __setitem__(self, index: int, text: str | None) -> None:
         position, offset = divmod(index, AT_ONCE)
         stretch = self._stretches[position]
         stretch[offset] = text
@@ -102,7 +102,7 @@ class OutcomeColumns:
         self,
         index: int,
         replies: Sequence[ReplySummary],
-        key: str,
+        key: str | None,
         paid: Sequence[bool] = (False,),
     ) -> None:
         """Notes the answer to a trial: the replies to its calls, and which of them this

@@ -100,15 +100,18 @@ class Record:
 
 
 def conversation(
-    trial: Trial, replies: Iterable[tuple[str, str | None, str | None]]
+    trial: Trial,
+    replies: Iterable[tuple[str, str | None, str | None]],
+    *,
+    asked: bool = True,
 ) -> tuple[Turn, ...]:
     """The messages of a trial call by call, as far as it came; each reply is its text,
-    its tool calls as JSON, and its refusal."""
+    its tool calls as JSON, and its refusal. Without `asked`, just the replies."""
     answers: list[Turn] = [(_message(*reply),) for reply in replies]
-    asked = trial.turns[: len(answers) + 1]
+    before = trial.turns[: len(answers) + 1] if asked else ()
     return tuple(
         messages + answer
-        for messages, answer in itertools.zip_longest(asked, answers, fillvalue=())
+        for messages, answer in itertools.zip_longest(before, answers, fillvalue=())
     )
 
 

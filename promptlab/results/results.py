@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -27,6 +27,8 @@ from promptlab.results.columns import OutcomeColumns, known_tokens
 from promptlab.results.costs import Pricing, cache_savings
 from promptlab.results.exports import write
 from promptlab.results.flags import FLAGS, mixed, prompt_cache_hit
+from promptlab.results.given import GivenAnswers
+from promptlab.results.json_answers import parsed_table
 from promptlab.results.record import Record, Score, conversation
 from promptlab.results.schema import EXPLANATION, Schema
 from promptlab.results.scores import (
@@ -178,6 +180,8 @@ class Results:
         self._cache_write_tokens = answers.cache_write_tokens
         self._received_s = answers.received_s
         self._lookup = lookup
+        self._asked = True
+        """Whether the messages that were sent are known."""
         pricing = pricing or Pricing(experiment)
         self._table, breakdown = priced_table(pricing, answers)
         self._used, self._price_of = breakdown.used, breakdown.price_of
@@ -219,6 +223,82 @@ class Results:
             ),
             elapsed_s=elapsed_s,
             stages=experiment.dataset.source.stages,
+        )
+
+    @classmethod
+    def from_table(
+        cls,
+        table: Any,
+        *,
+        output: str | None = None,
+        expected: str | None = None,
+        case: str | None = None,
+        variants: Sequence[str] | None = None,
+        metadata: Collection[str] = (),
+        name: str = "given answers",
+    ) -> Results:
+        """Results of answers that are there, from whatever asked for them: they are
+        scored, compared and exported without a call.
+
+        `table` is a DataFrame (pandas, polars), rows as dicts, columns as lists, or the
+        path of a file that `read_results` reads. Its rows come in the order of trials:
+        by case, variant and repeat. Columns called as those of results, such as
+        `latency_s`, `cost_usd` and `output_tokens`, are taken as these. A row without
+        an output is a failed trial; `error` says why. What was asked is not known, so
+        records have no messages but the answer, and the experiment cannot be run.
+
+        Args:
+            output: The column with the answers; default: `output`.
+            expected: That with what is expected; default: `expected`, if any.
+            case: That which says which rows are of one case; default: `case` or `id`.
+                Without one, rows with the same inputs are of one case.
+            variants: Those that tell variants apart; default: those called as
+                parameters, such as `model`, `prompt` and `temperature`. Rows of one
+                case and variant are its repeats.
+            metadata: Those that are carried along; all others are inputs.
+            name: What the experiment is called.
+
+        Raises:
+            SpecError: there is no such column, no row, or an input that differs among
+                the rows of a case.
+            ExportError: the file cannot be read.
+
+        >>> rows = [{"q": "1 + 1", "answer": "2", "model": m} for m in ("a", "b")]
+        >>> given = Results.from_table(rows, output="answer")
+        >>> given.table[["model", "case", "q", "output"]]
+          model case      q output
+        0     a    1  1 + 1      2
+        1     b    1  1 + 1      2
+        """
+        given = GivenAnswers(
+            table,
+            output=output,
+            expected=expected,
+            case=case,
+            variants=variants,
+            metadata=metadata,
+        )
+        made = cls(cls._given_experiment(name, given), given.answers())
+        made._asked = False
+        made._table["billed_usd"] = given.billed_usd()
+        made.totals = replace(
+            made.totals,
+            trials=len(made),
+            billed_usd=float(made._table["billed_usd"].sum(skipna=False)),
+        )
+        return made.with_scores(given.score_columns())
+
+    @staticmethod
+    def _given_experiment(name: str, given: GivenAnswers) -> Definition:
+        """The experiment of given answers, with its methods that score them."""
+        from promptlab.experiment import Experiment
+
+        return Experiment(
+            name,
+            grid=given.grid,
+            dataset=given.dataset,
+            repeats=given.repeats,
+            capabilities=given.capabilities,
         )
 
     @property
@@ -338,6 +418,34 @@ class Results:
         """The summary as it is shown: each score with its interval as text, and
         how many are missing only where any is."""
         return in_words(self.summary(), self._scores)
+
+    @property
+    def parsed(self) -> pd.DataFrame:
+        """The answers in JSON: one row for each of `table`, a column for each field.
+
+        Fences and text around the JSON do not matter: of an answer that is not JSON as
+        a whole it is the first object in it, else the first list. `valid` says whether
+        there is any; `parsed["valid"].mean()`, also in `parsed.attrs["valid"]`, is the
+        share of all trials, failed ones among them.
+
+        A field inside another is `outer.inner`; lists stay lists; what is no object at
+        all is in `value`. A field that an answer lacks is missing there; of a key that
+        is there twice the last value counts. A name that is taken, as `valid` is, gets
+        a number: `valid_2`. Beyond 1,000 fields the most common are kept, with a
+        warning.
+
+        >>> answers = ['{"label": "spam", "sure": 0.9}', "```json\\n{}\\n```", "No."]
+        >>> Results.from_table({"output": answers}).parsed
+           valid label  sure
+        0   True  spam   0.9
+        1   True   NaN   NaN
+        2  False   NaN   NaN
+        """
+        return self._parsed.copy(deep=False)
+
+    @cached_property
+    def _parsed(self) -> pd.DataFrame:
+        return parsed_table(plain_values(self._table["output"]), self._table.index)
 
     @property
     def messages(self) -> pd.DataFrame:
@@ -558,7 +666,7 @@ class Results:
             price=None if used is None else used.price,
             cost_source=None if used is None else used.source,
             error=self.failures.get(trial.index),
-            turns=conversation(trial, replies),
+            turns=conversation(trial, replies, asked=self._asked),
             **{name: row[name] for name in COPIED},
             tool_calls=tool_calls(beside["tool_calls"]),
             refusal=beside["refusal"],

@@ -105,6 +105,11 @@ def column(name: str, values: Sequence[Any]) -> Any:
     return _taken(name, values, np.arange(len(values)))
 
 
+def typed(values: Sequence[Any]) -> Any:
+    """A column of whatever these values are."""
+    return _taken("", values, np.arange(len(values)))
+
+
 def _parameters(experiment: Definition, variant: np.ndarray) -> dict[str, Any]:
     labels = [q.labels for q in experiment.effective_variants]
     return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from promptlab.errors import PromptlabError
+from promptlab.results.json_answers import without_fences
 from promptlab.results.record import Score
 from promptlab.results.table import plain
 from promptlab.scoring.judge import Judge
@@ -19,22 +19,9 @@ if TYPE_CHECKING:
 
     from promptlab.results.record import Record
 
-FENCE = re.compile(r"(```+|~~~+)[^\n`]*\n")
-"""The first line of a block of Markdown code."""
-
 
 class Unreadable(ValueError):
     """Why there is no value where one was expected, such as JSON in an output."""
-
-
-def without_fences(text: str) -> str:
-    """What a block of Markdown code holds; any other string unchanged."""
-    block = text.strip()
-    opening = FENCE.match(block)
-    if opening is None or not block.endswith(opening[1], opening.end()):
-        return text
-    inside = block[opening.end() : -len(opening[1])]
-    return inside.rstrip(" \t").removesuffix("\n")
 
 
 def parsed(text: str) -> Any:

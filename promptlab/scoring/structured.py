@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Unpack
 
 import orjson
 
 from promptlab.errors import SpecError, brief
 from promptlab.formats import shortened
+from promptlab.results.json_answers import json_values, without_fences
 from promptlab.results.record import Record, Score
 from promptlab.scoring.jsonpath import Path
 from promptlab.scoring.named import Measured, Named, Text, compared, named, normalizer
-from promptlab.scoring.rows import Unreadable, parsed, without_fences
+from promptlab.scoring.rows import Unreadable, parsed
 from promptlab.scoring.scorer import Call, Scorer, by_row
 from promptlab.scoring.transforms import made_transform
 from promptlab.spec.documents import tokens as tokens_of
@@ -22,9 +22,6 @@ from promptlab.spec.schemas import response_format
 
 Check = Callable[[Any], str | None]
 """What is wrong with a value; None if nothing is."""
-
-MOST_STARTS = 200
-"""How many braces of an output may begin its JSON."""
 
 
 # JSON.
@@ -137,27 +134,6 @@ def _loaded(text: str) -> Any:
         return orjson.loads(text.strip().lower())
     except orjson.JSONDecodeError:
         return None
-
-
-def json_values(text: str) -> Iterator[Any]:
-    """The JSON objects and lists in a text, outermost first."""
-    decoder = json.JSONDecoder(parse_constant=_refused)
-    at = 0
-    for _ in range(MOST_STARTS):
-        starts = [p for p in (text.find("{", at), text.find("[", at)) if p >= 0]
-        if not starts:
-            return
-        at = min(starts)
-        try:
-            value, at = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            at += 1
-        else:
-            yield value
-
-
-def _refused(constant: str) -> Any:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def checker(schema: Any) -> Check:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from promptlab.errors import SpecError, brief, did_you_mean
+from promptlab.results.json_answers import without_fences
 from promptlab.scoring.jsonpath import Path
-from promptlab.scoring.rows import Unreadable, parsed, without_fences
+from promptlab.scoring.rows import Unreadable, parsed
 
 Transform = Callable[[Any], Any]
 TransformOption = str | Mapping[str, Any] | Transform | Sequence[Any]

@@ -123,6 +123,18 @@ class Grid:
         self._zip = tuple(tuple(group) for group in given if len(group) > 1)
         self._only: tuple[Mapping[str, Any], ...] = ()
 
+    @classmethod
+    def of_variants(
+        cls, levels: Mapping[str, tuple[Level, ...]], variants: Iterable[Variant]
+    ) -> Grid:
+        """A grid of just these variants, which are made of these levels; with nothing
+        to check, as for answers that are there."""
+        grid = cls.__new__(cls)
+        grid._levels = dict(levels)
+        grid.variants = tuple(variants)
+        grid.exclude, grid._zip, grid._only = (), (), ()
+        return grid
+
     @property
     def parameters(self) -> tuple[str, ...]:
         """The names of the parameters, in the order the table shows them."""

@@ -249,7 +249,10 @@ def test_results_without_an_answer_make_no_dataset() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rename": {"outputs": "draft"}}, "no column 'outputs'; did you mean 'output'"),
+        (
+            {"rename": {"outputs": "draft"}},
+            "no column 'outputs'; did you mean 'output'",
+        ),
         ({"keep": ["zzz"]}, "the table has no column 'zzz'; valid names: trial"),
         ({"rename": {"output": "t", "t": "t"}}, "two columns would be called 't'"),
         ({"rename": {"output": "model"}}, "cannot become 'model', the name of a"),
