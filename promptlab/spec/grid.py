@@ -130,7 +130,8 @@ class Grid:
         """A grid of just these variants, which are made of these levels; with nothing
         to check, as for answers that are there."""
         grid = cls.__new__(cls)
-        grid._levels = dict(levels)
+        grid._given = grid._levels = dict(levels)
+        grid.nested = ()
         grid.variants = tuple(variants)
         grid.exclude, grid._zip, grid._only = (), (), ()
         return grid
