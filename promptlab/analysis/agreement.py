@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, overload
 
@@ -13,10 +15,17 @@ from numpy.typing import NDArray
 
 from promptlab.analysis.ratings import HUMAN, Human, Rated, preferred, rated
 from promptlab.analysis.scores import table_of
-from promptlab.errors import SpecError, brief, did_you_mean
+from promptlab.errors import (
+    CacheError,
+    PromptlabWarning,
+    SpecError,
+    brief,
+    did_you_mean,
+)
 from promptlab.formats import (
     coefficient_text,
     counted,
+    dollars,
     interval_text,
     label,
     number,
@@ -24,6 +33,7 @@ from promptlab.formats import (
     score_text,
 )
 from promptlab.render.analysis import Analysis
+from promptlab.results.judged import keep_check
 from promptlab.results.results import Results
 from promptlab.results.schema import EXPLANATION, Schema
 from promptlab.results.table import plain_values
@@ -87,6 +97,9 @@ def agreement(
         threshold: the least score that is right, where people said right or wrong.
         cluster: a column with the same value for rows that are alike.
 
+    What is found of a judge is kept in the project, and shown with its scores from then
+    on: in `summary()`, on cards and leaderboards.
+
     Raises:
         SpecError: if a column is missing, the ratings do not fit the table, or they and
             the score cannot be compared.
@@ -103,17 +116,35 @@ def agreement(
     table = table_of(results)
     name = results.experiment.name if isinstance(results, Results) else ""
     thresholds = _thresholds(results) if threshold is None else {}
-    if isinstance(score, str):
-        limit = thresholds.get(score, threshold)
-        return _agreement(table, score, human, limit, cluster, name)
-    if not score:
+    names = [score] if isinstance(score, str) else list(score)
+    if not names:
         raise SpecError("expected one score or more, got none")
-    return Agreements(
-        each=tuple(
-            _agreement(table, one, human, thresholds.get(one, threshold), cluster, name)
-            for one in score
-        )
+    each = tuple(
+        _agreement(table, one, human, thresholds.get(one, threshold), cluster, name)
+        for one in names
     )
+    if isinstance(results, Results):
+        each = tuple(_kept(results, one) for one in each)
+    return each[0] if isinstance(score, str) else Agreements(each=each)
+
+
+def _kept(results: Results, found: Agreement) -> Agreement:
+    """What was found, which is kept for whoever looks at scores of the same judge."""
+    column = results.score_columns.get(found.score)
+    if column is None or column.judged_by is None:
+        return found
+    found = replace(found, cost_usd=column.judging_usd)
+    if found.n:
+        try:
+            name = results.experiment.name
+            keep_check(name, found.score, column.judged_by, found.check)
+        except CacheError as error:
+            warnings.warn(
+                f"what is known of {found.score!r} is not kept: {error}",
+                PromptlabWarning,
+                stacklevel=4,
+            )
+    return found
 
 
 def _thresholds(results: Results | pd.DataFrame) -> dict[str, float | None]:
@@ -139,6 +170,9 @@ class Agreement:
     """Whether both are numbers that are more or less apart."""
     trials: pd.DataFrame
     """The table of all trials."""
+    cost_usd: float = math.nan
+    """What the judgements of all rows cost at list price; NaN if that is unknown, or
+    no model was asked."""
 
     @property
     def n(self) -> int:
@@ -385,14 +419,16 @@ class Agreements:
     def table(self) -> pd.DataFrame:
         """A row for each score: `score`, `n` (rated, with a score), `agreement`,
         `kappa` and `base_rate` (the share that people call right), the first two each
-        with `_low` and `_high` (95 %), and `missing` (rated, without a score)."""
+        with `_low` and `_high` (95 %), `missing` (rated, without a score), and
+        `cost_usd` (of the judgements of all rows, at list price; NaN if unknown)."""
         rows = []
         for one in self.each:
             row: dict[str, Any] = {"score": one.score, "n": one.n}
             for name, found in (("agreement", one.agreement), ("kappa", one.kappa)):
                 row |= {name: found.value}
                 row |= {f"{name}_low": found.low, f"{name}_high": found.high}
-            rows.append({**row, "base_rate": one.base_rate, "missing": one.missing})
+            row |= {"base_rate": one.base_rate, "missing": one.missing}
+            rows.append({**row, "cost_usd": one.cost_usd})
         return pd.DataFrame(rows)
 
     def __getitem__(self, score: str) -> Agreement:
@@ -420,13 +456,14 @@ class Agreements:
                 interval_text(*one.agreement),
                 coefficient_text("", *one.kappa).strip(),
                 f"{one.missing:,}",
+                dollars(one.cost_usd),
             ]
             for one in self.each
         ]
         return Analysis(
             kind="Agreement",
             title=f"{counted(len(self.each), 'score')} and people",
-            head=["score", "rated", "agree", "κ", "without a score"],
+            head=["score", "rated", "agree", "κ", "without a score", "judging"],
             rows=rows,
             texts=1,
             notes=[

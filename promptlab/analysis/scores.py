@@ -224,6 +224,7 @@ def scores_of(
         lower_is_better=lower,
         measured=schema.roles.get(name) == "outcome",
         notes=(
+            *_on_score(results, name),
             *_notes(schema, failed, scored=scored, drop=errors == "drop"),
             *_on_wordings(table, schema, columns),
         ),
@@ -417,6 +418,13 @@ def _on_wordings(
         f"Averaged over the wordings of each prompt, up to {number:,}; how far these "
         "are apart is in pl.sensitivity"
     ]
+
+
+def _on_score(results: Results | pd.DataFrame, name: str) -> list[str]:
+    """What to know of a score: who judged it, and how far people agree."""
+    if not isinstance(results, Results):
+        return []
+    return results.score_notes.get(name, [])
 
 
 def matching(scores: Scores, wanted: Any) -> dict[int, int]:

@@ -127,6 +127,8 @@ def print_results(
     if results.price_note:
         echo(results.price_note)
     _print_summary(results.summary_in_words())
+    for line in (line for of in results.score_notes.values() for line in of):
+        echo(line)
     if results.latency_note:
         echo(results.latency_note)
     if (known := results.prices.dropna(subset="input")).size:
@@ -200,6 +202,7 @@ def _scores_plain(results: Results) -> dict[str, Any]:
     if not results.scores or not len(results):
         return {}
     row = overall(results)
+    notes = results.score_notes
     ends = {
         "mean": "",
         "low": "_low",
@@ -208,7 +211,10 @@ def _scores_plain(results: Results) -> dict[str, Any]:
         "missing": "_missing",
     }
     return {
-        name: {word: plain_number(row[f"{name}{end}"]) for word, end in ends.items()}
+        name: {
+            **{word: plain_number(row[f"{name}{end}"]) for word, end in ends.items()},
+            **({"notes": notes[name]} if name in notes else {}),
+        }
         for name in results.scores
         if name in row
     }

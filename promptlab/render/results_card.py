@@ -48,7 +48,7 @@ def results_card(
     varying: Sequence[str],
     summary: Sequence[Row],
     scores: Sequence[str],
-    note: str,
+    notes: Sequence[str],
     failures: Sequence[tuple[str, int]],
     columns: Sequence[str],
     rows: Sequence[Row],
@@ -61,7 +61,7 @@ def results_card(
         varying: the parameters that vary, the first columns of the summary.
         summary: the rows of `Results.summary`; empty where nothing varies or is scored.
         scores: the columns of the summary that are about scores.
-        note: what to know of the summary.
+        notes: what to know of the summary, a line each.
         failures: the reasons for failures, and how often each came.
         columns: the columns of the table to show.
         rows: its first rows.
@@ -71,7 +71,7 @@ def results_card(
     return card(
         escaped(name),
         escaped(headline, 600),
-        _summary(summary, varying, scores, note) if summary else "",
+        _summary(summary, varying, scores, notes) if summary else "",
         _failures(failures),
         _rows(columns, rows, more),
         _prices(prices),
@@ -79,7 +79,10 @@ def results_card(
 
 
 def _summary(
-    rows: Sequence[Row], names: Sequence[str], scores: Sequence[str], note: str
+    rows: Sequence[Row],
+    names: Sequence[str],
+    scores: Sequence[str],
+    notes: Sequence[str],
 ) -> str:
     columns = [n for n in MEANS if n in ALWAYS or any(row[n] for row in rows)]
     lines = [
@@ -98,7 +101,7 @@ def _summary(
     return (
         made
         + _more(len(rows) - GROUPS, "more", "summary()")
-        + (f"<p>{quiet(escaped(note))}</p>" if note else "")
+        + "".join(f"<p>{quiet(escaped(note, 600))}</p>" for note in notes)
     )
 
 

@@ -29,9 +29,11 @@ from promptlab.results.exports import write
 from promptlab.results.flags import FLAGS, mixed, prompt_cache_hit
 from promptlab.results.given import GivenAnswers
 from promptlab.results.json_answers import parsed_table
+from promptlab.results.judged import check_notes
 from promptlab.results.record import Record, Score, conversation
 from promptlab.results.schema import EXPLANATION, Schema
 from promptlab.results.scores import (
+    JUDGE,
     ScoreColumn,
     changed,
     in_words,
@@ -380,7 +382,8 @@ class Results:
         Of each score that is a number, such as `exact`, there is the mean, the ends of
         its 95 % interval, clustered by case, as `exact_low` and `exact_high`, on how
         many trials it stands as `exact_n`, and how many have no score, failed trials
-        among them, as `exact_missing`.
+        among them, as `exact_missing`; of one that a model gave, such as `polite`, what
+        is known of the judge as `polite_judge` (see `pl.agreement`).
 
         Raises:
             SpecError: the table has no such column.
@@ -412,7 +415,13 @@ class Results:
         )
         case = table["case"].factorize()[0]
         number = grouped.ngroup().to_numpy()
-        return counts.assign(**summarised(self._scores, case, number))
+        scores = summarised(self._scores, case, number)
+        judges = {
+            f"{name}{JUDGE}": note
+            for name, note in self._checks().items()
+            if name in scores
+        }
+        return counts.assign(**scores, **judges)
 
     def summary_in_words(self) -> pd.DataFrame:
         """The summary as it is shown: each score with its interval as text, and
@@ -446,6 +455,29 @@ class Results:
     @cached_property
     def _parsed(self) -> pd.DataFrame:
         return parsed_table(plain_values(self._table["output"]), self._table.index)
+
+    @property
+    def score_notes(self) -> dict[str, list[str]]:
+        """By score, what to know of it: who judged it, how far people agree with that
+        judge (`pl.agreement`), and what its scorer says of all rows."""
+        checks = self._checks()
+        notes: dict[str, list[str]] = {}
+        for name, column in self._scores.items():
+            lines = [f"{name}: {column.note}"] * bool(column.note)
+            if column.judged_by is not None:
+                by = column.judged_by.model
+                lines.insert(0, f"{name}: judged by {by}, {checks[name]}")
+            if lines:
+                notes[name] = lines
+        return notes
+
+    def _checks(self) -> dict[str, str]:
+        judges = {
+            name: column.judged_by
+            for name, column in self._scores.items()
+            if column.judged_by is not None
+        }
+        return check_notes(self.experiment.name, judges)
 
     @property
     def messages(self) -> pd.DataFrame:
@@ -708,13 +740,19 @@ class Results:
             varying=self.varying,
             summary=_plain_rows(summary.reset_index()) if shown else [],
             scores=[n for n in self._scores if n in summary],
-            note=self.latency_note if shown else "",
+            notes=self._notes if shown else [],
             failures=reasons.most_common(),
             columns=columns,
             rows=_plain_rows(rows),
             more=len(self) - len(rows),
             prices=_plain_rows(self.prices.dropna(subset="input")),
         )
+
+    @property
+    def _notes(self) -> list[str]:
+        """What to know of the summary."""
+        latency = [self.latency_note] if self.latency_note else []
+        return [*(line for of in self.score_notes.values() for line in of), *latency]
 
     def _telling_columns(self) -> list[str]:
         """The columns worth showing: parameters that vary, inputs if they are few, and

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from promptlab.errors import SpecError
 from promptlab.formats import counted, interval_text, plain_text
+from promptlab.results.judged import JudgedBy
 from promptlab.results.record import Score
 from promptlab.results.schema import EXPLANATION, Schema
 from promptlab.results.table import categories, plain, texts
@@ -25,6 +26,9 @@ from promptlab.stats.means import is_binary, mean
 
 THRESHOLD = b"promptlab_threshold"
 """In a Parquet file's metadata: the threshold, and whether lower is better."""
+
+JUDGED = b"promptlab_judged"
+"""In a Parquet file's metadata: who judged, at what cost, and the note."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +42,13 @@ class ScoreColumn:
     """The least number that is right; None if nobody said."""
     lower_is_better: bool = False
     """Whether the threshold is the greatest number that is right."""
+    judged_by: JudgedBy | None = None
+    """The judge; None if no model was asked."""
+    judging_usd: float = math.nan
+    """What its judgements cost at list price, those from the cache too; NaN if that is
+    unknown."""
+    note: str = ""
+    """What to know of all of them, in one line."""
 
     @cached_property
     def numbers(self) -> np.ndarray | None:
@@ -108,11 +119,13 @@ def score_bytes(trials: Sequence[int], column: ScoreColumn) -> bytes:
     frame = pd.DataFrame({"trial": trials, **column.columns("value")})
     content = pa.BufferOutputStream()
     table = pa.Table.from_pandas(frame, preserve_index=False)
+    metadata = dict(table.schema.metadata or {})
     if column.threshold is not None:
-        about = [column.threshold, column.lower_is_better]
-        table = table.replace_schema_metadata(
-            {**(table.schema.metadata or {}), THRESHOLD: orjson.dumps(about)}
-        )
+        metadata[THRESHOLD] = orjson.dumps([column.threshold, column.lower_is_better])
+    if column.judged_by is not None or column.note:
+        by = None if column.judged_by is None else asdict(column.judged_by)
+        metadata[JUDGED] = orjson.dumps([by, column.judging_usd, column.note])
+    table = table.replace_schema_metadata(metadata)
     pq.write_table(table, content)
     return bytes(content.getvalue())
 
@@ -124,15 +137,27 @@ def score_from_bytes(content: bytes, trials: Sequence[int]) -> ScoreColumn:
         OSError, KeyError, pyarrow.ArrowInvalid: the bytes are damaged.
     """
     table = pq.read_table(pa.BufferReader(content))
-    about = (table.schema.metadata or {}).get(THRESHOLD, b"[null, false]")
-    threshold, lower_is_better = orjson.loads(about)
+    metadata = table.schema.metadata or {}
+    threshold, lower = orjson.loads(metadata.get(THRESHOLD, b"[null, false]"))
+    by, usd, note = orjson.loads(metadata.get(JUDGED, b'[null, null, ""]'))
     frame = table.to_pandas().set_index("trial").reindex(trials)
     explained = f"value{EXPLANATION}"
     explanations = (
         [plain(text) for text in frame[explained]] if explained in frame else None
     )
-    return ScoreColumn(frame["value"], explanations, threshold, lower_is_better)
+    return ScoreColumn(
+        frame["value"],
+        explanations,
+        threshold,
+        lower,
+        judged_by=None if by is None else JudgedBy(**by),
+        judging_usd=math.nan if usd is None else usd,
+        note=note,
+    )
 
+
+JUDGE = "_judge"
+"""The ending of a summary's column that says what is known of a score's judge."""
 
 CHANGES = ("trial", "score", "before", "after")
 
@@ -228,7 +253,7 @@ def in_words(summary: pd.DataFrame, scores: Mapping[str, ScoreColumn]) -> pd.Dat
         ]
         if summary[f"{name}_missing"].any():
             words[f"{name}_missing"] = summary[f"{name}_missing"]
-    ends = ("", "_low", "_high", "_n", "_missing")
+    ends = ("", "_low", "_high", "_n", "_missing", JUDGE)
     rest = summary.drop(
         columns=[f"{n}{e}" for n in scores for e in ends], errors="ignore"
     )

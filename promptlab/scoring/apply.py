@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from promptlab.results.results import Results
 from promptlab.results.schema import EXPLANATION
 from promptlab.results.scores import ScoreColumn
 from promptlab.scoring.checks import case_checks
+from promptlab.scoring.judge import together
 from promptlab.scoring.judgements import Judging
 from promptlab.scoring.named import made
 from promptlab.scoring.rows import Rows
@@ -98,7 +101,17 @@ def score(
             judging,
         )
         for scorer in scorers:
-            columns |= _columns(scorer, scorer.evaluate(rows), places, len(results))
+            before = judging.cost_usd
+            scores = scorer.evaluate(rows)
+            usd = judging.cost_usd - before if scorer.judges else math.nan
+            for key, column in _columns(scorer, scores, places, len(results)).items():
+                judges = scores.judges.get(key, scorer.judges)
+                columns[f"{scorer.name}_{key}" if key else scorer.name] = replace(
+                    column,
+                    judged_by=together(judges),
+                    judging_usd=usd * len(judges) / max(len(scorer.judges), 1),
+                    note="" if key else scores.note,
+                )
     scored = results.with_scores(columns)
     if judging.calls or judging.cached:
         scored.totals = results.totals.with_judgements(
@@ -110,21 +123,21 @@ def score(
 def _columns(
     scorer: Scorer, scores: Scores, places: Sequence[int], length: int
 ) -> dict[str, ScoreColumn]:
-    """The columns of what a scorer gave the rows at these places: one, or one for each
-    member where it gives mappings."""
+    """The columns of what a scorer gave the rows at these places: one, called "", or
+    one for each member where it gives mappings."""
     keys = dict.fromkeys(
         key for value in scores.values if isinstance(value, dict) for key in value
     )
     if not keys:
         pairs = list(zip(scores.values, scores.explanations, strict=True))
-        return {scorer.name: _column(scorer, pairs, places, length)}
+        return {"": _column(scorer, pairs, places, length)}
     columns = {}
     for key in keys:
         pairs = [
             value.get(key, (None, None)) if isinstance(value, dict) else (None, why)
             for value, why in zip(scores.values, scores.explanations, strict=True)
         ]
-        columns[f"{scorer.name}_{key}"] = _column(scorer, pairs, places, length)
+        columns[key] = _column(scorer, pairs, places, length)
     return columns
 
 

@@ -7,6 +7,7 @@ where it stands; its verdict counts only where it is one of those that were offe
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 import unicodedata
@@ -20,6 +21,7 @@ from typing import Any, Literal
 import orjson
 
 from promptlab.errors import Failure, SpecError, did_you_mean
+from promptlab.results.judged import JudgedBy
 from promptlab.results.record import Score
 from promptlab.spec.capabilities import supported_parameters, wire_name
 from promptlab.spec.prompt import Prompt
@@ -117,6 +119,21 @@ class Judge:
         URL of a model, if the judge has none."""
         base_url = self.base_url or base_url_for(self.model)
         return Request(base_url, self.body(row, base_url), repeat)
+
+    @cached_property
+    def identity(self) -> JudgedBy:
+        """What makes it the same judge."""
+        holes = dict.fromkeys(HOLES, DATA)
+        rest = [
+            *(self.prompt.turns(holes)[0], list(self.examples), self.reasoning),
+            *(self.repeats, self.shows, sorted(self.parameters.items()), self.base_url),
+        ]
+        return JudgedBy(
+            model=self.model,
+            rubric=_digest(self._whole_rubric()),
+            scale=_digest(list(self.verdicts.items())),
+            prompt=_digest(rest),
+        )
 
     def read(self, reply: Response | Failure) -> dict[str, Score]:
         """The verdict of a reply for each of `names`."""
@@ -299,6 +316,18 @@ def made_judge(
     return made
 
 
+def together(judges: Sequence[Judge]) -> JudgedBy | None:
+    """What makes several judges the same ones; None without any."""
+    if not judges:
+        return None
+    parts = {}
+    for name in JudgedBy.__dataclass_fields__:
+        found = sorted({getattr(judge.identity, name) for judge in judges})
+        joined = ", ".join(found) if name == "model" else _digest(found)
+        parts[name] = found[0] if len(found) == 1 else joined
+    return JudgedBy(**parts)
+
+
 # Checks of what a judge is made of.
 
 
@@ -406,6 +435,11 @@ def _are_numbers(verdicts: Iterable[str | int]) -> bool:
 def _as_data(data: Mapping[str, Any]) -> str:
     """JSON on one line: quotes and line ends of a text in it are escaped."""
     return orjson.dumps(data, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _digest(part: Any) -> str:
+    text = orjson.dumps(part, default=str, option=orjson.OPT_NON_STR_KEYS)
+    return hashlib.sha256(text).hexdigest()[:16]
 
 
 def _object(properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from promptlab.execution.options import RunOptions
 from promptlab.results.record import Score
 from promptlab.scoring.judge import Judge
 from promptlab.spec.request import Request
+from promptlab.spec.response import Response
 
 REFUSALS = (400, 422)
 """HTTP statuses of a server that does not take a request as it is."""
@@ -33,6 +35,8 @@ class Judgements:
     """Requests that were asked, each once, of those that are not in the cache."""
     cached: int
     """Requests that were answered from the cache."""
+    cost_usd: float = 0.0
+    """What all of them cost at list price; NaN if a price is not known."""
 
 
 class Judging:
@@ -47,6 +51,8 @@ class Judging:
         """Judgements that were asked."""
         self.cached = 0
         """Judgements that were in the cache."""
+        self.cost_usd = 0.0
+        """What all of them cost at list price; NaN once a price is not known."""
         self._engine = engine or Engine(name, options)
         self._is_own = engine is None
         self._is_open = engine is not None
@@ -65,6 +71,7 @@ class Judging:
             found = asked.result()
         self.calls += found.calls
         self.cached += found.cached
+        self.cost_usd += found.cost_usd
         return found.scores
 
     @property
@@ -126,6 +133,7 @@ async def judgements(
         ],
         asked.calls,
         asked.cached,
+        asked.cost_usd,
     )
 
 
@@ -135,6 +143,7 @@ class _Asked:
     def __init__(self, engine: Engine, judge: Judge) -> None:
         self.calls = 0
         self.cached = 0
+        self.cost_usd = 0.0
         self._engine = engine
         self._judge = judge
         self._keys: list[list[str]] = []
@@ -164,6 +173,15 @@ class _Asked:
         answer = reply.response if reply.error is None else reply.error
         if answer is not None:
             self._read[reply.request.key] = self._judge.read(answer)
+        if reply.response is not None:
+            self.cost_usd += self._list_usd(reply.request, reply.response)
+
+    def _list_usd(self, request: Request, response: Response) -> float:
+        accounting, usd = self._engine.accounting, response.reported_cost_usd
+        if usd is None and accounting is not None:
+            price = accounting.priced(request, response)
+            usd = None if price is None else price.call_usd(response.usage)
+        return math.nan if usd is None else usd
 
     def scores(self, reason: str) -> Iterator[dict[str, Score]]:
         """The scores of each row; `reason` is why some were not asked."""

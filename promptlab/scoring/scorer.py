@@ -37,6 +37,10 @@ class Scores:
     """Bool, number or label; None if missing; a mapping of these where it gives
     several."""
     explanations: list[str | None] = field(default_factory=list)
+    note: str = ""
+    """What to know of all of them, in one line."""
+    judges: dict[str, tuple[Judge, ...]] = field(default_factory=dict)
+    """Who gave a member of the mappings, where these are not all the judges."""
 
     def add(self, result: Any) -> None:
         """Notes the result of one row, as any scorer may give it."""

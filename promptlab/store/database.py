@@ -1,7 +1,8 @@
 """The project's database: what it keeps besides the answers, in one file of SQLite.
 
 `.promptlab/promptlab.sqlite` has the calls and the budgets (`store.ledger`), the
-recorded runs and their scores (`results.runs`), marks and votes (`store.history`).
+recorded runs and their scores (`results.runs`), marks, votes and what is known of
+judges (`store.history`).
 Processes may share it. What a process has written outlives the process.
 
 `PRAGMA user_version` says how many of `MIGRATIONS` it has been through. The first of
@@ -97,11 +98,18 @@ CREATE TABLE scores (
 );
 """
 
+CHECKS = """
+CREATE TABLE checks (
+    id INTEGER PRIMARY KEY, experiment TEXT NOT NULL, line TEXT NOT NULL
+);
+"""
+
 MIGRATIONS: Sequence[tuple[str, Callable[[sqlite3.Connection, Path], None]]] = (
     (CALLS, takeover.ledger),
     (RUNS, takeover.runs),
     (HISTORIES, takeover.histories),
     (SCORES, lambda connection, folder: None),
+    (CHECKS, lambda connection, folder: None),
 )
 """Statements, and what then takes over the files of a folder of earlier versions."""
 

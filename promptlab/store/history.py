@@ -23,7 +23,7 @@ class History:
     Any number of processes may append. Reading creates no file.
     """
 
-    table: Literal["marks", "votes"]
+    table: Literal["checks", "marks", "votes"]
     name: str | None
     """None for those of all names."""
 
