@@ -70,11 +70,14 @@ if TYPE_CHECKING:
     from promptlab.notebook.panel.playground import playground as playground
     from promptlab.notebook.plots import plot_cost as plot_cost
     from promptlab.notebook.plots import plot_effects as plot_effects
+    from promptlab.notebook.plots import plot_flips as plot_flips
     from promptlab.notebook.plots import plot_heatmap as plot_heatmap
+    from promptlab.notebook.plots import plot_interaction as plot_interaction
     from promptlab.notebook.plots import plot_latency as plot_latency
     from promptlab.notebook.plots import plot_leaderboard as plot_leaderboard
     from promptlab.notebook.plots import plot_lengths as plot_lengths
     from promptlab.notebook.plots import plot_pareto as plot_pareto
+    from promptlab.notebook.plots import plot_stability as plot_stability
     from promptlab.notebook.plots import plot_tokens as plot_tokens
     from promptlab.notebook.plots import plot_usage as plot_usage
     from promptlab.notebook.rate.rate import rate as rate
@@ -169,11 +172,14 @@ _HOMES = {  # each public name, and the module that it is loaded from
     "playground": "notebook.panel.playground",
     "plot_cost": "notebook.plots",
     "plot_effects": "notebook.plots",
+    "plot_flips": "notebook.plots",
     "plot_heatmap": "notebook.plots",
+    "plot_interaction": "notebook.plots",
     "plot_latency": "notebook.plots",
     "plot_leaderboard": "notebook.plots",
     "plot_lengths": "notebook.plots",
     "plot_pareto": "notebook.plots",
+    "plot_stability": "notebook.plots",
     "plot_tokens": "notebook.plots",
     "plot_usage": "notebook.plots",
     "prices": "money.price_table",

@@ -257,7 +257,7 @@ class Leaderboard:
     @cached_property
     def _all(self) -> pd.DataFrame:
         scores, found, compared = self.scores, self._comparison, self._compared
-        interval = _interval(scores)
+        interval = score_interval(scores)
         shown = compared & (self.baseline is not None)
         p = np.where(shown & (found.cases > 0), found.p, np.nan)
         adjusted = adjust(p, self.correct)
@@ -440,7 +440,8 @@ def _ends(row: Mapping[Any, Any]) -> tuple[float, float]:
     return row["score_worst"], row["score_best"]
 
 
-def _interval(scores: Scores) -> Interval:
+def score_interval(scores: Scores) -> Interval:
+    """The mean score of each variant with its 95 % interval."""
     found = mean(scores.means, scores.clusters)
     value, low, high = found.interval()
     if scores.shares:

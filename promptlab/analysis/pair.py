@@ -108,12 +108,20 @@ class Pair:
     def table(self) -> pd.DataFrame:
         """The cases that differ, those that b lost most first: `case`, `a`, `b` (their
         scores) and `difference` (b − a)."""
+        differ = self.differences[self.differences["difference"] != 0]
+        worst = np.argsort(differ["difference"] * self.scores.sign, kind="stable")
+        return pd.DataFrame(differ.iloc[worst]).reset_index(drop=True)
+
+    @cached_property
+    def differences(self) -> pd.DataFrame:
+        """The same of all cases that have both scores, those that b won most first."""
         a, b = self._means
+        change = np.where(np.abs(b - a) > TIE, b - a, 0.0)
         table = pd.DataFrame({"case": self.scores.cases, "a": a, "b": b})
-        table["difference"] = b - a
-        differ = table["difference"].abs() > TIE
-        worst = table[differ]["difference"] * self.scores.sign
-        return table.loc[worst.sort_values(kind="stable").index].reset_index(drop=True)
+        table["difference"] = change
+        table = table[~np.isnan(b - a)]
+        order = np.argsort(-table["difference"] * self.scores.sign, kind="stable")
+        return pd.DataFrame(table.iloc[order]).reset_index(drop=True)
 
     @cached_property
     def counts(self) -> pd.DataFrame | None:
@@ -191,14 +199,16 @@ class Pair:
         more = [f"and {rest:,} more cases that differ in .table"] * (rest > 0)
         return Analysis(
             kind="Pair",
-            title=f"{self.scores.heading}: {b} vs {a} · {self._sentence()}",
+            title=f"{self.scores.heading}: {b} vs {a} · {self.sentence}",
             head=["case", a, b],
             rows=rows,
             texts=1,
             notes=[*more, *self.scores.notes],
         )
 
-    def _sentence(self) -> str:
+    @property
+    def sentence(self) -> str:
+        """The verdict, the difference with its interval, p, wins and losses."""
         found = self._found
         delta = interval_text(
             self.delta, *self.interval, share=self.scores.shares, signed=True
