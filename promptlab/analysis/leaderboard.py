@@ -15,6 +15,7 @@ from promptlab.analysis.scores import (
     Errors,
     Scores,
     matching,
+    score_interval,
     scores_of,
 )
 from promptlab.errors import SpecError
@@ -31,8 +32,7 @@ from promptlab.formats import (
 from promptlab.render.analysis import Analysis
 from promptlab.results.results import Results
 from promptlab.stats.best import corrected_winner, could_be_best, pooled_means
-from promptlab.stats.intervals import Interval, wilson
-from promptlab.stats.means import is_binary, mean
+from promptlab.stats.means import mean
 from promptlab.stats.multiple import METHODS, adjust
 from promptlab.stats.paired import Comparison, compare
 from promptlab.stats.power import Variances, cases_needed, detectable
@@ -257,7 +257,7 @@ class Leaderboard:
     @cached_property
     def _all(self) -> pd.DataFrame:
         scores, found, compared = self.scores, self._comparison, self._compared
-        interval = score_interval(scores)
+        interval = score_interval(scores.means, scores.clusters, shares=scores.shares)
         shown = compared & (self.baseline is not None)
         p = np.where(shown & (found.cases > 0), found.p, np.nan)
         adjusted = adjust(p, self.correct)
@@ -438,20 +438,6 @@ class Leaderboard:
 
 def _ends(row: Mapping[Any, Any]) -> tuple[float, float]:
     return row["score_worst"], row["score_best"]
-
-
-def score_interval(scores: Scores) -> Interval:
-    """The mean score of each variant with its 95 % interval."""
-    found = mean(scores.means, scores.clusters)
-    value, low, high = found.interval()
-    if scores.shares:
-        low, high = np.maximum(low, 0.0), np.minimum(high, 1.0)
-    if scores.clusters is None:
-        binary = is_binary(scores.means)
-        exact = wilson(np.nansum(scores.means, axis=1), found.count)
-        low = np.where(binary, exact.low, low)
-        high = np.where(binary, exact.high, high)
-    return Interval(value, low, high)
 
 
 def _references(scores: Scores, baseline: Any) -> NDArray[np.int64]:

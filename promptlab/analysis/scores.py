@@ -16,6 +16,8 @@ from promptlab.errors import PromptlabWarning, SpecError, did_you_mean
 from promptlab.formats import counted, label, plain_text
 from promptlab.results.results import Results
 from promptlab.results.schema import Schema
+from promptlab.stats.intervals import Interval, wilson
+from promptlab.stats.means import is_binary, mean
 
 Numbers = NDArray[np.float64]
 Errors = Literal["zero", "drop"]
@@ -122,7 +124,7 @@ class Scores:
 
     def filled(self, value: float) -> Numbers:
         """The means if each missing verdict had been this score."""
-        return _means(
+        return means_by_case(
             self.repeats[0],
             self.repeats[1],
             np.where(np.isnan(self.trials), value, self.trials),
@@ -201,7 +203,9 @@ def scores_of(
 
     costs = np.full(shape, np.nan)
     if "cost_usd" in table:
-        costs = _means(variants, cases, _numeric(table, "cost_usd")[order], shape)
+        costs = means_by_case(
+            variants, cases, _numeric(table, "cost_usd")[order], shape
+        )
     latencies = np.full(shape[0], np.nan)
     if "latency_s" in table:
         seconds = pd.Series(_numeric(table, "latency_s")[order])
@@ -211,7 +215,7 @@ def scores_of(
         name=name,
         by=columns,
         values=values,
-        means=_means(variants, cases, trials, shape),
+        means=means_by_case(variants, cases, trials, shape),
         repeats=(variants, cases, places),
         trials=trials,
         rows=order,
@@ -354,12 +358,14 @@ def _failed(table: pd.DataFrame) -> NDArray[np.bool_]:
     return table["error"].notna().to_numpy(dtype=bool)
 
 
-def _means(
+def means_by_case(
     variants: NDArray[np.int64],
     cases: NDArray[np.int64],
     numbers: Numbers,
     shape: tuple[int, ...],
 ) -> Numbers:
+    """Variants × cases: the mean of the numbers of each, given by trial; NaN where no
+    trial has one."""
     known = ~np.isnan(numbers)
     places = (variants * shape[1] + cases)[known]
     size = shape[0] * shape[1]
@@ -368,6 +374,26 @@ def _means(
             places, minlength=size
         )
     return np.asarray(np.round(means, DIGITS).reshape(shape))
+
+
+def score_interval(
+    means: Numbers, clusters: NDArray[np.int64] | None = None, *, shares: bool
+) -> Interval:
+    """The score of each variant and its 95 % interval, from variants × cases.
+
+    It is Wilson's where all means are 0 or 1 and there are no clusters, else Student's
+    t, within 0 and 1 if scores are `shares`.
+    """
+    found = mean(means, clusters)
+    value, low, high = found.interval()
+    if shares:
+        low, high = np.maximum(low, 0.0), np.minimum(high, 1.0)
+    if clusters is None:
+        binary = is_binary(means)
+        exact = wilson(np.nansum(means, axis=1), found.count)
+        low = np.where(binary, exact.low, low)
+        high = np.where(binary, exact.high, high)
+    return Interval(value, low, high)
 
 
 def _clusters(table: pd.DataFrame, name: str, cases: int) -> NDArray[np.int64]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -41,6 +41,16 @@ class Part:
 
     def __getitem__(self, position: int) -> Record:
         return self.records[int(self.positions[position])]
+
+
+@dataclass(frozen=True)
+class Passing:
+    """What is right of a score, as its scorer says."""
+
+    threshold: float | None = None
+    """The least number that is right; None if nobody said."""
+    lower_is_better: bool = False
+    """Whether the threshold is the greatest number that is right."""
 
 
 MOST_NAMES = 20
@@ -97,6 +107,8 @@ class TrialTable:
     """The experiment, where it is known."""
     results: Records | None = None
     """The records of the trials, where the table is of results."""
+    scorers: Mapping[str, Passing] = field(default_factory=dict)
+    """By name, the scores that scorers gave, where the table is of results."""
 
     @classmethod
     def of(cls, given: Results | pd.DataFrame | TrialTable) -> TrialTable:
@@ -108,7 +120,12 @@ class TrialTable:
         if isinstance(given, TrialTable):
             return given
         if isinstance(given, Results):
-            return cls(given.table, given.experiment, given)
+            scorers = {
+                name: Passing(column.threshold, column.lower_is_better)
+                for name, column in given.score_columns.items()
+                if column.numbers is not None
+            }
+            return cls(given.table, given.experiment, given, scorers)
         if to_pandas := getattr(given, "to_pandas", None):  # as of polars and Arrow
             given = to_pandas()
         if not isinstance(given, pd.DataFrame):
@@ -135,7 +152,7 @@ class TrialTable:
         """The table of the rows at some positions."""
         table = self.table.iloc[positions].reset_index(drop=True)
         records = None if self.results is None else Part(self.results, positions)
-        return TrialTable(table, self.experiment, records)
+        return TrialTable(table, self.experiment, records, self.scorers)
 
     @cached_property
     def schema(self) -> Schema:

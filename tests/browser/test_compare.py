@@ -689,3 +689,53 @@ def test_differences_are_exact_and_quick(open_notebook: OpenNotebook) -> None:
     ]
     assert found[-1]["runs"] is None
     assert found[-1]["ms"] < 100
+
+
+SCORED = """
+prompts = ["plain", "steps"]
+texts = {(c, p): f"{p} says {c}" for c in ["t1", "t2", "t3"] for p in prompts}
+scores = {"quality": [1.0, 0.5, 0.25, 0.75, None, 1.0], "stars": [1, 2, 3, 4, 5, 6]}
+scored = table(texts, **scores)
+scored["quality_explanation"] = ["<b>so</b> & so"] * 6
+compare(scored, "prompt", name="scored")
+"""
+
+
+def test_headings_say_who_won_and_each_outcome_is_a_filter(
+    open_notebook: OpenNotebook,
+) -> None:
+    seen = shown(open_notebook, SCORED)
+    steps = seen.root.get_by_role("columnheader").nth(2)
+    lost = steps.get_by_role("button", name="1 lost")
+
+    expect(steps).to_contain_text("75% [")
+    expect(lost).to_have_attribute("aria-pressed", "false")
+    lost.click()
+    expect(seen.status).to_have_text("1 of 3 rows")
+    assert seen.cases == ["t1"]
+    expect(lost).to_have_attribute("aria-pressed", "true")
+    expect(lost).to_be_focused()
+    steps.get_by_role("button", name="1 won").click()
+    expect(seen.root.locator(".plc-case")).to_have_text(["t2"])
+    steps.get_by_role("button", name="1 won").click()
+    expect(seen.status).to_have_text("3 rows")
+    seen.root.get_by_role("combobox", name="Score in the headings").select_option(
+        "stars"
+    )
+    expect(steps).to_contain_text("4 [")
+    steps.get_by_role("button", name=re.compile(r"^\+1")).click()
+    assert steps.get_attribute("aria-sort") == "ascending"
+
+
+def test_an_explanation_is_text_on_the_score_and_in_the_drawer(
+    open_notebook: OpenNotebook,
+) -> None:
+    seen = shown(open_notebook, SCORED)
+
+    chip = seen.output(0, 0).get_by_text("quality: 1")
+    expect(chip).to_have_attribute("title", "quality\n<b>so</b> & so")
+    seen.output(0, 0).click()
+    seen.press("r")
+    drawer = seen.root.get_by_role("dialog")
+    expect(drawer.get_by_text("<b>so</b> & so")).to_be_visible()
+    expect(drawer.get_by_text("quality: 1")).to_be_visible()

@@ -66,6 +66,7 @@ const KEYS = [
   ["d", "differences: marked, with what was removed, not marked"],
   ["b", "compare with this column; in the first, with what is expected"],
   ["c", "choose columns"],
+  ["v", "choose the score in the headings"],
   ["p", "pin the row to the top"],
   ["m", "mark the row: star, problem, question, none"],
   ["n", "write a note on the row"],
@@ -77,6 +78,21 @@ const KEYS = [
 /** "g, G" or "k or j": each key by itself, and the words between. */
 const keyNames = (keys) =>
   keys.split(/(, | or )/).map((part) => (/^(, | or )$/.test(part) ? part : el("kbd", {}, part)));
+
+/** Orders by what all outputs of a row are like, the most first. */
+const ACROSS = [
+  ["different", "Most different first"],
+  ["disagree", "Scores furthest apart first"],
+  ["longest", "Longest output first"],
+];
+/** What of a view changes what headings count. */
+const COUNTED = ["columns", "baseline", "score", "text", "field", "only"];
+const OUTCOMES = {
+  won: "Cases with a better score than in the baseline",
+  lost: "Cases with a worse score than in the baseline",
+  tied: "Cases with the same score as in the baseline",
+  unscored: "Answers without a score",
+};
 
 const EXPECTED = -1;
 const NO_CHANGE = { pinned: false, kind: null, note: "" };
@@ -206,10 +222,11 @@ class ComparisonView {
   /** What takes the kernel longer to count, when rows are there already. */
   async summarise() {
     const asked = (this.counting = {});
-    const answer = await this.ask("summary", { view: { ...this.view, text: "", only: [] } });
+    const answer = await this.ask("summary", { view: this.view });
     if (asked !== this.counting || answer.problem) return;
     this.headings = answer.headings;
     this.counts = answer.counts;
+    this.cases = answer.cases;
     this.showHead();
     this.showKinds();
   }
@@ -219,7 +236,7 @@ class ComparisonView {
     this.view = { ...this.view, ...changes };
     this.showControls();
     const loaded = this.load(still ? this.start : 0, { still });
-    if (changes.columns || "baseline" in changes) this.summarise();
+    if (COUNTED.some((name) => name in changes)) this.summarise();
     await loaded;
     if (said) this.say(said);
   }
@@ -377,10 +394,12 @@ class ComparisonView {
     const { opening, view } = this;
     const sorts = [
       ["", "Order of the table"],
-      ...(view.columns.length > 1 ? [["different", "Most different first"]] : []),
+      ...ACROSS.filter(([id]) => id === "longest" || (view.columns.length > 1 && (id === "different" || opening.scores.length))),
       ...opening.fields.filter(([id]) => id.startsWith("row:")).map(([id, name]) => [id, `By ${name}`]),
     ];
-    if (!sorts.some(([id]) => id === view.sort)) sorts.push([view.sort, "By a column"]);
+    if (!sorts.some(([id]) => id === view.sort)) {
+      sorts.push([view.sort, view.sort.startsWith("delta") ? "By the difference in score" : "By a column"]);
+    }
     this.order.replaceChildren(
       ...sorts.map(([id, name]) => el("option", { value: id, selected: id === view.sort }, cut(name, 30))),
     );
@@ -513,17 +532,78 @@ class ComparisonView {
       el(
         "th",
         { role: "columnheader", scope: "col", class: "plc-corner", "aria-sort": sorted("row:case") },
+        this.cases === undefined ? null : el("div", { class: "plc-by" }, plural(this.cases, "case")),
         byCase ? this.sorter("row:case", "case", "Sort by case") : unseen("row"),
+        this.scorePicker(),
       ),
       ...this.headings.map((heading) => this.heading(heading, sorted)),
     );
     if (kept) this.head.querySelector(`[data-as="${CSS.escape(kept)}"]`)?.focus();
   }
 
+  /** The score that headings show, and the others there are. */
+  scorePicker() {
+    const { scores } = this.opening;
+    if (!scores.length) return null;
+    const shown = this.view.score || scores[0][0];
+    if (scores.length === 1) return el("div", { class: "plc-by" }, "score: ", el("bdi", {}, cut(scores[0][1], 40)));
+    return el(
+      "select",
+      {
+        class: "plc-picker",
+        "data-as": "score",
+        "aria-label": "Score in the headings",
+        title: "Score in the headings. Key: v",
+        onchange: (event) => this.change({ score: event.target.value }, { still: true }),
+      },
+      scores.map(([id, name]) => el("option", { value: id, selected: id === shown }, cut(name, 40))),
+    );
+  }
+
+  /** How a column scores, alone and against the baseline. */
+  standing({ column, score }) {
+    if (!this.opening.scores.length) return null;
+    if (!score) return el("div", { class: "plc-standing" }, el("span", { class: "plc-score" }, "…"));
+    const id = `delta@${column}:`;
+    return el(
+      "div",
+      { class: "plc-standing" },
+      el("div", { class: "plc-score" }, this.sorter(`score@${column}:`, score.text, `Sort by ${score.title}`)),
+      score.delta
+        ? el(
+            "div",
+            { class: `plc-delta plc-${score.way ?? "unsure"}` },
+            el("span", { class: "plc-way", "aria-hidden": "true" }, { better: "▲ ", worse: "▼ " }[score.way] ?? ""),
+            this.sorter(id, score.delta, `Sort by the difference to the baseline, with the 95 % interval of this comparison alone: ${score.way ? `${score.way} than the baseline` : "it may be none"}`),
+          )
+        : null,
+      el(
+        "div",
+        { class: "plc-outcomes" },
+        score.outcomes.map(([kind, name, count], index) => [
+          index ? el("span", { class: "plc-key", "aria-hidden": "true" }, " · ") : null,
+          el(
+            "button",
+            {
+              type: "button",
+              class: "plc-outcome",
+              "data-as": kind,
+              "aria-pressed": String(this.view.only.includes(kind)),
+              title: `Only these. ${OUTCOMES[name]}`,
+              onclick: () => this.toggle(kind),
+            },
+            `${whole(count)} ${name}`,
+          ),
+        ]),
+      ),
+    );
+  }
+
   heading(heading, sorted) {
     const { view } = this;
     const base = heading.column === view.baseline;
-    const sort = heading.facts.map((fact) => fact.sort && sorted(fact.sort)).find(Boolean);
+    const ids = [`score@${heading.column}:`, `delta@${heading.column}:`, ...heading.facts.map((fact) => fact.sort)];
+    const sort = ids.map((id) => id && sorted(id)).find(Boolean);
     return el(
       "th",
       { role: "columnheader", scope: "col", class: base ? "plc-base" : null, "aria-sort": sort },
@@ -551,6 +631,7 @@ class ComparisonView {
       heading.also.length
         ? el("div", { class: "plc-also" }, el("bdi", {}, heading.also.map((pair) => pair.join(" ")).join(" · ")))
         : null,
+      this.standing(heading),
       el(
         "div",
         { class: "plc-facts" },
@@ -778,7 +859,8 @@ class ComparisonView {
   facts(row, output) {
     const node = el("div", { class: "plc-facts" });
     const fact = (name, text, title) => node.append(el("span", { class: `plc-fact plc-${name}`, title }, text));
-    if (output.verdict) fact(output.verdict, this.opening.verdicts[output.verdict]);
+    if (output.verdict) fact(output.verdict, this.opening.verdicts[output.verdict], output.why || null);
+    for (const [text, title] of output.scores) fact("chip", text, title);
     for (const [name, text, title] of output.notes) fact(name, text, title);
     for (const [text, title] of output.facts) fact("mean", text, title);
     node.append(el("span", { class: "plc-fact plc-alike" }));
@@ -1028,6 +1110,7 @@ class ComparisonView {
       s: () => this.order.focus(),
       S: () => this.sort(this.view.sort, !this.view.descending),
       c: () => this.columns(),
+      v: () => this.head.querySelector(".plc-picker")?.focus(),
       d: () => this.setDiff(DIFFS[(DIFFS.indexOf(this.diff) + 1) % DIFFS.length]),
       t: () => this.setMarkdown(!this.markdown),
       u: () => this.undo(),
@@ -1065,7 +1148,12 @@ class ComparisonView {
 
   toggle(kind) {
     const only = new Set(this.view.only);
-    if (!only.delete(kind)) only.add(kind);
+    if (!only.delete(kind)) {
+      // A case has one outcome in a column: another takes its place.
+      const column = kind.includes("@") && kind.slice(kind.indexOf("@"));
+      for (const other of only) if (column && other.endsWith(column)) only.delete(other);
+      only.add(kind);
+    }
     this.change({ only: [...only] });
   }
 
@@ -1313,10 +1401,19 @@ class ComparisonView {
       request.messages.length
         ? null
         : section("Inputs", request.inputs.map((input) => this.message(request.trial, input))),
+      request.scores.length
+        ? section("Scores", request.scores.map((score) => this.score(request.trial, score)))
+        : null,
       section(request.messages.length ? "Sent with them" : "Parameters", pairs(request.parameters)),
       request.dropped.length ? section("Not sent", pairs(request.dropped)) : null,
       section("Came back", pairs(request.outcome)),
     );
+  }
+
+  /** A score, and why it is that. */
+  score(trial, { name, value, why }) {
+    if (why) return this.message(trial, { ...why, role: `${name}: ${value}` });
+    return el("div", { class: "plc-message plc-given" }, el("div", { class: "plc-role" }, `${name}: ${value}`));
   }
 
   message(trial, { role, text, sent, length, part }) {

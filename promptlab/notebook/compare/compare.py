@@ -35,6 +35,11 @@ def compare(
 ) -> ComparisonWidget | ComparisonPager:
     """Shows outputs side by side: a column for each value of `by`, a row for each case.
 
+    Each column's heading has its score with the 95 % interval, clustered by case, the
+    difference to the baseline, and how many cases it won, lost and tied; a click on
+    one shows these. All of it follows the filter. A failed trial scores 0, as in
+    `leaderboard`.
+
     Rows are read from the kernel page by page, so that a table of 100,000 is shown as
     fast as one of 10. `.table` is what is shown, as a DataFrame; `.marks` the rows that
     were pinned, marked or noted. A saved notebook keeps the first rows as plain HTML.
@@ -46,11 +51,12 @@ def compare(
         baseline: The label of the column that the others are compared with word by
             word; `"expected"` for the expected outputs; default: the first column.
         columns: The labels of the columns to show first, at most six.
-        score: The column of scores that decides which outputs are right; default: the
-            column `right` if there is one, else `expected` decides. All other scores
-            are shown under their own names, without a verdict.
-        threshold: The least value of `score` that counts as right; default: 0.5 for
-            scores from 0 to 1. Scores of true and false have none.
+        score: The column of scores that decides which outputs are right, and that
+            headings show first; default: the column `right` if there is one, else the
+            first whose scorer has a threshold, else `expected` decides. All other
+            scores are shown under their own names, without a verdict.
+        threshold: The least value of `score` that counts as right; default: its
+            scorer's, or 0.5 for scores from 0 to 1. Scores of true and false have none.
         engine: `"ipywidgets"` for a plain pager, where anywidget does not run.
         name: The name that marks are kept under; default: the experiment's.
 

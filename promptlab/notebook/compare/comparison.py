@@ -42,6 +42,9 @@ MISSING = -1
 MEASURES = ("input_tokens", "output_tokens", "latency_s", "cost_usd")
 """The numbers that a run records of each trial, in the order they are shown."""
 
+AS_EXPECTED = "as expected"
+"""The name of the score that is 1 where an output is as expected, else 0."""
+
 AT_ONCE = 20_000
 """Outputs that are processed together, so that memory stays flat."""
 
@@ -110,7 +113,9 @@ class Comparison:
         if isinstance(positions, tuple):
             raise SpecError(_duplicates(table, positions, (*names, *keys)))
         columns = tuple(_columns(table.iloc[firsts], names, fixed))
-        criterion = Criterion.of(table, trials.schema.scores, score, threshold)
+        criterion = Criterion.of(
+            table, trials.schema.scores, score, threshold, trials.scorers
+        )
         return cls(trials, names, others, columns, positions, criterion)
 
     def __len__(self) -> int:
@@ -175,6 +180,35 @@ class Comparison:
         if self.expected is None:
             return None
         return self._as_expected(self.expected)
+
+    @cached_property
+    def scores(self) -> tuple[str, ...]:
+        """The scores that columns can be compared by, the one that decides first;
+        `AS_EXPECTED` is the share of outputs that are as expected."""
+        first = () if self.criterion is None else (self.criterion.column,)
+        numeric = [n for n in self.measures if n not in MEASURES]
+        scored = [name for name in numeric if name in self.trials.scorers]
+        expected = [AS_EXPECTED] * (not first and self.expected is not None)
+        return tuple(dict.fromkeys([*first, *scored, *expected, *numeric]))
+
+    def scored(self, name: str) -> np.ndarray:
+        """A score of each trial, NaN where it is missing; a failed trial has 0, or none
+        where lower is better."""
+        if name == AS_EXPECTED and self.right is not None:
+            return self.right
+        worst = np.nan if self.lower_is_better(name) else 0.0
+        return np.where(self.failed, worst, self.trials.numbers(name))
+
+    def lower_is_better(self, name: str) -> bool:
+        """Whether a low score is a good one."""
+        return self.trials.schema.lower_is_better(name)
+
+    @cached_property
+    def case_codes(self) -> np.ndarray:
+        """The number of each row's case."""
+        if "case" in self.by:
+            return np.arange(len(self))
+        return self.of_rows("case").codes
 
     def likeness(self, columns: Sequence[int]) -> np.ndarray:
         """Which outputs of a row are the same: for each column the index among

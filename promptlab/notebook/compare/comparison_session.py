@@ -19,7 +19,7 @@ from promptlab.errors import PromptlabError, SpecError
 from promptlab.notebook.compare.comparison import Comparison
 from promptlab.notebook.compare.marks import Mark, Marks, table
 from promptlab.notebook.compare.request_details import EXCERPT, request_details, text_of
-from promptlab.notebook.compare.row_filter import RowFilter, row_names, shown
+from promptlab.notebook.compare.row_filter import RowFilter, narrowed, row_names, shown
 from promptlab.notebook.compare.rows_json import counts, headings, opening, page
 
 ECHOED = ("kind", "from", "id")
@@ -104,7 +104,7 @@ class ComparisonSession:
         opened = opening(self.comparison, self.view)
         return {
             "opening": {**opened, "name": self.kept.name},
-            "headings": headings(self.comparison, self.view, right=False),
+            "headings": headings(self.comparison, self.view),
             **self._page(self.view, 0, int(question["count"])),
         }
 
@@ -128,11 +128,16 @@ class ComparisonSession:
         }
 
     def _summary(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        """What takes longer to count: rows of each kind, outputs that are right."""
+        """What takes longer to count: rows of each kind, how columns stand on the rows
+        that pass the filter."""
         view = RowFilter.of(self.comparison, question["view"])
+        marks = self.marked()
+        rows = narrowed(self.comparison, view, marks)
+        cases = len(np.unique(self.comparison.case_codes[rows]))
         return {
-            "headings": headings(self.comparison, view),
-            "counts": counts(self.comparison, view, self.marked()),
+            "headings": headings(self.comparison, view, rows),
+            "counts": counts(self.comparison, view, marks),
+            "cases": cases,
         }
 
     def _request(self, question: Mapping[str, Any]) -> dict[str, Any]:

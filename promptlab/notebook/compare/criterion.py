@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from promptlab.errors import SpecError
 from promptlab.formats import label
-from promptlab.notebook.trial_table import hint
+from promptlab.notebook.trial_table import Passing, hint
 
 RIGHT = "right"
 """The one column that is a verdict by name."""
@@ -29,6 +29,8 @@ class Criterion:
     column: str
     threshold: float | None
     """None where the column holds true and false."""
+    lower_is_better: bool = False
+    """Whether the threshold is the greatest value that counts as right."""
 
     @classmethod
     def of(
@@ -37,17 +39,21 @@ class Criterion:
         scores: Iterable[str],
         score: str | None,
         threshold: float | None,
+        scorers: Mapping[str, Passing] | None = None,
     ) -> Criterion | None:
-        """The given criterion, else the score `right` if the table has one, else None:
-        `expected` decides.
+        """The given criterion, else the score `right` if the table has one, else the
+        first whose scorer says what is right, else None: `expected` decides.
 
         Raises:
             SpecError: there is no such column, it holds no numbers, or a threshold is
                 missing, or given for true and false.
         """
         known = tuple(scores)
+        stated = {n: p for n, p in (scorers or {}).items() if p.threshold is not None}
         if score is None and RIGHT in known and _has_default(table[RIGHT]):
             score = RIGHT
+        if score is None and threshold is None:
+            score = next(iter(stated), None)
         if score is None:
             if threshold is not None:
                 raise SpecError("threshold needs score=, the column that it applies to")
@@ -56,12 +62,18 @@ class Criterion:
             raise SpecError(
                 f"score: the table has no column {score!r}{hint(score, known)}"
             )
+        if threshold is None and score in stated:
+            passing = stated[score]
+            if _is_verdict(table[score], passing):
+                return cls(score, None)
+            return cls(score, passing.threshold, passing.lower_is_better)
         return cls(score, _checked(table[score], score, threshold))
 
     @property
     def met(self) -> str:
         """The criterion in words."""
-        return self.column if self.threshold is None else self._compared("≥")
+        sign = "≤" if self.lower_is_better else "≥"
+        return self.column if self.threshold is None else self._compared(sign)
 
     @property
     def verdicts(self) -> dict[str, str]:
@@ -76,16 +88,23 @@ class Criterion:
     def unmet(self) -> str:
         """The opposite of the criterion in words."""
         if self.threshold is not None:
-            return self._compared("<")
+            return self._compared(">" if self.lower_is_better else "<")
         return "wrong" if self.column == RIGHT else f"not {self.column}"
 
     def applied(self, scores: np.ndarray) -> np.ndarray:
         """1 where a score meets it, 0 where it does not, NaN where it is missing."""
         least = HALF if self.threshold is None else self.threshold
-        return np.where(np.isnan(scores), np.nan, scores >= least)
+        met = scores <= least if self.lower_is_better else scores >= least
+        return np.where(np.isnan(scores), np.nan, met)
 
     def _compared(self, sign: str) -> str:
         return f"{self.column} {sign} {label(self.threshold)}"
+
+
+def _is_verdict(values: pd.Series[Any], passing: Passing) -> bool:
+    """Whether a score is 1 where it is right and 0 where it is wrong, nothing else."""
+    known = values.dropna()
+    return passing == Passing(1.0) and bool(known.isin((0, 1)).all())
 
 
 def _checked(

@@ -10,6 +10,7 @@ from promptlab.formats import label, plain_text
 from promptlab.notebook.compare.comparison import Comparison
 from promptlab.notebook.trial_table import measure_text
 from promptlab.results.record import Record
+from promptlab.results.schema import EXPLANATION
 from promptlab.results.table import plain
 from promptlab.spec.content import shown
 
@@ -51,13 +52,15 @@ def request_details(comparison: Comparison, position: int) -> dict[str, Any]:
             _excerpt(name, _cell(row, name), f"input:{name}")
             for name in comparison.trials.schema.inputs
         ],
+        "scores": list(_scores(comparison, row)),
         "outcome": list(_outcome(comparison, row)),
         "note": NO_MESSAGES if record is None else "",
     }
 
 
 def text_of(comparison: Comparison, position: int, part: str) -> str:
-    """All of a text that is shown cut: `output`, `message:N` or `input:NAME`.
+    """All of a text that is shown cut: `output`, `message:N`, `input:NAME`, or
+    `why:NAME`, the explanation of a score.
 
     Raises:
         SpecError: there is no such text.
@@ -68,6 +71,8 @@ def text_of(comparison: Comparison, position: int, part: str) -> str:
         return comparison.outputs[position].as_py() or ""
     if kind == "input" and name in comparison.trials.schema.inputs:
         return _cell(comparison.table.iloc[position], name)
+    if kind == "why" and name in comparison.trials.schema.scores:
+        return _cell(comparison.table.iloc[position], f"{name}{EXPLANATION}")
     record = _record(comparison, position)
     if kind == "message" and record is not None and name.isdecimal():
         messages = record.messages
@@ -146,12 +151,24 @@ def _outcome(comparison: Comparison, row: Any) -> Iterator[list[str]]:
             yield [title, measure_text(name, value)]
     if "cached" in table and plain(row["cached"]) is not None:
         yield ["from the cache", "yes" if row["cached"] else "no"]
-    for name in comparison.trials.schema.scores:
-        if (value := plain(row[name])) is not None:
-            yield [name, label(value)[:EXCERPT]]
     for name in ("error", "key"):
         if name in table and (value := plain(row[name])) is not None:
             yield [name, plain_text(value)]
+
+
+def _scores(comparison: Comparison, row: Any) -> Iterator[dict[str, Any]]:
+    """Each score, and the explanation of it."""
+    for name in comparison.trials.schema.scores:
+        value = plain(row[name])
+        known = value is not None and value == value
+        why = f"{name}{EXPLANATION}"
+        reason = _cell(row, why) if why in row else ""
+        if known or reason:
+            yield {
+                "name": name,
+                "value": label(value)[:EXCERPT] if known else "missing",
+                "why": _excerpt(name, reason, f"why:{name}") if reason else None,
+            }
 
 
 def _named(values: Any) -> list[list[str]]:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from promptlab.errors import SpecError
 from promptlab.notebook.compare.comparison import MISSING, Comparison, bools
 from promptlab.notebook.compare.marks import Mark
+from promptlab.notebook.compare.standing import OUTCOMES, of_outcome
 from promptlab.notebook.trial_table import Coded
 
 MOST_SHOWN = 6
@@ -25,6 +26,10 @@ EXPECTED = -1
 
 LONGEST_QUERY = 500
 
+ACROSS = ("different", "disagree", "longest")
+"""Orders by what all outputs of a row are like: those with the most different texts
+first, with the scores furthest apart, with the longest text."""
+
 Only = Literal[
     "differs", "failed", "truncated", "wrong", "complete", "pinned", "marked"
 ]
@@ -33,7 +38,11 @@ ONLY: tuple[Only, ...] = get_args(Only)
 where that is the baseline; with a failed, a truncated or a wrong output; with a trial
 in every column; pinned by the user; marked or noted by the user."""
 
-FIELD = re.compile(r"(row|trial|right|note)(?:@(\d{1,4}))?:(.*)", re.S)
+OUTCOME = re.compile(rf"({'|'.join(OUTCOMES)})@(\d{{1,4}})")
+"""A kind of rows by how a column scores: `won@2` are those of cases that column 2 won
+against the baseline."""
+
+FIELD = re.compile(r"(row|trial|right|score|delta|note)(?:@(\d{1,4}))?:(.*)", re.S)
 WORDS = re.compile(r'"([^"]+)"|(\S+)')
 NUMBER = re.compile(r"(<=|>=|!=|<|>|=)?\s*(-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?)", re.I)
 
@@ -61,10 +70,12 @@ class RowFilter:
     field: str = ""
     """The field to search; every field if empty."""
     only: frozenset[str] = frozenset()
-    """Only rows of all these kinds of `ONLY`."""
+    """Only rows of all these kinds, of `ONLY` or `OUTCOME`."""
+    score: str = ""
+    """The score that columns are compared by, of `Comparison.scores`; the first of them
+    if empty."""
     sort: str = ""
-    """The field to sort by; `different` for rows with the most different outputs first;
-    the table's order if empty."""
+    """The field to sort by, or one of `ACROSS`; the table's order if empty."""
     descending: bool = False
 
     @classmethod
@@ -79,17 +90,32 @@ class RowFilter:
             columns = [int(c) for c in plain["columns"] if int(c) in known]
             baseline = plain.get("baseline")
             text = str(plain.get("text", ""))[:LONGEST_QUERY]
+            score = str(plain.get("score", ""))
             return cls(
                 columns=tuple(dict.fromkeys(columns))[:MOST_SHOWN],
                 baseline=None if baseline is None else int(baseline),
                 text=text.encode("utf-8", "ignore").decode(),
                 field=str(plain.get("field", "")),
-                only=frozenset(plain.get("only", ())) & frozenset(ONLY),
+                only=frozenset(
+                    kind
+                    for kind in plain.get("only", ())
+                    if kind in ONLY or _outcome(comparison, kind)
+                ),
+                score=score if score in comparison.scores else "",
                 sort=str(plain.get("sort", "")),
                 descending=bool(plain.get("descending")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise SpecError(f"compare: not a valid view: {plain!r:.200}") from error
+
+    @property
+    def against(self) -> int | None:
+        """The column that the others are compared with, if it is one."""
+        return None if self.baseline == EXPECTED else self.baseline
+
+    def score_of(self, comparison: Comparison) -> str | None:
+        """The score that columns are compared by; None if there is none."""
+        return self.score or next(iter(comparison.scores), None)
 
     def to_plain(self) -> dict[str, Any]:
         """The filter as `of` reads it."""
@@ -102,7 +128,8 @@ class Field:
 
     scope: str
     """`row`: a value that all outputs of a row share; `trial`: one of each output;
-    `right`: whether it is right; `note`: the user's note."""
+    `right`: whether it is right; `score`: the score that columns are compared by;
+    `delta`: that less the baseline's; `note`: the user's note."""
     name: str = ""
     """The column of the table, for `row` and `trial`."""
     column: int | None = None
@@ -176,11 +203,8 @@ def shown(
         SpecError: there is no such field, or it holds numbers and the text does not.
     """
     marks = marks or {}
-    keep = np.ones(len(comparison), dtype=bool)
-    for kind in view.only:
-        keep &= of_kind(comparison, view, kind, marks)
-    if view.text.strip():
-        keep &= _holding(comparison, view, marks)
+    keep = np.zeros(len(comparison), dtype=bool)
+    keep[of_outcomes(comparison, view, narrowed(comparison, view, marks))] = True
     rows = _ordered(comparison, view)
     rows = rows[keep[rows]]
     pinned = np.array([row for row, mark in marks.items() if mark.pinned], dtype=int)
@@ -188,6 +212,52 @@ def shown(
         first = np.isin(rows, pinned)
         rows = np.concatenate([rows[first], rows[~first]])
     return rows
+
+
+def narrowed(
+    comparison: Comparison, view: RowFilter, marks: Mapping[int, Mark]
+) -> np.ndarray:
+    """The rows that pass all of a filter but for outcomes: those that headings count,
+    so that one can go from the cases that a column won to those that it lost.
+
+    Raises:
+        SpecError: as `shown`.
+    """
+    keep = np.ones(len(comparison), dtype=bool)
+    for kind in view.only:
+        if kind in ONLY:
+            keep &= of_kind(comparison, view, kind, marks)
+    if view.text.strip():
+        keep &= _holding(comparison, view, marks)
+    return np.flatnonzero(keep)
+
+
+def of_outcomes(
+    comparison: Comparison, view: RowFilter, rows: np.ndarray
+) -> np.ndarray:
+    """Those of some rows that have the outcomes of a filter."""
+    name = view.score_of(comparison)
+    keep = np.ones(len(rows), dtype=bool)
+    for given in view.only:
+        if name is not None and (outcome := _outcome(comparison, given)):
+            against = view.against
+            keep &= of_outcome(comparison, name, *outcome, against, rows)
+    return np.asarray(rows[keep])
+
+
+def _outcome(comparison: Comparison, given: Any) -> tuple[str, int] | None:
+    """The outcome and the column of a kind of rows; None if it is not of that sort."""
+    match = OUTCOME.fullmatch(given) if isinstance(given, str) else None
+    if match is None or int(match[2]) >= len(comparison.columns):
+        return None
+    return match[1], int(match[2])
+
+
+def kind_words(comparison: Comparison, kind: str) -> str:
+    """A kind of rows in words, as `won by steps`."""
+    if outcome := _outcome(comparison, kind):
+        return f"{outcome[0]} by {comparison.columns[outcome[1]].name}"
+    return kind
 
 
 def of_kind(
@@ -320,18 +390,42 @@ def _ordered(comparison: Comparison, view: RowFilter) -> np.ndarray:
     if not view.sort:
         turned: np.ndarray = rows[::-1] if view.descending else rows
         return turned
-    if view.sort == "different":
-        alike = comparison.likeness(view.columns)
-        distinct = (alike == np.arange(alike.shape[1])).sum(axis=1)
-        return _by(distinct.astype(float), descending=not view.descending)
-    field = Field.of(comparison, view.sort, ("row", "trial", "right"))
+    if view.sort in ACROSS:
+        return _by(_across(comparison, view), descending=not view.descending)
+    field = Field.of(comparison, view.sort, ("row", "trial", "right", "score", "delta"))
     if field.scope == "row":
         coded = comparison.of_rows(field.name)
         return _by(coded.spread(_ranks(coded)), view.descending)
     column = view.columns[0] if field.column is None else field.column
+    values = _of_column(comparison, _measured(comparison, view, field), column)
+    if field.scope == "delta" and view.against is not None:
+        values = values - _of_column(
+            comparison, _measured(comparison, view, field), view.against
+        )
+    return _by(values, view.descending)
+
+
+def _of_column(comparison: Comparison, values: np.ndarray, column: int) -> np.ndarray:
+    """A number of each row from those of the trials in a column."""
     positions = comparison.positions[:, column]
-    values = _measured(comparison, field)[positions]
-    return _by(np.where(positions < 0, np.nan, values), view.descending)
+    if not len(values):
+        return np.full(len(positions), np.nan)
+    return np.where(positions < 0, np.nan, values[positions])
+
+
+def _across(comparison: Comparison, view: RowFilter) -> np.ndarray:
+    """A number of each row to sort by, the most first."""
+    if view.sort == "different":
+        alike = comparison.likeness(view.columns)
+        distinct = (alike == np.arange(alike.shape[1])).sum(axis=1)
+        return np.asarray(distinct.astype(float))
+    scope = Field("score") if view.sort == "disagree" else Field("trial", "output")
+    values = _measured(comparison, view, scope)
+    table = np.stack([_of_column(comparison, values, c) for c in view.columns])
+    most = np.fmax.reduce(table, axis=0)
+    if view.sort == "longest":
+        return np.asarray(most)
+    return np.asarray(most - np.fmin.reduce(table, axis=0))
 
 
 def _by(values: np.ndarray, descending: bool) -> np.ndarray:
@@ -341,8 +435,12 @@ def _by(values: np.ndarray, descending: bool) -> np.ndarray:
     return order
 
 
-def _measured(comparison: Comparison, field: Field) -> np.ndarray:
+def _measured(comparison: Comparison, view: RowFilter, field: Field) -> np.ndarray:
     """A number for each trial to sort it by."""
+    if field.scope in ("score", "delta"):
+        name = view.score_of(comparison)
+        none = np.full(len(comparison.table), np.nan)
+        return none if name is None else comparison.scored(name)
     if field.scope == "right":
         return _right(comparison)
     if field.name == "output":

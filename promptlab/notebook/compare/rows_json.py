@@ -5,7 +5,7 @@ Strings are not escaped, only cut: whoever shows them escapes them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,14 @@ import pyarrow.compute as pc
 
 from promptlab.formats import (
     counted,
+    interval_text,
     label,
     number,
     plain_text,
     share,
     shortened,
 )
-from promptlab.notebook.compare.comparison import MEASURES, Comparison
+from promptlab.notebook.compare.comparison import AS_EXPECTED, MEASURES, Comparison
 from promptlab.notebook.compare.marks import Mark
 from promptlab.notebook.compare.row_filter import (
     EXPECTED,
@@ -31,10 +32,18 @@ from promptlab.notebook.compare.row_filter import (
     is_number,
     of_kind,
     row_names,
-    verbal_scores,
+)
+from promptlab.notebook.compare.standing import (
+    LOST,
+    MISSING_SCORE,
+    TIED,
+    WON,
+    Standing,
+    is_share,
+    standings,
 )
 from promptlab.notebook.trial_table import measure_text
-from promptlab.results.schema import Schema
+from promptlab.results.schema import EXPLANATION, Schema
 from promptlab.results.table import plain_values
 from promptlab.spec.response import is_truncated, is_withheld
 from promptlab.spec.tools import called
@@ -89,18 +98,59 @@ def verdicts(comparison: Comparison) -> dict[str, str]:
 
 
 def headings(
-    comparison: Comparison, view: RowFilter, *, right: bool = True
+    comparison: Comparison, view: RowFilter, rows: np.ndarray | None = None
 ) -> list[dict[str, Any]]:
-    """The heading of each shown column; without `right`, only what is counted fast."""
+    """The heading of each shown column: what it holds, and how it stands on some rows;
+    without these, only what is counted fast."""
+    scores: Sequence[dict[str, Any] | None] = [None] * len(view.columns)
+    name = view.score_of(comparison)
+    if rows is not None and name is not None:
+        found = standings(comparison, name, view.columns, view.against, rows)
+        share = is_share(comparison, name)
+        scores = [
+            _standing(comparison, name, column, one, share=share)
+            for column, one in zip(view.columns, found, strict=True)
+        ]
     return [
         {
             "column": index,
             "labels": _named(comparison.columns[index].labels),
             "also": _named(comparison.columns[index].also),
-            "facts": list(_column_facts(comparison, index, right=right)),
+            "score": score,
+            "facts": list(_column_facts(comparison, view, index, rows)),
         }
-        for index in view.columns
+        for index, score in zip(view.columns, scores, strict=True)
     ]
+
+
+def _standing(
+    comparison: Comparison, name: str, column: int, standing: Standing, *, share: bool
+) -> dict[str, Any]:
+    """How a column stands, as texts; `outcomes` are kinds of rows and their counts."""
+    cases = counted(standing.cases, "case")
+    failed = f", {_failures(comparison, name)}" if comparison.failed.any() else ""
+    won, lost, tied = standing.outcomes
+    outcomes = [[WON, won], [LOST, lost], [TIED, tied]] if standing.delta else []
+    if standing.missing:
+        outcomes.append([MISSING_SCORE, standing.missing])
+    lower = comparison.lower_is_better(name)
+    better = standing.delta is not None and (standing.delta[0] < 0) == lower
+    return {
+        "text": interval_text(*standing.interval, share=share),
+        "title": f"mean {_short(name)} of {cases}, with its 95 % interval; repeats of "
+        f"a case count as one{failed}",
+        "cases": standing.cases,
+        "delta": standing.delta
+        and interval_text(*standing.delta, share=share, signed=True)
+        + " points" * share,
+        "way": None if not standing.sure else "better" if better else "worse",
+        "outcomes": [[f"{kind}@{column}", kind, n] for kind, n in outcomes],
+    }
+
+
+def _failures(comparison: Comparison, name: str) -> str:
+    lower = comparison.lower_is_better(name)
+    return "failed trials are left out" if lower else "failed trials count as 0"
 
 
 def opening(comparison: Comparison, view: RowFilter) -> dict[str, Any]:
@@ -119,6 +169,7 @@ def opening(comparison: Comparison, view: RowFilter) -> dict[str, Any]:
         "expected": comparison.expected is not None,
         "verdicts": verdicts(comparison),
         "wrong": wrong(comparison),
+        "scores": [[name, _short(name)] for name in comparison.scores],
     }
 
 
@@ -161,6 +212,8 @@ def _outputs(
     verdicts = _verdicts(comparison, present)
     same = _same_as_baseline(comparison, view, rows, positions)
     facts = _facts(comparison, part)
+    scores = _scores(comparison, part)
+    whys = _whys(comparison, part)
     notes = _notes(part)
     made = iter(
         {
@@ -171,7 +224,9 @@ def _outputs(
             "error": errors[i],
             "notes": notes[i],
             "verdict": verdicts[i],
+            "why": whys[i],
             "same": same[i],
+            "scores": scores[i],
             "facts": facts[i],
         }
         for i, position in enumerate(present)
@@ -187,6 +242,15 @@ def _verdicts(comparison: Comparison, positions: np.ndarray) -> list[str | None]
     known = comparison.right[positions]
     known = np.where(comparison.failed[positions], np.nan, known)
     return [None if v != v else yes if v else no for v in known.tolist()]
+
+
+def _whys(comparison: Comparison, part: pd.DataFrame) -> list[str]:
+    """For each trial the explanation of the score that decides; empty without one."""
+    criterion = comparison.criterion
+    name = "" if criterion is None else f"{criterion.column}{EXPLANATION}"
+    if name not in part:
+        return [""] * len(part)
+    return [_short(plain_text(why)) for why in plain_values(part[name])]
 
 
 def _same_as_baseline(
@@ -234,40 +298,71 @@ def _noted(
 
 
 def _facts(comparison: Comparison, part: pd.DataFrame) -> list[list[list[str]]]:
-    """For each trial, its measures and scores: a short and a long text."""
+    """For each trial what the run measured: a short and a long text."""
     columns = [
-        (name, plain_values(part[name]), pd.api.types.is_bool_dtype(part[name]))
+        (name, plain_values(part[name]))
         for name in comparison.measures
-        if name != "input_tokens" and not _is_verdict(comparison, name)
+        if name in MEASURES and name != "input_tokens"
     ]
-    words = [(name, plain_values(part[name])) for name in verbal_scores(comparison)]
     read = plain_values(part["input_tokens"]) if "input_tokens" in part else None
     found: list[list[list[str]]] = []
     for i in range(len(part)):
         facts = []
-        for name, values, is_bool in columns:
+        for name, values in columns:
             value = values[i]
             if value is None or value != value:
                 continue
-            title = _short(name)
+            title = name
             if name == "output_tokens" and read is not None and read[i] is not None:
                 title = f"{number(read[i])} input tokens, {number(value)} output tokens"
-            text = ("yes" if value else "no") if is_bool else _measure(name, value)
-            facts.append([text if name in MEASURES else f"{title}: {text}", title])
-        for name, values in words:
-            if values[i] is not None:
-                text = plain_text(values[i])
-                short = f"{_short(name)}: {shortened(text, WORDS_EXCERPT)}"
-                facts.append([short, f"{_short(name)}: {_short(text)}"])
+            facts.append([_measure(name, value), title])
         found.append(facts)
     return found
 
 
+def _scores(comparison: Comparison, part: pd.DataFrame) -> list[list[list[str]]]:
+    """For each trial its scores: a short text, and one with the explanation."""
+    columns = [
+        (
+            name,
+            plain_values(part[name]),
+            plain_values(part[why])
+            if (why := f"{name}{EXPLANATION}") in part
+            else None,
+            pd.api.types.is_bool_dtype(part[name]),
+        )
+        for name in comparison.trials.schema.scores
+        if not _is_verdict(comparison, name)
+    ]
+    return [
+        [
+            said
+            for name, values, whys, is_bool in columns
+            if (said := _score(name, values[i], whys and whys[i], is_bool=is_bool))
+        ]
+        for i in range(len(part))
+    ]
+
+
+def _score(name: str, value: Any, why: Any, *, is_bool: bool) -> list[str] | None:
+    """A score as a short and a long text; None where there is neither it nor a reason
+    why it is missing."""
+    short, reason = _short(name), "" if why is None else f"\n{_short(plain_text(why))}"
+    if value is None or value != value:
+        return [f"{short}: –", f"{short}: missing{reason}"] if reason else None
+    if isinstance(value, str):
+        cut = shortened(value, WORDS_EXCERPT)
+        return [f"{short}: {cut}", f"{short}: {_short(value)}{reason}"]
+    text = ("yes" if value else "no") if is_bool else number(value)
+    return [f"{short}: {text}", f"{short}{reason}"]
+
+
 def _column_facts(
-    comparison: Comparison, index: int, *, right: bool
+    comparison: Comparison, view: RowFilter, index: int, rows: np.ndarray | None
 ) -> Iterator[dict[str, str]]:
-    positions = comparison.positions[:, index]
+    positions = comparison.positions[slice(None) if rows is None else rows, index]
     positions = positions[positions >= 0]
+    lead = view.score_of(comparison)
     trials = len(positions)
     yield _fact("trials", counted(trials, "trial"), "how many this column has")
     if not trials:
@@ -281,7 +376,11 @@ def _column_facts(
             f"{share(cut, answered or trials)} cut off",
             f"{cut:,} of {answered:,} answers were cut short by max_tokens",
         )
-    if right and comparison.right is not None:
+    if (
+        rows is not None
+        and comparison.right is not None
+        and not _is_lead(comparison, lead)
+    ):
         known = comparison.right[positions]
         known = known[~np.isnan(known)]
         if len(known):
@@ -298,6 +397,8 @@ def _column_facts(
         values = comparison.trials.numbers(name)[positions]
         values = values[~np.isnan(values)]
         if name == "input_tokens" or not len(values) or _is_verdict(comparison, name):
+            continue
+        if rows is not None and name == lead:
             continue
         mean = float(values.mean())
         if pd.api.types.is_bool_dtype(comparison.table[name]):
@@ -320,6 +421,11 @@ def wrong(comparison: Comparison) -> list[str]:
         return ["Unexpected", f"Rows with an output {what}"]
     name = _short(criterion.unmet)
     return [name[0].upper() + name[1:], f"Rows with an output that is {name}"]
+
+
+def _is_lead(comparison: Comparison, lead: str | None) -> bool:
+    """Whether the score that leads a heading is what decides which are right."""
+    return lead == AS_EXPECTED or (lead is not None and _is_verdict(comparison, lead))
 
 
 def _is_verdict(comparison: Comparison, name: str) -> bool:

@@ -18,6 +18,7 @@ import pandas as pd
 
 from promptlab.formats import counted, shortened
 from promptlab.notebook.compare.comparison_session import ComparisonSession
+from promptlab.notebook.compare.row_filter import kind_words, narrowed
 from promptlab.notebook.compare.rows_json import headings, page, verdicts, wrong
 from promptlab.render.markup import isolated, kept_inside
 
@@ -86,18 +87,21 @@ def _table(
 ) -> tuple[str, int]:
     """Rows as a table of at most so many bytes, and how many it holds."""
     comparison, view = session.comparison, session.view
-    heads = headings(comparison, view, right=False)
+    marks = session.marked()
+    heads = headings(comparison, view, narrowed(comparison, view, marks))
     head = "".join(_heading(heading, view.baseline) for heading in heads)
-    by = _escaped(", ".join(comparison.by), LABEL)
+    by = _escaped(", ".join(comparison.by), LABEL) + " →"
+    if (score := view.score_of(comparison)) is not None:
+        by += f"<br><span style='font-weight:normal'>{_escaped(score, LABEL)}</span>"
     start = (
-        f"<table style='{TABLE}'><thead><tr><th style='{CELL}'>{by} →</th>{head}"
+        f"<table style='{TABLE}'><thead><tr><th style='{CELL}'>{by}</th>{head}"
         "</tr></thead><tbody>"
     )
     body: list[str] = []
     size = _size(start)
     before: dict[str, Any] = {}
     words = verdicts(comparison)
-    for row in page(comparison, view, rows, session.marked(), output):
+    for row in page(comparison, view, rows, marks, output):
         text = _row(row, output, words, again=row["case"] == before.get("case"))
         before = row
         size += _size(text)
@@ -136,7 +140,10 @@ def _caption(session: ComparisonSession, shown: int, filtered: int) -> str:
 
 def _filter(session: ComparisonSession) -> str:
     view, words = session.view, wrong(session.comparison)
-    kinds = [words[0] if kind == "wrong" else kind for kind in sorted(view.only)]
+    kinds = [
+        words[0] if kind == "wrong" else kind_words(session.comparison, kind)
+        for kind in sorted(view.only)
+    ]
     parts = [*([repr(view.text)] if view.text.strip() else []), *kinds]
     return f" ({', '.join(parts)})" if parts else ""
 
@@ -148,11 +155,22 @@ def _heading(heading: dict[str, Any], baseline: int | None) -> str:
         for name, value in heading["also"]
     )
     facts = " · ".join(_escaped(fact["text"], LABEL) for fact in heading["facts"])
+    score = "".join(f"<br>{line}" for line in _score_lines(heading["score"]))
     base = " <i>(baseline)</i>" if heading["column"] == baseline else ""
     return (
-        f"<th style='{CELL}'>{labels}{base}"
+        f"<th style='{CELL}'>{labels}{base}{score}"
         f"<span style='font-weight:normal;{QUIET}'>{also}<br>{facts}</span></th>"
     )
+
+
+def _score_lines(score: Mapping[str, Any] | None) -> Iterator[str]:
+    """How a column stands: its score, and against the baseline."""
+    if score is None:
+        return
+    yield score["text"]
+    told = " · ".join(f"{count:,} {kind}" for _, kind, count in score["outcomes"])
+    for line in filter(None, (score["delta"], told)):
+        yield f"<span style='font-weight:normal'>{line}</span>"
 
 
 def _row(
@@ -201,7 +219,8 @@ def _output(
     rest = output["length"] - length
     if rest > 0:
         text += f" <i style='{QUIET}'>(and {counted(rest, 'character')} more)</i>"
-    facts = [_escaped(fact, LABEL) for fact, _ in output["facts"]]
+    said = [*output["scores"], *output["facts"]]
+    facts = [_escaped(fact, LABEL) for fact, _ in said]
     facts = [*(_escaped(note, LABEL) for _, note, _ in output["notes"]), *facts]
     if output["verdict"]:
         facts.insert(0, _escaped(words[output["verdict"]], LABEL))

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from promptlab.analysis.effects import DEPENDS, Effects, effects
-from promptlab.analysis.leaderboard import score_interval
+from promptlab.analysis.scores import score_interval
 from promptlab.errors import SpecError
 from promptlab.formats import label
 from promptlab.notebook.colormap import style
@@ -65,7 +65,7 @@ def plot_interaction(
             f"an interaction is of two parameters, and this is of {len(scores.by)} "
             f"({', '.join(scores.by)}): give by=('prompt', 'model') or the like"
         )
-    interval = score_interval(scores)
+    interval = score_interval(scores.means, scores.clusters, shares=scores.shares)
     table = scores.index.assign(
         score=interval.value,
         ci_low=interval.low,

@@ -68,6 +68,7 @@ def test_a_view_that_is_reopened_says_which_filter_it_applies() -> None:
         "text": "c7",
         "field": "row:case",
         "only": ["differs"],
+        "score": "",
         "sort": "row:case",
         "descending": True,
     }
@@ -130,8 +131,8 @@ def test_scores_are_shown_beside_the_output_numbers_and_strings() -> None:
 
     first, second = row["outputs"]
     assert (first["verdict"], second["verdict"]) == (None, None)
-    assert [said for said, _ in second["facts"]] == ["judge: 1"]
-    judge, tone, why = (said for said, _ in first["facts"])
+    assert [said for said, _ in second["scores"]] == ["judge: 1"]
+    judge, tone, why = (said for said, _ in first["scores"])
     assert (judge, tone) == ("judge: 0.25", "tone: warm")
     assert why.startswith("why: so so")
     assert len(why) < 80
@@ -190,8 +191,10 @@ def test_the_summary_counts_kinds_and_what_is_right() -> None:
     answer = live(comparison(made)).answer({"kind": "summary", "view": VIEW})
 
     assert answer["counts"] == {"differs": 1, "wrong": 2, "pinned": 0, "marked": 0}
-    told = [[fact["text"] for fact in h["facts"]] for h in answer["headings"]]
-    assert told == [["2 trials", "50% as expected"], ["2 trials", "0% as expected"]]
+    assert [h["score"]["text"] for h in answer["headings"]] == [
+        "50% [9, 91]",
+        "0% [0, 66]",
+    ]
 
 
 def test_a_heading_shows_failed_truncated_and_means() -> None:
@@ -213,11 +216,11 @@ def test_a_heading_shows_failed_truncated_and_means() -> None:
     told = [[fact["text"] for fact in h["facts"]] for h in answer["headings"]]
     assert told == [
         [
-            *("2 trials", "50% cut off", "100% right", "6.5 tok", "300 ms", "$0.0015"),
+            *("2 trials", "50% cut off", "6.5 tok", "300 ms", "$0.0015"),
             *("judge 0.75", "refused 50%"),
         ],
         [
-            *("2 trials", "1 failed", "0% right", "6 tok", "1.0 s", "$0.50"),
+            *("2 trials", "1 failed", "6 tok", "1.0 s", "$0.50"),
             *("judge 0.25", "refused 50%"),
         ],
     ]
@@ -234,7 +237,7 @@ def test_a_score_with_a_threshold_is_written_out_wherever_it_decides() -> None:
     words = opening["opening"]["verdicts"]
     assert words[first["verdict"]] == "✓ score ≥ 0.5"
     assert words[second["verdict"]] == "✗ score < 0.5"
-    assert ["right: no", "right"] in first["facts"]
+    assert ["right: no", "right"] in first["scores"]
     assert opening["opening"]["wrong"][0] == "Score < 0.5"
     assert [h["facts"][1]["text"] for h in summary["headings"]] == [
         "100% score ≥ 0.5",
@@ -263,7 +266,7 @@ def test_a_column_of_numbers_or_booleans_passes_no_verdict() -> None:
 
     first, second = answer["rows"][0]["outputs"]
     assert (first["verdict"], second["verdict"]) == ("expected", "unexpected")
-    said = [text for text, _ in first["facts"]]
+    said = [text for text, _ in first["scores"]]
     assert said == ["toxicity: 0.02", "refused: no"]
 
 
