@@ -13,7 +13,7 @@ import orjson
 from promptlab.errors import Failure
 from promptlab.formats import shortened
 from promptlab.money.price import Price
-from promptlab.spec.documents import first_choice
+from promptlab.spec.documents import Token, first_choice, tokens
 from promptlab.spec.prompt import ChatMessage, Turn
 from promptlab.spec.tools import ToolCall
 from promptlab.spec.trial import Trial
@@ -88,6 +88,12 @@ class Record:
         reasoning with it. None where there is none."""
         message = first_choice(self.response or {}).get("message")
         return message if isinstance(message, dict) else None
+
+    @property
+    def logprobs(self) -> tuple[Token, ...]:
+        """The tokens of the last reply, each with its `token`, `logprob` and `top`, the
+        likeliest at its place; empty where `logprobs` was not asked for."""
+        return tuple(tokens(self.response or {}))
 
     @property
     def messages(self) -> list[ChatMessage]:

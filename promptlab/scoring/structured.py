@@ -17,7 +17,6 @@ from promptlab.scoring.named import Measured, Named, Text, compared, named, norm
 from promptlab.scoring.rows import Unreadable, parsed
 from promptlab.scoring.scorer import Call, Scorer, by_row
 from promptlab.scoring.transforms import made_transform
-from promptlab.spec.documents import tokens as tokens_of
 from promptlab.spec.schemas import response_format
 
 Check = Callable[[Any], str | None]
@@ -310,7 +309,7 @@ def perplexity(**options: Unpack[Measured]) -> Scorer:
     the parameter `logprobs: [true]` asks for."""
 
     def row(record: Record) -> float | Score:
-        logprobs = [t.logprob for t in tokens_of(record.response or {})]
+        logprobs = [token.logprob for token in record.logprobs]
         known = [logprob for logprob in logprobs if logprob is not None]
         if not known:
             return Score(None, "the answer has no logprobs; ask with logprobs: [true]")

@@ -125,6 +125,7 @@ def test_a_record_has_the_answer_and_no_message_that_was_not_known() -> None:
 
     assert record.messages == [{"role": "assistant", "content": "4"}]
     assert record.trial.variant.labels["model"] == "a"
+    assert record.logprobs == ()
 
 
 def test_their_experiment_cannot_be_run() -> None:
