@@ -15,6 +15,7 @@ from promptlab.scoring.judges import criteria as criteria
 from promptlab.scoring.judges import faithful as faithful
 from promptlab.scoring.judges import judge as judge
 from promptlab.scoring.judges import same_facts as same_facts
+from promptlab.scoring.pairwise import pairwise as pairwise
 from promptlab.scoring.scorer import Scorer as Scorer
 from promptlab.scoring.scorer import scorer as scorer
 from promptlab.scoring.structured import contains_json as contains_json

@@ -40,6 +40,7 @@ BELOW["execution"] |= {"stats", "offline"}
 BELOW["analysis"] |= {"stats"}
 BELOW["planning"] |= {"stats"}
 BELOW["results"] |= {"stats"}
+BELOW["scoring"] |= {"stats"}
 BELOW["cli"] |= {"offline", "promptlab"}
 """What each part may import beside itself, as the package's docstring draws it."""
 

@@ -115,7 +115,7 @@ def leaderboard(
     )
     options = {"resamples": resamples, "seed": seed}
     possible = could_be_best(scores.good, scores.clusters, **options)
-    reference = None if baseline is None else _references(scores, baseline)
+    reference = None if baseline is None else references(scores, baseline)
     return Leaderboard(
         scores=scores,
         baseline=reference,
@@ -440,7 +440,7 @@ def _ends(row: Mapping[Any, Any]) -> tuple[float, float]:
     return row["score_worst"], row["score_best"]
 
 
-def _references(scores: Scores, baseline: Any) -> NDArray[np.int64]:
+def references(scores: Scores, baseline: Any) -> NDArray[np.int64]:
     """The variant that each is compared with; -1 if the grid has none for it."""
     wanted = matching(scores, baseline)
     codes, _ = scores.levels()

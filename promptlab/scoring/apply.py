@@ -53,6 +53,8 @@ def checked_scorers(given: Iterable[Any], definition: Definition) -> tuple[Score
     names: set[str] = set()
     for scorer in scorers:
         _check_needs(scorer, columns, dataset.name)
+        if scorer.fits is not None:
+            scorer.fits(definition)
         if scorer.name in columns or scorer.name in SUMMARY:
             where = "table" if scorer.name in columns else "summary"
             raise SpecError(
@@ -110,7 +112,7 @@ def score(
                     column,
                     judged_by=together(judges),
                     judging_usd=usd * len(judges) / max(len(scorer.judges), 1),
-                    note="" if key else scores.note,
+                    note=scores.notes.get(key, ""),
                 )
     scored = results.with_scores(columns)
     if judging.calls or judging.cached:

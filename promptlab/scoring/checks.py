@@ -11,7 +11,7 @@ import orjson
 from promptlab.errors import DatasetError, SpecError
 from promptlab.formats import plain_text, shortened
 from promptlab.results.record import Score
-from promptlab.scoring import judges, structured, text  # noqa: F401 - they register
+from promptlab.scoring import pairwise, structured, text  # noqa: F401 - they register
 from promptlab.scoring.judge import Judge
 from promptlab.scoring.named import Measured, Named, made, named
 from promptlab.scoring.rows import Rows

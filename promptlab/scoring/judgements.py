@@ -116,7 +116,7 @@ async def judgements(
     Raises:
         SpecError, CredentialsError: as `Engine.ask_all`.
     """
-    judged = [row for row in rows if row["output"] is not None]
+    judged = [row for row in rows if judge.has_answers(row)]
     asked = _Asked(engine, judge)
     if judge.structured and judged:  # one alone, before all are refused
         reply = await engine.ask(_request(engine, judge, judged[0], 0))
@@ -127,10 +127,7 @@ async def judgements(
     await engine.ask_all(asked.requests(judged), asked.take)
     scores = iter(asked.scores(engine.reason))
     return Judgements(
-        [
-            next(scores) if row["output"] is not None else _no_output(judge)
-            for row in rows
-        ],
+        [next(scores) if judge.has_answers(row) else _no_output(judge) for row in rows],
         asked.calls,
         asked.cached,
         asked.cost_usd,

@@ -7,12 +7,10 @@ from typing import Any, TypedDict, Unpack
 
 from promptlab.scoring.judge import MOST_TOKENS, PASS, Judge, Reasoning, made_judge
 from promptlab.scoring.named import named
+from promptlab.scoring.panel import MAJORITY, by_panel, models
 from promptlab.scoring.rows import Rows
-from promptlab.scoring.scorer import Scorer, Scores
+from promptlab.scoring.scorer import Evaluate, Scorer, Scores
 from promptlab.spec.prompt import Prompt
-
-MAJORITY = 0.5
-"""The least share of passing repeats that is right."""
 
 
 class Judged(TypedDict, total=False):
@@ -42,7 +40,7 @@ class Ready(Judged, total=False):
 def judge(
     name: str,
     *,
-    model: str,
+    model: str | Sequence[str],
     rubric: str = "",
     scale: Sequence[int] | None = None,
     choices: Sequence[str] | Mapping[str, float] | None = None,
@@ -68,7 +66,9 @@ def judge(
 
     Args:
         name: Of the score.
-        model: The model that judges.
+        model: The model that judges; several make a panel. Its score is what most of
+            them say, missing if they are split, or on a scale the mean; what each says
+            is a score too, `polite_<model>`, and how far they agree is in the summary.
         rubric: What a good output is, in words.
         criteria: Several questions that are answered in one call, each with a score of
             its own: names, or names with what is asked.
@@ -94,29 +94,36 @@ def judge(
         SpecError: it cannot be asked as it is.
     """
     given = {"temperature": temperature, "max_tokens": max_tokens, **(parameters or {})}
+    examples = tuple(examples)
     return _scorer(
-        made_judge(
-            name,
-            model=model,
-            rubric=rubric,
-            scale=scale,
-            choices=choices,
-            criteria=criteria,
-            examples=examples,
-            reasoning=reasoning,
-            repeats=repeats,
-            prompt=prompt,
-            shows=shows,
-            parameters=given,
-            base_url=base_url,
-            structured=structured,
+        *(
+            made_judge(
+                name,
+                model=one,
+                rubric=rubric,
+                scale=scale,
+                choices=choices,
+                criteria=criteria,
+                examples=examples,
+                reasoning=reasoning,
+                repeats=repeats,
+                prompt=prompt,
+                shows=shows,
+                parameters=given,
+                base_url=base_url,
+                structured=structured,
+            )
+            for one in models(model)
         )
     )
 
 
 @named(Ready)
 def criteria(
-    criteria: Sequence[str] | Mapping[str, str], *, model: str, **options: Unpack[Ready]
+    criteria: Sequence[str] | Mapping[str, str],
+    *,
+    model: str | Sequence[str],
+    **options: Unpack[Ready],
 ) -> Scorer:
     """Asks a model about several criteria in one call; each is a score of its own.
 
@@ -128,7 +135,9 @@ def criteria(
 
 
 @named(Ready)
-def faithful(context: str, *, model: str, **options: Unpack[Ready]) -> Scorer:
+def faithful(
+    context: str, *, model: str | Sequence[str], **options: Unpack[Ready]
+) -> Scorer:
     """Asks a model whether outputs say only what a context says.
 
     Args:
@@ -145,7 +154,7 @@ def faithful(context: str, *, model: str, **options: Unpack[Ready]) -> Scorer:
 
 @named(Ready)
 def answers(
-    question: str = "question", *, model: str, **options: Unpack[Ready]
+    question: str = "question", *, model: str | Sequence[str], **options: Unpack[Ready]
 ) -> Scorer:
     """Asks a model whether outputs answer the question, rightly or not.
 
@@ -162,7 +171,9 @@ def answers(
 
 
 @named(Ready)
-def same_facts(to: str = "expected", *, model: str, **options: Unpack[Ready]) -> Scorer:
+def same_facts(
+    to: str = "expected", *, model: str | Sequence[str], **options: Unpack[Ready]
+) -> Scorer:
     """Asks a model whether outputs say the same facts as what is expected.
 
     Args:
@@ -185,19 +196,31 @@ def _ready(name: str, options: Ready, **more: Any) -> Scorer:
     return judge(**given)
 
 
-def _scorer(judge: Judge) -> Scorer:
+def _scorer(*judges: Judge) -> Scorer:
+    """A scorer by one judge, or by a panel of them."""
+    judge, *others = judges
+    by_majority = judge.repeats > 1 and judge.verdicts == PASS and not others
+    return Scorer(
+        name=judge.name,
+        evaluate=by_panel(judges) if others else by_judge(judge),
+        needs=("output", *columns_shown(judge)),
+        threshold=MAJORITY if by_majority else None,
+        judges=judges,
+    )
+
+
+def by_judge(judge: Judge) -> Evaluate:
+    """Asks a judge about each row."""
+
     def evaluate(rows: Rows) -> Scores:
         scores = Scores()
         for verdicts in rows.judged(judge):
             scores.add(verdicts if judge.criteria else verdicts[judge.name])
         return scores
 
-    columns = (name for name in judge.shows if name not in ("inputs", "expected"))
-    by_majority = judge.repeats > 1 and judge.verdicts == PASS
-    return Scorer(
-        name=judge.name,
-        evaluate=evaluate,
-        needs=("output", *columns),
-        threshold=MAJORITY if by_majority else None,
-        judges=(judge,),
-    )
+    return evaluate
+
+
+def columns_shown(judge: Judge) -> tuple[str, ...]:
+    """The columns that a judge is shown beside outputs."""
+    return tuple(name for name in judge.shows if name not in ("inputs", "expected"))

@@ -105,18 +105,31 @@ class Rows:
         Raises:
             PromptlabError: there is nothing to ask it through.
         """
+        return self.ask(judge, self.seen(judge))
+
+    def ask(
+        self, judge: Judge, asked: Sequence[Mapping[str, Any]]
+    ) -> Sequence[Mapping[str, Score]]:
+        """What a judge says of what it is asked.
+
+        Raises:
+            PromptlabError: there is nothing to ask it through.
+        """
         if self._ask is None:
             raise PromptlabError(f"judge {judge.name!r}: nothing asks it here")
+        return self._ask(judge, asked)
+
+    def seen(self, judge: Judge) -> list[dict[str, Any]]:
+        """Of each row the output, and what a judge is shown beside it."""
         shown = {name: self.column(name) for name in judge.shows if name in self}
         outputs = self.column("output")
-        rows = (
+        return [
             {
                 "output": output,
                 **{name: column[place] for name, column in shown.items()},
             }
             for place, output in enumerate(outputs)
-        )
-        return self._ask(judge, list(rows))
+        ]
 
     def _taken(self, name: str, places: Sequence[int]) -> list[Any]:
         column = self.column(name)

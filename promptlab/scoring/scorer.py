@@ -17,6 +17,7 @@ from promptlab.formats import shortened
 from promptlab.results.record import Score
 from promptlab.scoring.judge import Judge
 from promptlab.scoring.rows import Rows, Unreadable
+from promptlab.spec.definition import Definition
 
 Value = bool | float | str | None
 
@@ -37,8 +38,8 @@ class Scores:
     """Bool, number or label; None if missing; a mapping of these where it gives
     several."""
     explanations: list[str | None] = field(default_factory=list)
-    note: str = ""
-    """What to know of all of them, in one line."""
+    notes: dict[str, str] = field(default_factory=dict)
+    """What to know of all of them, in one line: under "", or of mappings by member."""
     judges: dict[str, tuple[Judge, ...]] = field(default_factory=dict)
     """Who gave a member of the mappings, where these are not all the judges."""
 
@@ -85,7 +86,9 @@ class Scorer:
     plain: Any = None
     """How a config file writes it; None for a function."""
     judges: tuple[Judge, ...] = ()
-    """Whom it asks."""
+    """Whom it asks, as often as it asks them of a row."""
+    fits: Callable[[Definition], None] | None = field(default=None, repr=False)
+    """Raises `SpecError` where it does not fit an experiment."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):

@@ -319,3 +319,17 @@ def test_a_wrong_judge_is_one_line_that_says_what_would_do(
 def test_the_prompt_that_a_judge_is_asked_can_be_seen() -> None:
     assert isinstance(POLITE.prompt, Prompt)
     assert POLITE.prompt.fields == ("data", "rubric", "verdicts")
+
+
+def test_a_prompt_of_ones_own_may_have_a_system_message() -> None:
+    prompt = [
+        {"role": "system", "content": "Grade: {{rubric}}"},
+        {"role": "user", "content": "{{verdicts}} {{data}}"},
+    ]
+
+    made = judge("p", model="m", rubric="Polite.", prompt=prompt)
+
+    assert made.prompt.messages[0].role == "system"
+    first = {"role": "system", "content": "{{data}}"}
+    with pytest.raises(SpecError, match="belongs in the last message"):
+        judge("p", model="m", rubric="Polite.", prompt=[first, *prompt[1:]])

@@ -20,13 +20,17 @@ SIGNS = {
 }
 """Words that rubrics begin with, and those that speak for an output then."""
 
+PAIR = ("first", "second")
+"""Two outputs to compare, and the verdicts on which is better."""
+
 SHORT = ("short", "brief", "concis", "terse")
 SHORT_WORDS = 20
 
 
 def judgement(messages: Sequence[Json], schema: Json | None) -> Json | None:
     """The reply to a request for a verdict: JSON in the last message that has an
-    `output`, and a schema with a `verdict`. None for any other request."""
+    `output`, or a `first` and a `second`, and a schema with a `verdict`. None for any
+    other request."""
     data = _data(messages)
     properties = (schema or {}).get("properties") or {}
     if data is None or not properties:
@@ -48,10 +52,14 @@ def _data(messages: Sequence[Json]) -> Json | None:
         data = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
-    return data if isinstance(data, dict) and "output" in data else None
+    if not isinstance(data, dict):
+        return None
+    return data if "output" in data or {*PAIR} <= set(data) else None
 
 
 def _verdict(rubric: str, data: Json, properties: Json) -> Json:
+    if "output" not in data:
+        return _preference(rubric, data, properties)
     share, why = _share(rubric, data)
     offered = list(properties["verdict"].get("enum") or ["pass", "fail"])
     if all(isinstance(verdict, int) for verdict in offered):
@@ -59,6 +67,20 @@ def _verdict(rubric: str, data: Json, properties: Json) -> Json:
     said = {
         "reasoning": f"The offline model is no judge, it compares words: {why}.",
         "verdict": offered[round((1 - share) * (len(offered) - 1))],
+    }
+    return {name: said[name] for name in properties if name in said}
+
+
+def _preference(rubric: str, data: Json, properties: Json) -> Json:
+    """Which of two outputs has more that speaks for it."""
+    rest = {name: value for name, value in data.items() if name not in PAIR}
+    (first, why), (second, other) = (
+        _share(rubric, {**rest, "output": data[name]}) for name in PAIR
+    )
+    said = {
+        "reasoning": "The offline model is no judge, it compares words: of the first, "
+        f"{why}; of the second, {other}.",
+        "verdict": PAIR[second > first] if first != second else "tie",
     }
     return {name: said[name] for name in properties if name in said}
 
