@@ -11,7 +11,7 @@
     ├── models/        TALKING TO A MODEL  clients, replies, failures, keys and logins
     ├── store/         ON DISK             answers; one database of calls, runs, marks
     ├── results/       WHAT CAME BACK      records, the table, costs, exports, past runs
-    ├── analysis/      WHICH IS BETTER     leaderboard, effects, pairs of a scored table
+    ├── analysis/      WHICH IS BETTER     leaderboard, effects, agreement, rankings
     ├── execution/     DOING IT            options, calls, the runner, scheduling
     ├── planning/      BEFORE THE RUN      plans, forecasts, pilots
     ├── scoring/       HOW GOOD            scorers of text and JSON, checks of a case
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from promptlab.analysis.leaderboard import leaderboard as leaderboard
     from promptlab.analysis.pair import compare_pair as compare_pair
     from promptlab.analysis.pareto import pareto as pareto
+    from promptlab.analysis.ranking import ranking as ranking
     from promptlab.analysis.sensitivity import sensitivity as sensitivity
     from promptlab.analysis.stability import stability as stability
     from promptlab.errors import Failure as Failure
@@ -183,6 +184,7 @@ _HOMES = {  # each public name, and the module that it is loaded from
     "plot_tokens": "notebook.plots",
     "plot_usage": "notebook.plots",
     "prices": "money.price_table",
+    "ranking": "analysis.ranking",
     "rate": "notebook.rate.rate",
     "read_results": "results.exports",
     "reconcile": "store.reconcile",

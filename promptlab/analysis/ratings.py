@@ -141,7 +141,7 @@ def _of_table(ratings: pd.DataFrame, table: pd.DataFrame, score: str) -> Rated:
         places=found.places,
         unrated=found.unrated,
         left_out=_left_out(split=split, elsewhere=len(given.keys() - seen.keys())),
-        raters=_raters([mine for key, mine in given.items() if key in seen]),
+        raters=raters_agree([mine for key, mine in given.items() if key in seen]),
     )
 
 
@@ -228,7 +228,7 @@ def _of_votes(votes: pd.DataFrame, table: pd.DataFrame, experiment: str) -> Rate
             split=len(combined) - len(kept),
             elsewhere=found.elsewhere,
         ),
-        raters=_raters(sides),
+        raters=raters_agree(sides),
     )
 
 
@@ -263,7 +263,7 @@ def _left_out(*, skipped: int = 0, split: int = 0, elsewhere: int = 0) -> list[s
     ]
 
 
-def _raters(ratings: Sequence[dict[str, Any]]) -> str:
+def raters_agree(ratings: Sequence[dict[str, Any]]) -> str:
     """How much raters agree, in words; empty if no two rated the same."""
     names = list(dict.fromkeys(name for mine in ratings for name in mine))
     both = sum(len(mine) > 1 for mine in ratings)

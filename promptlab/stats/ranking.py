@@ -37,6 +37,23 @@ class Ranking(NamedTuple):
         half = normal(level) * np.sqrt(np.diag(self.covariance))
         return Interval(self.abilities, self.abilities - half, self.abilities + half)
 
+    def chances(self, level: float = 0.95) -> Interval:
+        """How likely each wins against the others, on average over these.
+
+        The interval is by the delta method, in log odds.
+        """
+        others = len(self.abilities) - 1
+        chance = 1 / (1 + np.exp(self.abilities - self.abilities[:, None]))
+        np.fill_diagonal(chance, 0.0)
+        value = chance.sum(axis=1) / others
+        slopes = -chance * (1 - chance) / others
+        np.fill_diagonal(slopes, -slopes.sum(axis=1))
+        squares = np.einsum("ij,jk,ik->i", slopes, self.covariance, slopes)
+        odds = np.log(value / (1 - value))
+        half = normal(level) * np.sqrt(np.maximum(squares, 0.0)) / value / (1 - value)
+        low, high = (1 / (1 + np.exp(-(odds + end))) for end in (-half, half))
+        return Interval(value, low, high)
+
     def against(self, reference: int) -> tuple[Numbers, Numbers]:
         """λ of each minus that of one competitor, and the differences' errors."""
         own = np.diag(self.covariance)
