@@ -28,6 +28,15 @@ MOST_FIELDS = 1_000
 DEEPEST = 20
 """How deep a field may be inside others; what is deeper stays in one value."""
 
+LONGEST_INDENTED = 50_000
+"""Characters of a text that is indented; a longer one is read by programs."""
+
+INDENT = "  "
+OPENING, CLOSING = ("{", "["), ("}", "]")
+
+TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:]|[^\s{}\[\],:"]++')
+"""The strings, signs and words of a JSON text."""
+
 VALID, VALUE = "valid", "value"
 """The columns that say whether an answer is JSON, and what it is if no object."""
 
@@ -83,6 +92,38 @@ def answer_json(text: str) -> Any:
         if first is None:
             raise ValueError("the output has no JSON in it") from None
         return first
+
+
+def indented(text: str) -> str:
+    """The text with line ends and indents if it is a JSON object or list on one line,
+    else as it is. Nothing but white space changes: keys, numbers and escapes stay as
+    they are written.
+
+    >>> print(indented('{"a": [1, {}]}'))
+    {
+      "a": [
+        1,
+        {}
+      ]
+    }
+    """
+    bare = text.strip()
+    if not bare.startswith(("{", "[")) or "\n" in bare or len(bare) > LONGEST_INDENTED:
+        return text
+    try:
+        orjson.loads(bare)
+    except orjson.JSONDecodeError:
+        return text
+    parts: list[str] = []
+    depth, before = 0, ""
+    for token in TOKEN.findall(bare):
+        opened, closes = before in OPENING, token in CLOSING
+        depth += opened - closes
+        if before == "," or opened != closes:
+            parts.append("\n" + INDENT * min(depth, DEEPEST))
+        parts.append(": " if token == ":" else token)
+        before = token
+    return "".join(parts)
 
 
 def parsed_table(outputs: Sequence[str | None], index: pd.Index) -> pd.DataFrame:

@@ -139,3 +139,23 @@ def test_the_frame_is_yours_to_change() -> None:
     frame["a"] = 2
 
     assert found.parsed["a"].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('{"a":1,"b":[true,{}]}', '{\n  "a": 1,\n  "b": [\n    true,\n    {}\n  ]\n}'),
+        ('{"a":1,"a":1.50}', '{\n  "a": 1,\n  "a": 1.50\n}'),
+        ('["{,}", "\\u00e9 \\" :"]', '[\n  "{,}",\n  "\\u00e9 \\" :"\n]'),
+        ("[]", "[]"),
+        ('{"a": 1', '{"a": 1'),
+        ('{\n"a": 1}', '{\n"a": 1}'),
+        ("plain", "plain"),
+        ("12", "12"),
+    ],
+    ids=["nested", "as written", "in strings", "empty", "cut", "lines", "text", "12"],
+)
+def test_json_on_one_line_is_shown_indented_and_else_as_it_is(
+    text: str, shown: str
+) -> None:
+    assert json_answers.indented(text) == shown

@@ -31,6 +31,7 @@ from promptlab.notebook.trial_table import (
     hint,
 )
 from promptlab.results import flags
+from promptlab.results.json_answers import LONGEST_INDENTED, indented
 from promptlab.results.table import plain
 
 MOST_COLUMNS = 200
@@ -140,6 +141,16 @@ class Comparison:
     def outputs(self) -> pa.Array:
         """The output of each trial; null if it is missing."""
         return _texts(self.table["output"])
+
+    def shown(self, positions: np.ndarray) -> pa.Array:
+        """The outputs of some trials as they are shown: JSON indented."""
+        texts = self.outputs.take(pa.array(positions))
+        begins = pc.match_substring_regex(texts, r"^\s*[{\[]")
+        short = pc.less_equal(pc.utf8_length(texts), LONGEST_INDENTED)
+        are_json = pc.and_(begins, short).fill_null(False)
+        found = texts.filter(are_json).to_pylist()
+        written = pa.array(map(indented, found), texts.type)
+        return pc.replace_with_mask(texts, are_json, written)
 
     @cached_property
     def errors(self) -> pa.Array:

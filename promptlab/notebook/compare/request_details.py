@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from promptlab.errors import SpecError
 from promptlab.formats import label, plain_text
 from promptlab.notebook.compare.comparison import Comparison
@@ -68,7 +70,7 @@ def text_of(comparison: Comparison, position: int, part: str) -> str:
     _check(comparison, position)
     kind, _, name = part.partition(":")
     if kind == "output":
-        return comparison.outputs[position].as_py() or ""
+        return comparison.shown(np.array([position]))[0].as_py() or ""
     if kind == "input" and name in comparison.trials.schema.inputs:
         return _cell(comparison.table.iloc[position], name)
     if kind == "why" and name in comparison.trials.schema.scores:

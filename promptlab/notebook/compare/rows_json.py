@@ -43,6 +43,7 @@ from promptlab.notebook.compare.standing import (
     standings,
 )
 from promptlab.notebook.trial_table import measure_text
+from promptlab.results.json_answers import indented
 from promptlab.results.schema import EXPLANATION, Schema
 from promptlab.results.table import plain_values
 from promptlab.spec.response import is_truncated, is_withheld
@@ -205,7 +206,7 @@ def _outputs(
     flat = positions.ravel()
     present = flat[flat >= 0]
     part = comparison.table.iloc[present]
-    texts = comparison.outputs.take(pa.array(present))
+    texts = comparison.shown(present)
     errors = comparison.errors.take(pa.array(present)).to_pylist()
     starts = pc.utf8_slice_codeunits(texts, 0, excerpt).to_pylist()
     lengths = pc.utf8_length(texts).fill_null(0).to_pylist()
@@ -451,7 +452,9 @@ def _head(comparison: Comparison, values: Mapping[str, Any]) -> dict[str, Any]:
     tags = {name: values[name] for name in comparison.others}
     if comparison.trials.repeated and "repeat" in values:
         tags["repeat"] = values["repeat"]
-    expected = values.get("expected")
+    expected = None
+    if values.get("expected") is not None:
+        expected = indented(plain_text(values["expected"]))
     inputs = comparison.trials.schema.inputs
     room = max(50, min(1_500, INPUTS_EXCERPT // max(1, len(inputs))))
     return {
@@ -462,7 +465,7 @@ def _head(comparison: Comparison, values: Mapping[str, Any]) -> dict[str, Any]:
             for name in inputs[:MOST_INPUTS]
             if values[name] is not None
         ],
-        "expected": None if expected is None else _cut(plain_text(expected), 1_500),
+        "expected": None if expected is None else _cut(expected, 1_500),
     }
 
 

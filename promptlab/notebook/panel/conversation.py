@@ -18,6 +18,7 @@ from promptlab.execution.hooks import Reply
 from promptlab.experiment import Experiment
 from promptlab.formats import dollars, seconds
 from promptlab.render.markup import CELL, QUIET, ROW, escaped
+from promptlab.results.json_answers import indented
 from promptlab.spec.address import is_local
 from promptlab.spec.capabilities import other_name
 from promptlab.spec.prompt import Prompt
@@ -313,7 +314,7 @@ def _reply(answer: ColumnReplies, turn: int) -> str:
     if turn < len(answer.replies):
         reply = answer.replies[turn]
         return (
-            escaped(reply, LONGEST)
+            escaped(indented(reply), LONGEST)
             if reply.strip()
             else f"<i style='{QUIET}'>empty</i>"
         )

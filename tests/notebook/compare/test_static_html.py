@@ -7,6 +7,7 @@ import pytest
 from results.making import FAILURE, experiment, results
 from seen import Seen
 
+import promptlab as pl
 from promptlab.notebook.compare.comparison import Comparison
 from promptlab.notebook.compare.static_html import LARGEST, static_html
 from promptlab.notebook.trial_table import TrialTable
@@ -164,3 +165,12 @@ def test_inputs_are_shown_once_for_each_case() -> None:
 
     assert text.count("ask 1") == text.count("ask 2") == 1
     assert text.count("repeat 1") == 2
+
+
+def test_answers_in_json_are_shown_indented() -> None:
+    rows = [{"q": "?", "output": '{"label":"<b>"}', "expected": {"n": 1}}]
+
+    shown = pl.compare(pl.Results.from_table(rows))._repr_html_()
+
+    assert "{<br>&nbsp;&nbsp;&quot;label&quot;: &quot;&lt;b&gt;&quot;<br>}" in shown
+    assert "{<br>&nbsp;&nbsp;&quot;n&quot;: 1<br>}" in shown
