@@ -17,7 +17,7 @@ from promptlab.formats import counted, label, plain_text
 from promptlab.results.results import Results
 from promptlab.results.schema import Schema
 from promptlab.stats.intervals import Interval, wilson
-from promptlab.stats.means import is_binary, mean
+from promptlab.stats.means import Mean, is_binary, mean
 
 Numbers = NDArray[np.float64]
 Errors = Literal["zero", "drop"]
@@ -394,6 +394,36 @@ def score_interval(
         low = np.where(binary, exact.low, low)
         high = np.where(binary, exact.high, high)
     return Interval(value, low, high)
+
+
+def interval_by_group(
+    groups: NDArray[np.int64], size: int, cases: NDArray[np.int64], values: Numbers
+) -> Interval:
+    """Of each group of trials the mean over cases of their mean values, and the ends of
+    its 95 % interval, as `score_interval` has them; `groups` and `cases` number each
+    trial's, and NaN is a missing value."""
+    known = ~np.isnan(values)
+    number = int(cases.max(initial=0)) + 1
+    pairs, place = np.unique(groups[known] * number + cases[known], return_inverse=True)
+    means = np.bincount(place, values[known]) / np.bincount(place)
+    group = pairs // number
+    count = np.bincount(group, minlength=size)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = np.bincount(group, means, size) / count
+        squares = np.bincount(group, (means - value[group]) ** 2, size)
+        error = np.sqrt(squares / (count - 1) / count)
+    error = np.where(count > 1, error, np.nan)
+    _, low, high = Mean(value, error, count - 1, count).interval()
+    if len(means) and means.min() >= 0 and means.max() <= 1:
+        low, high = np.maximum(low, 0.0), np.minimum(high, 1.0)
+    fractions = (means != 0) & (means != 1)
+    binary = (np.bincount(group, fractions, size) == 0) & (count > 0)
+    exact = wilson(np.where(binary, value * count, 0.0), count)
+    return Interval(
+        value,
+        np.where(binary, exact.low, low),
+        np.where(binary, exact.high, high),
+    )
 
 
 def _clusters(table: pd.DataFrame, name: str, cases: int) -> NDArray[np.int64]:

@@ -383,7 +383,9 @@ class Results:
         its 95 % interval, clustered by case, as `exact_low` and `exact_high`, on how
         many trials it stands as `exact_n`, and how many have no score, failed trials
         among them, as `exact_missing`; of one that a model gave, such as `polite`, what
-        is known of the judge as `polite_judge` (see `pl.agreement`).
+        is known of the judge as `polite_judge` (see `pl.agreement`). Of a score of
+        labels, such as `tone`, there is the share of each of the six most common, as
+        `tone=warm` with `tone=warm_low` and `tone=warm_high`.
 
         Raises:
             SpecError: the table has no such column.
@@ -419,7 +421,7 @@ class Results:
         judges = {
             f"{name}{JUDGE}": note
             for name, note in self._checks().items()
-            if name in scores
+            if f"{name}_n" in scores
         }
         return counts.assign(**scores, **judges)
 

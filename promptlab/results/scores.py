@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from promptlab.errors import SpecError
-from promptlab.formats import counted, interval_text, plain_text
+from promptlab.formats import (
+    UNKNOWN,
+    counted,
+    interval_text,
+    plain_text,
+    shortened,
+)
 from promptlab.results.judged import JudgedBy
 from promptlab.results.record import Score
 from promptlab.results.schema import EXPLANATION, Schema
@@ -29,6 +35,20 @@ THRESHOLD = b"promptlab_threshold"
 
 JUDGED = b"promptlab_judged"
 """In a Parquet file's metadata: who judged, at what cost, and the note."""
+
+
+MOST_LABELS = 6
+"""The labels of a score whose shares a summary has, the most common."""
+
+OTHERS = "other labels"
+"""What all rarer labels are counted as."""
+
+LABEL_LENGTH = 60
+SHOWN_LABELS = 3
+"""Characters of a label in a summary; labels of each row of one that is shown."""
+
+ENDS = ("", "_low", "_high")
+"""The endings of a score's columns in a summary: it, and the ends of its interval."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +75,26 @@ class ScoreColumn:
         """The values as floats, NaN where one is missing; None if they are labels."""
         typed = _typed(self.values)
         return typed if isinstance(typed, np.ndarray) else None
+
+    @cached_property
+    def shares(self) -> Mapping[str, np.ndarray]:
+        """Of labels, by the most common of them, 1 where a row has it, 0 where it has
+        another, NaN where it has none; `OTHERS` are those that are rarer. Empty if the
+        values are numbers."""
+        if self.numbers is not None:
+            return {}
+        given = _values(self)
+        counts = Counter(value for value in given if value is not None)
+        common = [value for value, _ in counts.most_common(MOST_LABELS)]
+        names = {value: shortened(value, LABEL_LENGTH) for value in common}
+        if len(counts) > len(common):
+            names |= dict.fromkeys(counts.keys() - names.keys(), OTHERS)
+        found = [None if value is None else names[value] for value in given]
+        return {
+            name: np.array([np.nan if f is None else float(f == name) for f in found])
+            for name in dict.fromkeys([names[value] for value in common] + found)
+            if name is not None
+        }
 
     @property
     def verdicts(self) -> np.ndarray | None:
@@ -217,7 +257,8 @@ def summarised(
     scores: Mapping[str, ScoreColumn], cases: np.ndarray, groups: np.ndarray
 ) -> dict[str, list[float]]:
     """For each group of rows, the mean of each score that is a number, the ends of its
-    95 % interval, on how many rows it stands and how many are missing.
+    95 % interval, on how many rows it stands and how many are missing; of a score of
+    labels, the share of each of the most common, as `tone=warm`.
 
     `cases` and `groups` number the case and the group of each row, from 0. Scores of
     one case are not independent: it is one value, their mean. The interval is Wilson's
@@ -225,18 +266,24 @@ def summarised(
     """
     columns: dict[str, list[float]] = {}
     for name, column in scores.items():
-        if (values := column.numbers) is None:
-            continue
-        rows = []
-        for number in range(int(groups.max(initial=-1)) + 1):
-            here = groups == number
-            found = values[here]
-            known = ~np.isnan(found)
-            interval = _interval(found[known], cases[here][known])
-            rows.append((*interval, int(known.sum()), int((~known).sum())))
-        ends = ("", "_low", "_high", "_n", "_missing")
-        for end, numbers in zip(ends, zip(*rows, strict=True), strict=True):
-            columns[f"{name}{end}"] = list(numbers)
+        if column.numbers is not None:
+            measured = {name: column.numbers}
+        else:
+            measured = {f"{name}={one}": of for one, of in column.shares.items()}
+        counts: dict[str, list[float]] = {}
+        for measure, values in measured.items():
+            rows = []
+            for number in range(int(groups.max(initial=-1)) + 1):
+                here = groups == number
+                found = values[here]
+                known = ~np.isnan(found)
+                interval = _interval(found[known], cases[here][known])
+                rows.append((*interval, int(known.sum()), int((~known).sum())))
+            parts = [list(numbers) for numbers in zip(*rows, strict=True)]
+            for end, numbers in zip(ENDS, parts, strict=False):
+                columns[f"{measure}{end}"] = numbers
+            counts = {f"{name}_n": parts[3], f"{name}_missing": parts[4]}
+        columns |= counts
     return columns
 
 
@@ -244,23 +291,50 @@ def in_words(summary: pd.DataFrame, scores: Mapping[str, ScoreColumn]) -> pd.Dat
     """A summary with each score as text, such as `69% [61, 76]`, after the counts of
     trials; with how many are missing where any is."""
     words: dict[str, Any] = {}
-    for name in [name for name in scores if name in summary]:
+    for name in [name for name in scores if f"{name}_n" in summary]:
         numbers = scores[name].numbers
+        if numbers is None:
+            words[name] = _labels_in_words(summary, name, scores[name].shares)
+            continue
         share = numbers is not None and bool(is_binary(numbers))
-        parts = [summary[f"{name}{end}"] for end in ("", "_low", "_high")]
+        parts = [summary[f"{name}{end}"] for end in ENDS]
         words[name] = [
             interval_text(*three, share=share) for three in zip(*parts, strict=True)
         ]
         if summary[f"{name}_missing"].any():
             words[f"{name}_missing"] = summary[f"{name}_missing"]
-    ends = ("", "_low", "_high", "_n", "_missing", JUDGE)
+    ends = (*ENDS, "_n", "_missing", JUDGE)
+    measured = [
+        *scores,
+        *(f"{n}={one}" for n, c in scores.items() for one in c.shares),
+    ]
     rest = summary.drop(
-        columns=[f"{n}{e}" for n in scores for e in ends], errors="ignore"
+        columns=[f"{n}{e}" for n in measured for e in ends], errors="ignore"
     )
     place = list(rest).index("failed") + 1
     for offset, (name, column) in enumerate(words.items()):
         rest.insert(place + offset, name, column)
     return rest
+
+
+def _labels_in_words(
+    summary: pd.DataFrame, name: str, labels: Iterable[str]
+) -> list[str]:
+    """For each row of a summary the labels it has most, with their shares."""
+    rows = []
+    for row in summary.to_dict("records"):
+        told = [(row[f"{name}={one}"], one) for one in labels]
+        found = sorted((one for one in told if one[0] > 0), key=lambda one: -one[0])
+        parts = [
+            f"{one} " + interval_text(*(row[f"{name}={one}{e}"] for e in ENDS))
+            for _, one in found[:SHOWN_LABELS]
+        ]
+        more = len(found) - SHOWN_LABELS
+        parts += [f"{more:,} more"] * (more > 0)
+        missing = int(row[f"{name}_missing"])
+        parts += [f"{missing:,} missing"] * (missing > 0)
+        rows.append(", ".join(parts) or UNKNOWN)
+    return rows
 
 
 def _interval(values: np.ndarray, cases: np.ndarray) -> tuple[float, float, float]:

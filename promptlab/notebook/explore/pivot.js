@@ -51,7 +51,7 @@ class Table {
         ),
       ),
     );
-    const caption = [apart(shown.measure), ": the mean, and of how many trials"];
+    const caption = [apart(shown.measure), `: ${shown.what}`];
     this.root.replaceChildren(
       el("table", {}, el("caption", {}, ...caption), el("thead", {}, head), el("tbody", {}, ...lines)),
       ...shown.left_out.map((said) => el("p", {}, "Shown: ", apart(said), ".")),
@@ -69,7 +69,7 @@ class Table {
       {
         type: "button",
         tabindex: -1,
-        "aria-label": `${where}: ${place.text}, ${of}; open`,
+        "aria-label": `${where}: ${place.text} ${place.interval}, ${of}; open`,
         title: `${where}: ${of}`,
         onclick: () => {
           this.focusable(node, false);
@@ -78,6 +78,7 @@ class Table {
         onkeydown: (event) => this.move(event, at),
       },
       el("span", { class: "plv-value" }, place.text),
+      place.interval ? el("span", { class: "plv-interval" }, place.interval) : null,
       el("span", { class: "plv-count" }, place.count),
     );
     for (const kind of ["light", "dark"]) {

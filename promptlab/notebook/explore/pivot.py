@@ -8,8 +8,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from promptlab.analysis.scores import interval_by_group
 from promptlab.errors import SpecError
-from promptlab.formats import label, share
+from promptlab.formats import interval_text, label, share
 from promptlab.notebook.compare.comparison import Comparison
 from promptlab.notebook.trial_table import TrialTable, hint, measure_text
 from promptlab.results import flags
@@ -56,6 +57,9 @@ class Pivot:
     """How many trials each group has."""
     known: np.ndarray
     """How many of them have a value of the measure."""
+    low: np.ndarray
+    high: np.ndarray
+    """The ends of the 95 % interval of a score; NaN of any other measure."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -94,7 +98,28 @@ class Pivot:
         if np.isnan(value):
             return ""
         of_share = self.measure.startswith("share ")
-        return share(value) if of_share else measure_text(self.measure, value)
+        if of_share or (self.scored and self.shares):
+            return share(value)
+        return measure_text(self.measure, value)
+
+    @property
+    def scored(self) -> bool:
+        """Whether the measure is a score, which has an interval."""
+        return not bool(np.isnan(self.low).all())
+
+    def interval(self, row: int, column: int) -> str:
+        """The ends of a group's interval, as `[61, 76]`; empty without one."""
+        ends = self.low[row, column], self.high[row, column]
+        if np.isnan(ends).any():
+            return ""
+        whole = interval_text(self.values[row, column], *ends, share=self.shares)
+        return whole[whole.index("[") :]
+
+    @property
+    def shares(self) -> bool:
+        """Whether all means lie between 0 and 1, as those of shares do."""
+        known = self.values[~np.isnan(self.values)]
+        return bool(len(known)) and known.min() >= 0 and known.max() <= 1
 
     def positions(self, row: int, column: int) -> np.ndarray:
         """The table's positions of a group's trials; -1 means all rows or columns."""
@@ -180,9 +205,39 @@ class Pivots:
         counts, known = grid(), grid(~np.isnan(values))
         with np.errstate(invalid="ignore"):
             means = grid(np.where(np.isnan(values), 0.0, values)) / known
+        low, high = np.full((2, *means.shape), np.nan)
         if measure == "trials":
             means = np.where(counts > 0, counts, np.nan)
-        return Pivot(down, across, measure, means, counts, known)
+        elif self._is_score(measure):
+            means, low, high = self._scored(down, across, values)
+        return Pivot(down, across, measure, means, counts, known, low, high)
+
+    def _is_score(self, measure: str) -> bool:
+        return measure in (*self._scores, "share as expected")
+
+    def _scored(
+        self, down: Grouping, across: Grouping, values: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The means of a score, and the ends of their intervals, clustered by case."""
+        case = self.trials.coded("case").codes
+        height, width = len(down.labels), len(across.labels)
+        found = np.full((3, height + 1, width + 1), np.nan)
+        none = np.zeros_like(case)
+        for place, codes, size in (
+            (
+                np.s_[:, :height, :width],
+                down.codes * width + across.codes,
+                (height, width),
+            ),
+            (np.s_[:, :height, width], down.codes, (height,)),
+            (np.s_[:, height, :width], across.codes, (width,)),
+            (np.s_[:, height, width], none, ()),
+        ):
+            groups = int(np.prod(size))
+            found[place] = np.stack(
+                interval_by_group(codes, groups, case, values)
+            ).reshape(3, *size)
+        return found[0], found[1], found[2]
 
     def _grouping(self, name: str, argument: str) -> Grouping:
         """A column by its values: numbers by size, all else in order of appearance."""
@@ -216,7 +271,11 @@ class Pivots:
         if measure == "share truncated":
             return flags.truncated(table).to_numpy(dtype=float)
         column = measure.removeprefix("share ") if measure not in table else measure
-        return self.trials.numbers(column)
+        numbers = self.trials.numbers(column)
+        lower = self.trials.schema.lower_is_better(column)
+        if self._is_score(measure) and not lower and "error" in table:
+            numbers = np.where(table["error"].notna(), 0.0, numbers)  # as everywhere
+        return numbers
 
     @cached_property
     def _right(self) -> np.ndarray | None:

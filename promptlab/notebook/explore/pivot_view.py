@@ -29,6 +29,7 @@ def pivot_json(pivot: Pivot) -> dict[str, Any]:
         "rows": shortened(pivot.rows.name, LABEL),
         "columns": shortened(pivot.columns.name, LABEL),
         "measure": pivot.measure,
+        "what": _what(pivot),
         "heads": [_label(pivot.columns.labels, index) for index in column_indices],
         "lines": [
             {
@@ -39,6 +40,13 @@ def pivot_json(pivot: Pivot) -> dict[str, Any]:
         ],
         "left_out": list(_left_out(pivot)),
     }
+
+
+def _what(pivot: Pivot) -> str:
+    """What stands in each group."""
+    if pivot.scored:
+        return "the mean, its 95 % interval by cases, and of how many trials"
+    return "the mean, and of how many trials"
 
 
 def _label(labels: tuple[str, ...], index: int) -> str:
@@ -57,6 +65,7 @@ def _group(pivot: Pivot, row: int, column: int) -> dict[str, Any] | None:
         "row": row if row < rows else -1,
         "column": column if column < columns else -1,
         "text": pivot.text(row, column) or "–",
+        "interval": pivot.interval(row, column),
         "count": f"{trials:,}" if known == trials else f"{known:,} of {trials:,}",
         "light": None if math.isnan(warm) else list(heat(warm)),
         "dark": None if math.isnan(warm) else list(heat(warm, dark=True)),
@@ -88,7 +97,7 @@ def pivot_html(pivot: Pivot) -> str:
     left_out += [f"live are shown {part}" for part in made["left_out"]]
     return card(
         escaped(made["measure"]),
-        "the mean, and of how many trials; to open them, run this cell in a notebook",
+        f"{made['what']}; to open them, run this cell in a notebook",
         "<table style='border-collapse:collapse'><thead><tr style='background:none'>"
         f"<th style='{HEAD}'>{escaped(made['rows'])}{across}</th>{heads}</tr></thead>"
         f"<tbody>{lines}</tbody></table>",
@@ -102,5 +111,5 @@ def _static_group(group: Mapping[str, Any] | None) -> str:
     back, ink = group["light"] or ("none", "inherit")
     return (
         f"<td style='{CELL};background:{back};color:{ink}'>{escaped(group['text'])} "
-        f"<small>({escaped(group['count'])})</small></td>"
+        f"<small>{escaped(group['interval'])} ({escaped(group['count'])})</small></td>"
     )

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
 from promptlab import formats
+from promptlab.analysis.scores import interval_by_group
 from promptlab.errors import SpecError, did_you_mean
 from promptlab.notebook.colormap import text_on
 from promptlab.notebook.plots.canvas import (
@@ -63,7 +64,7 @@ def plot_heatmap(
     `rows` and `columns` are the first two parameters that vary, unless given. `value`
     is any column of numbers or booleans; without it, the first score, else
     `output_tokens`. `aggregate` is mean, median, min, max or sum. Combinations without
-    a value are hatched.
+    a value are hatched. The mean of a score has its 95 % interval, clustered by case.
 
     Returns a figure, its `.table` the plotted values; or `ax`, if that is given.
 
@@ -80,8 +81,13 @@ def plot_heatmap(
             + f"; valid names: {', '.join(AGGREGATES)}"
         )
     down, across = grouped(results, rows), grouped(results, columns)
+    scored = aggregate == "mean" and value in source.schema.scores
     tiles = _tiles(down, across, value, aggregate)
-    table = tiles.set_axis([value, "sd", "n", "asked"], axis="columns")
+    table = tiles.rename(columns={"number": value})
+    if scored:
+        tiles = _with_intervals(tiles, down, across, value)
+        ends = tiles[["low", "high"]].add_prefix("ci_")
+        table = table.assign(**{value: tiles["number"]}).join(ends)
     places = np.array(tiles.index.to_list(), dtype=int).reshape(-1, 2).T
     named = down.index.take(places[0]), across.index.take(places[1])
     table.index = pd.MultiIndex.from_arrays(named)
@@ -94,11 +100,17 @@ def plot_heatmap(
     written = _writer(source, value, aggregate)
     spread = aggregate == "mean" and written is not formats.share
     texts = [_text(tile, written, spread=spread) for tile in tiles.itertuples()]
+    if scored:
+        known = numbers(source.table, value).dropna()
+        share = bool(known.between(0, 1).all())
+        texts = [_score_text(tile, share=share) for tile in tiles.itertuples()]
     wide, size = _sizes(ax, texts, len(down), len(across))
     explained = f"{aggregate.capitalize()} over the trials of each combination"
     if size < SMALLEST:
         low, high = written(tiles["number"].min()), written(tiles["number"].max())
         explained += f", from {low} (dark) to {high} (light)"
+    elif scored:
+        explained = "Mean and 95 % interval, clustered by case, of each combination"
     elif any("±" in detail for _, detail in texts):
         explained += ", ± their standard deviation"
     canvas = Canvas.of(ax, heading, [explained, *dict.fromkeys(notes)])
@@ -161,6 +173,21 @@ def _tiles(down: Groups, across: Groups, value: str, aggregate: str) -> pd.DataF
     return tiles.assign(number=tiles["number"].where(tiles["n"] > 0))  # not a sum of 0
 
 
+def _with_intervals(
+    tiles: pd.DataFrame, down: Groups, across: Groups, value: str
+) -> pd.DataFrame:
+    """The tiles of a score: its mean over cases, and `low` and `high` of each."""
+    source = down.source
+    values = numbers(source.table, value).mask(failed(source.table))
+    found = interval_by_group(
+        down.positions * len(across) + across.positions,
+        len(down) * len(across),
+        source.coded("case").codes,
+        np.asarray(values, dtype=np.float64),
+    )
+    return tiles.assign(number=found.value, low=found.low, high=found.high)
+
+
 def _writer(source: TrialTable, value: str, aggregate: str) -> Callable[[float], str]:
     if pd.api.types.infer_dtype(source.table[value], skipna=True) == "boolean":
         return formats.number if aggregate == "sum" else formats.share
@@ -175,6 +202,16 @@ def _text(
         return "", "failed" if tile.asked else "not asked"
     plus_minus = f"±{written(tile.sd)}  " * (spread and tile.n > 1)
     return written(tile.number), f"{plus_minus}n={tile.n:,}"
+
+
+def _score_text(tile: Any, *, share: bool) -> tuple[str, str]:
+    """The score of a tile, and below it the interval and the number of trials."""
+    if not tile.n:
+        return _text(tile, str, spread=False)
+    whole = formats.interval_text(tile.number, tile.low, tile.high, share=share)
+    score, ends = whole.split(" ", 1)
+    of = f" of {tile.asked:,}" * (tile.n < tile.asked)
+    return score, f"{ends}  n={tile.n:,}{of}"
 
 
 def _sizes(

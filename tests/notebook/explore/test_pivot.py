@@ -9,6 +9,7 @@ import pytest
 import promptlab as pl
 from promptlab.notebook.colormap import BLACK, DARK, LIGHT, WHITE, contrast, heat
 from promptlab.notebook.explore.pivot import Pivot, Pivots
+from promptlab.notebook.explore.pivot_view import pivot_html
 from promptlab.notebook.trial_table import TrialTable
 
 from ..tables import table
@@ -182,3 +183,38 @@ def test_text_is_legible_at_any_heat(dark: bool) -> None:
     assert {ink for _, ink in seen} == {BLACK, WHITE}
     ends = DARK if dark else LIGHT
     assert (seen[0][0], seen[-1][0]) == (ends[0], ends[-1])
+
+
+def test_a_score_has_an_interval_by_cases_and_other_measures_have_none() -> None:
+    outputs = {(f"c{i}", p): "text" for i in range(5) for p in ("plain", "steps")}
+    made = table(outputs, repeats=2)
+    made["fit"] = [1.0, 1.0, 0.0, 0.0] * 5
+    made["latency_s"] = 1.0
+
+    scored = pivots(made).pivot("prompt", None, "fit")
+    timed = pivots(made).pivot("prompt", None, "latency_s")
+    board = pl.leaderboard(made, "fit", by="prompt").table
+
+    assert (scored.text(0, 0), scored.interval(0, 0)) == ("100%", "[57, 100]")
+    assert scored.low[0, 0] == pytest.approx(board["ci_low"].iloc[0])
+    assert (timed.text(0, 0), timed.interval(0, 0)) == ("1.0 s", "")
+    assert "[57, 100]" in pivot_html(scored)
+    assert "interval" not in pivot_html(timed)
+
+
+def test_a_failed_trial_scores_0_and_a_missing_score_is_left_out() -> None:
+    made = table(OUTPUTS, fit=[1.0, 1.0, None, None], error=[None] * 3 + ["429"])
+
+    pivot = pivots(made).pivot("prompt", None, "fit")
+
+    assert pivot.values[:2, 0].tolist() == [1.0, 0.5]
+    assert pivot.known[:2, 0].tolist() == [1, 2]
+
+
+def test_scores_beyond_0_and_1_are_no_shares() -> None:
+    made = table(OUTPUTS, stars=[1.0, 5.0, 3.0, 4.0])
+
+    pivot = pivots(made).pivot("prompt", "case", "stars")
+
+    assert pivot.text(0, 0) == "1"
+    assert pivot.text(2, 2) == "3.25"

@@ -194,3 +194,19 @@ def test_what_cannot_be_drawn_is_refused(
 def test_a_table_with_one_parameter_is_refused() -> None:
     with pytest.raises(pl.SpecError, match="two columns against each other"):
         plot_heatmap(trials().drop(columns="model"))
+
+
+def test_a_tile_of_a_score_has_its_interval_by_cases_and_who_is_missing() -> None:
+    table = trials(["a"] * 6, case=[0, 0, 1, 1, 2, 2])
+    table["quality"] = [1, 1, 0, 0, 1, None]
+
+    plot = plot_heatmap(table, "prompt", "model")
+
+    written = texts(axes_of(plot))
+    assert "67%" in written
+    assert "[21, 94]  n=5 of 6" in written
+    assert plot.table["quality"].iloc[0] == pytest.approx(2 / 3)
+    assert {"ci_low", "ci_high"} <= set(plot.table)
+    assert "±" in " ".join(
+        texts(axes_of(plot_heatmap(table, "prompt", "model", "latency_s")))
+    )
