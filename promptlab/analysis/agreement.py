@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,19 @@ WORDS = {
 """What people write for right and wrong, in small letters."""
 
 
+class Limit(NamedTuple):
+    """From which number on a score is right."""
+
+    threshold: float | None
+    lower_is_better: bool = False
+
+    def passes(self, value: float) -> bool:
+        assert self.threshold is not None
+        if self.lower_is_better:
+            return value <= self.threshold
+        return value >= self.threshold
+
+
 @overload
 def agreement(
     results: Results | pd.DataFrame,
@@ -94,7 +107,8 @@ def agreement(
             table, or an index that names columns of it; a DataFrame with a column
             `human` and columns that say what was rated, such as `case` and `prompt`,
             or `output`, and `rater` where several rated; or `pl.votes()`.
-        threshold: the least score that is right, where people said right or wrong.
+        threshold: the least score that is right (the greatest, where lower is better),
+            where people said right or wrong; default: the scorer's.
         cluster: a column with the same value for rows that are alike.
 
     What is found of a judge is kept in the project, and shown with its scores from then
@@ -494,7 +508,10 @@ def _agreement(
     if said.names is None:
         scores = plain_values(table[score])
         judge = [scores[place] for (place,) in said.places]
-        people, judge, graded = _alike(people, judge, score, threshold)
+        limit = Limit(threshold, schema.lower_is_better(score))
+        if limit.lower_is_better and all(value in (0, 1, None) for value in judge):
+            judge = [None if value is None else 1 - value for value in judge]
+        people, judge, graded = _alike(people, judge, score, limit)
     else:
         judge, graded = _preferences(table, score, said), False
     kept = [n for n, value in enumerate(judge) if value is not None]
@@ -521,18 +538,20 @@ def _preferences(table: pd.DataFrame, score: str, said: Rated) -> list[Any]:
             f"votes say which of two outputs is better, and {score!r} is no number: "
             "rate outputs one by one to compare labels"
         ) from None
+    if Schema.of(table).lower_is_better(score):
+        scores = -scores
     pairs = zip(said.places, said.names, strict=True)
     return [preferred(scores, places, names) for places, names in pairs]
 
 
 def _alike(
-    people: list[Any], judge: list[Any], score: str, threshold: float | None
+    people: list[Any], judge: list[Any], score: str, limit: Limit
 ) -> tuple[list[Any], list[Any], bool]:
     """What people and a score say, in the same words, and whether that is graded."""
     kinds = _kind(people), _kind(judge)
-    if kinds == ("number", "number") and threshold is None:
+    if kinds == ("number", "number") and limit.threshold is None:
         return people, judge, True
-    verdicts = [_verdicts(of, threshold) for of in (people, judge)]
+    verdicts = [_verdicts(of, limit) for of in (people, judge)]
     if "label" not in kinds or kinds == ("label", "verdict"):
         if verdicts[0] is None or verdicts[1] is None:
             side = HUMAN if verdicts[0] is None else score
@@ -557,19 +576,21 @@ def _kind(values: Sequence[Any]) -> str:
     known = [value for value in values if value is not None]
     if all(isinstance(value, (bool, int, float)) for value in known):
         return "verdict" if all(value in (0, 1) for value in known) else "number"
-    return "label" if _verdicts(known, None) is None else "verdict"
+    return "label" if _verdicts(known, Limit(None)) is None else "verdict"
 
 
-def _verdicts(values: Sequence[Any], threshold: float | None) -> list[Any] | None:
+def _verdicts(values: Sequence[Any], limit: Limit) -> list[Any] | None:
     """Right and wrong, None where one is missing; None if they are something else."""
     verdicts: list[Any] = []
     numbers = [v for v in values if isinstance(v, (int, float))]
-    by_threshold = threshold is not None and any(v not in (0, 1) for v in numbers)
+    graded = any(v not in (0, 1) for v in numbers)
     for value in values:
         if value is None:
             verdicts.append(None)
-        elif by_threshold and isinstance(value, (int, float)):
-            verdicts.append(RIGHT if value >= (threshold or 0.0) else WRONG)
+        elif graded and isinstance(value, (int, float)):
+            if limit.threshold is None:
+                return None
+            verdicts.append(RIGHT if limit.passes(value) else WRONG)
         elif (word := WORDS.get(label(value).strip().casefold())) is not None:
             verdicts.append(word)
         else:

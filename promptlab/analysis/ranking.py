@@ -17,7 +17,7 @@ from promptlab.analysis.ratings import raters_agree
 from promptlab.analysis.scores import scores_of, table_of
 from promptlab.analysis.votes import JOINT, SKIP, is_votes
 from promptlab.errors import SpecError
-from promptlab.formats import counted, interval_text, plain_text
+from promptlab.formats import counted, interval_text, label, plain_text
 from promptlab.render.analysis import Analysis
 from promptlab.results.results import Results
 from promptlab.results.table import plain_values
@@ -313,9 +313,9 @@ def _of_one(
 def _voted(votes: pd.DataFrame) -> list[Contest]:
     return [
         Contest(
-            str(vote["left"]),
-            str(vote["right"]),
-            {vote["left"]: 1.0, vote["right"]: 0.0}.get(vote["choice"], 0.5),
+            left := label(vote["left"]),
+            right := label(vote["right"]),
+            {left: 1.0, right: 0.0}.get(label(vote["choice"]), 0.5),
             plain_text(vote["case"]),
         )
         for vote in votes.to_dict("records")

@@ -131,7 +131,7 @@ class _Rows:
 
     def pair(self, vote: Mapping[Any, Any]) -> VotedPair | None:
         """The rows that a vote is on; None if they are not there."""
-        names = str(vote["left"]), str(vote["right"])
+        names = label(vote["left"]), label(vote["right"])
         for left, right in self._candidates(vote, names):
             outputs = self._outputs[left], self._outputs[right]
             if None in outputs or self._common(left) != self._common(right):
@@ -142,7 +142,7 @@ class _Rows:
                 (left, right),
                 names,
                 self._cases[left],
-                str(vote["choice"]),
+                label(vote["choice"]),
                 str(vote["rater"]),
             )
         return None
@@ -154,7 +154,7 @@ class _Rows:
         lefts, rights = (self._places.get((case, repeat, n), []) for n in names)
         for left in lefts:
             said = self._common(left)
-            if any(name in vote and vote[name] != of for name, of in said.items()):
+            if any(_differs(vote.get(name), of) for name, of in said.items()):
                 continue
             yield from ((left, right) for right in rights)
 
@@ -176,6 +176,11 @@ class _Rows:
         identity = [case, int(vote["repeat"]), self._common(place)]
         said = {name: digest(valid(str(text))) for name, text in outputs.items()}
         return key != pair_key(self._names, identity, said)
+
+
+def _differs(said: Any, text: str) -> bool:
+    """Whether a vote says another value of a parameter; it may say none."""
+    return said is not None and said == said and label(said) != text
 
 
 def _labels(column: pd.Series[Any]) -> list[str | None]:

@@ -11,6 +11,7 @@ from promptlab.errors import CacheError
 from promptlab.store.history import History
 
 UNCHECKED = "not checked against people"
+UNREADABLE = "what people say of it cannot be read"
 
 OTHERS = {
     "rubric": "an earlier rubric",
@@ -56,7 +57,7 @@ def check_notes(experiment: str, judges: Mapping[str, JudgedBy]) -> dict[str, st
     try:
         lines = History("checks", None).lines()
     except CacheError:
-        lines = []
+        return dict.fromkeys(judges, UNREADABLE)
     return {
         score: _note(experiment, score, judge, lines) for score, judge in judges.items()
     }

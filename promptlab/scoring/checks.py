@@ -90,9 +90,7 @@ def case_checks(dataset: Dataset) -> Scorer:
         for places, check in parts.values():
             scorer = replace(made(check), name=_described(check))
             scores = scorer.evaluate(rows.take(places))
-            for place, *outcome in zip(
-                places, scores.values, scores.explanations, strict=True
-            ):
+            for place, *outcome in zip(places, *_own(scores), strict=True):
                 outcomes[place].append((scorer, *outcome))
         passed = Scores()
         for outcome in outcomes:
@@ -150,12 +148,11 @@ def _combined(scorers: Sequence[Scorer], combine: Combine, name: str = "") -> Sc
     """A scorer that combines what others give for each row."""
 
     def evaluate(rows: Rows) -> Scores:
-        parts = [scorer.evaluate(rows) for scorer in scorers]
+        given = [_own(scorer.evaluate(rows)) for scorer in scorers]
+        values_of, why_of = zip(*given, strict=True)
         combined = Scores()
         for values, why in zip(
-            zip(*(part.values for part in parts), strict=True),
-            zip(*(part.explanations for part in parts), strict=True),
-            strict=True,
+            zip(*values_of, strict=True), zip(*why_of, strict=True), strict=True
         ):
             try:
                 result = combine(scorers, values, why)
@@ -168,6 +165,16 @@ def _combined(scorers: Sequence[Scorer], combine: Combine, name: str = "") -> Sc
     needs = tuple(dict.fromkeys(name for s in scorers for name in s.needs))
     asked = tuple(judge for s in scorers for judge in s.judges)
     return Scorer(name=name, evaluate=evaluate, needs=needs, judges=asked)
+
+
+def _own(scores: Scores) -> tuple[list[Any], list[str | None]]:
+    """Values and explanations; of mappings that have a score under the scorer's own
+    name, as of a panel, that one."""
+    pairs = [
+        value[""] if isinstance(value, dict) and "" in value else (value, why)
+        for value, why in zip(scores.values, scores.explanations, strict=True)
+    ]
+    return [value for value, _ in pairs], [why for _, why in pairs]
 
 
 def _several(name: str, scorers: Sequence[Any]) -> list[Scorer]:

@@ -186,6 +186,7 @@ def _comparing(judge: Judge, baseline: Any) -> Evaluate:
                 scores.add(_compared(*orders[place], pairs.names[place]))
             else:
                 scores.add({"": pairs.without_a_call(place)})
+        scores.judges = {"first": (), "second": ()}  # of which the score is made
         scores.notes[""] = _note(list(orders.values()))
         return scores
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -311,3 +312,30 @@ def test_several_scores_are_a_table_with_a_row_for_each() -> None:
     assert "72% [57, 84]" in str(found)
     with pytest.raises(pl.SpecError, match="no score 'polit'; did you mean"):
         found["polit"]
+
+
+def test_where_lower_is_better_the_lower_score_is_the_better_output() -> None:
+    table = two_variants()
+    table["latency_s"] = 1.0 - table["exact"]
+    cast(table, "steps")
+
+    found = pl.agreement(table, "latency_s", human=pl.votes())
+    one_by_one = pl.agreement(
+        table, "latency_s", human=pd.Series([0.0] * 8 + [1.0] * 8), threshold=0
+    )
+
+    assert found.agreement.value == 6 / 8
+    assert one_by_one.agreement.value == 14 / 16
+
+
+def test_votes_may_have_been_in_a_csv_file(tmp_path: Path) -> None:
+    table = two_variants().assign(temperature=0.7)
+    table.attrs[ATTRIBUTE]["roles"]["temperature"] = "parameter"
+    cast(table, "steps")
+    pl.votes().to_csv(tmp_path / "votes.csv", index=False)
+
+    votes = pd.read_csv(tmp_path / "votes.csv")
+    found = pl.agreement(table, "exact", human=votes)
+
+    assert found.n == 8
+    assert pl.ranking(votes).table["won"].sum() == 8

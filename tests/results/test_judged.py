@@ -12,6 +12,7 @@ import promptlab as pl
 from promptlab import scorers
 from promptlab.results.runs import find_run
 from promptlab.spec.request import Request
+from promptlab.store.home import home
 from promptlab.testing import FakeClient, response
 
 PRICES = {"judge": {"input": 1.0, "output": 1.0}, "m": {"input": 0.0, "output": 0.0}}
@@ -141,3 +142,15 @@ def test_a_score_that_no_model_gave_has_no_note(
 
     assert list(scored.score_notes) == ["polite"]
     assert "contains_judge" not in scored.summary()
+
+
+def test_where_the_database_cannot_be_read_nothing_is_claimed(
+    results: pl.Results,
+) -> None:
+    for file in home().glob("promptlab.sqlite*"):
+        file.unlink()
+    (home() / "promptlab.sqlite").write_bytes(b"no database" * 100)
+
+    assert results.score_notes["polite"] == [
+        "polite: judged by judge, what people say of it cannot be read"
+    ]

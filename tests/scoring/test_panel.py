@@ -163,3 +163,9 @@ def test_a_config_can_have_a_panel() -> None:
 def test_a_panel_needs_two_different_models(model: list[str]) -> None:
     with pytest.raises(pl.SpecError, match="two or more different ones"):
         polite(model=model)
+
+
+def test_a_panel_counts_among_other_scorers() -> None:
+    results = run(scorers.all_of(polite(), scorers.contains("2"), name="both"), SAID)
+
+    assert results.table["both"].tolist() == [0.0, 0.0, 1.0, 0.0]
