@@ -226,8 +226,7 @@ def _names(given: Any, argument: str) -> tuple[str, ...]:
     message = f"{argument}: expected names of columns, got {type(given).__name__}"
     if isinstance(given, (Results, pd.DataFrame)):
         message += (
-            "; to see two runs side by side, put their tables together: "
-            "pd.concat([a.table.assign(run='a'), b.table.assign(run='b')]), by='run'"
+            "; to see two runs side by side: pl.compare({'today': a, 'before': b})"
         )
     raise SpecError(message)
 

@@ -739,3 +739,31 @@ def test_an_explanation_is_text_on_the_score_and_in_the_drawer(
     drawer = seen.root.get_by_role("dialog")
     expect(drawer.get_by_text("<b>so</b> & so")).to_be_visible()
     expect(drawer.get_by_text("quality: 1")).to_be_visible()
+
+
+def test_the_request_stands_beside_follows_and_closes_with_its_key(
+    open_notebook: OpenNotebook,
+) -> None:
+    seen = shown(open_notebook, SCORED)
+    drawer = seen.root.get_by_role("dialog")
+
+    seen.output(0, 0).click()
+    seen.press("r")
+    expect(drawer).to_contain_text("t1 · prompt plain")
+    seen.press("j", "l")
+    expect(drawer).to_contain_text("t2 · prompt steps")
+    expect(seen.output(1, 1)).to_be_focused()
+    seen.output(2, 0).click()
+    expect(drawer).to_contain_text("t3 · prompt plain")
+    beside = drawer.bounding_box()
+    rows = seen.root.locator(".plc-scroller").bounding_box()
+    assert beside
+    assert rows
+    assert rows["x"] + rows["width"] <= beside["x"] + 1
+    seen.press("r")
+    expect(drawer).to_be_hidden()
+    expect(seen.output(2, 0)).to_be_focused()
+    seen.press("/")
+    seen.page.keyboard.type("case:t2 -output:plain quality<1")
+    expect(seen.status).to_have_text("0 of 3 rows")
+    expect(seen.root).to_contain_text("No row matches")

@@ -71,7 +71,7 @@ const KEYS = [
   ["m", "mark the row: star, problem, question, none"],
   ["n", "write a note on the row"],
   ["u", "undo the last pin, mark or note"],
-  ["r", "the whole request behind an output"],
+  ["r", "the whole request behind an output, which follows where you go; close it"],
   ["t", "plain text, or rendered Markdown"],
   ["Escape", "close, or back to the rows"],
 ];
@@ -87,6 +87,8 @@ const ACROSS = [
 ];
 /** What of a view changes what headings count. */
 const COUNTED = ["columns", "baseline", "score", "text", "field", "only"];
+/** A word or phrase of a filter, as the kernel reads it: after a field, or with a minus. */
+const TERM = /(-(?!\d))?(?:[^\s":<>=!-][^\s":<>=!]*(?:<=|>=|!=|[:<>=]))?(?:"([^"]+)"|(\S+))/g;
 const OUTCOMES = {
   won: "Cases with a better score than in the baseline",
   lost: "Cases with a worse score than in the baseline",
@@ -115,6 +117,7 @@ class ComparisonView {
     this.diff = "marks";
     this.markdown = false;
     this.undoable = null;
+    this.showing = null; // the trial whose request is in the drawer
     this.writing = false;
     this.held = []; // redrawn once the note that is being written is done
     this.timers = {};
@@ -258,6 +261,7 @@ class ComparisonView {
     this.showKinds();
     if (row === null) this.scroller.scrollTop = 0;
     this.showRows(focus);
+    this.follow();
     if (still) this.scroller.scrollTop = scrollTop;
   }
 
@@ -321,7 +325,7 @@ class ComparisonView {
       class: "plc-text-filter",
       placeholder: "Filter",
       "aria-label": "Only rows that hold these words, or a “phrase in quotes”",
-      title: "Words, or a “phrase in quotes”; > 2 in a field of numbers. Key: /",
+      title: "Words, a “phrase in quotes”, expected:billing, -output:sales, score<0.5. Key: /",
       spellcheck: "false",
       autocomplete: "off",
       oninput: () => this.typed(),
@@ -967,7 +971,9 @@ class ComparisonView {
   /** Marks what was looked for, over the text and without changing it. */
   highlight() {
     if (!globalThis.Highlight || !CSS.highlights) return;
-    const words = [...this.view.text.matchAll(/"([^"]+)"|(\S+)/g)].map((found) => (found[1] ?? found[2]).toLowerCase());
+    const words = [...this.view.text.matchAll(TERM)]
+      .filter(([, minus]) => !minus)
+      .map(([, , phrase, word]) => (phrase ?? word).toLowerCase());
     const field = this.opening?.fields.find(([id]) => id === this.view.field);
     if (!words.length || (field && field[2])) return this.found(null);
     const ranges = [];
@@ -1025,6 +1031,7 @@ class ComparisonView {
     if (!line) return;
     this.at = { row: Number(line.dataset.index), column: [...line.children].indexOf(cell) };
     this.rove();
+    this.follow();
   }
 
   clicked(event) {
@@ -1120,8 +1127,11 @@ class ComparisonView {
       p: () => row && this.pin(row),
       m: () => row && this.mark(row),
       n: () => row && this.note(row),
-      r: () => output && this.request(output.trial),
+      r: () => (this.shown ? this.shut() : output && this.request(output.trial)),
     };
+    const inDrawer = this.drawer.contains(this.active) && this.shown;
+    if (inDrawer && key === "r") return anywhere.r;
+    if (inDrawer && "hjkl".includes(key)) return moves[key];
     return (inRows && moves[key]) || (!this.drawer.contains(this.active) && anywhere[key]) || null;
   }
 
@@ -1303,6 +1313,13 @@ class ComparisonView {
   // ---------------------------------------------------------------- the drawer
 
   show(title, ...content) {
+    this.draw(title, content);
+    this.drawer.querySelector(".plc-content").focus({ preventScroll: true });
+  }
+
+  /** Fills the drawer and opens it; focus stays where it is. */
+  draw(title, content) {
+    this.showing = null;
     if (this.drawer.hidden) this.before = this.active;
     const id = `plc-${this.me}`;
     this.drawer.setAttribute("aria-labelledby", id);
@@ -1317,12 +1334,25 @@ class ComparisonView {
     );
     this.drawer.hidden = false;
     this.root.classList.add("plc-drawn");
-    this.drawer.querySelector(".plc-content").focus({ preventScroll: true });
+  }
+
+  /** Whether the drawer shows a request. */
+  get shown() {
+    return !this.drawer.hidden && this.showing !== null;
+  }
+
+  /** Shows the request of the output that has focus, where that of another is shown. */
+  follow() {
+    if (this.drawer.hidden || this.showing === null) return;
+    const output = this.rows[this.at.row]?.outputs[this.at.column - 1];
+    if (output && output.trial !== this.showing) this.request(output.trial, { follows: true });
+    else if (!this.rows.length) this.shut();
   }
 
   shut() {
     this.drawer.hidden = true;
     this.root.classList.remove("plc-drawn");
+    if (this.body.contains(this.active)) return;
     if (this.before?.isConnected && this.root.contains(this.before)) this.before.focus({ preventScroll: true });
     else this.focusCell();
   }
@@ -1335,7 +1365,7 @@ class ComparisonView {
         { class: "plc-keys" },
         KEYS.map(([keys, what]) => el("div", {}, el("dt", {}, keyNames(keys)), el("dd", {}, what))),
       ),
-      el("p", { class: "plc-quiet" }, "Filter: every word must be in the row, in any order; “words in quotes” as they stand. In a field of numbers: > 2, <= 0.5."),
+      el("p", { class: "plc-quiet" }, "Filter: every word must be in the row, in any order; “words in quotes” as they stand. expected:billing looks in one field, score<0.5 compares, -output:sales leaves out. In a field of numbers: > 2, <= 0.5."),
       el("p", { class: "plc-quiet" }, `Pins, marks and notes are kept in the project’s .promptlab folder under “${this.opening.name}”; promptlab.marks() reads them.`),
     );
   }
@@ -1371,11 +1401,17 @@ class ComparisonView {
     this.show(`Columns: ${opening.by.join(" · ")}`, note, boxes);
   }
 
-  async request(trial) {
-    this.show("Request", el("p", { class: "plc-quiet" }, "Loading…"));
+  async request(trial, { follows = false } = {}) {
+    if (!follows) this.show("Request", el("p", { class: "plc-quiet" }, "Loading…"));
+    this.showing = trial;
     const { request, problem } = await this.ask("request", { trial });
-    if (this.drawer.hidden) return;
-    if (problem) return this.show("Request", el("p", {}, problem));
+    if (this.drawer.hidden || this.showing !== trial) return;
+    const show = (title, ...content) => {
+      if (this.drawer.contains(this.active)) this.show(title, ...content);
+      else this.draw(title, content);
+      this.showing = trial;
+    };
+    if (problem) return show("Request", el("p", {}, problem));
     const pairs = (given) =>
       el(
         "dl",
@@ -1385,7 +1421,7 @@ class ComparisonView {
     const section = (title, ...content) => el("section", {}, el("h3", {}, title), content);
     const turns = new Set(request.messages.map((message) => message.turn)).size;
     let turn = -1;
-    this.show(
+    show(
       request.title.join(" · "),
       request.note ? el("p", { class: "plc-quiet" }, request.note) : null,
       request.messages.length

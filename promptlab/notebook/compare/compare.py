@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from promptlab.errors import SpecError, did_you_mean
 from promptlab.notebook.compare.comparison import Comparison
 from promptlab.notebook.compare.comparison_session import ComparisonSession
 from promptlab.notebook.compare.row_filter import EXPECTED, MOST_SHOWN, RowFilter
+from promptlab.notebook.compare.runs import RUN, run_names, side_by_side
 from promptlab.notebook.trial_table import TrialTable
 from promptlab.results.results import Results
 
@@ -23,8 +24,8 @@ ENGINES: tuple[Engine, ...] = ("anywidget", "ipywidgets")
 
 
 def compare(
-    results: Results | pd.DataFrame,
-    by: str | Sequence[str] | None = None,
+    results: Results | pd.DataFrame | Mapping[str, Results | pd.DataFrame],
+    by: str | Sequence[str] | Results | pd.DataFrame | None = None,
     *,
     baseline: Any = None,
     columns: Sequence[Any] | None = None,
@@ -45,9 +46,11 @@ def compare(
     were pinned, marked or noted. A saved notebook keeps the first rows as plain HTML.
 
     Args:
-        results: Results, or a DataFrame with the columns of `Results.table`.
+        results: Results, or a DataFrame with the columns of `Results.table`; or
+            several runs by the names to show, `{"today": today, "before": before}`.
         by: The parameter whose values are compared, or several; default: the first
-            that varies.
+            that varies. `compare(today, last_week)` sets two runs side by side, the
+            second being the baseline.
         baseline: The label of the column that the others are compared with word by
             word; `"expected"` for the expected outputs; default: the first column.
         columns: The labels of the columns to show first, at most six.
@@ -78,7 +81,16 @@ def compare(
             f"engine: expected 'anywidget' or 'ipywidgets', got {engine!r}"
             + did_you_mean(str(engine), ENGINES)
         )
-    comparison = Comparison.of(TrialTable.of(results), by, score, threshold)
+    if isinstance(by, (Results, pd.DataFrame)):
+        runs = [cast("Results | pd.DataFrame", results), by]
+        results, by = dict(zip(run_names(runs), runs, strict=True)), None
+    if isinstance(results, Mapping):
+        trials, by = side_by_side(results), RUN if by is None else by
+        if baseline is None and columns is None and by == RUN:
+            baseline = list(results)[-1]
+    else:
+        trials = TrialTable.of(results)
+    comparison = Comparison.of(trials, by, score, threshold)
     view = _first_view(comparison, baseline, columns)
     session = ComparisonSession(comparison, view, name)
     if engine == "ipywidgets":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -13,7 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from promptlab.errors import SpecError
-from promptlab.notebook.compare.comparison import MISSING, Comparison, bools
+from promptlab.notebook.compare.comparison import (
+    MISSING,
+    Comparison,
+    bools,
+)
 from promptlab.notebook.compare.marks import Mark
 from promptlab.notebook.compare.standing import OUTCOMES, of_outcome
 from promptlab.notebook.trial_table import Coded
@@ -43,7 +47,12 @@ OUTCOME = re.compile(rf"({'|'.join(OUTCOMES)})@(\d{{1,4}})")
 against the baseline."""
 
 FIELD = re.compile(r"(row|trial|right|score|delta|note)(?:@(\d{1,4}))?:(.*)", re.S)
-WORDS = re.compile(r'"([^"]+)"|(\S+)')
+WORDS = re.compile(
+    r'(?P<minus>-(?!\d))?(?:(?P<name>[^\s":<>=!-][^\s":<>=!]*)'
+    r'(?P<sign><=|>=|!=|[:<>=]))?(?:"(?P<phrase>[^"]+)"|(?P<word>\S+))'
+)
+"""A word or "phrase"; in the field before a sign, if there is one of that name; a minus
+turns it around."""
 NUMBER = re.compile(r"(<=|>=|!=|<|>|=)?\s*(-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?)", re.I)
 
 COMPARE: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
@@ -65,8 +74,9 @@ class RowFilter:
     baseline: int | None = None
     """The column that the others are compared with, or `EXPECTED`."""
     text: str = ""
-    """Only rows with every word of it, and every "phrase in quotes"; in a field of
-    numbers, a comparison such as `> 2`."""
+    """Only rows with every word of it, and every "phrase in quotes", `field:word` and
+    `field<2` being of that field, and `-` before any of them for rows without it; in a
+    `field` of numbers, a comparison such as `> 2`."""
     field: str = ""
     """The field to search; every field if empty."""
     only: frozenset[str] = frozenset()
@@ -179,6 +189,8 @@ def fields(comparison: Comparison) -> Iterator[tuple[Field, str]]:
 
 def is_number(comparison: Comparison, field: Field) -> bool:
     """Whether a field holds numbers."""
+    if field.scope == "score":
+        return True
     if field.scope == "trial":
         return field.name in comparison.measures
     return field.scope == "row" and pd.api.types.is_numeric_dtype(
@@ -322,12 +334,45 @@ def _holding(
         if is_number(comparison, where[0]):
             return _comparing(comparison, view, where[0])
     keep = np.ones(len(comparison), dtype=bool)
-    for phrase, word in WORDS.findall(view.text):
-        found = np.zeros(len(comparison), dtype=bool)
-        for field in where:
-            found |= _with_word(comparison, view, field, phrase or word, marks)
-        keep &= found
+    for found in WORDS.finditer(view.text):
+        keep &= _with_term(comparison, view, where, found, marks)
     return keep
+
+
+def _with_term(
+    comparison: Comparison,
+    view: RowFilter,
+    where: Sequence[Field],
+    found: re.Match[str],
+    marks: Mapping[int, Mark],
+) -> np.ndarray:
+    """Which rows pass one word, phrase, or comparison of a filter's text."""
+    wanted, sign = found["phrase"] or found["word"], found["sign"]
+    field = None
+    if sign and not view.field:
+        field = _named_field(comparison, view, found["name"])
+    if field is None and sign:  # as a time, or an address
+        wanted = found[0].removeprefix(found["minus"] or "")
+    if field is not None and is_number(comparison, field):
+        text = f"{'' if sign == ':' else sign}{wanted}"
+        rows = _comparing(comparison, replace(view, text=text), field)
+    else:
+        rows = np.zeros(len(comparison), dtype=bool)
+        for one in where if field is None else [field]:
+            rows |= _with_word(comparison, view, one, wanted, marks)
+        if field is not None and sign == "!=":
+            rows = ~rows
+    return ~rows if found["minus"] else rows
+
+
+def _named_field(comparison: Comparison, view: RowFilter, name: str) -> Field | None:
+    """The field that a filter's text names, in any case of letters; `score` is the one
+    that columns are compared by."""
+    for field, known in fields(comparison):
+        if field.column is None and name.lower() in (known.lower(), field.name.lower()):
+            return field
+    chosen = view.score_of(comparison)
+    return Field("score", chosen) if name.lower() == "score" and chosen else None
 
 
 def _everywhere(comparison: Comparison) -> Iterator[Field]:
@@ -377,7 +422,9 @@ def _comparing(comparison: Comparison, view: RowFilter, field: Field) -> np.ndar
     match = NUMBER.fullmatch(view.text.strip())
     if match is None:
         raise SpecError(f"{field.name}: expected a number or a comparison such as > 2")
-    numbers = comparison.trials.numbers(field.name)
+    scored = field.scope == "score"
+    of = comparison.scored if scored else comparison.trials.numbers
+    numbers = of(field.name)
     compare = COMPARE[match[1] or "="]
     trials = compare(numbers, float(match[2])) & ~np.isnan(numbers)
     if field.scope == "row":

@@ -292,3 +292,53 @@ def test_what_has_no_number_is_not_one_that_differs() -> None:
     given = comparison(TWO, latency_s=latency_s)
 
     assert rows(given, field="trial@0:latency_s", text="!= 5") == [0]
+
+
+FIELDED = table(
+    {("t1", "a"): "billing", ("t2", "a"): "sales team", ("t3", "a"): "see 10:30"},
+    expected={"t1": "billing", "t2": "billing", "t3": "http://x.test"},
+    in_ticket=["two words", "words two", "-5 degrees"],
+    output_tokens=[1, 5, 9],
+    quality=[0.2, 0.5, None],
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("expected:billing", [0, 1]),
+        ("EXPECTED:Billing -output:sales", [0]),
+        ('ticket:"two words"', [0]),
+        ('-ticket:"two words"', [1, 2]),
+        ("quality<0.5", [0]),
+        ("score>=0.5", [0]),
+        ("quality!=0.5", [0]),
+        ("-quality>0.3", [0, 2]),
+        ("output_tokens:5", [1]),
+        ("expected!=billing", [2]),
+        ("case=t3", [2]),
+        ("-sales", [0, 2]),
+        ("10:30", [2]),
+        ("http://x.test", [2]),
+        ("-5", [2]),
+        ("nonsense:billing", []),
+        ("a<b", []),
+        ("words expected:billing sales", [1]),
+    ],
+)
+def test_words_may_name_their_field(text: str, found: list[int]) -> None:
+    assert rows(comparison(FIELDED), text=text) == found
+
+
+def test_score_is_the_one_in_the_headings() -> None:
+    assert rows(comparison(FIELDED), text="score>=0.5", score="quality") == [1]
+
+
+def test_a_named_field_of_numbers_wants_a_number() -> None:
+    with pytest.raises(pl.SpecError, match="expected a number or a comparison such as"):
+        rows(comparison(FIELDED), text="quality:high")
+
+
+@pytest.mark.parametrize("text", ["-", ":", '"', "a:", "<" * 500, "-" * 500, ":" * 500])
+def test_any_text_can_be_searched_for(text: str) -> None:
+    rows(comparison(FIELDED), text=text)
