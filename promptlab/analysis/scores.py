@@ -166,7 +166,8 @@ def scores_of(
         score: its column; may be left out if there is only one.
         by: the columns whose values make a variant; all parameters that vary unless
             given. Trials that differ in other columns are averaged within their case.
-        cluster: a column with the same value for cases that are alike.
+        cluster: a column with the same value for cases that are alike; of results of a
+            later stage, that of the case of the first.
         errors: a failed trial scores 0, or with "drop" has no score; nor has it one
             where lower is better, since 0 would be the best.
         lower_is_better: unless given, as the scorer says, and so of latency, cost and
@@ -182,6 +183,8 @@ def scores_of(
     schema = Schema.of(table)
     name = _score_name(table, schema, score)
     columns = _columns(table, schema, by, wordings=wordings)
+    if cluster is None and isinstance(results, Results):
+        cluster = results.cluster
     if errors not in ("zero", "drop"):
         raise SpecError(f"expected errors='zero' or 'drop', got {errors!r}")
     variants, values = _coded(table, columns)

@@ -314,6 +314,17 @@ class Results:
         return Schema.of(self._table)
 
     @property
+    def cluster(self) -> str | None:
+        """The column by which cases are put together in intervals: that of the case of
+        the first stage, where several cases are answers of one; None if there is none.
+        """
+        name = self.experiment.dataset.source.case
+        if name is None or name not in self._table:
+            return None
+        groups = self._table[name].nunique(dropna=False)
+        return name if 1 < groups < self._table["case"].nunique() else None
+
+    @property
     def scores(self) -> tuple[str, ...]:
         """The names of the scores, as the table has them."""
         return tuple(self._scores)
@@ -415,7 +426,7 @@ class Results:
             prompt_cache_hit=("prompt_cache_hit", "sum"),
             mean_cost_usd=("cost_usd", "mean"),
         )
-        case = table["case"].factorize()[0]
+        case = table[self.cluster or "case"].factorize()[0]
         number = grouped.ngroup().to_numpy()
         scores = summarised(self._scores, case, number)
         judges = {
@@ -584,7 +595,9 @@ class Results:
         the link to a stage before: `source_source_trial`.
 
         The id is that of the case; where several answers have one case, followed by
-        what tells them apart. Later `totals` list what the stages before cost.
+        what tells them apart. As these are not independent, later intervals are
+        clustered by the case of the first stage. Later `totals` list what the stages
+        before cost.
 
         Args:
             rename: By column of the table, its name in the dataset.
@@ -622,6 +635,7 @@ class Results:
             by=groups,
             apart=apart,
             run=self.run,
+            case=self.experiment.dataset.source.case or "case",
             name=name or f"answers of {self.experiment.name}",
             folder=self.experiment.dataset.folder,
             stages=(*self.totals.stages, self._as_stage()),

@@ -245,7 +245,8 @@ class RunRecord:
         try:
             ((definition,),) = found
             plain = orjson.loads(definition)
-            plain["dataset"]["stages"] = self.totals.get("stages", ())
+            if source := plain["dataset"].get("source"):
+                source["stages"] = self.totals.get("stages", ())
             return self._made_experiment(plain, self._kept_files(plain))
         except (ValueError, KeyError) as error:
             raise UnknownRun(

@@ -95,13 +95,14 @@ def later_dataset(
     by: Sequence[str],
     apart: Sequence[str],
     run: str | None,
+    case: str,
     name: str,
     folder: Path | None,
     stages: tuple[Stage, ...],
 ) -> Dataset:
     """A case for each row, or for each group of rows that are alike in `by`, where the
     columns of trials are lists; `apart` names those that tell the rows of a case
-    apart."""
+    apart, `case` that with the case of the first stage."""
     columns = {new: plain_values(table[old]) for old, new in names.new.items()}
     places = _groups(table, by or ["trial"])
     if by:
@@ -129,7 +130,7 @@ def later_dataset(
         name=name,
         metadata=metadata,
         folder=folder,
-        source=Source(stages, names.carried),
+        source=Source(stages, names.carried, names.new[case]),
     )
 
 

@@ -159,7 +159,8 @@ class Dataset(Sequence[Case]):
         ]
         made = self._like(rows, [names.get(n, n) for n in self.metadata])
         carried = tuple(names.get(n, n) for n in self.source.carried)
-        made.source = replace(self.source, carried=carried)
+        case = names.get(self.source.case or "", self.source.case)
+        made.source = replace(self.source, carried=carried, case=case)
         return made
 
     def to_plain(self) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from promptlab.spec.dataset import RESULT_COLUMNS, Dataset, check_names
 from promptlab.spec.grid import Grid, Variant, unknown_parameters
 from promptlab.spec.parameters import KNOWN
 from promptlab.spec.prompt import Prompt
-from promptlab.spec.stage import Source, Stage
+from promptlab.spec.stage import Source
 from promptlab.spec.trial import EffectiveVariant, Trials, effective
 
 if TYPE_CHECKING:
@@ -195,8 +195,9 @@ class Definition:
         }
         if self.dataset.metadata:
             plain["dataset"]["metadata"] = list(self.dataset.metadata)
-        if self.dataset.source.carried:
-            plain["dataset"]["carried"] = list(self.dataset.source.carried)
+        if (source := self.dataset.source).stages:
+            known = {"carried": list(source.carried), "case": source.case}
+            plain["dataset"]["source"] = known
         if self.scorers:
             plain["scorers"] = [scorer.plain for scorer in self.scorers]
         if self.capabilities:
@@ -231,10 +232,7 @@ class Definition:
                 dataset["cases"],
                 name=dataset["name"],
                 metadata=dataset.get("metadata", ()),
-                source=Source(
-                    tuple(map(Stage.from_plain, dataset.get("stages", ()))),
-                    tuple(dataset.get("carried", ())),
-                ),
+                source=Source.from_plain(dataset.get("source", {})),
             ),
             plain["repeats"],
             (),

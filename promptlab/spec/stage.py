@@ -37,3 +37,12 @@ class Source:
     """The first one first."""
     carried: tuple[str, ...] = ()
     """The inputs that came along, which a prompt may leave unused."""
+    case: str | None = None
+    """The column with the case of the first stage: cases that have one in common are
+    not independent."""
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Source:
+        """The source that a definition tells of, with the stages that a record does."""
+        stages = tuple(map(Stage.from_plain, plain.get("stages", ())))
+        return cls(stages, tuple(plain.get("carried", ())), plain.get("case"))

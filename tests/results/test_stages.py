@@ -290,3 +290,39 @@ def test_a_failure_in_a_later_stage_is_a_record_of_it() -> None:
 
     assert second.totals.failed == 4
     assert second.table["source_trial"].tolist() == [0, 1, 2, 3]
+
+
+def graded(dataset: pl.Dataset) -> pl.Results:
+    """Results of a later stage whose answers were right about every second case."""
+    later = results(critique(dataset))
+    return later.with_scores({"exact": ScoreColumn([n % 2 for n in range(len(later))])})
+
+
+def test_answers_of_one_case_are_one_in_later_intervals() -> None:
+    cases = [{"id": str(n), "t": str(n)} for n in range(8)]
+    before = results(experiment(cases, model=["m", "n"]))
+
+    later = graded(before.to_dataset(rename={"output": "draft"}))
+
+    assert later.cluster == "source_case"
+    low = later.summary()["exact_low"].item()
+    assert low == pytest.approx(0.215, abs=0.001)  # of 8 cases; of 16 it were 0.280
+    assert pl.leaderboard(later, "exact").scores.clusters is not None
+
+
+def test_cases_with_one_answer_each_are_independent() -> None:
+    cases = [{"id": str(n), "t": str(n)} for n in range(8)]
+
+    later = graded(results(experiment(cases)).to_dataset(rename={"output": "draft"}))
+
+    assert later.cluster is None
+    assert later.summary()["exact_low"].item() == pytest.approx(0.215, abs=0.001)
+
+
+def test_a_chain_is_clustered_by_the_case_of_its_first_stage() -> None:
+    second = results(critique(drafts().to_dataset(rename={"output": "draft"})))
+
+    third = second.to_dataset(rename={"output": "final", "t": "u"})
+
+    assert third.source.case == "source_source_case"
+    assert third.rename({"source_source_case": "first"}).source.case == "first"
