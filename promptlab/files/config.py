@@ -384,8 +384,8 @@ def _scorers(given: Sequence[Any], source: YamlFile, folder: _Folder) -> list[An
     """The scorers that a config lists."""
     if not given:
         return []
+    from promptlab.scoring import checks  # noqa: F401 - all named ones register
     from promptlab.scoring.named import made
-    from promptlab.scoring.text import exact  # noqa: F401 - named ones register
 
     scorers = []
     for number, one in enumerate(given):

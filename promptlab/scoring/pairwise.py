@@ -185,7 +185,7 @@ def _comparing(judge: Judge, baseline: Any) -> Evaluate:
             if place in orders:
                 scores.add(_compared(*orders[place], pairs.names[place]))
             else:
-                scores.add({"": pairs.without_a_call(place)})
+                scores.add(pairs.without_a_call(place))
         scores.judges = {"first": (), "second": ()}  # of which the score is made
         scores.notes[""] = _note(list(orders.values()))
         return scores
@@ -224,16 +224,17 @@ class _Pairs:
         base = self.baselines.get(place)
         return base not in (None, place) and outputs[place] != outputs[base or 0]
 
-    def without_a_call(self, place: int) -> Score:
-        """The score of a row that no judge is asked about."""
+    def without_a_call(self, place: int) -> dict[str, Score]:
+        """The scores of a row that no judge is asked about."""
         base, name = self.baselines.get(place), self.names[place]
         if base == place:
-            return Score(0.5, "the baseline itself")
+            itself = Score(0.5, "the baseline itself")
+            return dict.fromkeys(("", "first", "second"), itself)
         if base is not None:
-            return Score(0.5, f"a tie with {name}: the same output")
+            return {"": Score(0.5, f"a tie with {name}: the same output")}
         if name:
-            return Score(None, f"the baseline {name} has no output here")
-        return Score(None, "the grid has no baseline with all else as here")
+            return {"": Score(None, f"the baseline {name} has no output here")}
+        return {"": Score(None, "the grid has no baseline with all else as here")}
 
 
 def _compared(first: Score, second: Score, name: str) -> dict[str, Score]:

@@ -166,23 +166,27 @@ def krippendorff_interval(
 ) -> Interval:
     """Krippendorff's α with an interval: its quantiles when items are drawn again.
 
-    Whole `clusters` are drawn, if items have labels of these. Valid from about 30 of
-    them. For raters that stand for others, their number counts as well, which this
-    leaves out.
+    Whole `clusters` are drawn, if items have labels of these. Where all ratings agree,
+    it reaches down to where Wilson's interval of the agreement does. Valid from about
+    30 items or clusters. For raters that stand for others, their number counts as well,
+    which this leaves out.
 
     Raises:
         ValueError: as `krippendorff_alpha` does.
     """
     counts, differences, rated = _ratings(ratings, level)
+    groups = np.arange(len(counts))
     if clusters is None:
         counts = counts[np.lexsort(counts.T[::-1])]
-        times = times_drawn(len(counts), resamples, seed)
     else:
-        labels, groups = np.unique(np.asarray(clusters)[rated], return_inverse=True)
-        times = times_drawn(len(labels), resamples, seed)[:, groups]
-    drawn = _alpha(counts, differences, times)
-    drawn = drawn[~np.isnan(drawn)]
+        groups = np.unique(np.asarray(clusters)[rated], return_inverse=True)[1]
+    units = int(groups.max(initial=-1)) + 1
     value = float(_alpha(counts, differences, np.ones((1, len(counts))))[0])
+    if value == 1:
+        return Interval(value, float(wilson(units, units, confidence).low), value)
+    times = times_drawn(units, resamples, seed)
+    drawn = _alpha(counts, differences, times[:, groups])
+    drawn = drawn[~np.isnan(drawn)]
     if len(drawn) == 0:
         return Interval(value, np.nan, np.nan)
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])

@@ -39,6 +39,11 @@ def test_judges_are_asked_with_the_options_of_a_run(
     assert cached.json["scores"]["kind"]["n"] == 0
     assert cached.json["scores"]["kind"]["mean"] is None
     assert asked.json["scores"]["kind"]["n"] == 4
+    assert asked.json["scores"]["kind"]["notes"] == [
+        "kind: judged by offline/large, not checked against people"
+    ]
+    shown = promptlab("score", "--scorers", "judges.yaml")
+    assert "kind: judged by offline/large, not checked against people" in shown.stdout
 
 
 def test_a_score_that_is_missing_everywhere_is_below_its_threshold(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -736,3 +738,21 @@ def test_a_column_that_cannot_be_renamed_is_told(write: Write, load: Load) -> No
 
     with pytest.raises(DatasetError, match=r"^runs.csv has no column 'm'"):
         load(text)
+
+
+def test_every_named_scorer_is_known_in_a_new_process(tmp_path: Path) -> None:
+    judge = "{name: kind, model: m, rubric: Kind.}"
+    pair = "{rubric: Kind., model: m, baseline: plain}"
+    (tmp_path / "c.yaml").write_text(
+        BASE + f"scorers: [is_json, {{judge: {judge}}}, {{pairwise: {pair}}}]\n"
+    )
+    code = (
+        "from pathlib import Path; from promptlab.files.config import load_config; "
+        "print(len(load_config(Path('c.yaml')).experiment.scorers))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+
+    assert (done.stdout, done.stderr) == ("3\n", "")

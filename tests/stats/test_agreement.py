@@ -168,5 +168,8 @@ def test_full_agreement_of_few_is_no_certainty() -> None:
     assert few.value == few.high == 1.0
     assert few.low < 0.5
     assert many.low > 0.95
+    alike = np.tile([0.0, 1.0], (3, 4))
+    assert krippendorff_interval(alike).low < 0.7
+    assert krippendorff_interval(alike, clusters=[0] * 8).low < 0.3
     assert np.isnan(kappa_interval([1, 1], [1, 1]).value)
     assert np.isnan(kappa_interval([], []).value)
