@@ -14,6 +14,7 @@
     ├── analysis/      WHICH IS BETTER     leaderboard, effects, agreement, rankings
     ├── execution/     DOING IT            options, calls, the runner, scheduling
     ├── planning/      BEFORE THE RUN      plans, forecasts, pilots
+    ├── embeddings/    TEXTS AS VECTORS    asked in chunks, kept by text
     ├── scoring/       HOW GOOD            scorers of text and JSON, checks of a case
     ├── scorers.py     the named scorers, and `scorer` for functions of your own
     ├── render/        AS TEXT AND HTML    cards of experiments, plans, results
@@ -25,8 +26,9 @@
     └── cli/           python -m promptlab ...
 
 Imports point one way: errors, formats, paths, secret ← files ← spec ← money ← models ←
-store ← results ← analysis ← execution ← planning ← scoring ← scorers ← experiment ←
-files/config.py ← cli; `notebook` sees what is below planning, and `experiment`;
+store ← results ← analysis ← execution ← planning ← embeddings ← scoring ← scorers ←
+experiment ← files/config.py ← cli; `notebook` sees what is below planning, and
+`experiment`;
 `stats` and `offline` import nothing of ours, and are seen from where they are needed.
 Names are loaded when they are first used, so that importing the package does nothing
 and takes no time.
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from promptlab.analysis.ranking import ranking as ranking
     from promptlab.analysis.sensitivity import sensitivity as sensitivity
     from promptlab.analysis.stability import stability as stability
+    from promptlab.embeddings.embed import aembed as aembed
+    from promptlab.embeddings.embed import embed as embed
     from promptlab.errors import Failure as Failure
     from promptlab.errors import PromptlabError as PromptlabError
     from promptlab.errors import PromptlabWarning as PromptlabWarning
@@ -151,12 +155,14 @@ _HOMES = {  # each public name, and the module that it is loaded from
     "Usage": "spec.usage",
     "Variant": "spec.grid",
     "Wordings": "spec.wordings",
+    "aembed": "embeddings.embed",
     "agreement": "analysis.agreement",
     "audio": "spec.content",
     "budgets": "store.usage",
     "compare": "notebook.compare.compare",
     "compare_pair": "analysis.pair",
     "effects": "analysis.effects",
+    "embed": "embeddings.embed",
     "explain": "store.explain",
     "explore": "notebook.explore.explore",
     "file": "spec.content",

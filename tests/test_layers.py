@@ -20,7 +20,16 @@ ROOT = Path(pl.__file__).parent
 ROOTS = {"errors", "formats", "paths", "secret"}
 LAYERS = (
     *("render", "files", "spec", "money", "models", "store", "results", "analysis"),
-    *("execution", "planning", "scoring", "scorers", "experiment", "config", "cli"),
+    *(
+        "execution",
+        "planning",
+        "embeddings",
+        "scoring",
+        "scorers",
+        "experiment",
+        "config",
+        "cli",
+    ),
 )
 """Each sees the roots and those before it."""
 
@@ -65,6 +74,7 @@ HOMES = {
     "jsonschema": {"scoring.structured"},
     "keyring": {"models.keyrings"},
     "numpy": {
+        "embeddings",
         *("scoring.apply", "results.json_answers"),
         *("money.price", "results.costs", "results.results", "results.table"),
         *("planning.plan", "planning.pilot", "notebook"),
@@ -76,6 +86,7 @@ HOMES = {
     "openpyxl": {"files.spreadsheets", "results.exports"},
     "pandas": {
         "analysis",
+        "embeddings.embed",
         "money.price_table",
         *("results.exports", "results.given", "results.json_answers"),
         "results.results",

@@ -330,6 +330,12 @@ class Caller:
             ) from error
 
     async def _stored(self, request: Request, response: Response) -> Answer:
+        if not request.kept:
+            try:
+                await asyncio.to_thread(self._accounting.write)
+            except CacheError as error:
+                self._stop(str(error))
+            return Answer(response.summary, False, response)
         entry = Entry.of(request, response, self._experiment)
         _ = entry.value  # what cannot be written fails here, and alone
         try:

@@ -293,6 +293,11 @@ class Engine:
         order.settle()
         await self.work_through(window)
 
+    @property
+    def cache(self) -> ResponseCache | None:
+        """Where its answers are kept, once it is open; None if nowhere."""
+        return self._cache
+
     def _opened(self) -> Caller:
         if self._caller is None:
             raise PromptlabError(
@@ -324,7 +329,7 @@ class Engine:
             tier, at = request.body.get("service_tier"), when(time.time())
             context = PriceContext(request.base_url, request.model, None, tier, *at)
             price = self.options.prices_in_force.price(context)
-            check_bounded(limits, price, context, request.body)
+            check_bounded(limits, price, context, request.most_output)
 
     async def _opened_slots(self, base_url: str, model: str) -> ModelSlots:
         """The way to a model, with the client of its server opened."""

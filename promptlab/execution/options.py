@@ -44,6 +44,7 @@ from promptlab.money.prices import Prices, PricesOption, is_free, prices_in_forc
 from promptlab.secret import ApiKey, Secret, sealed
 from promptlab.spec.address import canonical_url
 from promptlab.spec.definition import Definition
+from promptlab.spec.request import most_output
 from promptlab.spec.requests import Requests
 from promptlab.store.wire_names import known_names
 
@@ -433,7 +434,8 @@ class RunOptions:
         for place in sorted({trial // each % len(variants) for trial in trials}):
             context = pricing.context_now(place)
             price = pricing.prices.price(context)
-            check_bounded(limits, price, context, variants[place].parameters)
+            given = most_output(variants[place].parameters)
+            check_bounded(limits, price, context, given)
             if is_free(price, context):
                 free.append(context.model)
         if free and any(math.isfinite(of.usd) for of in limits):

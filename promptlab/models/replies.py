@@ -28,7 +28,7 @@ from promptlab.models.redaction import (
     without_keys,
 )
 from promptlab.money.reported import reported_usd
-from promptlab.spec.address import CHAT
+from promptlab.spec.address import CHAT, EMBEDDINGS
 from promptlab.spec.response import Response, is_truncated, is_withheld
 from promptlab.spec.usage import read_usage
 
@@ -88,6 +88,8 @@ def read_reply(
         said = Said(_output_text(document))
         finish_reason = "length" if is_cut else "stop"
     usage = read_usage(document.get("usage"))
+    if endpoint == EMBEDDINGS:  # whose answers have no tokens, and say nothing of them
+        usage = replace(usage, output_tokens=0)
     response = Response(
         **said._asdict(),
         finish_reason=finish_reason,

@@ -8,7 +8,7 @@ many calls are in flight.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +17,6 @@ from promptlab.formats import dollars, thousands
 from promptlab.money.own_prices import to_be_given
 from promptlab.money.price import PER_MILLION, Price
 from promptlab.money.prices import is_free
-from promptlab.spec.request import most_output
 from promptlab.spec.usage import PriceContext
 
 
@@ -154,9 +153,10 @@ def check_bounded(
     limits: Sequence[BudgetLimits],
     price: Price | None,
     context: PriceContext,
-    parameters: Mapping[str, Any],
+    given: float,
 ) -> None:
-    """Refuses calls that no budget can be kept for.
+    """Refuses calls, whose answers have at most `given` tokens, that no budget can be
+    kept for.
 
     Raises:
         SpecError: dollars are limited and the price is not known; or an answer may
@@ -169,7 +169,6 @@ def check_bounded(
             f"budget: no price is known for {context.model!r}, so dollars cannot be "
             f"counted; {to_be_given(context.model)}"
         )
-    given = most_output(parameters)
     most = most_usd(price, 0, given) if in_dollars and price is not None else 0.0
     if math.isinf(most) or (in_tokens and math.isinf(given)):
         raise SpecError(

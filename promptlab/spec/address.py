@@ -16,6 +16,9 @@ AT = re.compile("@|%40|\uff20|\ufe6b")
 CHAT = "/chat/completions"
 """The endpoint of chat completions, after a base URL."""
 
+EMBEDDINGS = "/embeddings"
+"""That of embeddings."""
+
 OFFLINE_SCHEME = "offline://"
 """What the address of the offline model begins with, as it stands in a key."""
 

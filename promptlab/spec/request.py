@@ -27,7 +27,7 @@ from typing import Any
 import orjson
 
 from promptlab.errors import SpecError
-from promptlab.spec.address import CHAT, canonical_url
+from promptlab.spec.address import CHAT, EMBEDDINGS, canonical_url
 
 SCHEMA = 1
 
@@ -48,7 +48,9 @@ class Request:
             not JSON.
     """
 
-    __slots__ = ("base_url", "body", "endpoint", "key", "most_output", "repeat")
+    __slots__ = (
+        *("base_url", "body", "endpoint", "kept", "key", "most_output", "repeat"),
+    )
 
     def __init__(
         self,
@@ -63,9 +65,14 @@ class Request:
         self.repeat = repeat
         self.endpoint = _checked_endpoint(endpoint)
         self.key = request_key(self.base_url, self.body, repeat, self.endpoint)
-        self.most_output = most_output(self.body)
+        self.most_output = (
+            0.0 if self.endpoint == EMBEDDINGS else most_output(self.body)
+        )
         """The most tokens that the answer may have; infinite where nothing bounds it.
         No part of the key."""
+        self.kept = True
+        """Whether its answer is stored; False if whoever asks stores it in parts. No
+        part of the key."""
 
     @classmethod
     def of_canonical(
@@ -85,6 +92,7 @@ class Request:
         request.endpoint = CHAT
         request.key = key
         request.most_output = most_output
+        request.kept = True
         return request
 
     @classmethod

@@ -1,0 +1,1 @@
+"""Embeddings: texts as vectors, asked and kept like any other call."""

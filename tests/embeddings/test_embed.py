@@ -1,0 +1,188 @@
+"""embed: texts as vectors, each asked once and kept by text, model and dimensions."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import promptlab as pl
+from tests.embeddings.embedder import Embedder, vector
+
+PRICES = {"m": {"input": 1.0, "output": 0.0}}
+
+
+def embed(client: Embedder, texts: Any, **options: Any) -> Any:
+    return pl.embed(texts, model="m", client=client, **options)
+
+
+def test_vectors_come_in_the_order_of_the_texts_as_float32() -> None:
+    given = embed(Embedder(), ["red", "green", "red"])
+
+    assert given.dtype == np.float32
+    np.testing.assert_array_equal(
+        given, [vector(t, 8) for t in ("red", "green", "red")]
+    )
+
+
+def test_each_different_text_is_asked_once_however_it_is_chunked() -> None:
+    first, second = Embedder(), Embedder()
+
+    embed(first, ["red", "red", "green"])
+    embed(second, ["blue", "green", "red"])
+
+    assert first.asked == [["red", "green"]]
+    assert second.asked == [["blue"]]
+
+
+def test_another_model_size_or_refresh_is_asked_for() -> None:
+    client = Embedder()
+    embed(client, ["red"])
+
+    assert embed(client, ["red"], dimensions=4).shape == (1, 4)
+    pl.embed(["red"], model="other", client=client)
+    embed(client, ["red"], refresh=True)
+
+    assert len(client.asked) == 4
+
+
+def test_what_is_cached_needs_no_call() -> None:
+    paid = embed(Embedder(), ["red", "green"])
+
+    np.testing.assert_array_equal(
+        embed(Embedder(), ["red", "green"], offline=True), paid
+    )
+
+
+def test_a_server_without_base64_is_asked_for_numbers() -> None:
+    client = Embedder(base64=False)
+
+    given = embed(client, ["red"])
+
+    np.testing.assert_array_equal(given, [vector("red", 8)])
+
+
+def test_a_chunk_that_a_server_finds_too_large_is_split() -> None:
+    client = Embedder(most_texts=3)
+    texts = [f"text {number}" for number in range(10)]
+
+    given = embed(client, texts)
+
+    np.testing.assert_array_equal(given, [vector(text, 8) for text in texts])
+    assert max(map(len, client.asked)) <= 3
+
+
+def test_many_texts_are_several_calls() -> None:
+    client = Embedder()
+
+    embed(client, [f"text {number}" for number in range(1_100)])
+
+    assert sorted(map(len, client.asked)) == [76, 512, 512]
+
+
+def test_a_text_that_is_too_long_is_missing_and_the_others_are_not() -> None:
+    with pytest.warns(pl.PromptlabWarning, match=r"1 of 3 texts .* too long"):
+        given = embed(Embedder(), ["red", "x" * 20_000, "green"])
+
+    assert np.isnan(given).any(axis=1).tolist() == [False, True, False]
+
+
+def test_no_text_is_no_call_and_a_row_without_numbers() -> None:
+    client = Embedder()
+
+    with pytest.warns(pl.PromptlabWarning, match="2 of 3 texts have no vector"):
+        given = embed(client, ["", None, "red"])
+
+    assert client.asked == [["red"]]
+    assert np.isnan(given).all(axis=1).tolist() == [True, True, False]
+
+
+def test_no_texts_are_an_empty_array() -> None:
+    assert embed(Embedder(), []).shape == (0, 0)
+
+
+def test_a_series_gives_a_frame_with_its_index() -> None:
+    given = embed(Embedder(), pd.Series(["red", "green"], index=["a", "b"]))
+
+    assert isinstance(given, pd.DataFrame)
+    assert given.index.tolist() == ["a", "b"]
+
+
+def test_it_can_be_awaited() -> None:
+    given = asyncio.run(pl.aembed(["red"], model="m", client=Embedder()))
+
+    np.testing.assert_array_equal(given, [vector("red", 8)])
+
+
+def test_a_damaged_vector_is_asked_for_once_more() -> None:
+    client = Embedder()
+    embed(client, ["red"])
+    database = pl.ResponseCache().directory / "cache.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute(
+            "UPDATE Cache SET value = CAST(replace(CAST(value AS TEXT),"
+            ' \'"embedding":"\', \'"embedding":"!\') AS BLOB)'
+        )
+
+    embed(client, ["red"])
+    again = embed(client, ["red"])
+
+    assert client.asked == [["red"], ["red"]]
+    np.testing.assert_array_equal(again, [vector("red", 8)])
+
+
+def test_the_ledger_has_what_they_cost_and_the_budget_holds_them() -> None:
+    embed(Embedder(), ["red", "green"], prices=PRICES, budget_usd=1)
+
+    (line,) = pl.usage().itertuples()
+
+    assert line.input_tokens == 8
+    assert line.cost_usd == pytest.approx(8e-6)
+
+
+def test_a_budget_that_is_reached_asks_nothing_and_says_why() -> None:
+    client = Embedder()
+
+    with pytest.raises(pl.PromptlabError, match=r"2 of 2 texts .* budget"):
+        embed(client, ["red", "green"], prices=PRICES, budget_usd=1e-6)
+
+    assert client.asked == []
+
+
+def test_a_budget_without_a_price_is_refused() -> None:
+    client = Embedder()
+    client.base_url = "https://api.example.org/v1"
+
+    with pytest.raises(pl.SpecError, match="no price is known for 'm'"):
+        embed(client, ["red"], budget_usd=1)
+
+
+def test_a_vector_takes_its_numbers_in_base64_on_disk(tmp_path: Path) -> None:
+    texts = [f"text {number}" for number in range(200)]
+
+    embed(Embedder(dimensions=1536), texts, cache=tmp_path)
+
+    sizes = [size for *_, size in pl.ResponseCache(tmp_path).catalogue()]
+    assert len(sizes) == len(texts)
+    assert max(sizes) < 1.45 * 4 * 1536
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"texts": "red"}, "expected a list of strings"),
+        ({"texts": [3]}, "expected strings, got 3"),
+        ({"texts": ["red"], "dimensions": 0}, "expected an integer ≥ 1, got 0"),
+        ({"texts": ["red"], "dimensions": True}, "expected an integer ≥ 1, got True"),
+        ({"texts": ["red"], "model": ""}, "expected the name of an embedding model"),
+    ],
+    ids=["a string", "a number", "no dimensions", "a bool", "no model"],
+)
+def test_what_cannot_be_embedded_is_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(pl.SpecError, match=said):
+        pl.embed(**{"model": "m", "client": Embedder(), **wrong})
