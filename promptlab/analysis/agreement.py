@@ -354,7 +354,7 @@ class Agreement:
         assert self.confusion is not None
         names = [str(name) for name in self.confusion]
         rest = len(self.table)
-        differ = f"{rest:,} differ: .table lists them, pl.compare(….rows) shows them"
+        differ = f"{rest:,} differ: .table lists them, pl.compare shows .rows"
         return Analysis(
             kind="Agreement",
             title=self.title,
