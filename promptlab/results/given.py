@@ -32,6 +32,9 @@ HERE = "http://localhost"
 ALWAYS = ("model", "prompt", "system")
 """The parameters that no input can be called after."""
 
+VARIES = ("parameter", "wording")
+"""The roles of columns that tell variants apart."""
+
 IGNORED = (*RESULT_COLUMNS, *REPLY_COLUMNS)
 """Columns that are no inputs: outcomes are read by their names."""
 
@@ -100,10 +103,11 @@ class GivenAnswers:
         taken = {found, self._expected, *metadata, *IGNORED}
         free = [str(n) for n in frame if n not in taken and n not in ("case", "id")]
         if variants is None:
-            parameters = (n for n in free if told.get(n, "parameter") == "parameter")
+            parameters = (n for n in free if told.get(n, "parameter") in VARIES)
             variants = [n for n in parameters if n in told or n in KNOWN]
         also = [name for name in ALWAYS if name in free and name not in variants]
         self._variants = [*also, *variants]
+        self._wordings = [name for name in variants if told.get(name) == "wording"]
         self.scores = [name for name in free if told.get(name) == "score"]
         told_metadata = [name for name in free if told.get(name) == "metadata"]
         self._metadata = [*metadata, *told_metadata]
@@ -127,7 +131,9 @@ class GivenAnswers:
             for row in _first(self._variant_of)
         ]
         return Grid.of_variants(
-            {name: tuple(levels.values()) for name, levels in pool.items()}, variants
+            {name: tuple(levels.values()) for name, levels in pool.items()},
+            variants,
+            nested=self._wordings,
         )
 
     @cached_property

@@ -573,7 +573,7 @@ class Results:
         self,
         *,
         rename: Mapping[str, str] | None = None,
-        keep: Sequence[str] = (),
+        keep: str | Sequence[str] = (),
         by: str | Sequence[str] = (),
         only_trials: Iterable[int] | None = None,
         keep_failed: bool = False,
@@ -627,7 +627,9 @@ class Results:
             )
         if rows.empty:
             raise SpecError("to_dataset: no trial with an answer is left")
-        apart = [*self.varying, *["repeat"] * (self.experiment.repeats > 1)]
+        apart = [*dict.fromkeys((*self.varying, *self.schema.wordings))]
+        apart += ["repeat"] * (self.experiment.repeats > 1)
+        keep = [keep] if isinstance(keep, str) else keep
         groups = groups_of(by, apart)
         return later_dataset(
             rows,

@@ -125,13 +125,16 @@ class Grid:
 
     @classmethod
     def of_variants(
-        cls, levels: Mapping[str, tuple[Level, ...]], variants: Iterable[Variant]
+        cls,
+        levels: Mapping[str, tuple[Level, ...]],
+        variants: Iterable[Variant],
+        nested: Iterable[str] = (),
     ) -> Grid:
-        """A grid of just these variants, which are made of these levels; with nothing
-        to check, as for answers that are there."""
+        """A grid of just these variants, which are made of these levels, those of
+        wordings `nested`; with nothing to check, as for answers that are there."""
         grid = cls.__new__(cls)
         grid._given = grid._levels = dict(levels)
-        grid.nested = ()
+        grid.nested = tuple(nested)
         grid.variants = tuple(variants)
         grid.exclude, grid._zip, grid._only = (), (), ()
         return grid

@@ -196,3 +196,16 @@ def test_what_cannot_be_read_is_one_clear_line(
 ) -> None:
     with pytest.raises(pl.PromptlabError, match=message):
         pl.Results.from_table(rows, **options)
+
+
+def test_wordings_of_a_prompt_stay_wordings_and_go_along_to_a_later_stage() -> None:
+    worded = pl.Wordings("Ticket: {{t}}\nTeam:", formats=2)
+    ran = results(experiment([{"t": "a"}], prompt={"team": worded}))
+
+    again = pl.Results.from_table(ran.table)
+
+    assert again.schema.wordings == ("wording",)
+    assert again.varying == []
+    dataset = again.to_dataset(keep="latency_s")
+    assert dataset[0].id == "1 · as written"
+    assert dataset[1].metadata["source_wording"] == "blank lines"
