@@ -767,3 +767,28 @@ def test_the_request_stands_beside_follows_and_closes_with_its_key(
     seen.page.keyboard.type("case:t2 -output:plain quality<1")
     expect(seen.status).to_have_text("0 of 3 rows")
     expect(seen.root).to_contain_text("No row matches")
+
+
+REPEATED = """
+answers = ["billing", "billing", "sales"] * 2
+rows = [{"trial": i, "prompt": "ab"[i // 3], "case": "t1", "repeat": i % 3, "output": o}
+        for i, o in enumerate(answers)]
+compare(pd.DataFrame(rows), "prompt", name="repeated")
+"""
+
+
+def test_repeats_are_folded_until_they_are_opened(open_notebook: OpenNotebook) -> None:
+    seen = shown(open_notebook, REPEATED)
+
+    expect(seen.status).to_have_text("1 row, repeats folded")
+    expect(seen.output(0, 0)).to_contain_text("2 × billing, 1 × sales")
+    seen.output(0, 1).click()
+    seen.press("o")
+    expect(seen.lines).to_have_count(3)
+    expect(seen.head(2)).to_contain_text("repeat 2")
+    expect(seen.head(0).get_by_role("button", name="3 repeats")).to_have_attribute(
+        "aria-expanded", "true"
+    )
+    expect(seen.output(0, 1)).to_be_focused()
+    seen.press("o", "O")
+    expect(seen.status).to_have_text("3 rows")

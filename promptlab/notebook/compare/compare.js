@@ -66,6 +66,7 @@ const KEYS = [
   ["d", "differences: marked, with what was removed, not marked"],
   ["b", "compare with this column; in the first, with what is expected"],
   ["c", "choose columns"],
+  ["o, O", "show each repeat of a row; of all rows"],
   ["v", "choose the score in the headings"],
   ["p", "pin the row to the top"],
   ["m", "mark the row: star, problem, question, none"],
@@ -493,6 +494,8 @@ class ComparisonView {
 
   sayRows() {
     const { opening, total } = this;
+    const all = !this.view.only.length && !this.view.text.trim();
+    if (this.view.folded && all) return this.say(`${plural(total, "row")}, repeats folded`);
     const said =
       total === opening.rows ? plural(opening.rows, "row") : `${whole(total)} of ${plural(opening.rows, "row")}`;
     this.say(said);
@@ -753,13 +756,27 @@ class ComparisonView {
           tool("note", "Note", mark.note !== "", "n", () => this.note(row)),
         ),
       ),
-      row.tags.length
+      row.tags.length || row.fold
         ? el(
             "div",
             { class: "plc-tags" },
-            row.tags.map(([name, value]) =>
-              el("span", {}, el("span", { class: "plc-key" }, `${name} `), el("bdi", {}, value)),
-            ),
+            row.tags
+              .filter(([name]) => name !== "repeat" || !row.fold || row.fold.open)
+              .map(([name, value]) => el("span", {}, el("span", { class: "plc-key" }, `${name} `), el("bdi", {}, value))),
+            row.fold
+              ? el(
+                  "button",
+                  {
+                    type: "button",
+                    class: "plc-link plc-fold",
+                    tabindex: -1,
+                    "aria-expanded": String(row.fold.open),
+                    title: `${row.fold.open ? "Show as one row" : "Show each"}. Key: o`,
+                    onclick: () => this.unfold(row),
+                  },
+                  plural(row.fold.rows, "repeat"),
+                )
+              : null,
           )
         : null,
       row.inputs.length
@@ -863,6 +880,7 @@ class ComparisonView {
   facts(row, output) {
     const node = el("div", { class: "plc-facts" });
     const fact = (name, text, title) => node.append(el("span", { class: `plc-fact plc-${name}`, title }, text));
+    if (output.repeats) node.append(el("bdi", { class: "plc-repeats", title: "What each repeat answered; key o shows all" }, output.repeats));
     if (output.verdict) fact(output.verdict, this.opening.verdicts[output.verdict], output.why || null);
     for (const [text, title] of output.scores) fact("chip", text, title);
     for (const [name, text, title] of output.notes) fact(name, text, title);
@@ -1127,6 +1145,8 @@ class ComparisonView {
       p: () => row && this.pin(row),
       m: () => row && this.mark(row),
       n: () => row && this.note(row),
+      o: () => row && this.unfold(row),
+      O: () => this.opening.repeated && this.change({ folded: !this.view.folded, opened: [] }),
       r: () => (this.shown ? this.shut() : output && this.request(output.trial)),
     };
     const inDrawer = this.drawer.contains(this.active) && this.shown;
@@ -1174,6 +1194,14 @@ class ComparisonView {
 
   sort(id, descending) {
     this.change({ sort: id, descending });
+  }
+
+  /** Shows the repeats of a row one by one, or as one row. */
+  unfold(row) {
+    if (!row.fold) return;
+    const opened = new Set(this.view.opened);
+    if (!opened.delete(row.fold.number)) opened.add(row.fold.number);
+    this.change({ opened: [...opened] }, { still: true });
   }
 
   clear() {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pandas as pd
@@ -40,6 +41,9 @@ def compare(
     difference to the baseline, and how many cases it won, lost and tied; a click on
     one shows these. All of it follows the filter. A failed trial scores 0, as in
     `leaderboard`.
+
+    Repeats of a case are one row, with what each answered ("3 × billing, 1 × sales")
+    and their mean score; `o` opens it.
 
     Rows are read from the kernel page by page, so that a table of 100,000 is shown as
     fast as one of 10. `.table` is what is shown, as a DataFrame; `.marks` the rows that
@@ -94,6 +98,7 @@ def compare(
     view = _first_view(comparison, baseline, columns)
     session = ComparisonSession(comparison, view, name)
     if engine == "ipywidgets":
+        session.view = replace(view, folded=False)
         from promptlab.notebook.compare.pager import ComparisonPager
 
         return ComparisonPager(session)
@@ -118,7 +123,9 @@ def _first_view(
         if not 1 <= len(shown) <= MOST_SHOWN:
             raise SpecError(f"columns: expected at most {MOST_SHOWN}, got {len(shown)}")
     return RowFilter(
-        columns=tuple(shown), baseline=_baseline(comparison, baseline, shown)
+        columns=tuple(shown),
+        baseline=_baseline(comparison, baseline, shown),
+        folded=comparison.folds is not None,
     )
 
 

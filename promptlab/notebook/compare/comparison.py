@@ -221,6 +221,30 @@ class Comparison:
             return np.arange(len(self))
         return self.of_rows("case").codes
 
+    @cached_property
+    def folds(self) -> np.ndarray | None:
+        """The number of each row's fold, which holds the repeats of a case; None where
+        no case was asked again, or the repeats are the columns."""
+        if not self.trials.repeated or "repeat" in self.by:
+            return None
+        names = (n for n in (*self.others, "case") if n not in self.by)
+        return _grouped([self.of_rows(n).codes for n in names], len(self))[0]
+
+    def fold_of(self, row: int) -> np.ndarray:
+        """The rows that are repeats of one, itself among them."""
+        if self.folds is None:
+            return np.array([row])
+        order, starts = self._by_fold
+        fold = int(self.folds[row])
+        return np.asarray(order[starts[fold] : starts[fold + 1]])
+
+    @cached_property
+    def _by_fold(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows by fold, and where each fold starts among them."""
+        assert self.folds is not None
+        counts = np.bincount(self.folds)
+        return np.argsort(self.folds, kind="stable"), np.cumsum([0, *counts])
+
     def likeness(self, columns: Sequence[int]) -> np.ndarray:
         """Which outputs of a row are the same: for each column the index among
         `columns` of the first with this text, or `MISSING`. Failed trials are alike."""

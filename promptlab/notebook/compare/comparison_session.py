@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,8 @@ class ComparisonSession:
     def table(self) -> pd.DataFrame:
         """The rows that are shown, in their order: one column for each output."""
         with self._lock:
-            return _wide(self.comparison, self.view, self.rows(self.view))
+            view = replace(self.view, folded=False)
+            return _wide(self.comparison, view, self.rows(view))
 
     @property
     def marks(self) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from promptlab.notebook.compare.comparison import (
 )
 from promptlab.notebook.compare.marks import Mark
 from promptlab.notebook.compare.standing import OUTCOMES, of_outcome
-from promptlab.notebook.trial_table import Coded
+from promptlab.notebook.trial_table import Coded, first_of_each
 
 MOST_SHOWN = 6
 """The most columns that are shown side by side."""
@@ -87,6 +87,10 @@ class RowFilter:
     sort: str = ""
     """The field to sort by, or one of `ACROSS`; the table's order if empty."""
     descending: bool = False
+    folded: bool = False
+    """Whether repeats of a case are shown as one row."""
+    opened: frozenset[int] = frozenset()
+    """The folds that are shown row by row all the same."""
 
     @classmethod
     def of(cls, comparison: Comparison, plain: Mapping[str, Any]) -> RowFilter:
@@ -114,6 +118,8 @@ class RowFilter:
                 score=score if score in comparison.scores else "",
                 sort=str(plain.get("sort", "")),
                 descending=bool(plain.get("descending")),
+                folded=bool(plain.get("folded")) and comparison.folds is not None,
+                opened=frozenset(int(fold) for fold in plain.get("opened", ())),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise SpecError(f"compare: not a valid view: {plain!r:.200}") from error
@@ -129,7 +135,12 @@ class RowFilter:
 
     def to_plain(self) -> dict[str, Any]:
         """The filter as `of` reads it."""
-        return {**vars(self), "columns": [*self.columns], "only": sorted(self.only)}
+        return {
+            **vars(self),
+            "columns": [*self.columns],
+            "only": sorted(self.only),
+            "opened": sorted(self.opened),
+        }
 
 
 @dataclass(frozen=True)
@@ -209,7 +220,8 @@ def row_names(comparison: Comparison) -> list[str]:
 def shown(
     comparison: Comparison, view: RowFilter, marks: Mapping[int, Mark] | None = None
 ) -> np.ndarray:
-    """The rows that pass a filter, in its order; pinned rows come first.
+    """The rows that pass a filter, in its order; pinned rows come first, and of a fold
+    stands the first row that passes.
 
     Raises:
         SpecError: there is no such field, or it holds numbers and the text does not.
@@ -223,6 +235,11 @@ def shown(
     if len(pinned):
         first = np.isin(rows, pinned)
         rows = np.concatenate([rows[first], rows[~first]])
+    if view.folded and comparison.folds is not None:
+        folds = comparison.folds[rows]
+        kept = np.isin(folds, list(view.opened))
+        kept[first_of_each(folds)] = True
+        rows = rows[kept]
     return rows
 
 

@@ -5,6 +5,7 @@ Strings are not escaped, only cut: whoever shows them escapes them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from promptlab.formats import (
     label,
     number,
     plain_text,
+    score_text,
     share,
     shortened,
 )
@@ -60,6 +62,13 @@ LABEL_EXCERPT = 300
 WORDS_EXCERPT = 60
 """Characters of a score in words, beside an output."""
 
+REPEAT_LOOKED = 2_000
+"""Characters by which the outputs of repeats are told apart."""
+
+REPEAT_EXCERPT = 60
+MOST_REPEATS = 4
+"""Characters of an output of repeats, and how many different ones are named."""
+
 BY_EXPECTED = {"expected": "✓ as expected", "unexpected": "≠ expected"}
 """The words for an output where no criterion decides. Another text than the expected
 one may be right too, so only a criterion says wrong."""
@@ -81,15 +90,88 @@ def page(
     heads = comparison.table.iloc[comparison.first[rows]]
     columns = {name: plain_values(heads[name]) for name in row_names(comparison)}
     width = len(view.columns)
+    _add_folds(comparison, view, rows, outputs)
     return [
         {
             "row": int(row),
             **_head(comparison, {name: v[i] for name, v in columns.items()}),
+            "fold": _fold(comparison, view, row),
             "mark": marks.get(int(row), Mark()).to_plain(),
             "outputs": outputs[i * width : (i + 1) * width],
         }
         for i, row in enumerate(rows)
     ]
+
+
+def _fold(comparison: Comparison, view: RowFilter, row: int) -> dict[str, Any] | None:
+    """The fold that a row is of: its number, how many repeats it has, and whether they
+    are shown one by one; None where nothing is folded."""
+    if not view.folded or comparison.folds is None:
+        return None
+    fold = int(comparison.folds[row])
+    size = len(comparison.fold_of(row))
+    if size < 2:
+        return None
+    return {"number": fold, "rows": size, "open": fold in view.opened}
+
+
+def _add_folds(
+    comparison: Comparison,
+    view: RowFilter,
+    rows: np.ndarray,
+    outputs: Sequence[dict[str, Any] | None],
+) -> None:
+    """Adds to the outputs of folded rows what all repeats answered, and has their mean
+    scores in place of the first one's."""
+    if not view.folded or comparison.folds is None:
+        return
+    scored = {
+        name: (comparison.scored(name), is_share(comparison, name))
+        for name in comparison.scores
+    }
+    places = [(row, column) for row in rows for column in view.columns]
+    for (row, column), output in zip(places, outputs, strict=True):
+        fold = _fold(comparison, view, row)
+        if output is None or fold is None or fold["open"]:
+            continue
+        positions = comparison.positions[comparison.fold_of(row), column]
+        positions = positions[positions >= 0]
+        means = [
+            _mean_of_repeats(name, scores[positions], share=share)
+            for name, (scores, share) in scored.items()
+        ]
+        output["repeats"] = _repeats(comparison, positions)
+        output["scores"] = [mean for mean in means if mean]
+        output["verdict"] = None
+
+
+def _mean_of_repeats(name: str, scores: np.ndarray, *, share: bool) -> list[str] | None:
+    """The mean of a score as a short and a long text; None where none is known."""
+    known = scores[~np.isnan(scores)]
+    if not len(known):
+        return None
+    mean = score_text(float(known.mean()), share=share)
+    return [
+        f"{_short(name)} {mean} of {len(known):,}",
+        f"mean {_short(name)} of {counted(len(known), 'repeat')}",
+    ]
+
+
+def _repeats(comparison: Comparison, positions: np.ndarray) -> str:
+    """What repeats answered, as `3 × billing, 1 × sales`."""
+    starts = pc.utf8_slice_codeunits(
+        comparison.outputs.take(pa.array(positions)), 0, REPEAT_LOOKED
+    )
+    texts = ["failed" if text is None else text.strip() for text in starts.to_pylist()]
+    found = Counter(texts).most_common()
+    if len(found) == 1:
+        return f"{len(texts):,} × the same"
+    parts = [
+        f"{count:,} × {shortened(' '.join(text.split()), REPEAT_EXCERPT) or 'empty'}"
+        for text, count in found[:MOST_REPEATS]
+    ]
+    more = len(found) - MOST_REPEATS
+    return ", ".join([*parts, *[f"{more:,} more"] * (more > 0)])
 
 
 def verdicts(comparison: Comparison) -> dict[str, str]:
@@ -171,6 +253,7 @@ def opening(comparison: Comparison, view: RowFilter) -> dict[str, Any]:
         "verdicts": verdicts(comparison),
         "wrong": wrong(comparison),
         "scores": [[name, _short(name)] for name in comparison.scores],
+        "repeated": comparison.folds is not None,
     }
 
 
@@ -189,10 +272,13 @@ def kinds(comparison: Comparison) -> Iterator[str]:
 def counts(
     comparison: Comparison, view: RowFilter, marks: Mapping[int, Mark]
 ) -> dict[str, int]:
-    """The number of rows of each kind, in the columns that are shown."""
+    """The number of rows of each kind, in the columns that are shown; where repeats are
+    folded, of folds that hold one."""
+    folds = comparison.folds if view.folded else None
+    rows = {kind: of_kind(comparison, view, kind, marks) for kind in kinds(comparison)}
     return {
-        kind: int(of_kind(comparison, view, kind, marks).sum())
-        for kind in kinds(comparison)
+        kind: int(found.sum()) if folds is None else len(np.unique(folds[found]))
+        for kind, found in rows.items()
     }
 
 

@@ -190,11 +190,11 @@ def _head(row: dict[str, Any], again: bool) -> Iterator[str]:
     signs = ["pinned"] * mark["pinned"] + [MARKS[k] for k in [mark["kind"]] if k]
     case = f"<b>{_escaped(row['case'] or '', LABEL)}</b>"
     yield " ".join([case, *signs])
-    if row["tags"]:
-        yield " · ".join(
-            f"{_escaped(name, LABEL)} {_escaped(value, LABEL)}"
-            for name, value in row["tags"]
-        )
+    told = [f"{_escaped(n, LABEL)} {_escaped(v, LABEL)}" for n, v in row["tags"]]
+    if (fold := row["fold"]) and not fold["open"]:
+        told = [*told[:-1], counted(fold["rows"], "repeat")]  # not which of them
+    if told:
+        yield " · ".join(told)
     for name, text, _ in () if again else row["inputs"][:INPUTS]:
         yield (
             f"<span style='{QUIET}'>{_escaped(name, LABEL)}: "
@@ -221,6 +221,8 @@ def _output(
         text += f" <i style='{QUIET}'>(and {counted(rest, 'character')} more)</i>"
     said = [*output["scores"], *output["facts"]]
     facts = [_escaped(fact, LABEL) for fact, _ in said]
+    if "repeats" in output:
+        text += f"<br>{_escaped(output['repeats'], INPUT)}"
     facts = [*(_escaped(note, LABEL) for _, note, _ in output["notes"]), *facts]
     if output["verdict"]:
         facts.insert(0, _escaped(words[output["verdict"]], LABEL))

@@ -344,7 +344,8 @@ def test_a_table_of_another_library_is_compared() -> None:
 def test_two_runs_side_by_side_are_one_table() -> None:
     run: Any = results(experiment())
 
-    with pytest.raises(pl.SpecError, match=r"got Results; .* pd\.concat.* by='run'"):
-        pl.compare(run, run)
+    assert list(pl.compare(run, run).table)[-2:] == ["first", "second"]
+    with pytest.raises(pl.SpecError, match=r"got Results; .* pl\.compare\(\{"):
+        pl.plot_heatmap(run, rows="prompt", columns=run)
     with pytest.raises(pl.SpecError, match="by: expected names of columns, got int"):
         pl.compare(run, 7)  # type: ignore[arg-type]

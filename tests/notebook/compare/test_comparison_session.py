@@ -71,6 +71,8 @@ def test_a_view_that_is_reopened_says_which_filter_it_applies() -> None:
         "score": "",
         "sort": "row:case",
         "descending": True,
+        "folded": False,
+        "opened": [],
     }
     page(given, **left)
 
