@@ -18,6 +18,7 @@ from promptlab.scoring.judges import same_facts as same_facts
 from promptlab.scoring.pairwise import pairwise as pairwise
 from promptlab.scoring.scorer import Scorer as Scorer
 from promptlab.scoring.scorer import scorer as scorer
+from promptlab.scoring.similarity import similar as similar
 from promptlab.scoring.structured import contains_json as contains_json
 from promptlab.scoring.structured import cost as cost
 from promptlab.scoring.structured import finish_reason as finish_reason

@@ -75,7 +75,7 @@ HOMES = {
     "keyring": {"models.keyrings"},
     "numpy": {
         "embeddings",
-        *("scoring.apply", "results.json_answers"),
+        *("scoring.apply", "scoring.similarity", "results.json_answers"),
         *("money.price", "results.costs", "results.results", "results.table"),
         *("planning.plan", "planning.pilot", "notebook"),
         *("planning.forecast", "results.run_answers", "results.scores"),

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from promptlab.embeddings.vectors import Vectors, check_spec, vectors_of
+from promptlab.embeddings.arguments import check_arguments
+from promptlab.embeddings.vectors import Vectors, vectors_of
 from promptlab.errors import PromptlabError, PromptlabWarning, SpecError, brief
 from promptlab.execution.engine import Engine
 from promptlab.execution.loop import background_loop
@@ -85,7 +86,7 @@ async def aembed(
 async def _vectors(
     texts: Any, model: str, dimensions: int | None, options: RunOptions
 ) -> Vectors:
-    check_spec(model, dimensions)
+    check_arguments(model, dimensions)
     given = _texts(texts)
     async with Engine("embed", options) as engine:
         return await vectors_of(engine, given, model, dimensions)

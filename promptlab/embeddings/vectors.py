@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from promptlab.embeddings.arguments import check_arguments
 from promptlab.embeddings.wire import Vector, body_of, entries, vectors_in
-from promptlab.errors import CacheError, Failure, SpecError, brief
+from promptlab.errors import CacheError, Failure
 from promptlab.execution.engine import Engine
 from promptlab.execution.hooks import Reply
 from promptlab.spec.address import EMBEDDINGS
@@ -43,16 +44,10 @@ class Vectors:
     """Different texts whose vector was in the cache."""
 
 
-def check_spec(model: object, dimensions: object) -> None:
-    """Raises `SpecError` if that is no model, or no number of dimensions."""
-    if not isinstance(model, str) or not model:
-        raise SpecError(
-            "model: expected the name of an embedding model, such as "
-            f"'text-embedding-3-small', got {brief(model)}"
-        )
-    whole = isinstance(dimensions, int) and not isinstance(dimensions, bool)
-    if dimensions is not None and not (whole and int(str(dimensions)) >= 1):
-        raise SpecError(f"dimensions: expected an integer ≥ 1, got {brief(dimensions)}")
+def no_vectors(count: int, why: str) -> Vectors:
+    """Of so many texts, none, for one reason."""
+    array = np.full((count, 0), np.nan, np.float32)
+    return Vectors(array, dict.fromkeys(range(count), why), calls=0, cached=0)
 
 
 async def vectors_of(
@@ -67,7 +62,7 @@ async def vectors_of(
     Raises:
         SpecError, CredentialsError: as `Engine.ask_all`.
     """
-    check_spec(model, dimensions)
+    check_arguments(model, dimensions)
     asked = _Asked(engine, model, dimensions, list(dict.fromkeys(filter(None, texts))))
     await asked.look_up()
     chunks = list(asked.chunks())

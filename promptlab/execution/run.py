@@ -31,6 +31,7 @@ from promptlab.results.results import Results, settled_record
 from promptlab.results.run_answers import RunAnswers
 from promptlab.results.runs import RunRecord
 from promptlab.results.table import build_table
+from promptlab.spec.address import EMBEDDINGS
 from promptlab.spec.capabilities import other_name
 from promptlab.spec.definition import Definition
 from promptlab.spec.prompt import Turn
@@ -218,19 +219,24 @@ class Run:
         return results
 
     def _check_judges(self, limits: Sequence[BudgetLimits]) -> None:
-        """Raises `SpecError` for a judge that one of these budgets cannot be kept
-        for."""
+        """Raises `SpecError` for a judge or an embedding model that one of these
+        budgets cannot be kept for."""
+        limits = [each for each in limits if each.any]
         for scorer in self._experiment.scorers:
             for judge in scorer.judges:
                 request = judge.request({"output": ""}, self._options.base_url_for)
-                self._engine.check_bounded(
-                    request, [each for each in limits if each.any]
-                )
+                self._engine.check_bounded(request, limits)
+            for model in scorer.embeds:
+                body = {"model": model, "input": ""}
+                request = self._engine.request(body, endpoint=EMBEDDINGS)
+                self._engine.check_bounded(request, limits)
 
     async def _score(self, results: Results, ledger: Ledger) -> Results:
         """Scores the answers. Judges are asked within what is left of the budgets; of a
         run that was ended early, only the cache is."""
-        if not any(scorer.judges for scorer in self._experiment.scorers):
+        if not any(
+            scorer.judges or scorer.embeds for scorer in self._experiment.scorers
+        ):
             return await asyncio.to_thread(results.score)
         ended = self._engine.is_ending
         options = replace(self._options, offline=True) if ended else self._options

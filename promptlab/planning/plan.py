@@ -128,7 +128,13 @@ class Plan:
             "which these figures leave out"
             for model, number in self.judgements.items()
         ]
-        return (*left_out, *judged, *self.budget_notes)
+        embedded = [
+            f"then up to {counted(2 * len(self.statuses), 'text')} embedded by "
+            f"{model}, which these figures leave out"
+            for scorer in self.experiment.scorers
+            for model in scorer.embeds
+        ]
+        return (*left_out, *judged, *embedded, *self.budget_notes)
 
     @property
     def judgements(self) -> dict[str, int]:

@@ -101,6 +101,7 @@ def score(
             results.experiment.dataset.fields,
             lambda place: results[places[place]],
             judging,
+            judging.vectors,
         )
         for scorer in scorers:
             before = judging.cost_usd

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
@@ -12,7 +12,6 @@ from promptlab.errors import DatasetError, SpecError
 from promptlab.formats import plain_text, shortened
 from promptlab.results.record import Score
 from promptlab.scoring import pairwise, structured, text  # noqa: F401 - they register
-from promptlab.scoring.judge import Judge
 from promptlab.scoring.named import Measured, Named, made, named
 from promptlab.scoring.rows import Rows
 from promptlab.scoring.scorer import Scorer, Scores
@@ -98,8 +97,10 @@ def case_checks(dataset: Dataset) -> Scorer:
         return passed
 
     needs = "output", CHECKS
-    asked = tuple(_judges_of_cases(dataset))
-    return Scorer(name="passed", evaluate=evaluate, needs=needs, judges=asked)
+    return _asking(
+        _scorers_of_cases(dataset),
+        Scorer(name="passed", evaluate=evaluate, needs=needs),
+    )
 
 
 def _passed(outcomes: Sequence[tuple[Scorer, Any, str | None]]) -> Score | None:
@@ -128,8 +129,8 @@ def listed(given: Any) -> list[Any]:
     return list(given) if isinstance(given, (list, tuple)) else [given]
 
 
-def _judges_of_cases(dataset: Dataset) -> Iterator[Judge]:
-    """Whom the checks of the cases ask; each check is looked at once."""
+def _scorers_of_cases(dataset: Dataset) -> Iterator[Scorer]:
+    """The checks of the cases, each once."""
     seen: set[bytes] = set()
     for case in dataset:
         try:
@@ -137,7 +138,7 @@ def _judges_of_cases(dataset: Dataset) -> Iterator[Judge]:
                 written = orjson.dumps(check, default=str)
                 if written not in seen:
                     seen.add(written)
-                    yield from made(check).judges
+                    yield made(check)
         except SpecError as error:
             raise DatasetError(
                 f"{dataset.name}, case {case.id!r}, checks: {error}"
@@ -163,8 +164,17 @@ def _combined(scorers: Sequence[Scorer], combine: Combine, name: str = "") -> Sc
         return combined
 
     needs = tuple(dict.fromkeys(name for s in scorers for name in s.needs))
-    asked = tuple(judge for s in scorers for judge in s.judges)
-    return Scorer(name=name, evaluate=evaluate, needs=needs, judges=asked)
+    return _asking(scorers, Scorer(name=name, evaluate=evaluate, needs=needs))
+
+
+def _asking(scorers: Iterable[Scorer], combined: Scorer) -> Scorer:
+    """A scorer that asks the models that all of these ask."""
+    scorers = list(scorers)
+    return replace(
+        combined,
+        judges=tuple(judge for s in scorers for judge in s.judges),
+        embeds=tuple(model for s in scorers for model in s.embeds),
+    )
 
 
 def _own(scores: Scores) -> tuple[list[Any], list[str | None]]:

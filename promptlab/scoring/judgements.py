@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
+from promptlab.embeddings.vectors import Vectors, no_vectors, vectors_of
 from promptlab.errors import Failure, PromptlabError, PromptlabWarning
 from promptlab.execution.engine import Engine
 from promptlab.execution.hooks import Reply
@@ -17,6 +18,8 @@ from promptlab.results.record import Score
 from promptlab.scoring.judge import Judge
 from promptlab.spec.request import Request
 from promptlab.spec.response import Response
+
+T = TypeVar("T")
 
 REFUSALS = (400, 422)
 """HTTP statuses of a server that does not take a request as it is."""
@@ -63,16 +66,29 @@ class Judging:
     ) -> Sequence[Mapping[str, Score]]:
         """What a judge says of each row. Ctrl-C ends it early: what was not judged by
         then is missing."""
-        asked = background_loop().submit(self._ask(judge, rows))
-        try:
-            found = asked.result()
-        except KeyboardInterrupt:
-            background_loop().loop.call_soon_threadsafe(self._engine.cancel)
-            found = asked.result()
+        found = self._waited_for(self._ask(judge, rows))
         self.calls += found.calls
         self.cached += found.cached
         self.cost_usd += found.cost_usd
         return found.scores
+
+    def vectors(
+        self, texts: Sequence[str | None], model: str, dimensions: int | None
+    ) -> Vectors:
+        """The vectors of texts; their calls count as judgements do. Ctrl-C ends it
+        early, as judging."""
+        found = self._waited_for(self._embed(texts, model, dimensions))
+        self.calls += found.calls
+        self.cached += found.cached
+        return found
+
+    def _waited_for(self, asking: Coroutine[Any, Any, T]) -> T:
+        asked = background_loop().submit(asking)
+        try:
+            return asked.result()
+        except KeyboardInterrupt:
+            background_loop().loop.call_soon_threadsafe(self._engine.cancel)
+            return asked.result()
 
     @property
     def billed_usd(self) -> float:
@@ -91,9 +107,7 @@ class Judging:
 
     async def _ask(self, judge: Judge, rows: Sequence[Mapping[str, Any]]) -> Judgements:
         if self._is_own:
-            if not self._is_open:
-                await self._engine.__aenter__()
-                self._is_open = True
+            await self._opened()
             return await judgements(self._engine, judge, rows)
         try:
             return await judgements(self._engine, judge, rows)
@@ -102,6 +116,24 @@ class Judging:
             warnings.warn(what, PromptlabWarning, stacklevel=2)
             missing = _missing(judge, f"not judged: {error}")
             return Judgements([missing for _ in rows], 0, 0)
+
+    async def _embed(
+        self, texts: Sequence[str | None], model: str, dimensions: int | None
+    ) -> Vectors:
+        if self._is_own:
+            await self._opened()
+            return await vectors_of(self._engine, texts, model, dimensions)
+        try:
+            return await vectors_of(self._engine, texts, model, dimensions)
+        except PromptlabError as error:  # a run's answers are paid for: it goes on
+            what = f"embeddings by {model!r}: not asked: {error}"
+            warnings.warn(what, PromptlabWarning, stacklevel=2)
+            return no_vectors(len(texts), f"not asked: {error}")
+
+    async def _opened(self) -> None:
+        if not self._is_open:
+            await self._engine.__aenter__()
+            self._is_open = True
 
 
 async def judgements(

@@ -17,6 +17,7 @@ from promptlab.scoring.judge import Judge
 if TYPE_CHECKING:
     import pandas as pd
 
+    from promptlab.embeddings.vectors import Vectors
     from promptlab.results.record import Record
 
 
@@ -41,6 +42,10 @@ Ask = Callable[[Judge, Sequence[Mapping[str, Any]]], Sequence[Mapping[str, Score
 """Asks a judge about rows, each with `output` and what the judge is shown."""
 
 
+Embed = Callable[[Sequence[str | None], str, int | None], "Vectors"]
+"""Gives the vectors of texts, by model and dimensions."""
+
+
 class Rows:
     """The rows of a table that have an output, for scorers."""
 
@@ -50,11 +55,13 @@ class Rows:
         inputs: Sequence[str] = (),
         record: Callable[[int], Record] | None = None,
         ask: Ask | None = None,
+        embed: Embed | None = None,
     ) -> None:
         """`inputs` names the columns that prompts see; `record` gives that of a row,
-        `ask` asks judges."""
+        `ask` asks judges, `embed` an embedding model."""
         self.table = table
         self._ask = ask
+        self._embed = embed
         self._inputs = inputs
         self._columns: dict[str, list[Any]] = {}
         self._made: dict[str, Callable[[], Iterable[Any]]] = {
@@ -92,7 +99,7 @@ class Rows:
 
     def take(self, places: Sequence[int]) -> Rows:
         """Some of the rows; what is made of them, such as parsed JSON, is made once."""
-        part = Rows(self.table.iloc[list(places)], ask=self._ask)
+        part = Rows(self.table.iloc[list(places)], ask=self._ask, embed=self._embed)
         part._made = {
             name: partial(self._taken, name, places)
             for name in (*map(str, self.table), *self._made)
@@ -118,6 +125,18 @@ class Rows:
         if self._ask is None:
             raise PromptlabError(f"judge {judge.name!r}: nothing asks it here")
         return self._ask(judge, asked)
+
+    def vectors(
+        self, texts: Sequence[str | None], model: str, dimensions: int | None
+    ) -> Vectors:
+        """The vectors of texts.
+
+        Raises:
+            PromptlabError: there is nothing to ask for them.
+        """
+        if self._embed is None:
+            raise PromptlabError(f"embeddings by {model!r}: nothing asks for them here")
+        return self._embed(texts, model, dimensions)
 
     def seen(self, judge: Judge) -> list[dict[str, Any]]:
         """Of each row the output, and what a judge is shown beside it."""

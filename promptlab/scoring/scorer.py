@@ -87,6 +87,8 @@ class Scorer:
     """How a config file writes it; None for a function."""
     judges: tuple[Judge, ...] = ()
     """Whom it asks, as often as it asks them of a row."""
+    embeds: tuple[str, ...] = ()
+    """The embedding models that it asks."""
     fits: Callable[[Definition], None] | None = field(default=None, repr=False)
     """Raises `SpecError` where it does not fit an experiment."""
 
