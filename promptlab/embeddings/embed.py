@@ -66,8 +66,15 @@ def embed(
         SpecError: an argument is wrong, or a budget cannot be kept.
         PromptlabError: no text could be embedded.
     """
-    asking = _vectors(texts, model, dimensions, RunOptions(**sealed(options)))
-    return _as_given(texts, background_loop().submit(asking).result())
+    engine = Engine("embed", RunOptions(**sealed(options)))
+    asked = background_loop().submit(_vectors(engine, texts, model, dimensions))
+    try:
+        found = asked.result()
+    except KeyboardInterrupt:  # what is in flight is paid for: it is kept
+        background_loop().loop.call_soon_threadsafe(engine.cancel)
+        asked.result()
+        raise
+    return _as_given(texts, found)
 
 
 @with_run_options
@@ -79,16 +86,17 @@ async def aembed(
     **options: Unpack[RunOptionsDict],
 ) -> Array | pd.DataFrame:
     """As `embed`, in an event loop of your own."""
-    found = await _vectors(texts, model, dimensions, RunOptions(**sealed(options)))
+    engine = Engine("embed", RunOptions(**sealed(options)))
+    found = await _vectors(engine, texts, model, dimensions)
     return _as_given(texts, found)
 
 
 async def _vectors(
-    texts: Any, model: str, dimensions: int | None, options: RunOptions
+    engine: Engine, texts: Any, model: str, dimensions: int | None
 ) -> Vectors:
     check_arguments(model, dimensions)
     given = _texts(texts)
-    async with Engine("embed", options) as engine:
+    async with engine:
         return await vectors_of(engine, given, model, dimensions)
 
 

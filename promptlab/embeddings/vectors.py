@@ -126,6 +126,8 @@ class _Asked:
         chunk: list[int] = []
         left = MOST_BYTES
         for place in np.flatnonzero(~self._found).tolist():
+            if place in self._reasons:  # paid for, and of another size than asked
+                continue
             length = len(self.texts[place].encode())
             if chunk and (len(chunk) == MOST_TEXTS or length > left):
                 yield chunk

@@ -32,12 +32,14 @@ class Embedder:
         most_texts: int = 2048,
         most_characters: int = 10_000,
         base64: bool = True,
+        sizes: bool = True,
     ) -> None:
         self.asked: list[list[str]] = []
         self._dimensions = dimensions
         self._most_texts = most_texts
         self._most_characters = most_characters
         self._base64 = base64
+        self._sizes = sizes
         self._lock = threading.Lock()
 
     async def complete(self, request: pl.Request) -> pl.Response:
@@ -50,7 +52,9 @@ class Embedder:
             raise refusal("the input is too long: maximum context length exceeded")
         with self._lock:
             self.asked.append(list(texts))
-        dimensions = request.body.get("dimensions", self._dimensions)
+        dimensions = self._dimensions
+        if self._sizes:
+            dimensions = request.body.get("dimensions", dimensions)
         rows = [
             {"index": at, "embedding": self._written(vector(text, dimensions))}
             for at, text in enumerate(texts)

@@ -92,6 +92,16 @@ def test_a_text_that_is_too_long_is_missing_and_the_others_are_not() -> None:
     assert np.isnan(given).any(axis=1).tolist() == [False, True, False]
 
 
+def test_a_server_that_ignores_dimensions_is_not_paid_twice() -> None:
+    client = Embedder(sizes=False)
+
+    for _ in range(2):
+        with pytest.raises(pl.PromptlabError, match="expected 4 dimensions, got 8"):
+            embed(client, ["red"], dimensions=4)
+
+    assert client.asked == [["red"]]
+
+
 def test_no_text_is_no_call_and_a_row_without_numbers() -> None:
     client = Embedder()
 
