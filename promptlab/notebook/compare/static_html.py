@@ -121,11 +121,7 @@ def _caption(session: ComparisonSession, shown: int, filtered: int) -> str:
     all_rows = counted(len(comparison), "row")
     parts = [
         all_rows if shown == len(comparison) else f"{shown:,} of {all_rows}",
-        *(
-            [f"{filtered:,} as filtered{_filter(session)}"]
-            if filtered < len(comparison)
-            else []
-        ),
+        *([f"{filtered:,}{_why_fewer(session)}"] * (filtered < len(comparison))),
     ]
     hidden = len(comparison.columns) - len(session.view.columns)
     if hidden:
@@ -136,6 +132,14 @@ def _caption(session: ComparisonSession, shown: int, filtered: int) -> str:
         f"<p style='{QUIET}'><b>{html.escape(', '.join(parts))}</b>; "
         "the live view needs a kernel: run this cell again to filter and mark.</p>"
     )
+
+
+def _why_fewer(session: ComparisonSession) -> str:
+    """Why fewer rows than there are pass the view."""
+    view = session.view
+    folded = " with repeats folded" * view.folded
+    filtered = f" as filtered{_filter(session)}" if view.only or view.text else ""
+    return filtered + folded
 
 
 def _filter(session: ComparisonSession) -> str:

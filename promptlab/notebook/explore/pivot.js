@@ -69,7 +69,7 @@ class Table {
       {
         type: "button",
         tabindex: -1,
-        "aria-label": `${where}: ${place.text} ${place.interval}, ${of}; open`,
+        "aria-label": `${where}: ${[place.text, place.interval].filter(Boolean).join(" ")}, ${of}; open`,
         title: `${where}: ${of}`,
         onclick: () => {
           this.focusable(node, false);

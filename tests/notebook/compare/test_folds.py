@@ -86,6 +86,7 @@ def test_the_static_view_is_folded_and_safe() -> None:
 
     html = view._repr_html_()
 
+    assert "2 of 8 rows, 2 with repeats folded" in html
     assert "4 repeats" in html
     assert "3 × &lt;/script&gt;" in html
     assert "</script>" not in html
