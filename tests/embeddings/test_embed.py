@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +146,34 @@ def test_a_damaged_vector_is_asked_for_once_more() -> None:
 
     assert client.asked == [["red"], ["red"]]
     np.testing.assert_array_equal(again, [vector("red", 8)])
+
+
+KILLED = """
+import os
+import promptlab as pl
+from tests.embeddings.embedder import Embedder
+
+class Killed(Embedder):
+    async def complete(self, request):
+        if self.asked:
+            os._exit(9)
+        return await super().complete(request)
+
+texts = [f"text {number}" for number in range(1_100)]
+pl.embed(texts, model="m", client=Killed(), cache=CACHE, max_concurrency=1)
+"""
+
+
+def test_after_a_kill_only_the_rest_is_asked(tmp_path: Path) -> None:
+    code = KILLED.replace("CACHE", repr(str(tmp_path)))
+    root = Path(__file__).parents[2]
+    killed = subprocess.run([sys.executable, "-c", code], cwd=root, check=False)
+    client = Embedder()
+
+    embed(client, [f"text {number}" for number in range(1_100)], cache=tmp_path)
+
+    assert killed.returncode == 9
+    assert sum(map(len, client.asked)) == 1_100 - 512
 
 
 def test_the_ledger_has_what_they_cost_and_the_budget_holds_them() -> None:
