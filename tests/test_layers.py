@@ -76,7 +76,8 @@ HOMES = {
     "numpy": {
         "embeddings",
         *("scoring.apply", "scoring.similarity", "results.json_answers"),
-        *("money.price", "results.costs", "results.results", "results.table"),
+        *("money.price", "results.columns", "results.costs", "results.flags"),
+        *("results.results", "results.table"),
         *("planning.plan", "planning.pilot", "notebook"),
         *("planning.forecast", "results.run_answers", "results.scores"),
         *("store.reconcile", "analysis", "stats"),
@@ -89,6 +90,7 @@ HOMES = {
         "embeddings.embed",
         "money.price_table",
         *("results.exports", "results.given", "results.json_answers"),
+        "results.flags",
         "results.results",
         "results.scores",
         "results.table",

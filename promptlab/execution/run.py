@@ -329,15 +329,10 @@ class Run:
                 warnings.warn(str(error), PromptlabWarning, stacklevel=2)
         if record:
             answers = self._answers
-            asked = (
-                index
-                for index, done in enumerate(answers.answered)
-                if done and not answers.cached[index]
-            )
             record.wire_names = [
                 (*served, name) for served, name in self._requests.names.items()
             ]
-            record.finish(results, asked, RunAnswers.of(answers))
+            record.finish(results, answers.asked, RunAnswers.of(answers))
 
     def _hits(self, results: Results) -> list[CacheHits]:
         """What was taken from the cache, as the ledger keeps it."""

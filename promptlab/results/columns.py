@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from promptlab.errors import Failure
@@ -158,6 +159,12 @@ class OutcomeColumns:
             failed=len(self.failures),
         )
 
+    @property
+    def asked(self) -> np.ndarray:
+        """The trials, in order, with an answer that this run paid for."""
+        answered = np.frombuffer(self.answered, dtype=bool)
+        return np.flatnonzero(answered & ~np.frombuffer(self.cached, dtype=bool))
+
     def _column_beside(self, name: str) -> TextColumn:
         if name not in self.beside:
             self.beside[name] = TextColumn(len(self))
@@ -188,22 +195,14 @@ def _filled(kind: str, value: float, length: int) -> array[Any]:
     return array(kind, [value]) * length
 
 
-def ranges(indexes: Iterable[int]) -> str:
+def ranges(indexes: Sequence[int] | np.ndarray) -> str:
     """Integers in order as ranges: `"0-3,7"`."""
+    numbers = np.asarray(indexes, dtype=np.int64)
+    if not len(numbers):
+        return ""
+    ends = np.flatnonzero(np.diff(numbers) != 1)
+    first, last = numbers[np.append(0, ends + 1)], numbers[np.append(ends, -1)]
     return ",".join(
-        str(first) if first == last else f"{first}-{last}"
-        for first, last in _runs(indexes)
+        str(a) if a == b else f"{a}-{b}"
+        for a, b in zip(first.tolist(), last.tolist(), strict=True)
     )
-
-
-def _runs(indexes: Iterable[int]) -> Iterator[tuple[int, int]]:
-    first = last = None
-    for index in indexes:
-        if last is not None and index == last + 1:
-            last = index
-            continue
-        if first is not None and last is not None:
-            yield first, last
-        first = last = index
-    if first is not None and last is not None:
-        yield first, last

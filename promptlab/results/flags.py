@@ -4,13 +4,16 @@ empty, or prompt cache hits. They take any table with the columns of `Results.ta
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from promptlab.results.schema import Schema
 from promptlab.spec.response import is_truncated, is_withheld
 
-if TYPE_CHECKING:
-    import pandas as pd
+VISIBLE = "[!-~]"
+"""Any of these characters makes a text that is not blank."""
 
 
 def truncated(table: pd.DataFrame) -> pd.Series[bool]:
@@ -32,8 +35,16 @@ def refused(table: pd.DataFrame) -> pd.Series[bool]:
 
 def empty(table: pd.DataFrame) -> pd.Series[bool]:
     """Which answers have no text, nor anything in its place."""
-    outputs = table["output"].astype(object)
-    return outputs.map(lambda output: isinstance(output, str) and not output.strip())
+    outputs = table["output"]
+    found = np.zeros(len(outputs), dtype=bool)
+    unsure = np.arange(len(outputs))
+    if isinstance(outputs.dtype, pd.StringDtype):  # most are settled without a copy
+        unsure = np.flatnonzero(~outputs.str.contains(VISIBLE, na=True))
+    found[unsure] = [
+        isinstance(output, str) and not output.strip()
+        for output in outputs.iloc[unsure].tolist()
+    ]
+    return pd.Series(found, outputs.index, dtype=bool, name=outputs.name)
 
 
 FLAGS: dict[str, Callable[[pd.DataFrame], pd.Series[bool]]] = {

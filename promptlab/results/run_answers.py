@@ -9,17 +9,16 @@ cache, where a later `refresh` may have put another one in its place.
 from __future__ import annotations
 
 import zlib
-from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from promptlab.results.columns import OutcomeColumns
+from promptlab.results.columns import OutcomeColumns, TextColumn
 from promptlab.spec.response import ReplySummary
 from promptlab.store.cache import ResponseCache
 
@@ -36,13 +35,28 @@ class RunAnswers:
     @classmethod
     def of(cls, answers: OutcomeColumns) -> RunAnswers:
         """Those of a run that is over."""
-        columns: list[array[Any]] = [array(kind) for kind in "qdIb"]
-        for index, received_s, text, paid in _calls(answers):
-            values = index, received_s, checksum(text), paid
-            for column, value in zip(columns, values, strict=True):
-                column.append(value)
-        trial, received, checksums, paid_for = map(np.asarray, columns)
-        return cls(trial, received, checksums, paid_for.astype(bool))
+        single = np.frombuffer(answers.answered, dtype=bool).copy()
+        single[list(answers.calls)] = False
+        rows = np.flatnonzero(single)
+        several = [
+            (trial, reply.received_s, checksum(reply.output), paid)
+            for trial, calls in answers.calls.items()
+            for reply, paid in zip(calls.replies, calls.paid, strict=True)
+        ]
+        columns: tuple[np.ndarray, ...] = (
+            rows,
+            np.frombuffer(answers.received_s)[rows],
+            _checksums(answers.output)[rows],
+            ~np.frombuffer(answers.cached, dtype=bool)[rows],
+        )
+        if several:
+            more = zip(*several, strict=True)
+            columns = tuple(
+                np.concatenate((column, np.asarray(values, dtype=column.dtype)))
+                for column, values in zip(columns, more, strict=True)
+            )
+        order = np.argsort(columns[0], kind="stable")
+        return cls(*(column[order] for column in columns))
 
     @classmethod
     def from_bytes(cls, content: bytes) -> RunAnswers | None:
@@ -103,16 +117,10 @@ def checksum(text: str) -> int:
     return zlib.crc32(text.encode("utf-8", "surrogatepass"))
 
 
-def _calls(answers: OutcomeColumns) -> Iterator[tuple[int, float, str, bool]]:
-    """Every answered call: its trial, when it was received, its text, whether it was
-    paid for."""
-    index = 0
-    for stretch in answers.output.packed().chunks:
-        for text in stretch.to_pylist():
-            if calls := answers.calls.get(index):
-                for head, paid in zip(calls.replies, calls.paid, strict=True):
-                    yield index, head.received_s, head.output, paid
-            elif answers.answered[index]:
-                received_s = answers.received_s[index]
-                yield index, received_s, text, not answers.cached[index]
-            index += 1
+def _checksums(column: TextColumn) -> np.ndarray:
+    """That of each text in a column; of a missing one, any number."""
+    stretches = column.packed().cast(pa.large_binary()).chunks
+    contents = chain.from_iterable(
+        stretch.fill_null(b"").to_numpy(zero_copy_only=False) for stretch in stretches
+    )
+    return np.fromiter(map(zlib.crc32, contents), dtype=np.uint32)

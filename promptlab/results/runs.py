@@ -15,7 +15,7 @@ import platform
 import secrets
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -51,6 +51,7 @@ from promptlab.store.sqlite_files import why_not_written
 from promptlab.store.wire_names import known_names
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 MOST_REASONS = 200
@@ -163,15 +164,13 @@ class RunRecord:
             return None
         return record
 
-    def finish(
-        self, results: Results, asked: Iterable[int], answers: RunAnswers
-    ) -> None:
+    def finish(self, results: Results, asked: np.ndarray, answers: RunAnswers) -> None:
         """Adds how the run ended, and which answers it had."""
         self.status, self.reason = results.status, results.reason
         self.totals = asdict(results.totals)
         try:
             table = results.table
-            self.answered = ranges(table["trial"][table["error"].isna()].tolist())
+            self.answered = ranges(table["trial"][table["error"].isna()].to_numpy())
             self.asked = ranges(asked)
             self.failures = list(_grouped(results.failures))
             row = {**self._to_row(), "answers": answers.to_bytes()}

@@ -36,3 +36,13 @@ def test_a_server_that_makes_up_finish_reasons_is_borne() -> None:
 )
 def test_ranges_say_indexes_briefly(indexes: list[int], brief: str) -> None:
     assert ranges(indexes) == brief
+
+
+def test_asked_are_the_answers_that_were_paid_for() -> None:
+    answers = OutcomeColumns(4)
+    answers.put(0, [head("new")], "k", paid=[True])
+    answers.put(1, [head("cached")], "l")
+    answers.put(3, [head("a"), head("b")], "m", paid=[False, True])
+    answers.fail(2, FAILURE)
+
+    assert answers.asked.tolist() == [0, 3]
