@@ -724,7 +724,7 @@ def test_headings_say_who_won_and_each_outcome_is_a_filter(
     )
     expect(steps).to_contain_text("4 [")
     steps.get_by_role("button", name=re.compile(r"^\+1")).click()
-    assert steps.get_attribute("aria-sort") == "ascending"
+    expect(steps).to_have_attribute("aria-sort", "ascending")
 
 
 def test_an_explanation_is_text_on_the_score_and_in_the_drawer(
