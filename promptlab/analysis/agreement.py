@@ -32,7 +32,7 @@ from promptlab.formats import (
     plain_text,
     score_text,
 )
-from promptlab.render.analysis import Analysis
+from promptlab.render.analysis import Analysis, Shown
 from promptlab.results.judged import keep_check
 from promptlab.results.results import Results
 from promptlab.results.schema import EXPLANATION, Schema
@@ -168,7 +168,7 @@ def _thresholds(results: Results | pd.DataFrame) -> dict[str, float | None]:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Agreement:
+class Agreement(Shown):
     """A score beside what people say: shown as a card or text."""
 
     score: str
@@ -311,9 +311,7 @@ class Agreement:
     @property
     def notes(self) -> list[str]:
         """What to know of it, in sentences."""
-        rest = len(self.table) - SHOWN
-        more = f"and {rest:,} more on which they differ in .table"
-        return [*[more] * (rest > 0), *self._on_values(), *self._on_what_is_left_out()]
+        return [*self._on_values(), *self._on_what_is_left_out()]
 
     @cached_property
     def _same(self) -> list[bool]:
@@ -326,12 +324,6 @@ class Agreement:
         names = [*schema.parameters, *schema.names("case", "repeat")]
         told = [n for n in names if self.trials[n].map(plain_text).nunique() > 1]
         return told or ["case"]
-
-    def __repr__(self) -> str:
-        return self._shown().text()
-
-    def _repr_html_(self) -> str:
-        return self._shown().html()
 
     def _shown(self) -> Analysis:
         if self.confusion is not None and len(self.labels) <= SHOWN and self.n:
@@ -348,6 +340,8 @@ class Agreement:
             ],
             texts=len(columns),
             notes=self.notes,
+            total=len(self.table),
+            of="on which they differ",
         )
 
     def _confused(self) -> Analysis:
@@ -368,11 +362,7 @@ class Agreement:
                 )
             ],
             texts=1,
-            notes=[
-                *[differ] * (rest > 0),
-                *self._on_values(),
-                *self._on_what_is_left_out(),
-            ],
+            notes=[*[differ] * (rest > 0), *self.notes],
         )
 
     def _on_values(self) -> list[str]:
@@ -424,7 +414,7 @@ def _cell(value: Any) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Agreements:
+class Agreements(Shown):
     """Several scores, such as those of several judges, beside what people say."""
 
     each: tuple[Agreement, ...]
@@ -455,12 +445,6 @@ class Agreements:
             f"no score {score!r}{did_you_mean(score, names)}; "
             f"scores: {', '.join(names)}"
         )
-
-    def __repr__(self) -> str:
-        return self._shown().text()
-
-    def _repr_html_(self) -> str:
-        return self._shown().html()
 
     def _shown(self) -> Analysis:
         rows = [

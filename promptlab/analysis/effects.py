@@ -14,7 +14,7 @@ from promptlab.analysis.leaderboard import ALPHA, BETTER, CANNOT_TELL, WORSE
 from promptlab.analysis.scores import Errors, Scores, matching, scores_of
 from promptlab.errors import SpecError
 from promptlab.formats import interval_text, label, p_text
-from promptlab.render.analysis import Analysis
+from promptlab.render.analysis import SHOWN, Analysis, Shown
 from promptlab.results.results import Results
 from promptlab.stats.effects import Effect, effects_of, estimate
 from promptlab.stats.means import Mean, case_means, mean
@@ -22,9 +22,6 @@ from promptlab.stats.multiple import METHODS, adjust
 
 DEPENDS = "depends"
 """The verdict of an interaction that is surely one."""
-
-SHOWN = 30
-"""Rows of the card; `.table` has all."""
 
 
 def effects(
@@ -90,7 +87,7 @@ def effects(
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Effects:
+class Effects(Shown):
     """Effects of parameters: `.table` is a DataFrame; shown as a card or text."""
 
     scores: Scores
@@ -143,12 +140,6 @@ class Effects:
         names = ["parameter", "level", "score", "ci_low", "ci_high", "n"]
         return pd.DataFrame(rows, columns=names)
 
-    def __repr__(self) -> str:
-        return self._shown().text()
-
-    def _repr_html_(self) -> str:
-        return self._shown().html()
-
     def _shown(self) -> Analysis:
         shares = self.scores.shares
         rows = [
@@ -165,7 +156,6 @@ class Effects:
             ]
             for row in self.table.head(SHOWN).to_dict("records")
         ]
-        rest = len(self.table) - SHOWN
         return Analysis(
             kind="Effects",
             title=self.scores.title,
@@ -178,7 +168,8 @@ class Effects:
             ],
             rows=rows,
             texts=3,
-            notes=[f"and {rest:,} more in .table"] * (rest > 0) + self._notes(),
+            notes=self._notes(),
+            total=len(self.table),
         )
 
     def _notes(self) -> list[str]:

@@ -29,7 +29,7 @@ from promptlab.formats import (
     score_text,
     seconds,
 )
-from promptlab.render.analysis import Analysis
+from promptlab.render.analysis import SHOWN, Analysis, Shown
 from promptlab.results.results import Results
 from promptlab.stats.best import corrected_winner, could_be_best, pooled_means
 from promptlab.stats.means import mean
@@ -39,9 +39,6 @@ from promptlab.stats.power import Variances, cases_needed, detectable
 
 ALPHA = 0.05
 """A difference is called one if its adjusted p is at most this."""
-
-SHOWN = 30
-"""Rows of the card; `.table` has all."""
 
 BEST, BETTER, WORSE, CANNOT_TELL, EQUAL, BASELINE, BEHIND = (
     *("could be best", "better", "worse", "cannot tell", "as good"),
@@ -143,7 +140,7 @@ class Winner:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Leaderboard:
+class Leaderboard(Shown):
     """Variants ranked by a score: `.table` is a DataFrame; shown as a card or text."""
 
     scores: Scores
@@ -306,12 +303,6 @@ class Leaderboard:
         verdicts[self.baseline == np.arange(len(self.scores))] = BASELINE
         return verdicts.tolist()
 
-    def __repr__(self) -> str:
-        return self._shown().text()
-
-    def _repr_html_(self) -> str:
-        return self._shown().html()
-
     @cached_property
     def notes(self) -> list[str]:
         """What to know of the ranking, in sentences."""
@@ -345,14 +336,14 @@ class Leaderboard:
             if compared:
                 cells += self._compared_cells(row)
             rows.append([*cells, dollars(row["cost_usd"]), seconds(row["latency_s"])])
-        rest = len(self.scores) - SHOWN
         return Analysis(
             kind="Leaderboard",
             title=self.scores.title,
             head=head,
             rows=rows,
             texts=len(self.scores.by) + 1,
-            notes=[f"and {rest:,} more in .table"] * (rest > 0) + self.notes,
+            notes=self.notes,
+            total=len(self.table),
         )
 
     @property

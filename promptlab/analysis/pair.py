@@ -14,7 +14,7 @@ from promptlab.analysis.leaderboard import ALPHA, BETTER, CANNOT_TELL, EQUAL, WO
 from promptlab.analysis.scores import Errors, Scores, matching, scores_of
 from promptlab.errors import SpecError
 from promptlab.formats import counted, interval_text, p_text, plain_text, score_text
-from promptlab.render.analysis import Analysis
+from promptlab.render.analysis import Analysis, Shown
 from promptlab.results.results import Results
 from promptlab.stats.means import is_binary
 from promptlab.stats.paired import TIE, Comparison, compare
@@ -93,7 +93,7 @@ def compare_pair(
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Pair:
+class Pair(Shown):
     """Two variants compared: `.table` has the cases; shown as a card or text."""
 
     scores: Scores
@@ -179,12 +179,6 @@ class Pair:
         a, b = self._means
         return compare(b, a, self.scores.clusters, seed=self.seed)
 
-    def __repr__(self) -> str:
-        return self._shown().text()
-
-    def _repr_html_(self) -> str:
-        return self._shown().html()
-
     def _shown(self) -> Analysis:
         shares = self.scores.shares
         rows = [
@@ -195,15 +189,15 @@ class Pair:
             for row in self.table.head(SHOWN).to_dict("records")
         ]
         a, b = (self.scores.labels[place] for place in (self.a, self.b))
-        rest = len(self.table) - SHOWN
-        more = [f"and {rest:,} more cases that differ in .table"] * (rest > 0)
         return Analysis(
             kind="Pair",
             title=f"{self.scores.heading}: {b} vs {a} · {self.sentence}",
             head=["case", a, b],
             rows=rows,
             texts=1,
-            notes=[*more, *self.scores.notes],
+            notes=self.scores.notes,
+            total=len(self.table),
+            of="cases that differ",
         )
 
     @property

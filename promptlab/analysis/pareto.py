@@ -13,13 +13,10 @@ from numpy.typing import NDArray
 from promptlab.analysis.scores import Errors, Scores, scores_of
 from promptlab.errors import SpecError
 from promptlab.formats import dollars, interval_text, label, score_text
-from promptlab.render.analysis import Analysis
+from promptlab.render.analysis import SHOWN, Analysis, Shown
 from promptlab.results.results import Results
 from promptlab.stats.means import mean
 from promptlab.stats.pareto import chance_on_front, front
-
-SHOWN = 30
-"""Rows of the card; `.table` has all."""
 
 
 def pareto(
@@ -66,7 +63,7 @@ def pareto(
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Pareto:
+class Pareto(Shown):
     """Variants by cost: `.table` is a DataFrame; shown as a card or text."""
 
     scores: Scores
@@ -103,12 +100,6 @@ class Pareto:
         score = mean(self.scores.good).value
         return np.asarray(np.lexsort((-score, mean(self.scores.costs).value)))
 
-    def __repr__(self) -> str:
-        return self._shown().text()
-
-    def _repr_html_(self) -> str:
-        return self._shown().html()
-
     def _shown(self) -> Analysis:
         rows = []
         records = self.table.head(SHOWN).to_dict("records")
@@ -125,7 +116,6 @@ class Pareto:
                     score,
                 ]
             )
-        rest = len(self.table) - SHOWN
         return Analysis(
             kind="Score against cost",
             title=self.scores.title,
@@ -133,9 +123,9 @@ class Pareto:
             rows=rows,
             texts=len(self.scores.by) + 1,
             notes=[
-                *[f"and {rest:,} more in .table"] * (rest > 0),
                 "on the front: no other is as cheap and better, or as good and "
                 "cheaper; how surely: in so many of the draws of other cases",
                 *self.scores.notes,
             ],
+            total=len(self.table),
         )

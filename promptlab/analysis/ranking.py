@@ -18,15 +18,12 @@ from promptlab.analysis.scores import scores_of, table_of
 from promptlab.analysis.votes import JOINT, SKIP, is_votes
 from promptlab.errors import SpecError
 from promptlab.formats import counted, interval_text, label, plain_text
-from promptlab.render.analysis import Analysis
+from promptlab.render.analysis import SHOWN, Analysis, Shown
 from promptlab.results.results import Results
 from promptlab.results.table import plain_values
 from promptlab.stats.intervals import Interval
 from promptlab.stats.ranking import Ranking as Fit
 from promptlab.stats.ranking import bradley_terry
-
-SHOWN = 30
-"""Rows of the card; `.table` has all."""
 
 FEW = 20
 """From so many cases on, the intervals are as they should be."""
@@ -104,7 +101,7 @@ def ranking(
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Ranking:
+class Ranking(Shown):
     """Variants ranked by votes: `.table` is a DataFrame; shown as a card or text."""
 
     by: tuple[str, ...]
@@ -228,12 +225,6 @@ class Ranking:
             return Interval(np.nan, np.nan, np.nan)
         return self._fit.chances()
 
-    def __repr__(self) -> str:
-        return self._shown().text()
-
-    def _repr_html_(self) -> str:
-        return self._shown().html()
-
     def _shown(self) -> Analysis:
         rows = [
             [
@@ -243,7 +234,6 @@ class Ranking:
             ]
             for row in self.table.head(SHOWN).to_dict("records")
         ]
-        rest = len(self.variants) - SHOWN
         return Analysis(
             kind="Ranking",
             title=f"{counted(len(self.variants), 'variant')} by "
@@ -251,7 +241,8 @@ class Ranking:
             head=[JOINT.join(self.by) or "variant", "wins", "won", "lost", "tied"],
             rows=rows,
             texts=1,
-            notes=[*[f"and {rest:,} more in .table"] * (rest > 0), *self.notes],
+            notes=self.notes,
+            total=len(self.table),
         )
 
     @property

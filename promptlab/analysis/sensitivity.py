@@ -22,7 +22,7 @@ from promptlab.formats import (
     score_text,
     share,
 )
-from promptlab.render.analysis import Analysis
+from promptlab.render.analysis import SHOWN, Analysis, Shown
 from promptlab.results.results import Results
 from promptlab.results.schema import Schema
 from promptlab.stats.means import case_means, mean
@@ -32,9 +32,6 @@ MATTERS = "matters"
 """The verdict where wordings surely differ."""
 
 ONE = "one wording"
-
-SHOWN = 30
-"""Rows of the card; `.table` has all."""
 
 
 def sensitivity(
@@ -119,7 +116,7 @@ def _places(scores: Scores) -> list[tuple[int, ...]]:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Sensitivity:
+class Sensitivity(Shown):
     """How much wordings matter: `.table` is a DataFrame; shown as a card or text."""
 
     scores: Scores
@@ -203,12 +200,6 @@ class Sensitivity:
             for at in (int(np.nanargmin(good)), int(np.nanargmax(good)))
         ]
 
-    def __repr__(self) -> str:
-        return self._shown().text()
-
-    def _repr_html_(self) -> str:
-        return self._shown().html()
-
     def _shown(self) -> Analysis:
         rows = [
             [
@@ -217,7 +208,6 @@ class Sensitivity:
             ]
             for row in self.table.head(SHOWN).to_dict("records")
         ]
-        rest = len(self.table) - SHOWN
         return Analysis(
             kind="Sensitivity",
             title=self.scores.title,
@@ -227,7 +217,8 @@ class Sensitivity:
             ],
             rows=rows,
             texts=len(self.by) + 3,
-            notes=[f"and {rest:,} more in .table"] * (rest > 0) + self._notes(),
+            notes=self._notes(),
+            total=len(self.table),
         )
 
     def _cells(self, row: Mapping[Any, Any]) -> list[str]:

@@ -13,7 +13,7 @@ import pandas as pd
 from promptlab.analysis.scores import Errors, Scores, scores_of
 from promptlab.errors import SpecError
 from promptlab.formats import interval_text, label, number, score_text
-from promptlab.render.analysis import Analysis
+from promptlab.render.analysis import SHOWN, Analysis, Shown
 from promptlab.results.results import Results
 from promptlab.stats.means import mean
 from promptlab.stats.stability import (
@@ -23,9 +23,6 @@ from promptlab.stats.stability import (
     pass_hat_k,
     repeat_deviation,
 )
-
-SHOWN = 30
-"""Rows of the card; `.table` has all."""
 
 
 def stability(
@@ -79,7 +76,7 @@ def stability(
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Stability:
+class Stability(Shown):
     """How stable variants are: `.table` is a DataFrame; shown as a card or text."""
 
     scores: Scores
@@ -141,12 +138,6 @@ class Stability:
             same, pairwise = mean(alike.all_equal).value, mean(alike.pairwise).value
         return {**row, "same_output": same, "pairwise_same": pairwise}
 
-    def __repr__(self) -> str:
-        return self._shown().text()
-
-    def _repr_html_(self) -> str:
-        return self._shown().html()
-
     def _shown(self) -> Analysis:
         rows = []
         records = self.table.head(SHOWN).to_dict("records")
@@ -161,7 +152,6 @@ class Stability:
             same = score_text(row["same_output"])
             cells = [*shares, *passes, number(row["score_sd"]), same]
             rows.append([*map(label, values), *cells])
-        rest = len(self.table) - SHOWN
         of = f"{self.k} repeats" if self.k > 1 else "1 repeat"
         return Analysis(
             kind="Stability",
@@ -173,11 +163,11 @@ class Stability:
             rows=rows,
             texts=len(self.scores.by),
             notes=[
-                *[f"and {rest:,} more in .table"] * (rest > 0),
                 f"pass@{self.k}: at least one of {of} of a case is right; "
                 f"pass^{self.k}: all are",
                 "sometimes, and same output, depend on how many repeats there are: "
                 "compare them among equal numbers only",
                 *self.scores.notes,
             ],
+            total=len(self.table),
         )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptlab.formats import shortened
 from promptlab.render.markup import card, escaped, table
+
+SHOWN = 30
+"""Rows of a card, unless it says otherwise; the analysis's `.table` has all."""
 
 WIDEST = 40
 """Characters of a cell of a text."""
@@ -24,10 +28,14 @@ class Analysis:
     texts: int
     """How many columns, the first ones, stand to the left; others are numbers."""
     notes: Sequence[str]
+    total: int = 0
+    """How many rows there are, with those that are not shown."""
+    of: str = ""
+    """What the rows are, if they need a word."""
 
     def text(self) -> str:
         """For terminals and `print`: columns aligned, a line for each row and note."""
-        return "\n".join([self.title, *_aligned([self.head, *self.rows]), *self.notes])
+        return "\n".join([self.title, *_aligned([self.head, *self.rows]), *self._notes])
 
     def html(self) -> str:
         """For notebooks."""
@@ -38,9 +46,28 @@ class Analysis:
         )
         lines = "".join(
             f"<p style='margin:6px 0 0'>{escaped(note, 600)}.</p>"
-            for note in self.notes
+            for note in self._notes
         )
         return card(self.kind, escaped(self.title), made, lines)
+
+    @property
+    def _notes(self) -> list[str]:
+        more = f"and {self.total - len(self.rows):,} more {self.of}".rstrip()
+        return [*[f"{more} in .table"] * (self.total > len(self.rows)), *self.notes]
+
+
+class Shown(ABC):
+    """A result that is shown: as text where it is printed, as a card in notebooks."""
+
+    def __repr__(self) -> str:
+        return self._shown().text()
+
+    def _repr_html_(self) -> str:
+        return self._shown().html()
+
+    @abstractmethod
+    def _shown(self) -> Analysis:
+        """What is shown of it."""
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
