@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from promptlab.analysis.ratings import HUMAN, Human, Rated, preferred, rated
-from promptlab.analysis.scores import table_of
+from promptlab.analysis.scores import check_finite, table_of
 from promptlab.errors import (
     CacheError,
     PromptlabWarning,
@@ -348,7 +348,8 @@ class Agreement(Shown):
         assert self.confusion is not None
         names = [str(name) for name in self.confusion]
         rest = len(self.table)
-        differ = f"{rest:,} differ: .table lists them, pl.compare shows .rows"
+        differ = "1 differs: .table lists it" if rest == 1 else ""
+        differ = differ or f"{rest:,} differ: .table lists them"
         return Analysis(
             kind="Agreement",
             title=self.title,
@@ -362,7 +363,7 @@ class Agreement(Shown):
                 )
             ],
             texts=1,
-            notes=[*[differ] * (rest > 0), *self.notes],
+            notes=[*[f"{differ}, pl.compare shows .rows"] * (rest > 0), *self.notes],
         )
 
     def _on_values(self) -> list[str]:
@@ -401,7 +402,7 @@ class Agreement(Shown):
     def _on_what_is_left_out(self) -> list[str]:
         parts = list(self.said.left_out)
         if self.missing:
-            parts.insert(0, f"{self.missing:,} rated have no score")
+            parts.insert(0, f"{self.missing:,} rated without a score")
         if self.said.unrated:
             parts.append(f"{counted(self.said.unrated, 'output')} nobody rated")
         left_out = f"Left out: {', '.join(parts)}"
@@ -534,6 +535,8 @@ def _alike(
     """What people and a score say, in the same words, and whether that is graded."""
     kinds = _kind(people), _kind(judge)
     if kinds == ("number", "number") and limit.threshold is None:
+        for name, values in ((HUMAN, people), (score, judge)):
+            check_finite(np.array(values, dtype=float), name)
         return people, judge, True
     verdicts = [_verdicts(of, limit) for of in (people, judge)]
     if "label" not in kinds or kinds == ("label", "verdict"):

@@ -11,7 +11,13 @@ import numpy as np
 import pandas as pd
 
 from promptlab.analysis.leaderboard import ALPHA, BETTER, CANNOT_TELL, WORSE
-from promptlab.analysis.scores import Errors, Scores, matching, scores_of
+from promptlab.analysis.scores import (
+    Errors,
+    Scores,
+    matching,
+    score_interval,
+    scores_of,
+)
 from promptlab.errors import SpecError
 from promptlab.formats import interval_text, label, p_text
 from promptlab.render.analysis import SHOWN, Analysis, Shown
@@ -71,7 +77,7 @@ def effects(
         errors=errors,
         lower_is_better=lower_is_better,
     )
-    levels, _ = scores.levels()
+    levels, _ = scores.levels
     references = levels.min(axis=0)
     for column, level in (
         {} if baseline is None else matching(scores, baseline)
@@ -104,7 +110,8 @@ class Effects(Shown):
         `p_adjusted` (two-sided), and `verdict`: better, worse or cannot tell of a main
         effect, depends or cannot tell of an interaction.
         """
-        _, low, high = self.estimate.interval()
+        reach = np.array([2.0 ** (len(one.parameters) - 1) for one in self.effects])
+        low, high = self.scores.ends(*self.estimate.interval()[1:], reach)
         p = np.where(self.estimate.count > 0, self.estimate.p_value(), np.nan)
         adjusted = adjust(p, self.correct)
         return pd.DataFrame(
@@ -130,13 +137,16 @@ class Effects(Shown):
     def levels(self) -> pd.DataFrame:
         """The score of each value of each parameter, averaged over the others:
         `parameter`, `level`, `score`, `ci_low`, `ci_high` (95 %), `n` (cases)."""
-        codes, values = self.scores.levels()
+        codes, values = self.scores.levels
         rows = []
         for name, column, of in zip(self.scores.by, codes.T, values, strict=True):
             for number, value in enumerate(of):
                 cases = case_means(self.scores.means[column == number].T)
-                found = mean(cases, self.scores.clusters)
-                rows.append((name, label(value), *found.interval(), found.count))
+                found = score_interval(
+                    cases[None], self.scores.clusters, shares=self.scores.shares
+                )
+                ends = (float(end[0]) for end in found)
+                rows.append((name, label(value), *ends, mean(cases).count))
         names = ["parameter", "level", "score", "ci_low", "ci_high", "n"]
         return pd.DataFrame(rows, columns=names)
 
@@ -174,6 +184,12 @@ class Effects(Shown):
 
     def _notes(self) -> list[str]:
         lines = []
+        if not self.effects:
+            lines.append(
+                f"Nothing to compare: every trial has the same "
+                f"{' and '.join(self.scores.by)}; effects are of parameters with two "
+                "values or more"
+            )
         if self.correct != "none" and len(self.effects) > 1:
             lines.append(f"p is corrected for {len(self.effects):,} effects")
         if any(len(one.parameters) > 1 for one in self.effects):
@@ -181,7 +197,7 @@ class Effects(Shown):
                 "depends: what one parameter changes is different with the other; then "
                 "look at both together"
             )
-        _, values = self.scores.levels()
+        _, values = self.scores.levels
         whole = int(np.prod([len(of) for of in values]))
         if len(self.scores) < whole:
             lines.append(
@@ -194,7 +210,7 @@ class Effects(Shown):
         return " × ".join(self.scores.by[place] for place in effect.parameters)
 
     def _level(self, effect: Effect, levels: Sequence[int]) -> str:
-        _, values = self.scores.levels()
+        _, values = self.scores.levels
         return ", ".join(
             label(values[place][level])
             for place, level in zip(effect.parameters, levels, strict=True)

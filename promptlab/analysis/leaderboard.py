@@ -265,6 +265,7 @@ class Leaderboard(Shown):
         def counts(numbers: Any) -> Any:
             return pd.array(if_shown(numbers), dtype="Int64")
 
+        delta_low, delta_high = scores.ends(found.low, found.high)
         wins, losses = (found.wins, found.losses)[:: scores.sign]
 
         return scores.index.assign(
@@ -274,8 +275,8 @@ class Leaderboard(Shown):
             n=self._mean.count,
             missing=scores.missing,
             delta=if_shown(found.delta),
-            delta_low=if_shown(found.low),
-            delta_high=if_shown(found.high),
+            delta_low=if_shown(delta_low),
+            delta_high=if_shown(delta_high),
             p=p,
             p_adjusted=adjusted,
             verdict=self._verdicts(adjusted),
@@ -289,7 +290,12 @@ class Leaderboard(Shown):
 
     def _verdicts(self, adjusted: NDArray[np.float64]) -> list[str]:
         if self.baseline is None:
-            return [BEST if possible else BEHIND for possible in self.could_be_best]
+            return [
+                (BEST if possible else BEHIND) if cases else CANNOT_TELL
+                for possible, cases in zip(
+                    self.could_be_best, self._mean.count, strict=True
+                )
+            ]
         found = self._comparison
         verdicts = np.full(len(self.scores), CANNOT_TELL, dtype=object)
         if self.equivalence is not None:
@@ -370,7 +376,8 @@ class Leaderboard(Shown):
         if number == 1:
             line = f"{winner.label} is best of {among}"
         elif number == len(self.scores):
-            line = f"All {among} could be best; {winner.label} is in front"
+            every = f"All {among}" if number > 2 else "Both variants"
+            line = f"{every} could be best; {winner.label} is in front"
         else:
             line = f"{number:,} of {among} could be best; {winner.label} is in front"
         if np.isnan(winner.corrected):
@@ -434,7 +441,7 @@ def _ends(row: Mapping[Any, Any]) -> tuple[float, float]:
 def references(scores: Scores, baseline: Any) -> NDArray[np.int64]:
     """The variant that each is compared with; -1 if the grid has none for it."""
     wanted = matching(scores, baseline)
-    codes, _ = scores.levels()
+    codes, _ = scores.levels
     target = codes.copy()
     for column, level in wanted.items():
         target[:, column] = level
@@ -453,7 +460,7 @@ def _winner(scores: Scores, *, pool: bool, resamples: int, seed: int) -> Winner:
         )
     low = high = float("nan")
     if pool:
-        pooled = pooled_means(scores.good, scores.levels()[0]).means
+        pooled = pooled_means(scores.good, scores.levels[0]).means
         place = int(np.nanargmax(pooled))
         corrected = float(pooled[place])
     else:

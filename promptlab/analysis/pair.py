@@ -77,7 +77,7 @@ def compare_pair(
     places = []
     for wanted in (a, b):
         chosen = matching(scores, wanted)
-        codes, _ = scores.levels()
+        codes, _ = scores.levels
         rows = np.flatnonzero(
             np.all([codes[:, n] == level for n, level in chosen.items()], axis=0)
         )
@@ -148,12 +148,13 @@ class Pair(Shown):
     @property
     def interval(self) -> tuple[float, float]:
         """The ends of its 95 % interval."""
-        return float(self._found.low[0]), float(self._found.high[0])
+        low, high = self.scores.ends(self._found.low[0], self._found.high[0])
+        return float(low), float(high)
 
     @property
     def p(self) -> float:
-        """Two-sided, of this comparison alone."""
-        return float(self._found.p[0])
+        """Two-sided, of this comparison alone; NaN if no case has both scores."""
+        return float(self._found.p[0]) if self._found.cases[0] else float("nan")
 
     @property
     def test(self) -> str:
@@ -204,6 +205,8 @@ class Pair(Shown):
     def sentence(self) -> str:
         """The verdict, the difference with its interval, p, wins and losses."""
         found = self._found
+        if not found.cases[0]:
+            return f"{self.verdict}: no case has a score of both"
         delta = interval_text(
             self.delta, *self.interval, share=self.scores.shares, signed=True
         )

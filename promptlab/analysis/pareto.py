@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from promptlab.analysis.scores import Errors, Scores, scores_of
+from promptlab.analysis.scores import Errors, Scores, score_interval, scores_of
 from promptlab.errors import SpecError
 from promptlab.formats import dollars, interval_text, label, score_text
 from promptlab.render.analysis import SHOWN, Analysis, Shown
@@ -78,8 +78,9 @@ class Pareto(Shown):
         (cases with a score), `on_front`, and `p_front`.
         """
         cost = mean(self.scores.costs, self.scores.clusters)
-        score = mean(self.scores.means, self.scores.clusters)
-        paid, earned = cost.interval(), score.interval()
+        means = self.scores.means
+        paid = cost.interval()
+        earned = score_interval(means, self.scores.clusters, shares=self.scores.shares)
         table = self.scores.index.assign(
             cost_usd=paid.value,
             cost_low=np.maximum(paid.low, 0.0),
@@ -87,7 +88,7 @@ class Pareto(Shown):
             score=earned.value,
             ci_low=earned.low,
             ci_high=earned.high,
-            n=score.count,
+            n=mean(means).count,
             on_front=front(paid.value, earned.value * self.scores.sign),
             p_front=self.chances,
         )

@@ -96,7 +96,10 @@ def ranking(
         contests += judged
         notes.append(f"{counted(len(judged), 'verdict')} of {score}")
     if not contests:
-        raise SpecError("there is no vote to rank by: nothing was voted on yet")
+        raise SpecError(
+            "there is no vote to rank by; pl.rate(results, 'prompt') shows pairs to "
+            "vote on"
+        )
     return Ranking(by=tuple(names or ()), contests=tuple(contests), sources=notes)
 
 

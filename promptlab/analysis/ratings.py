@@ -257,7 +257,10 @@ def _left_out(*, skipped: int = 0, split: int = 0, elsewhere: int = 0) -> list[s
         for number, line in (
             (skipped, f"{counted(skipped, 'vote')} could not say"),
             (split, f"raters are split on {split:,}"),
-            (elsewhere, f"{elsewhere:,} are of outputs that are not here"),
+            (
+                elsewhere,
+                f"{elsewhere:,} of outputs that are not here",
+            ),
         )
         if number
     ]

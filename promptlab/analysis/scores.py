@@ -112,15 +112,24 @@ class Scores:
             {name: list(of) for name, of in zip(self.by, columns, strict=True)}
         )
 
+    @cached_property
     def levels(self) -> tuple[NDArray[np.int64], list[list[Any]]]:
         """The number of each variant's level of each column, and the levels' values."""
         codes, values = [], []
         for column in zip(*self.values, strict=True):
-            distinct = list(dict.fromkeys(_hashable(one) for one in column))
-            codes.append([distinct.index(_hashable(one)) for one in column])
-            firsts = {_hashable(one): one for one in reversed(column)}
-            values.append([firsts[one] for one in distinct])
+            firsts: dict[Any, Any] = {}
+            for one in column:
+                firsts.setdefault(_hashable(one), one)
+            place = {key: number for number, key in enumerate(firsts)}
+            codes.append([place[_hashable(one)] for one in column])
+            values.append([*firsts.values()])
         return np.array(codes, dtype=np.int64).T, values
+
+    def ends(self, low: Any, high: Any, reach: Any = 1.0) -> tuple[Any, Any]:
+        """The ends of intervals of differences: of shares at most `reach` from 0."""
+        if not self.shares:
+            return low, high
+        return np.maximum(low, -reach), np.minimum(high, reach)
 
     def filled(self, value: float) -> Numbers:
         """The means if each missing verdict had been this score."""
@@ -193,6 +202,7 @@ def scores_of(
 
     failed = _failed(table)
     trials = _numeric(table, name)
+    check_finite(trials, name)
     missing = np.isnan(trials) & ~failed
     lower = schema.lower_is_better(name) if lower_is_better is None else lower_is_better
     scored = errors == "zero" and not lower
@@ -355,6 +365,15 @@ def _numeric(table: pd.DataFrame, name: str) -> Numbers:
     return numbers.to_numpy(dtype="float64", na_value=np.nan, copy=True)
 
 
+def check_finite(numbers: Numbers, name: str) -> None:
+    """Refuses scores that have no mean."""
+    if infinite := int(np.isinf(numbers).sum()):
+        raise SpecError(
+            f"column {name!r} has {counted(infinite, 'infinite score')}; expected "
+            "finite numbers, or NaN where there is no score"
+        )
+
+
 def _failed(table: pd.DataFrame) -> NDArray[np.bool_]:
     if "error" not in table:
         return np.zeros(len(table), dtype=bool)
@@ -494,7 +513,7 @@ def matching(scores: Scores, wanted: Any) -> dict[int, int]:
     Raises:
         SpecError: if no variant has them, or a value could be of several columns.
     """
-    _, levels = scores.levels()
+    _, levels = scores.levels
     if isinstance(wanted, Mapping):
         for name in wanted:
             if name not in scores.by:

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from promptlab.analysis.leaderboard import CANNOT_TELL
-from promptlab.analysis.scores import Errors, Scores, scores_of
+from promptlab.analysis.scores import Errors, Scores, score_interval, scores_of
 from promptlab.errors import SpecError
 from promptlab.formats import (
     deviation_text,
@@ -108,7 +108,7 @@ def _first_parameter(table: pd.DataFrame, column: str) -> tuple[str, ...]:
 
 def _places(scores: Scores) -> list[tuple[int, ...]]:
     """The variants of `scores` that differ in their last column only, together."""
-    codes, _ = scores.levels()
+    codes, _ = scores.levels
     found: dict[tuple[int, ...], list[int]] = {}
     for place, row in enumerate(codes[:, :-1].tolist()):
         found.setdefault(tuple(row), []).append(place)
@@ -153,10 +153,10 @@ class Sensitivity(Shown):
     def wordings(self) -> pd.DataFrame:
         """A row for each wording of each variant, the best first: the columns of `by`,
         its name, `score` with `ci_low` and `ci_high` (95 %), and `n` (cases)."""
-        found = mean(self.scores.means, self.scores.clusters)
-        value, low, high = found.interval()
+        means, clusters = self.scores.means, self.scores.clusters
+        value, low, high = score_interval(means, clusters, shares=self.scores.shares)
         table = self.scores.index.assign(
-            score=value, ci_low=low, ci_high=high, n=found.count
+            score=value, ci_low=low, ci_high=high, n=mean(means).count
         )
         group = np.concatenate([[n] * len(of) for n, of in enumerate(self.places)])
         place = np.concatenate([list(of) for of in self.places]).astype(int)
@@ -166,8 +166,10 @@ class Sensitivity(Shown):
 
     def _row(self, places: tuple[int, ...], found: Spread) -> dict[str, Any]:
         means = self.scores.means[list(places)]
-        score = mean(case_means(means.T), self.scores.clusters)
-        value, low, high = score.interval()
+        score = score_interval(
+            case_means(means.T)[None], self.scores.clusters, shares=self.scores.shares
+        )
+        value, low, high = (float(end[0]) for end in score)
         verdict = MATTERS if found.low > 0 else CANNOT_TELL
         worst, best = self._ends(places, found.means)
         return {
@@ -224,7 +226,8 @@ class Sensitivity(Shown):
     def _cells(self, row: Mapping[Any, Any]) -> list[str]:
         shares = self.scores.shares
         ends = [
-            f"{score_text(row[f'{end}_score'], share=shares)} {label(row[end])}"
+            score_text(row[f"{end}_score"], share=shares)
+            + (f" {label(row[end])}" if row[end] is not None else "")
             for end in ("worst", "best")
         ]
         high = min(row["sd_high"], 0.5) if shares else row["sd_high"]  # 0 and 1 at most
@@ -240,8 +243,6 @@ class Sensitivity(Shown):
 
     def _score(self, row: Mapping[Any, Any]) -> str:
         ends = [row[name] for name in ("score", "ci_low", "ci_high")]
-        if self.scores.shares:
-            ends = [ends[0], max(ends[1], 0.0), min(ends[2], 1.0)]
         return interval_text(*ends, share=self.scores.shares)
 
     def _notes(self) -> list[str]:

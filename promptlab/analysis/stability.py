@@ -12,7 +12,7 @@ import pandas as pd
 
 from promptlab.analysis.scores import Errors, Scores, scores_of
 from promptlab.errors import SpecError
-from promptlab.formats import interval_text, label, number, score_text
+from promptlab.formats import interval_text, label, points, score_text
 from promptlab.render.analysis import SHOWN, Analysis, Shown
 from promptlab.results.results import Results
 from promptlab.stats.means import mean
@@ -150,7 +150,12 @@ class Stability(Shown):
                 score_text(row[name]) for name in ("always", "sometimes", "never")
             ]
             same = score_text(row["same_output"])
-            cells = [*shares, *passes, number(row["score_sd"]), same]
+            cells = [
+                *shares,
+                *passes,
+                points(row["score_sd"], share=self.scores.shares),
+                same,
+            ]
             rows.append([*map(label, values), *cells])
         of = f"{self.k} repeats" if self.k > 1 else "1 repeat"
         return Analysis(

@@ -79,7 +79,7 @@ def test_what_is_not_rated_or_has_no_score_is_left_out_and_told() -> None:
     found = pl.agreement(judged(polite=polite, said=said), "polite", human="said")
 
     assert (found.n, found.missing) == (29, 1)
-    assert "Left out: 1 rated have no score, 10 outputs nobody rated" in str(found)
+    assert "Left out: 1 rated without a score, 10 outputs nobody rated" in str(found)
 
 
 def test_labels_are_compared_as_such() -> None:
@@ -295,7 +295,7 @@ def test_votes_on_other_outputs_and_skips_are_left_out() -> None:
     found = pl.agreement(table, "exact", human=pl.votes())
 
     assert found.n == 7
-    assert "8 votes could not say, 1 are of outputs that are not here" in str(found)
+    assert "8 votes could not say, 1 of outputs that are not here" in str(found)
 
 
 # Several judges.
@@ -339,3 +339,11 @@ def test_votes_may_have_been_in_a_csv_file(tmp_path: Path) -> None:
 
     assert found.n == 8
     assert pl.ranking(votes).table["won"].sum() == 8
+
+
+def test_one_that_differs_is_one() -> None:
+    rows = scored({"plain": [1, 0, 1]}).assign(said=[1, 0, 0])
+
+    found = pl.agreement(rows, "exact", human="said")
+
+    assert "1 differs: .table lists it, pl.compare shows .rows" in str(found)

@@ -107,3 +107,26 @@ def test_an_unknown_correction_or_baseline_is_refused() -> None:
         pl.effects(table, correct="bh")
     with pytest.raises(pl.SpecError, match="no prompt is 'warm'; valid values: plain"):
         pl.effects(table, baseline="warm")
+
+
+def test_of_one_variant_it_says_that_nothing_varies() -> None:
+    found = pl.effects(scored({"plain": [1, 0, 1]}))
+
+    assert found.table.empty
+    assert "Nothing to compare: every trial has the same prompt" in str(found)
+
+
+def test_a_difference_of_shares_ends_at_100_points() -> None:
+    few = scored({"plain": [[0, 1], 1], "steps": [1, 0]})
+    crossed = {("a", "plain"): [0, 1], ("a", "steps"): [1, 0]}
+    crossed |= {("b", prompt): scores[::-1] for (_, prompt), scores in crossed.items()}
+
+    found = pl.effects(few).table
+    both = pl.effects(scored(crossed, names=("model", "prompt"))).table
+    pair = pl.compare_pair(few, "plain", "steps")
+
+    assert found[["ci_low", "ci_high"]].to_numpy().tolist() == [[-1, 1]]
+    assert both["ci_low"].min() == -2
+    assert pair.interval == (-1, 1)
+    board = pl.leaderboard(few, baseline="plain").table
+    assert board["delta_low"].min() == -1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -433,3 +435,34 @@ def test_results_of_a_run_are_ranked_by_their_scorer(tmp_path: Path) -> None:
     assert pl.effects(results).table["effect"].tolist() == [0.5]
     assert pl.compare_pair(results, "plain", "steps").delta == 0.5
     assert pl.stability(results).table["sometimes"].tolist() == [1, 0]
+
+
+def test_without_any_score_no_variant_is_behind() -> None:
+    board = pl.leaderboard(scored({"plain": [np.nan] * 3, "steps": [np.nan] * 3}))
+
+    assert board.table["verdict"].tolist() == ["cannot tell", "cannot tell"]
+
+
+def test_two_variants_that_could_be_best_are_both() -> None:
+    board = pl.leaderboard(scored({"plain": [1, 0, 1], "steps": [1, 0, 1]}))
+
+    assert "Both variants could be best; plain is in front" in str(board)
+
+
+@pytest.mark.parametrize(
+    "analysed",
+    [
+        pl.leaderboard,
+        pl.effects,
+        pl.stability,
+        pl.pareto,
+        lambda table: pl.compare_pair(table, "plain", "steps"),
+        lambda table: pl.agreement(table.assign(said=0.5), "exact", human="said"),
+    ],
+    ids=["leaderboard", "effects", "stability", "pareto", "pair", "agreement"],
+)
+def test_an_infinite_score_is_refused(analysed: Callable[[pd.DataFrame], Any]) -> None:
+    table = scored({"plain": [1, np.inf], "steps": [0.5, -np.inf]})
+
+    with pytest.raises(pl.SpecError, match="'exact' has 2 infinite scores; expected"):
+        analysed(table)

@@ -92,3 +92,12 @@ def test_a_variant_that_is_not_there_is_refused() -> None:
     chances = {("plain", "a"): 0.5, ("steps", "b"): 0.5}
     with pytest.raises(pl.SpecError, match="is 0 variants of prompt, model: give"):
         pl.compare_pair(drawn(chances, 5, names=NAMES), ("plain", "b"), "a")
+
+
+def test_without_a_case_that_has_both_scores_nothing_is_compared() -> None:
+    pair = pl.compare_pair(
+        scored({"plain": [1, np.nan], "steps": [np.nan, 0]}), "plain", "steps"
+    )
+
+    assert np.isnan(pair.p)
+    assert pair.sentence == "cannot tell: no case has a score of both"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import promptlab as pl
-from tests.analysis.tables import drawn
+from tests.analysis.tables import drawn, scored
 
 CHANCES = {"cheap": 0.4, "dear": 0.8, "wasteful": 0.5}
 COSTS = {"cheap": 0.001, "dear": 0.004, "wasteful": 0.01}
@@ -41,3 +41,15 @@ def test_the_order_of_the_rows_changes_no_byte() -> None:
 def test_without_any_cost_there_is_no_front() -> None:
     with pytest.raises(pl.SpecError, match="no cost is known"):
         pl.pareto(table(5).assign(cost_usd=np.nan))
+
+
+def test_scores_and_their_intervals_are_those_of_the_leaderboard() -> None:
+    names = ["prompt", "score", "ci_low", "ci_high", "n"]
+    few = scored({"plain": [1, 0, 0], "steps": [1, 1, [0, 1]]})
+
+    front, board = pl.pareto(few).table, pl.leaderboard(few).table
+
+    assert front[names].sort_values("prompt").to_numpy().tolist() == (
+        board[names].sort_values("prompt").to_numpy().tolist()
+    )
+    assert front[["ci_low", "ci_high"]].stack().between(0, 1).all()

@@ -207,3 +207,20 @@ def test_a_run_of_wordings_is_told_as_such(tmp_path) -> None:
         }
         assert "upper case" in by_prompt(found, "worst")["shots"]
         assert len(pl.leaderboard(kept, "exact").table) == 2
+
+
+def test_without_any_score_no_wording_is_the_worst() -> None:
+    found = pl.sensitivity(table(cases=3).assign(exact=np.nan))
+
+    assert found.table["worst"].isna().all()
+    assert "not sent" not in str(found)
+
+
+def test_intervals_of_few_cases_are_those_of_the_leaderboard() -> None:
+    few = table({"plain": dict.fromkeys(STEADY, 1.0)}, cases=3).assign(exact=1.0)
+
+    found = pl.sensitivity(few)
+    board = pl.leaderboard(few, by="wording").table
+
+    assert found.table["ci_low"].tolist() == board["ci_low"].tolist()[:1]
+    assert found.wordings["ci_low"].tolist() == board["ci_low"].tolist()

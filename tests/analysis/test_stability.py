@@ -86,3 +86,12 @@ def test_without_repeats_there_is_nothing_to_say() -> None:
         pl.stability(scored({"plain": [1.0, 0.0]}))
     with pytest.raises(pl.SpecError, match="expected k >= 1, got 0"):
         pl.stability(scored(REPEATED), k=0)
+
+
+def test_what_repeats_of_a_share_differ_by_is_in_points() -> None:
+    shares = pl.stability(scored({"shaky": [[1, 0], [0, 1]]}))
+    graded = pl.stability(scored({"shaky": [[1, 3], [3, 1]]}))
+
+    assert "71 points" in str(shares)
+    assert "1.41" in str(graded)
+    assert "points" not in str(graded)

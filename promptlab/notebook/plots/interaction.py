@@ -83,7 +83,7 @@ def plot_interaction(
     if scores.shares:
         canvas.ax.yaxis.set_major_formatter(percents())
     canvas.label_x(drawable(across))
-    places = min(MOST, len(scores.levels()[1][0]))
+    places = min(MOST, len(scores.levels[1][0]))
     return canvas.finish(table, height=max(HEIGHT, legend), width=PLACE * places)
 
 
@@ -100,7 +100,7 @@ def _notes(found: Effects) -> list[str]:
             f"Cannot tell whether what {across} changes depends on {along}: lines that "
             "are not parallel may be chance"
         )
-    _, levels = found.scores.levels()
+    _, levels = found.scores.levels
     rest = [f"The first {MOST} values of each are drawn; .table has all"]
     lines = "Lines up and down are 95 % intervals; n: cases"
     return [said, lines, *rest * any(len(of) > MOST for of in levels)]
@@ -108,7 +108,7 @@ def _notes(found: Effects) -> list[str]:
 
 def _draw(canvas: Canvas, found: Effects, table: pd.DataFrame) -> float:
     """Draws a line for each value of the second parameter; the legend's height."""
-    codes, (across, along) = found.scores.levels()
+    codes, (across, along) = found.scores.levels
     drawn = len(along[:MOST])
     lines = []
     for number in range(drawn):
