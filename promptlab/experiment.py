@@ -107,7 +107,8 @@ class Experiment(Definition):
 
     @with_run_options
     def plan(self, **options: Unpack[RunOptionsDict]) -> Plan:
-        """What a run would do: which trials are cached, new or duplicates of others.
+        """What a run would do: which trials are cached, new or duplicates of others,
+        and how many judgements of the answers are cached and new.
 
         Nothing is called, no key is needed.
 
@@ -115,7 +116,7 @@ class Experiment(Definition):
             SpecError: an option is wrong, or a prompt fails on some case.
             CacheError: the cache cannot be read.
         """
-        from promptlab.planning.plan import plan
+        from promptlab.scoring.planned import plan
 
         return plan(self, RunOptions(**sealed(options)))
 

@@ -260,7 +260,8 @@ def _faults(given: Sequence[str]) -> Faults:
 
 def _echo_plan(experiment: Experiment, options: RunOptions, *, json: bool) -> None:
     """What a run would do, unless it would be refused."""
-    from promptlab.planning.plan import check_plan, plan
+    from promptlab.planning.plan import check_plan
+    from promptlab.scoring.planned import plan
 
     found = plan(experiment, options)
     check_plan(found, options)

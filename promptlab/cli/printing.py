@@ -55,6 +55,18 @@ def print_plan(plan: Plan, *, json: bool) -> None:
                 "unpriced": list(plan.unpriced),
                 "free": list(plan.free),
                 "not_counted": dict(plan.not_counted),
+                "judgements": [
+                    {
+                        "model": each.model,
+                        "cached": each.cached,
+                        "new": each.new,
+                        "input_tokens": list(each.input_tokens),
+                        "output_tokens": list(each.output_tokens),
+                        "cost_usd": list(each.cost_usd),
+                    }
+                    for each in plan.judging
+                ],
+                "total_usd": list(plan.total_usd),
                 "budget_notes": list(plan.budget_notes),
                 "least_s": plan.least_s,
                 "warnings": list(experiment.warnings),

@@ -48,7 +48,7 @@ class Estimate:
     _longest: tuple[float, float] = field(default=(0.0, 0.0), repr=False)
     """The most tokens of messages that a call sends, and of replies."""
 
-    def add(self, turns: Sequence[int], replies: Sequence[int | None]) -> None:
+    def add(self, turns: Sequence[float], replies: Sequence[int | None]) -> None:
         """Adds a call after some turns: the tokens that each turn says, and those of
         the replies so far, None for a reply that is still to come."""
         sent = sum(turns) + PER_REPLY

@@ -246,6 +246,9 @@ def _doubts(plan: Plan, observed: ObservedCosts) -> Iterator[str]:
         yield f"based on only {used} answers; a larger pilot= gives a better forecast"
     if np.isnan(observed.took("output")).any():
         yield "the server did not report the tokens of every answer"
+    scorers = plan.experiment.scorers
+    if judges := dict.fromkeys(j.model for one in scorers for j in one.judges):
+        yield f"without judgements by {', '.join(judges)}: plan() has what they take"
     yield from plan.notes
 
 

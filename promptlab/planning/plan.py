@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections import Counter
@@ -16,8 +17,9 @@ from promptlab.execution.options import RunOptions
 from promptlab.execution.scheduling.limiter import Limiter
 from promptlab.formats import counted, dollars, duration, in_tokens, thousands
 from promptlab.money.budget import Spend
-from promptlab.money.estimate import Range
+from promptlab.money.estimate import ZERO, Range
 from promptlab.planning.cost_range import CostRange
+from promptlab.planning.judging import PlannedJudgements
 from promptlab.render.plan_card import plan_card
 from promptlab.results.costs import Pricing
 from promptlab.spec.definition import Definition
@@ -61,6 +63,9 @@ class Plan:
     not_counted: Mapping[str, int] = field(default_factory=dict)
     """What the calls send whose tokens are not known, such as `image by URL`, and how
     often: neither tokens nor cost have it."""
+    judging: tuple[PlannedJudgements, ...] = ()
+    """What judging the answers takes, by model: beside the calls, their tokens and
+    their cost."""
 
     @cached_property
     def counts(self) -> Counter[str]:
@@ -123,27 +128,30 @@ class Plan:
             kind, *more = name.split(" ", 1)
             media.append(" ".join([counted(number, kind), *more]))
         left_out = (f"not counted: {', '.join(media)}",) if media else ()
-        judged = [
-            f"then up to {counted(number, 'judgement')} by {model}, "
-            "which these figures leave out"
-            for model, number in self.judgements.items()
-        ]
         embedded = [
             f"then up to {counted(2 * len(self.statuses), 'text')} embedded by "
             f"{model}, which these figures leave out"
             for scorer in self.experiment.scorers
             for model in scorer.embeds
         ]
-        return (*left_out, *judged, *embedded, *self.budget_notes)
+        return (*left_out, *map(str, self.judging), *embedded, *self.budget_notes)
 
     @property
     def judgements(self) -> dict[str, int]:
-        """How often each judging model may be asked, beside the calls: those that are
-        cached, and equal answers, need no call."""
-        found: Counter[str] = Counter()
-        for judge in (j for scorer in self.experiment.scorers for j in scorer.judges):
-            found[judge.model] += len(self.statuses) * judge.repeats
-        return dict(found)
+        """How many judgements of each model the scores need at most, cached ones
+        included."""
+        return {each.model: each.cached + each.new for each in self.judging}
+
+    @property
+    def total_usd(self) -> Range:
+        """What calls and new judgements cost together, at list price; NaN if a price is
+        unknown. Models on this machine without a price are left out if there are
+        others."""
+        costs = [each.cost_usd for each in self.judging if each.new and not each.free]
+        answers = self.cost_usd
+        if costs and (not self.calls or (self.free and not self.unpriced)):
+            answers = ZERO if answers.low != answers.low else answers
+        return functools.reduce(lambda total, more: total.plus(*more), costs, answers)
 
     @property
     def headline(self) -> str:

@@ -11,10 +11,12 @@ import promptlab as pl
 from promptlab import scorers
 from promptlab.errors import SpecError
 from promptlab.spec.request import Request
-from promptlab.testing import FakeClient, response
+from promptlab.testing import FakeClient, failure, response
 
 PRICE = {"*": {"input": 1000.0, "output": 1000.0}}
 """US dollars a million tokens, made up."""
+
+WRITTEN = {"name": "polite", "model": "judge", "max_tokens": 20}
 
 CASES = [
     {"id": "a", "text": "Wait, please.", "expected": "Wait, please."},
@@ -166,9 +168,11 @@ def test_a_case_may_have_a_judge_of_its_own(client: FakeClient) -> None:
         dataset=pl.Dataset(cases, metadata=["checks"]),
     )
 
+    assert own.plan(client=client).judgements == {"judge": 2}
+
     results = own.run(client=client)
 
-    assert own.plan(client=client).judgements == {"judge": 2}
+    assert own.plan(client=client).judgements == {"judge": 1}
     assert judged_calls(client) == 1
     assert results.table["passed"].tolist()[0] == 1.0
 
@@ -207,13 +211,108 @@ def test_offline_only_judgements_of_the_cache_are_given(client: FakeClient) -> N
     assert "not in the cache" in results.table["polite_explanation"].tolist()[0]
 
 
-def test_a_plan_says_how_many_judgements_may_follow() -> None:
-    plan = experiment(polite(repeats=3), polite(name="again")).plan()
+def test_a_plan_counts_judgements_with_their_tokens_and_cost() -> None:
+    prices = {"*": {"input": 1.0, "output": 2.0}}
+    judged = experiment(polite(repeats=3), polite(name="again"))
 
-    assert plan.judgements == {"judge": 8}
-    assert plan.notes == (
-        "then up to 8 judgements by judge, which these figures leave out",
+    plan = judged.plan(client=FakeClient(), prices=prices)
+
+    (judging,) = plan.judging
+    assert (judging.cached, judging.new) == (0, 8)
+    assert judging.output_tokens == (8, 160)
+    assert judging.input_tokens.high - judging.input_tokens.low > 8 * 10
+    assert plan.total_usd.high == plan.cost_usd.high + judging.cost_usd.high
+    assert plan.notes == (str(judging),)
+    assert plan.notes[0].startswith("judgements by judge: 0 cached, 8 new at most, ")
+    assert plan.notes[0].endswith(f"at most 160 out, {judging.cost}")
+    assert plan.notes[0] in plan._repr_html_()
+
+
+def test_a_plan_after_a_run_has_all_judgements_cached(client: FakeClient) -> None:
+    experiment(polite()).run(client=client)
+
+    (judging,) = experiment(polite()).plan(client=client).judging
+
+    assert (judging.cached, judging.new, judging.cost_usd) == (2, 0, (0, 0))
+
+
+def test_a_changed_rubric_plans_no_answer_and_all_judgements(
+    client: FakeClient,
+) -> None:
+    experiment(polite()).run(client=client)
+
+    plan = experiment(polite(rubric="It is kind.")).plan(client=client, prices=PRICE)
+    paid = experiment(polite(rubric="It is kind.")).run(client=client)
+
+    (judging,) = plan.judging
+    assert (plan.calls, judging.cached, judging.new) == (0, 0, 2)
+    assert paid.totals.judgements == 2
+    assert 0 < judging.cost_usd.low < judging.cost_usd.high
+    assert plan.total_usd == judging.cost_usd
+
+
+def test_a_plan_finds_the_judgements_of_composites_and_checks(
+    client: FakeClient,
+) -> None:
+    both = scorers.all_of(polite(), scorers.contains("Wait"), name="both")
+    timed = scorers.weighted(polite(name="kind", rubric="Kind."), scorers.latency())
+    cases = [
+        {**CASES[0], "checks": [{"judge": {**WRITTEN, "rubric": "Checked."}}]},
+        CASES[1],
+    ]
+    judged = pl.Experiment(
+        "judged",
+        grid={"model": ["m"], "prompt": {"p": "{{text}}"}},
+        dataset=cases,
+        scorers=[both, timed],
     )
+    paid = judged.run(client=client)
+
+    again = judged.plan(client=client)
+
+    (judging,) = again.judging
+    assert (judging.cached, judging.new) == (paid.totals.judgements, 0)
+
+
+def test_a_plan_knows_the_judgements_of_a_server_without_schemas() -> None:
+    def refusing(request: Request) -> Any:
+        if "response_format" in request.body:
+            return failure(400, message="response_format is not supported")
+        return answer(request)
+
+    client = FakeClient(refusing)
+    experiment(polite()).run(client=client)
+
+    (judging,) = experiment(polite()).plan(client=client).judging
+
+    assert (judging.cached, judging.new) == (2, 0)
+
+
+def test_an_offline_plan_asks_no_judge(client: FakeClient) -> None:
+    experiment().run(client=client)
+
+    (judging,) = experiment(polite()).plan(client=client, offline=True).judging
+
+    assert (judging.cached, judging.new) == (0, 0)
+
+
+def test_a_forecast_says_that_it_leaves_judgements_out(client: FakeClient) -> None:
+    forecast = experiment(polite()).forecast(pilot=2, client=client)
+
+    assert "without judgements by judge: plan() has what they take" in forecast.notes
+
+
+def test_judgements_of_answers_without_a_bound_have_none(client: FakeClient) -> None:
+    judged = pl.Experiment(
+        "open",
+        grid={"model": ["m"], "prompt": {"p": "{{text}}"}},
+        dataset=CASES,
+        scorers=[polite()],
+    )
+
+    (judging,) = judged.plan(client=client, prices=PRICE).judging
+
+    assert judging.cost.endswith(" or more")
 
 
 def test_a_judge_can_be_written_in_a_config(client: FakeClient) -> None:

@@ -186,6 +186,7 @@ def _plan_line(plan: Plan) -> str:
     if plan.calls:
         parts += [f"tokens {escaped(plan.tokens)}"]
         parts += [f"cost: {escaped(plan.cost)}"]
+    parts += [escaped(str(each)) for each in plan.judging]
     warned = plan.experiment.warnings[:NOTES]
     notes = "".join(f"<br>{quiet_html(warning)}" for warning in warned)
     return f"<span class='mathjax_ignore'>{' · '.join(parts)}{notes}</span>"
