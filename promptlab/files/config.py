@@ -175,10 +175,19 @@ Levels = Annotated[
 ]
 
 
+PROMPTS = (
+    "A list of prompts, or a mapping that gives each a name. A prompt is a text, a "
+    "list of messages, {file: steps.md}, or one prompt in several wordings: {wordings: "
+    "{as written: ..., polite: ...}}, with formats: 5 beside it for as many others in "
+    "another format, shots_order: 3 in another order of its examples."
+)
+
+
 def _grid_schema(schema: dict[str, Any]) -> None:
     """Tells editors the names of the parameters."""
     values = schema.get("additionalProperties", {})
     schema["properties"] = dict.fromkeys(KNOWN, values)
+    schema["properties"]["prompt"] = {**values, "description": PROMPTS}
     schema["required"] = ["model", "prompt"]
 
 
@@ -602,6 +611,10 @@ def _check_misspelt(name: str, given: Any) -> None:
 
 def _value(name: str, value: Any, folder: _Folder) -> Any:
     _check_misspelt(name, value)
+    worded = value.get("wordings") if isinstance(value, dict) else None
+    if name == "prompt" and isinstance(worded, dict):
+        read = {label: _value(name, one, folder) for label, one in worded.items()}
+        return {**value, "wordings": read}
     if (file := _file_of(value)) is None:
         if name == "prompt" and isinstance(value, list):
             return Prompt(value).beside(folder.path.absolute())

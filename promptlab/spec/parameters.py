@@ -154,7 +154,7 @@ def read_value(name: str, value: Any) -> Any:
 def _read_prompt(value: Any) -> Prompt | Wordings:
     if isinstance(value, (Prompt, Wordings)):
         return value
-    if isinstance(value, Mapping) and set(value) == {"wordings"}:
+    if isinstance(value, Mapping) and "wordings" in value:
         return Wordings.from_plain(value)
     return Prompt(value)
 

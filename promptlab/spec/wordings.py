@@ -11,11 +11,14 @@ from itertools import permutations, product
 from math import factorial
 from typing import Any, NamedTuple
 
-from promptlab.errors import SpecError, brief
+from promptlab.errors import SpecError, brief, did_you_mean
 from promptlab.spec.prompt import Message, Prompt
 
 WORDING = "wording"
 """The column that says which wording of its prompt a trial has."""
+
+DRAWN = ("formats", "shots_order", "seed")
+"""What may stand beside wordings in YAML: how many others are drawn, and by what."""
 
 AS_WRITTEN = "as written"
 """The wording that a prompt is given in; the only one of other prompts."""
@@ -99,12 +102,20 @@ class Wordings:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Wordings:
-        """The wordings that `to_plain` wrote, or somebody by hand.
+        """The wordings that `to_plain` wrote, or somebody by hand, who may give
+        `formats`, `shots_order` and `seed` beside them.
 
         Raises:
             SpecError: it is no mapping of names to prompts, the first called
-                'as written'.
+                'as written', another key is beside it, or as of `Wordings`.
         """
+        drawn = {name: value for name, value in plain.items() if name != "wordings"}
+        for name in drawn:
+            if name not in DRAWN:
+                raise SpecError(
+                    f"unknown key {name!r} beside 'wordings'"
+                    f"{did_you_mean(name, DRAWN)}; valid names: {', '.join(DRAWN)}"
+                )
         named = plain["wordings"]
         if not isinstance(named, Mapping) or next(iter(named), None) != AS_WRITTEN:
             raise SpecError(
@@ -112,7 +123,7 @@ class Wordings:
                 f"first, got {brief(named)}"
             )
         first, *others = named.items()
-        return cls(first[1], paraphrases=dict(others))
+        return cls(first[1], paraphrases=dict(others), **drawn)
 
 
 def _prompt(given: Any) -> Prompt:

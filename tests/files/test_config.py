@@ -69,6 +69,30 @@ def test_a_config_says_what_python_says(load: Load) -> None:
     assert loaded.to_plain() == made.to_plain()
 
 
+def test_a_prompt_has_wordings_some_in_files_others_drawn(
+    load: Load, write: Write
+) -> None:
+    write("kind.md", "Please read: {{t}}")
+    worded = (
+        "{wordings: {as written: 'Text: {{t}}', kind: {file: kind.md}}, formats: 2}"
+    )
+
+    loaded = load(BASE.replace('"{{t}}"', worded)).experiment
+
+    (level,) = dict.fromkeys(v.levels["prompt"].label for v in loaded.grid)
+    drawn = pl.Wordings("Text: {{t}}", formats=2, paraphrases={"kind": "-"})
+    assert level == "plain"
+    assert list(dict.fromkeys(v["wording"] for v in loaded.grid)) == [*drawn.prompts]
+    assert "Please read: {{t}}" in json.dumps(loaded.to_plain()["grid"])
+
+
+def test_a_misspelt_key_beside_wordings_is_refused_by_its_line(load: Load) -> None:
+    worded = "{wordings: {as written: 'Text: {{t}}'}, format: 2}"
+
+    with pytest.raises(ConfigError, match=r"'format' beside 'wordings'.*'formats'"):
+        load(BASE.replace('"{{t}}"', worded))
+
+
 def test_a_config_may_be_json(write: Write) -> None:
     plain = {
         "$schema": "experiment.schema.json",
@@ -624,6 +648,12 @@ def test_the_schema_refuses_what_the_loader_refuses() -> None:
     ]
     assert "tries" in against_schema({"run": {"tries": 1}}, schema, schema)
     assert "prompt" in against_schema({"grid": {"model": ["m"]}}, schema, schema)
+
+
+def test_the_schema_says_how_wordings_are_written() -> None:
+    prompt = config_schema()["properties"]["grid"]["properties"]["prompt"]
+
+    assert "{wordings: {as written: ..., polite: ...}}" in prompt["description"]
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.parent.name)
