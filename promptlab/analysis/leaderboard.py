@@ -380,7 +380,7 @@ class Leaderboard(Shown):
             line = f"{every} could be best; {winner.label} is in front"
         else:
             line = f"{number:,} of {among} could be best; {winner.label} is in front"
-        if np.isnan(winner.corrected):
+        if np.isnan(winner.corrected) or winner.corrected == winner.low == winner.high:
             return [line]
         expected = self._score(winner.corrected)
         if not np.isnan(winner.low):

@@ -55,7 +55,10 @@ def pareto(
         lower_is_better=lower_is_better,
     )
     if np.isnan(scores.costs).all():
-        raise SpecError("no cost is known: the table has no number in 'cost_usd'")
+        raise SpecError(
+            "no cost is known: the table has no number in 'cost_usd'; prices= of run "
+            "gives the prices of models that no list has"
+        )
     chances = chance_on_front(
         scores.costs, scores.good, scores.clusters, resamples=resamples, seed=seed
     )

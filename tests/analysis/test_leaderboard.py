@@ -449,6 +449,12 @@ def test_two_variants_that_could_be_best_are_both() -> None:
     assert "Both variants could be best; plain is in front" in str(board)
 
 
+def test_where_all_cases_score_alike_nothing_flatters_the_first() -> None:
+    board = pl.leaderboard(scored({"plain": [1] * 9, "steps": [1] * 9}))
+
+    assert "flatters" not in str(board)
+
+
 @pytest.mark.parametrize(
     "analysed",
     [
