@@ -13,6 +13,7 @@ import typer
 
 from promptlab.cli import (
     cache,
+    compare,
     experiments,
     forecast,
     help,
@@ -48,6 +49,7 @@ COMMANDS: dict[str, Command] = {
     "show": runs.show,
     "export": runs.export,
     "score": score.score,
+    "compare": compare.compare,
     "prices": prices.prices,
     "schema": experiments.schema,
     "login": login.login,
