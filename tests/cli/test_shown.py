@@ -52,6 +52,8 @@ def test_validate_tells_what_is_cached(
         "unpriced": [],
         "free": ["offline/small"],
         "not_counted": {},
+        "judgements": [],
+        "total_usd": [None, None],
         "budget_notes": [],
         "warnings": [],
     }
