@@ -392,11 +392,13 @@ class Results:
 
         Of each score that is a number, such as `exact`, there is the mean, the ends of
         its 95 % interval, clustered by case, as `exact_low` and `exact_high`, on how
-        many trials it stands as `exact_n`, and how many have no score, failed trials
-        among them, as `exact_missing`; of one that a model gave, such as `polite`, what
-        is known of the judge as `polite_judge` (see `pl.agreement`). Of a score of
-        labels, such as `tone`, there is the share of each of the six most common, as
-        `tone=warm` with `tone=warm_low` and `tone=warm_high`.
+        many trials it stands as `exact_n`, and how many have no score as
+        `exact_missing`. A failed trial scores 0, as in `pl.leaderboard`; of a score of
+        which less is better, and of labels, it is missing. Of a score that a model
+        gave, such as `polite`, there is what is known of the judge as `polite_judge`
+        (see `pl.agreement`). Of a score of labels, such as `tone`, there is the share
+        of each of the six most common, as `tone=warm` with `tone=warm_low` and
+        `tone=warm_high`.
 
         Raises:
             SpecError: the table has no such column.
@@ -428,7 +430,8 @@ class Results:
         )
         case = table[self.cluster or "case"].factorize()[0]
         number = grouped.ngroup().to_numpy()
-        scores = summarised(self._scores, case, number)
+        failed = outcomes["failed"].to_numpy()
+        scores = summarised(self._scores, case, number, failed)
         judges = {
             f"{name}{JUDGE}": note
             for name, note in self._checks().items()

@@ -254,20 +254,25 @@ def _right(column: ScoreColumn) -> list[bool | None]:
 
 
 def summarised(
-    scores: Mapping[str, ScoreColumn], cases: np.ndarray, groups: np.ndarray
+    scores: Mapping[str, ScoreColumn],
+    cases: np.ndarray,
+    groups: np.ndarray,
+    failed: np.ndarray,
 ) -> dict[str, list[float]]:
     """For each group of rows, the mean of each score that is a number, the ends of its
     95 % interval, on how many rows it stands and how many are missing; of a score of
     labels, the share of each of the most common, as `tone=warm`.
 
-    `cases` and `groups` number the case and the group of each row, from 0. Scores of
-    one case are not independent: it is one value, their mean. The interval is Wilson's
-    where these are 0 or 1, else that of Student's t.
+    `cases` and `groups` number the case and the group of each row, from 0. A row that
+    `failed` scores 0, as in a leaderboard, or has no score where less is better. Scores
+    of one case are not independent: it is one value, their mean. The interval is
+    Wilson's where these are 0 or 1, else that of Student's t.
     """
     columns: dict[str, list[float]] = {}
     for name, column in scores.items():
         if column.numbers is not None:
-            measured = {name: column.numbers}
+            zero = failed & np.isnan(column.numbers) & (not column.lower_is_better)
+            measured = {name: np.where(zero, 0.0, column.numbers)}
         else:
             measured = {f"{name}={one}": of for one, of in column.shares.items()}
         counts: dict[str, list[float]] = {}

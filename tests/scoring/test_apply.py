@@ -139,13 +139,15 @@ def test_a_scorer_that_raises_is_a_missing_score_and_the_run_returns() -> None:
     assert (summary["fragile_n"], summary["fragile_missing"]) == (1, 1)
 
 
-def test_a_failed_trial_has_no_score_and_is_counted_as_missing() -> None:
+def test_a_failed_trial_has_no_score_and_counts_as_zero_unless_less_is_better() -> None:
     client = FakeClient(lambda r: failure(400) if "Italy" in str(r.body) else "Paris")
 
-    results = capitals(scorers=["exact"]).run(client=client)
+    results = capitals(scorers=["exact", "latency"]).run(client=client)
 
     assert results.table["exact"].isna().tolist() == [False, True]
-    assert results.summary()["exact_missing"].tolist() == [1]
+    summary = results.summary().iloc[0]
+    assert summary[["exact", "exact_n", "exact_missing"]].tolist() == [0.5, 2, 0]
+    assert summary[["latency_n", "latency_missing"]].tolist() == [1, 1]
 
 
 def test_every_argument_a_scorer_can_name_is_filled() -> None:
