@@ -194,6 +194,36 @@ class Leaderboard(Shown):
         """Whether variants are compared with a baseline."""
         return self.baseline is not None
 
+    @property
+    def not_better(self) -> str:
+        """Why no variant is called better than its baseline, by the one that comes
+        nearest, in a sentence; empty if one is.
+
+        Raises:
+            SpecError: if there is no baseline.
+        """
+        if not self.compares:
+            raise SpecError("nothing is compared with a baseline: give baseline=")
+        if (self.table["verdict"] == BETTER).any():
+            return ""
+        gains = self.table["delta"] * self.scores.sign
+        if gains.isna().all():
+            return f"nothing could be compared with the baseline by {self.scores.name}"
+        place = int(gains.argmax())
+        row, variant = self.table.iloc[place], self.order[place]
+        assert self.baseline is not None
+        base = self.scores.labels[self.baseline[variant]]
+        worse = row["verdict"] == WORSE
+        ends = (row["delta"], row["delta_low"], row["delta_high"])
+        delta = interval_text(*ends, share=self.scores.shares, signed=True)
+        line = (
+            f"{self._labels[place]} {'is worse than' if worse else 'against'} {base} "
+            f"by {self.scores.name}: {delta}{' points' * self.scores.shares}"
+        )
+        if worse:
+            return line
+        return "; ".join([f"{CANNOT_TELL}: {line}", *self._on_cases()])
+
     def cases_needed(self, mde: float) -> float:
         """How many cases it takes to see a difference of `mde` 4 times out of 5, with
         as many repeats, variants and comparisons as here (of clusters: so many).
@@ -400,11 +430,16 @@ class Leaderboard(Shown):
             f"This run could have seen a difference of {self._points(seen)} "
             "(4 times out of 5)"
         )
-        if not self.scores.shares or seen <= 0.05:
-            return [line]
+        return ["; ".join([line, *self._on_cases()])]
+
+    def _on_cases(self) -> list[str]:
+        """How many cases it takes, unless this run had as many."""
+        seen = self.detectable
+        if not self.scores.shares or not np.isfinite(seen) or seen <= 0.05:
+            return []
         needed = self.cases_needed(0.05)
         unit = "case" if self.scores.clusters is None else "cluster"
-        return [f"{line}; to see 5 points takes about {needed:,.0f} {unit}s"]
+        return [f"to see 5 points takes about {needed:,.0f} {unit}s"]
 
     def _on_missing(self) -> list[str]:
         if not self.scores.shares:

@@ -34,7 +34,7 @@ from promptlab.cli.printing import (
     print_results,
     result_plain,
 )
-from promptlab.cli.score import threshold_code, thresholds_of
+from promptlab.cli.score import require_code, threshold_code, thresholds_of
 from promptlab.cli.selection import (
     check_models,
     check_targets,
@@ -94,7 +94,8 @@ def run(
 
     Exit code: 0 if all trials are answered, 1 if the config is wrong or nothing could
     run, 2 for a wrong command line, 3 if trials failed or are missing, 4 if a score is
-    not what --threshold or the config says, 130 if it was interrupted.
+    not what --threshold or the config says or no variant is better than the config
+    requires, 130 if it was interrupted.
 
     Examples:
       promptlab run experiment.yaml
@@ -102,11 +103,14 @@ def run(
       promptlab run experiment.yaml --only prompt=terse --only temperature=0
       promptlab run experiment.yaml --retry-errors
     """
+    from promptlab.files.config import check_require
+
     loaded = load_config(config, var)
     experiment = selected(loaded.experiment, repeats, limit, only)
     chosen = options_of(loaded, options)
     targets = [*loaded.output, *(output or [])]
     check_targets(targets, loaded.files)
+    check_require(loaded.require, experiment)
     thresholds = {**loaded.threshold, **thresholds_of(threshold, experiment)}
     if dry_run:
         _echo_plan(experiment, chosen, json=json)
@@ -123,7 +127,10 @@ def run(
         print_results(results, written, with_reason=results.status != "stopped")
     if unwritten:
         fail(f"{'; '.join(unwritten.values())}; promptlab export -o writes it again")
-    sys.exit(_exit_code(results) or threshold_code(results, thresholds))
+    if code := _exit_code(results):
+        sys.exit(code)
+    codes = threshold_code(results, thresholds), require_code(results, loaded.require)
+    sys.exit(max(codes))
 
 
 @with_run_options

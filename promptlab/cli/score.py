@@ -1,4 +1,4 @@
-"""The score command, and thresholds that scores must reach."""
+"""The score command, and what scores must reach or show."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ from promptlab.paths import user_path
 
 if TYPE_CHECKING:
     from promptlab.experiment import Experiment
+    from promptlab.files.config import Require
     from promptlab.results.results import Results
 
 BELOW = 4
-"""The exit code where a score is below its threshold."""
+"""The exit code where a score is below its threshold, or no variant is better."""
 
 
 @with_run_options
@@ -119,6 +120,19 @@ def threshold_code(results: Results, thresholds: Mapping[str, float]) -> int:
             side = "above" if lower else "below"
             echo_err(f"threshold: {name} {number_text(mean)} is {side} {limit:g}")
     return BELOW if missed else 0
+
+
+def require_code(results: Results, require: Require | None) -> int:
+    """4 if no variant is better than what is required, else 0; why is a line on
+    standard error."""
+    if require is None:
+        return 0
+    from promptlab.analysis.leaderboard import leaderboard
+
+    board = leaderboard(results, require.score, baseline=require.better_than)
+    if board.not_better:
+        echo_err(f"require: {board.not_better}")
+    return BELOW if board.not_better else 0
 
 
 def _read(given: Sequence[str] | None) -> dict[str, float]:

@@ -36,6 +36,7 @@ from promptlab.files.datasets import read_dataset
 from promptlab.files.prompts import read_prompts, read_texts
 from promptlab.files.text import read_text
 from promptlab.files.yaml_lines import LARGEST_CONFIG, YamlFile
+from promptlab.formats import label
 from promptlab.money.prices import prices_in_force
 from promptlab.paths import user_path
 from promptlab.spec.dataset import Dataset
@@ -54,6 +55,8 @@ class Config:
     """The options of `run`."""
     threshold: Mapping[str, float]
     """By score, what its mean must reach."""
+    require: Require | None
+    """What a variant must be better than."""
     output: tuple[Path, ...]
     """Where the results are to be written."""
     files: tuple[Path, ...]
@@ -114,6 +117,10 @@ def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
     threshold = options.pop("threshold", {})
     with source.blamed("run", "threshold"):
         check_threshold(threshold, experiment)
+    required = options.pop("require", None)
+    require = None if required is None else Require(**required)
+    with source.blamed("run", "require"):
+        check_require(require, experiment)
     for name in ("env_file", "prices"):
         if isinstance(options.get(name), str):
             options[name] = folder.file(options[name])
@@ -127,6 +134,7 @@ def load_config(path: Path, inputs: Mapping[str, Any] | None = None) -> Config:
         experiment=experiment,
         options=options,
         threshold=threshold,
+        require=require,
         output=tuple(folder.path / user_path(output) for output in outputs),
         files=(path, *folder.read),
         description=model.description,
@@ -149,13 +157,65 @@ def load_scorers(path: Path) -> list[Any]:
 
 def check_threshold(threshold: Mapping[str, float], experiment: Experiment) -> None:
     """Raises `SpecError` for a threshold of what no scorer gives."""
-    names = [scorer.name for scorer in experiment.scorers]
     for name in threshold:
-        if not any(name == n or name.startswith(f"{n}_") for n in names):
-            hint = did_you_mean(name, names) or (
-                f"; valid names: {', '.join(names)}" if names else "; add scorers"
-            )
-            raise SpecError(f"threshold: no score is called {name!r}{hint}")
+        _check_score("threshold", name, experiment)
+
+
+def check_require(require: Require | None, experiment: Experiment) -> None:
+    """Raises `SpecError` for a score that no scorer gives, and for a baseline that no
+    variant has or that is all there is."""
+    if require is None:
+        return
+    names = [scorer.name for scorer in experiment.scorers]
+    if require.score is not None:
+        _check_score("require", require.score, experiment)
+    elif len(names) != 1:
+        raise SpecError(
+            f"require: which score? valid names: {', '.join(names)}"
+            if names
+            else "require: nothing is scored; add scorers"
+        )
+    grid = experiment.grid
+    varied = {
+        name: [label(level.label) for level in levels]
+        for name in grid.parameters
+        if len(levels := grid.used(name)) > 1
+    }
+    if not varied:
+        raise SpecError("require: one variant has nothing to be better than")
+    baseline = require.better_than
+    if isinstance(baseline, dict):
+        for name, value in baseline.items():
+            if name not in varied:
+                raise SpecError(
+                    f"require: {name!r} is no parameter that varies"
+                    f"{did_you_mean(name, varied)}; valid names: {', '.join(varied)}"
+                )
+            _check_value(value, varied[name])
+        return
+    having = [name for name, of in varied.items() if label(baseline) in of]
+    if len(having) > 1:
+        raise SpecError(
+            f"require: {baseline!r} is a value of {', '.join(having)}; write "
+            f"better_than: {{{having[0]}: {baseline}}}"
+        )
+    _check_value(baseline, [value for of in varied.values() for value in of])
+
+
+def _check_score(option: str, name: str, experiment: Experiment) -> None:
+    names = [scorer.name for scorer in experiment.scorers]
+    if not any(name == n or name.startswith(f"{n}_") for n in names):
+        hint = did_you_mean(name, names) or (
+            f"; valid names: {', '.join(names)}" if names else "; add scorers"
+        )
+        raise SpecError(f"{option}: no score is called {name!r}{hint}")
+
+
+def _check_value(value: Any, valid: Sequence[str]) -> None:
+    if label(value) not in valid:
+        hint = did_you_mean(label(value), valid)
+        hint = hint or f"; valid values: {', '.join(valid[:20])}"
+        raise SpecError(f"require: no variant has {brief(value)}{hint}")
 
 
 def config_schema() -> dict[str, Any]:
@@ -210,6 +270,18 @@ class DatasetModel(_Strict):
     )
 
 
+class Require(_Strict):
+    """What the run must show; else the exit code is 4."""
+
+    better_than: Any = Field(
+        description="The baseline: a value of a parameter, such as plain, or {prompt: "
+        "plain}. One variant must be better, as `promptlab compare` says it."
+    )
+    score: StrictStr | None = Field(
+        None, description="By which score; may be left out if there is one scorer."
+    )
+
+
 def _run_field(option: Option) -> tuple[Any, Any]:
     """The key of an option under `run:`; None where it is not given."""
     bounds: dict[str, Any] = {"ge": option.minimum, "gt": option.above}
@@ -237,6 +309,10 @@ else:
                 description="By score, what its mean over all trials must reach, or "
                 "where lower is better stay under; else the exit code is 4.",
             ),
+        ),
+        require=(
+            Require | None,
+            Field(None, description="What the run must show; else the exit code is 4."),
         ),
         **{n: _run_field(o) for n, o in OPTIONS.items() if not o.not_in_file},
     )
@@ -353,6 +429,7 @@ EXPECTED: dict[tuple[Any, ...], str] = {
     ("exclude",): "a list of what to leave out, such as [{temperature: 1}]",
     ("run",): "a mapping of options, such as {max_concurrency: 32}",
     **{("run", n): o.number for n, o in OPTIONS.items() if o.type in (int, float)},
+    ("run", "require"): "a mapping, such as {better_than: plain, score: exact}",
     ("repeats",): "an integer >= 1",
     ("run", "prices"): "a mapping of models to prices, or the name of a TOML file",
 }
@@ -365,6 +442,7 @@ ALL_THROUGH: dict[tuple[Any, ...], str] = {
 """What is expected at one place, or anywhere under a key."""
 
 MISSING = {
+    "run.require.better_than": "name the baseline, such as `better_than: plain`",
     "name": "give the experiment a name, such as `name: triage`",
     "dataset": "name a file, such as `dataset: cases.csv`, or list the cases",
     "grid": "list the values of `model` and `prompt` under it",
@@ -381,8 +459,12 @@ def _is_place(part: Any, loc: tuple[Any, ...]) -> bool:
 
 
 def _keys(place: tuple[Any, ...]) -> list[str]:
-    inner: dict[Any, type[BaseModel]] = {"run": RunModel, "dataset": DatasetModel}
-    model = inner.get(place[0], ConfigModel) if place else ConfigModel
+    inner: dict[tuple[Any, ...], type[BaseModel]] = {
+        ("run",): RunModel,
+        ("run", "require"): Require,
+        ("dataset",): DatasetModel,
+    }
+    model = inner.get(place, ConfigModel)
     return [field.alias or name for name, field in model.model_fields.items()]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,3 +116,96 @@ def test_names_do_not_steer_the_terminal(
     assert done.code == 0
     assert "=cmd()" in done.stdout
     assert "\x1b" not in done.stdout
+
+
+KNOWN = [{"python": "checks.py:known"}]
+
+
+def required(config: Config, require: object, **more: Any) -> None:
+    """A config of two prompts on twelve cases, `terse` the better of them."""
+    Path("checks.py").write_text(SCORER)
+    run = {"require": require}
+    config(**{"dataset": CASES, "scorers": KNOWN, "run": run, **more})
+
+
+def test_a_run_that_shows_the_required_gain_exits_with_0(
+    config: Config, promptlab: CommandLine
+) -> None:
+    required(config, {"better_than": "plain", "score": "known"})
+
+    done = promptlab("run", "experiment.yaml")
+
+    assert done.code == 0
+    assert "require" not in done.stderr
+
+
+def test_where_the_others_are_worse_the_exit_code_is_4(
+    config: Config, promptlab: CommandLine
+) -> None:
+    required(config, {"better_than": {"prompt": "terse"}})
+
+    done = promptlab("run", "experiment.yaml")
+
+    assert done.code == 4
+    assert "require: plain is worse than terse by known: −92 [" in done.stderr
+
+
+def test_too_few_cases_are_said_to_be_too_few(
+    config: Config, promptlab: CommandLine
+) -> None:
+    required(config, {"better_than": "plain"}, dataset=[*CASES[2:5]])
+
+    done = promptlab("run", "experiment.yaml")
+
+    assert done.code == 4
+    (line,) = [line for line in done.stderr.splitlines() if "require" in line]
+    assert line.startswith("require: cannot tell: terse against plain by known: +67 [")
+    assert "to see 5 points takes about" in line
+
+
+def test_scores_that_are_all_missing_show_nothing(
+    config: Config, promptlab: CommandLine
+) -> None:
+    required(config, {"better_than": "plain"})
+    Path("checks.py").write_text("def known(output) -> float: raise ValueError('no')\n")
+
+    done = promptlab("run", "experiment.yaml")
+
+    assert done.code == 4
+    assert "nothing could be compared with the baseline by known" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("require", "problem"),
+    [
+        ({"better_than": "plan"}, "no variant has 'plan'; did you mean 'plain'?"),
+        ({"better_than": {"promt": "plain"}}, "did you mean 'prompt'?"),
+        ({"better_than": {"prompt": "x"}}, "valid values: plain, terse"),
+        ({"better_than": "plain", "score": "exct"}, "valid names: known"),
+        ({"score": "known"}, "'run.require.better_than' is missing"),
+        ({"better_then": "plain"}, "did you mean 'better_than'?"),
+        ("plain", "expected a mapping, such as {better_than: plain"),
+    ],
+)
+def test_a_requirement_that_cannot_be_met_is_refused_before_any_call(
+    config: Config, promptlab: CommandLine, require: object, problem: str
+) -> None:
+    required(config, require)
+
+    done = promptlab("run", "experiment.yaml")
+
+    assert done.code == 1
+    assert problem in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "no run is recorded" in promptlab("show").stderr
+
+
+def test_a_baseline_that_only_leaves_out_is_refused(
+    config: Config, promptlab: CommandLine
+) -> None:
+    required(config, {"better_than": "plain"})
+
+    done = promptlab("run", "experiment.yaml", "--only", "prompt=terse")
+
+    assert done.code == 1
+    assert "one variant has nothing to be better than" in done.stderr
