@@ -143,8 +143,8 @@ def scorer(function: Callable[..., Any] | None = None, /, **options: Any) -> Any
     Args:
         function: The function.
         name: Of the score; default: the function's name.
-        version: Say one if the score depends on nothing but the record and this version
-            of the function; it is then computed once and kept.
+        version: Of what the function does. Nothing is kept by it yet: a function is
+            called each time.
         threshold: The least number that is right.
         lower_is_better: Turns the threshold into the greatest number that is right.
         weight: How much it counts in `weighted`.

@@ -12,6 +12,9 @@ from promptlab.stats.intervals import Interval, students_t
 from promptlab.stats.means import Numbers, by_cluster, mean
 from promptlab.stats.resampling import resampled_means
 
+ROUNDING = 1e-9
+"""Differences below this are none."""
+
 
 def could_be_best(
     scores: ArrayLike,
@@ -45,7 +48,10 @@ def could_be_best(
     shared = influence @ influence.T * (units / (units - 1))
     own = np.diag(shared)
     errors = np.sqrt(np.maximum(own[:, None] + own - 2 * shared, 0.0))
-    errors[errors < 1e-9] = np.inf  # variants that answer alike, but for rounding
+    alike = errors < ROUNDING  # their difference is the same on every unit
+    equal = np.abs(values[:, None] - values) < ROUNDING
+    surely = 0.5**units <= 1 - level  # by the sign test: all units favour one
+    errors[alike] = np.where(equal | (not surely), np.inf, ROUNDING)[alike]
     drawn, _ = resampled_means(scores[usable], clusters, resamples=resamples, seed=seed)
     drawn -= values
     np.nan_to_num(drawn, copy=False)

@@ -22,6 +22,14 @@ def grid(*means: float, cases: int = 200, noise: float = 0.1) -> np.ndarray:
     return scores + dice.normal(0, noise, scores.shape)
 
 
+def test_a_variant_that_loses_on_all_of_many_cases_is_ruled_out() -> None:
+    def possible(cases: int) -> list[bool]:
+        return could_be_best(np.array([[1.0], [0.0]]).repeat(cases, axis=1)).tolist()
+
+    assert possible(12) == [True, False]
+    assert possible(2) == [True, True]  # by chance once in two times
+
+
 def test_those_far_behind_the_best_are_ruled_out_those_beside_it_are_not() -> None:
     possible = could_be_best(grid(0.7, 0.705, 0.5, 0.69, 0.4))
 
