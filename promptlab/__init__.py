@@ -13,7 +13,7 @@
     ├── results/       WHAT CAME BACK      records, the table, costs, exports, past runs
     ├── analysis/      WHICH IS BETTER     leaderboard, effects, agreement, rankings
     ├── execution/     DOING IT            options, calls, the runner, scheduling
-    ├── planning/      BEFORE THE RUN      plans, forecasts, pilots
+    ├── planning/      BEFORE THE RUN      plans, forecasts, pilots, power
     ├── embeddings/    TEXTS AS VECTORS    asked in chunks, kept by text
     ├── scoring/       HOW GOOD            scorers of text and JSON, checks of a case
     ├── scorers.py     the named scorers, and `scorer` for functions of your own
@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from promptlab.offline import OfflineServer as OfflineServer
     from promptlab.planning.forecast import Forecast as Forecast
     from promptlab.planning.plan import Plan as Plan
+    from promptlab.planning.power import Power as Power
     from promptlab.results.exports import read_results as read_results
     from promptlab.results.record import Record as Record
     from promptlab.results.record import Score as Score
@@ -134,6 +135,7 @@ _HOMES = {  # each public name, and the module that it is loaded from
     "OfflineServer": "offline",
     "OpenAIClient": "models.openai",
     "Plan": "planning.plan",
+    "Power": "planning.power",
     "Price": "money.price",
     "Prices": "money.prices",
     "Prompt": "spec.prompt",

@@ -10,6 +10,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from promptlab.errors import SpecError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from promptlab.execution.runner import Handle
     from promptlab.planning.forecast import Forecast
     from promptlab.planning.plan import Plan
+    from promptlab.planning.power import Power
     from promptlab.results.results import Results
     from promptlab.spec.grid import Grid
 
@@ -145,6 +147,78 @@ class Experiment(Definition):
 
         chosen = choose(self, RunOptions(**sealed(options)), pilot, seed=seed)
         return forecast(self, chosen, level=level)
+
+    @with_run_options
+    def power(
+        self,
+        mde: float = 0.05,
+        *,
+        pilot: Results | None = None,
+        score: str | None = None,
+        variances: Sequence[float] | None = None,
+        base_rate: float | None = None,
+        power: float = 0.8,
+        alpha: float = 0.05,
+        comparisons: int | None = None,
+        **options: Unpack[RunOptionsDict],
+    ) -> Power:
+        """How many cases and repeats it takes to see a difference, and what they cost.
+
+        n = (z_{α/2} + z_β)²·(ω² + σ²_A/R + σ²_B/R)/mde² cases with R repeats (Miller
+        2024, arXiv:2411.00640, eq. 9), α divided by the number of comparisons; of one
+        repeat of 0/1 scores, what McNemar's exact test takes. Valid from about 30
+        cases, if they are drawn independently. Prices are those of `plan`, with nothing
+        cached. Nothing is called, no key is needed.
+
+        Give one of `pilot`, `variances` and `base_rate`.
+
+        Args:
+            mde: the minimum detectable effect, a difference of scores: 0.05 is 5 points
+                of a share.
+            pilot: results of two variants or more with a score of which more is better,
+                such as those of `experiment.limit(30).run()`.
+            score: its column in the pilot; may be left out if there is one.
+            variances: ω² of the difference of two variants from case to case, then
+                σ²_A and σ²_B of each from repeat to repeat, 0 unless given.
+            base_rate: the share of right answers that is expected of 0/1 scores, if
+                variants are right independently of each other.
+            power: the chance to see such a difference, from 0.5.
+            alpha: the chance to see one where there is none.
+            comparisons: how many share `alpha`; each variant with one baseline unless
+                given.
+
+        Raises:
+            SpecError: an argument or option is wrong, the pilot is of no use, or a
+                prompt fails on some case.
+
+        >>> grid = {"model": ["m"], "prompt": {"a": "{{q}}", "b": "Think. {{q}}"}}
+        >>> dataset = [{"q": f"{n} + 1 = ?"} for n in range(100)]
+        >>> experiment = Experiment("sums", grid=grid, dataset=dataset)
+        >>> needed = experiment.power(0.1, variances=(0.05, 0.08, 0.08))
+        >>> needed.recommended.cases, needed.recommended.repeats
+        (82, 3)
+        """
+        from promptlab.planning.power import expected
+        from promptlab.planning.power import power as power_of
+        from promptlab.scoring.planned import plan
+
+        given = RunOptions(**sealed(options))
+        known = expected(
+            mde=mde,
+            pilot=pilot,
+            score=score,
+            variances=variances,
+            base_rate=base_rate,
+        )
+        uncached = replace(given, refresh=True, use_cache=True, offline=False)
+        return power_of(
+            plan(self, uncached),
+            mde,
+            known,
+            power=power,
+            alpha=alpha,
+            comparisons=comparisons,
+        )
 
     def scored(
         self,

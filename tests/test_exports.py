@@ -17,7 +17,7 @@ import pytest
 
 import promptlab as pl
 
-VERBS = ("run", "arun", "start", "plan", "forecast")
+VERBS = ("run", "arun", "start", "plan", "forecast", "power")
 
 TREE = ast.parse(Path(pl.__file__).read_text("utf-8"))
 

@@ -94,7 +94,8 @@ HOMES = {
         "results.results",
         "results.scores",
         "results.table",
-        *("planning.forecast", "planning.plan", "store.reconcile"),
+        *("planning.forecast", "planning.plan", "planning.power"),
+        "store.reconcile",
         *("results.runs", "store.usage", "notebook"),
     },
     "pyarrow": {

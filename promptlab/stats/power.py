@@ -68,7 +68,8 @@ def cases_needed(
     `mcnemar_cases_needed`. Of cases in clusters, this counts clusters.
     """
     z = normal(1 - alpha / comparisons) + normal(2 * power - 1)
-    return z**2 * variances.of_difference(repeats) / np.asarray(mde) ** 2
+    with np.errstate(divide="ignore", over="ignore"):
+        return z**2 * variances.of_difference(repeats) / np.square(mde)
 
 
 def detectable(
@@ -183,5 +184,37 @@ def mcnemar_cases_needed(
         low, high = high, 2 * high
     while high - low > max(1, high // 100):
         middle = (low + high) // 2
+        low, high = (low, middle) if seen(middle) else (middle, high)
+    return high
+
+
+def mcnemar_detectable(
+    cases: int,
+    variance: float,
+    *,
+    power: float = 0.8,
+    alpha: float = 0.05,
+    comparisons: int = 1,
+) -> float:
+    """The least difference of two shares that McNemar's exact test shows in so many
+    cases, with a chance of `power`; NaN if it shows none.
+
+    `variance` is that of a case's difference; variance + difference² of the cases are
+    then discordant. The inverse of `mcnemar_cases_needed`, to 0.0001.
+    """
+
+    def seen(difference: float) -> bool:
+        rate = mcnemar_detection_rate(
+            *(cases, difference, min(1.0, max(difference, variance + difference**2))),
+            alpha=alpha,
+            comparisons=comparisons,
+        )
+        return rate >= power
+
+    low, high = 0.0, 1.0
+    if not seen(high):
+        return float("nan")
+    while high - low > 1e-4:
+        middle = (low + high) / 2
         low, high = (low, middle) if seen(middle) else (middle, high)
     return high
