@@ -178,7 +178,7 @@ def test_200_kb_are_read_in_time(piece: str) -> None:
         }
     )
 
-    assert time.thread_time() - started < 1
+    assert time.thread_time() - started < 5  # not even near what grows with the square
 
 
 def test_many_messages_are_read_in_time() -> None:
@@ -187,7 +187,7 @@ def test_many_messages_are_read_in_time() -> None:
 
     answer({"model": "offline/large", "messages": turns, "temperature": 0})
 
-    assert time.thread_time() - started < 1
+    assert time.thread_time() - started < 5  # not even near what grows with the square
 
 
 def test_braces_in_the_text_are_only_text(ask: Ask) -> None:
