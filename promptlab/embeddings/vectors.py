@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -23,6 +24,12 @@ MOST_TEXTS = 512
 
 MOST_BYTES = 600_000
 """Of one call's texts: below the API's 300,000 tokens even at 2 bytes a token."""
+
+MOST_CLAIMED = 32 * MOST_TEXTS
+"""Texts that other runs do not ask meanwhile; the system takes its time over more."""
+
+LOOK_AGAIN_S = 0.1
+"""How soon to look again whether others have the vectors."""
 
 TOO_LONG = ("too long", "too large", "too many", "maximum", "at most", "exceed")
 """What a refusal of a chunk for its size says."""
@@ -64,13 +71,45 @@ async def vectors_of(
     """
     check_arguments(model, dimensions)
     asked = _Asked(engine, model, dimensions, list(dict.fromkeys(filter(None, texts))))
-    await asked.look_up()
-    chunks = list(asked.chunks())
-    while chunks and not engine.is_ending:
-        asked.again = []
-        await engine.ask_all(map(asked.request, chunks), asked.take)
-        chunks = asked.again
+    reads_cache = engine.cache is not None and not engine.options.refresh
+    if reads_cache:
+        await asked.look_up(asked.left)
+    if reads_cache and not engine.options.offline:
+        await _ask_in_turn(engine, asked)
+    else:
+        await asked.ask(asked.left)
     return asked.vectors(texts)
+
+
+async def _ask_in_turn(engine: Engine, asked: _Asked) -> None:
+    """Asks what no other run asks now, and waits for what others do."""
+    waiting = _Patience(engine.options.timeout_s + engine.options.max_wait_s)
+    while (left := asked.left) and not engine.is_ending:
+        async with engine.claimed(map(asked.key, left), MOST_CLAIMED) as claimed:
+            mine = [place for place in left if asked.key(place) in claimed]
+            await asked.look_up(mine or left)  # others may have asked since
+            await asked.ask(mine)
+        if len(asked.left) < len(left):
+            waiting.begin()
+        elif waiting.is_over:
+            await asked.ask(left)
+        else:
+            await asyncio.sleep(LOOK_AGAIN_S)
+
+
+class _Patience:
+    """How long others are waited for that have no answer: they may stand still."""
+
+    def __init__(self, most_s: float) -> None:
+        self._most_s = most_s
+        self.begin()
+
+    def begin(self) -> None:
+        self._since = time.monotonic()
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() > self._since + self._most_s
 
 
 @dataclass
@@ -93,6 +132,7 @@ class _Asked:
         ]
         self._array: npt.NDArray[np.float32] | None = None
         self._found = np.zeros(len(self.texts), bool)
+        self._tried = np.zeros(len(self.texts), bool)
         self._reasons: dict[int, str] = {}
         self._places: dict[str, list[int]] = {}
         """By the key of its request, the texts of a chunk."""
@@ -100,16 +140,24 @@ class _Asked:
         self._base64 = True
         self._calls = self._cached = 0
 
-    async def look_up(self) -> None:
-        """Takes what the cache has."""
-        if self.engine.cache is not None and not self.engine.options.refresh:
-            await asyncio.to_thread(self._look_up)
+    @property
+    def left(self) -> list[int]:
+        """The texts, by place, that nothing is known of and that were not asked."""
+        places = np.flatnonzero(~(self._found | self._tried)).tolist()
+        return [place for place in places if place not in self._reasons]
 
-    def _look_up(self) -> None:
+    def key(self, place: int) -> str:
+        """The key of a text's vector."""
+        return self._requests[place].key
+
+    async def look_up(self, places: Sequence[int]) -> None:
+        """Takes what the cache has."""
+        await asyncio.to_thread(self._look_up, places)
+
+    def _look_up(self, looked_for: Sequence[int]) -> None:
         assert self.engine.cache is not None
-        keys = [request.key for request in self._requests]
-        places = {key: place for place, key in enumerate(keys)}
-        for entry in self.engine.cache.entries_of(keys):
+        places = {self.key(place): place for place in looked_for}
+        for entry in self.engine.cache.entries_of(list(places)):
             place = places[entry.key]
             if self._found[place]:
                 continue
@@ -119,14 +167,23 @@ class _Asked:
                 self._damaged.add(entry.key)
             else:
                 self._put(place, vector)
-        self._cached = int(self._found.sum())
+                self._cached += int(self._found[place])
 
-    def chunks(self) -> Iterator[list[int]]:
-        """The texts to ask, by place, as many at a time as a call takes."""
+    async def ask(self, places: Sequence[int]) -> None:
+        """Asks those of the texts that nothing is known of."""
+        chunks = list(self.chunks(places))
+        while chunks and not self.engine.is_ending:
+            self.again = []
+            await self.engine.ask_all(map(self.request, chunks), self.take)
+            chunks = self.again
+        self._tried[list(places)] = True
+
+    def chunks(self, places: Sequence[int]) -> Iterator[list[int]]:
+        """Those of the texts to ask, as many at a time as a call takes."""
         chunk: list[int] = []
         left = MOST_BYTES
-        for place in np.flatnonzero(~self._found).tolist():
-            if place in self._reasons:  # paid for, and of another size than asked
+        for place in places:
+            if self._found[place] or place in self._reasons:
                 continue
             length = len(self.texts[place].encode())
             if chunk and (len(chunk) == MOST_TEXTS or length > left):

@@ -8,7 +8,7 @@ import math
 import random
 import time
 import warnings
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -166,6 +166,28 @@ class Caller:
             flight.set_result(answer)
             if self._claims is not None:
                 self._claims.give_back(request.key)
+
+    async def claim(self, keys: Iterable[str], most: int, claimed: set[str]) -> None:
+        """Adds to `claimed` those of the keys that nobody else asks, at most so many;
+        `give_back` must follow."""
+        flight = asyncio.get_running_loop().create_future()
+        for key in keys:
+            if len(claimed) == most:
+                return
+            if (self._place, key) not in self._flights and (
+                self._claims is None or self._claims.take(key)
+            ):
+                self._flights[self._place, key] = flight
+                claimed.add(key)
+
+    async def give_back(self, claimed: Iterable[str]) -> None:
+        """Lets others ask what was claimed, where it has no answer."""
+        for key in claimed:
+            flight = self._flights.pop((self._place, key))
+            if not flight.done():
+                flight.set_result(None)
+            if self._claims is not None:
+                self._claims.give_back(key)
 
     def share(self, key: str, summary: ReplySummary) -> None:
         """Keeps an answer for the other conversations of this run that begin so, where

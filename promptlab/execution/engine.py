@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import (
+    AsyncIterator,
     Callable,
     Collection,
     Coroutine,
@@ -18,7 +19,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar, Unpack
 
@@ -215,6 +216,18 @@ class Engine:
             SpecError, CredentialsError: as `ask`.
         """
         await _on_the_loop(self._ask_all(requests, on_reply))
+
+    @asynccontextmanager
+    async def claimed(self, keys: Iterable[str], most: int) -> AsyncIterator[set[str]]:
+        """Those of the keys, at most so many, that no other run asks now. Within it, no
+        other run on the cache asks them: for calls whose answers hold several."""
+        caller = self._opened()
+        claimed: set[str] = set()
+        try:
+            await _on_the_loop(caller.claim(keys, most, claimed))
+            yield claimed
+        finally:
+            await _on_the_loop(caller.give_back(claimed))
 
     async def _open(self) -> None:
         options = self.options

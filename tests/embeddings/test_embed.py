@@ -6,6 +6,9 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,9 @@ import pandas as pd
 import pytest
 
 import promptlab as pl
-from tests.embeddings.embedder import Embedder, vector
+from tests.embeddings.embedder import Embedder, refusal, vector
+
+PATIENCE_S = 30
 
 PRICES = {"m": {"input": 1.0, "output": 0.0}}
 
@@ -174,6 +179,129 @@ def test_after_a_kill_only_the_rest_is_asked(tmp_path: Path) -> None:
 
     assert killed.returncode == 9
     assert sum(map(len, client.asked)) == 1_100 - 512
+
+
+class Held(Embedder):
+    """Answers its first call once it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asks, self.may_answer = threading.Event(), threading.Event()
+
+    async def complete(self, request: pl.Request) -> pl.Response:
+        self.asks.set()
+        await asyncio.to_thread(self.may_answer.wait, PATIENCE_S)
+        return await super().complete(request)
+
+
+class Notifying(Embedder):
+    """Calls a function when it is first asked."""
+
+    def __init__(self, first: Callable[[], object]) -> None:
+        super().__init__()
+        self._first = first
+
+    async def complete(self, request: pl.Request) -> pl.Response:
+        if not self.asked:
+            self._first()
+        return await super().complete(request)
+
+
+def test_a_text_that_another_run_asks_now_is_waited_for() -> None:
+    first = Held()
+    second = Notifying(first.may_answer.set)
+    with ThreadPoolExecutor() as pool:
+        paid = pool.submit(embed, first, ["red", "green"])
+        assert first.asks.wait(PATIENCE_S)
+        given = embed(second, ["green", "blue"])
+        paid.result(PATIENCE_S)
+
+    assert first.asked == [["red", "green"]]
+    assert second.asked == [["blue"]]
+    np.testing.assert_array_equal(given, [vector(t, 8) for t in ("green", "blue")])
+
+
+def test_a_text_that_another_run_failed_to_embed_is_asked() -> None:
+    class Refusing(Held):
+        async def complete(self, request: pl.Request) -> pl.Response:
+            await super().complete(request)
+            raise refusal("no")
+
+    first = Refusing()
+    second = Notifying(first.may_answer.set)
+    with ThreadPoolExecutor() as pool:
+        failed = pool.submit(embed, first, ["red", "green"])
+        assert first.asks.wait(PATIENCE_S)
+        embed(second, ["green", "blue"])
+
+    assert isinstance(failed.exception(), pl.PromptlabError)
+    assert second.asked == [["blue"], ["green"]]
+
+
+def test_a_run_that_stands_still_is_not_waited_for_longer_than_a_call() -> None:
+    first, second = Held(), Embedder()
+    with ThreadPoolExecutor() as pool:
+        paid = pool.submit(embed, first, ["red", "green"])
+        assert first.asks.wait(PATIENCE_S)
+        embed(second, ["green"], timeout_s=0.1, max_wait_s=0.1)
+        first.may_answer.set()
+        paid.result(PATIENCE_S)
+
+    assert second.asked == [["green"]]
+
+
+def test_runs_that_refresh_or_keep_nothing_wait_for_no_other() -> None:
+    first = Held()
+    with ThreadPoolExecutor() as pool:
+        paid = pool.submit(embed, first, ["red", "green"])
+        assert first.asks.wait(PATIENCE_S)
+        for options in ({"refresh": True}, {"use_cache": False}):
+            client = Embedder()
+            embed(client, ["green"], **options)
+            assert client.asked == [["green"]]
+        with pytest.raises(pl.PromptlabError, match="not in the cache"):
+            embed(Embedder(), ["red"], offline=True)
+        first.may_answer.set()
+        paid.result(PATIENCE_S)
+
+
+ASKING = """
+import sys
+import promptlab as pl
+from tests.embeddings.embedder import Embedder
+
+class Asking(Embedder):
+    async def complete(self, request):
+        print("asks", flush=True)
+        sys.stdin.readline()
+        return await super().complete(request)
+
+pl.embed(["red", "green"], model="m", client=Asking(), cache=CACHE)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+@pytest.mark.parametrize("killed", [False, True], ids=["answered", "killed"])
+def test_a_text_that_another_process_asks_now_is_waited_for(
+    killed: bool, tmp_path: Path
+) -> None:
+    code = ASKING.replace("CACHE", repr(str(tmp_path)))
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=root,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == "asks\n"
+        client = Notifying(other.kill if killed else other.stdin.close)
+        given = embed(client, ["green", "blue"], cache=tmp_path)
+
+    assert client.asked == ([["blue"], ["green"]] if killed else [["blue"]])
+    np.testing.assert_array_equal(given, [vector(t, 8) for t in ("green", "blue")])
 
 
 def test_the_ledger_has_what_they_cost_and_the_budget_holds_them() -> None:
