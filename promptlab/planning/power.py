@@ -37,8 +37,8 @@ FEW_CASES, FEW_UNITS = 20, 30
 """Below these, variances of a pilot and the normal approximation are rough."""
 
 EXACT = 20_000
-"""Up to so many cases McNemar's test is computed; above, it takes 1 or 2 % more than
-the normal approximation."""
+"""Up to so many cases McNemar's test is computed; above, by the normal approximation,
+which is a few per cent lower."""
 
 MOST = 1e12
 """Cases that nobody has."""
@@ -426,13 +426,18 @@ def _between(name: str, value: Any, low: float, high: float) -> float:
     hint = ""
     if name == "mde" and _is_number(value) and 1 <= value < 100:
         hint = f"; scores are shares: {value:g} points are mde={value / 100:g}"
-    raise SpecError(f"{name}: expected a number > {low:g}{above}, got {value!r}{hint}")
+    raise SpecError(
+        f"{name}: expected a number > {low:g}{above}, got {brief(value)}{hint}"
+    )
 
 
 def _is_number(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return False
-    return math.isfinite(value)
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer that no float holds
+        return False
 
 
 def _size(design: Design) -> str:

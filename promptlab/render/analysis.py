@@ -35,7 +35,8 @@ class Analysis:
 
     def text(self) -> str:
         """For terminals and `print`: columns aligned, a line for each row and note."""
-        return "\n".join([self.title, *_aligned([self.head, *self.rows]), *self._notes])
+        rows = _aligned([self.head, *self.rows])
+        return "\n".join([_printable(self.title), *rows, *map(_printable, self._notes)])
 
     def html(self) -> str:
         """For notebooks."""
@@ -82,5 +83,9 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _cell(text: str) -> str:
-    kept = "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
-    return shortened(kept, WIDEST)
+    return shortened(_printable(text), WIDEST)
+
+
+def _printable(text: str) -> str:
+    """Text that a terminal shows and does not obey."""
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)

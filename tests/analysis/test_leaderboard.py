@@ -472,3 +472,13 @@ def test_an_infinite_score_is_refused(analysed: Callable[[pd.DataFrame], Any]) -
 
     with pytest.raises(pl.SpecError, match="'exact' has 2 infinite scores; expected"):
         analysed(table)
+
+
+def test_no_terminal_obeys_a_name_of_a_score_or_of_a_variant() -> None:
+    name = "right\x1b]0;owned\x07"
+    table = scored({"plain": [0, 1, 1], "\x1b[31mred": [1, 1, 1]})
+    table = table.rename(columns={"exact": name})
+
+    text = str(pl.leaderboard(table, name, by="prompt"))
+
+    assert not any(sign in text for sign in "\x1b\x07")

@@ -217,6 +217,7 @@ def test_hostile_names_are_escaped() -> None:
         ({"base_rate": 0.5, "mde": True}, "mde: expected a number > 0"),
         ({"variances": [1], "mde": 0}, "mde: expected a number > 0, got 0"),
         ({"variances": [1], "mde": math.nan}, "mde: expected a number > 0, got nan"),
+        ({"variances": [1], "mde": 10**400}, "mde: expected a number > 0, got 1000"),
         ({"variances": [1], "mde": 1e-300}, "expected a greater mde"),
         ({"variances": [1], "power": 1}, "power: expected a number > 0.5 and < 1"),
         ({"variances": [1], "alpha": "x"}, "alpha: expected a number > 0"),
